@@ -1,0 +1,67 @@
+"""Every error a user can meet, in one tree.
+
+    SenseCFError              exit code
+    ├── SchemaError                2      the schema itself is wrong
+    ├── RecordError                2      the record does not fit the schema
+    ├── ConstraintError            2      the request leaves nothing that may change
+    ├── TableError                 2      a table cannot be used as asked
+    ├── BundleError                1      a model folder is damaged, altered or too new
+    ├── EngineError                1      llama.cpp refused or failed
+    ├── CheckError                 1      onnxruntime refused, failed or answered NaN
+    └── MissingExtraError          1      an optional part is not installed
+
+A message says what is wrong, where, and what to do next. Errors of llama_cpp, onnxruntime and click never pass
+the one module that imports them.
+"""
+
+from __future__ import annotations
+
+
+class SenseCFError(Exception):
+    """Base of all errors that are raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class SchemaError(SenseCFError):
+    """The schema is not one: unknown key, empty lattice, relation over features that do not exist."""
+
+    exit_code = 2
+
+
+class RecordError(SenseCFError):
+    """A record's names or values do not fit the schema."""
+
+    exit_code = 2
+
+
+class ConstraintError(SenseCFError):
+    """Freezes, bounds or the number of changes leave no admissible change."""
+
+    exit_code = 2
+
+
+class TableError(SenseCFError):
+    """A table cannot be read, or cannot carry what was asked of it."""
+
+    exit_code = 2
+
+
+class GrammarError(SenseCFError):
+    """No exact grammar exists for the request (never an approximate one)."""
+
+
+class BundleError(SenseCFError):
+    """A bundle's files are not what its manifest says, or the manifest cannot be used."""
+
+
+class EngineError(SenseCFError):
+    """The language model could not be loaded or run."""
+
+
+class CheckError(SenseCFError):
+    """The classifier could not be loaded or run, or answered something that is no probability."""
+
+
+class MissingExtraError(SenseCFError):
+    """A command needs an optional part of the distribution that is not installed."""

@@ -1,0 +1,123 @@
+"""What an explanation says: plain data that goes to JSON and back without loss.
+
+`explanation.schema.json` beside this file describes the JSON for other programs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import SenseCFError
+from .record import Value
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Change:
+    """One feature's change. `follows` is true where a relation, not the advice, moved it."""
+
+    feature: str
+    before: Value
+    after: Value
+    unit: str = ""
+    follows: bool = False
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """One checked answer. Only what passed the rules and the classifier is ever made into one.
+
+    p_target   the classifier's probability of the wanted class for the changed record
+    n_changed  features that differ from the factual, those that follow a relation included
+    distance   mean over all features of |change| / reference range, choices 0 or 1 (Gower's, without unknown values)
+    realism    percentile (0-100) of the changed record's density among real people of the wanted class; None without a model
+    origin     'first try' (greedy, untouched), 'proposal' (sampled, untouched) or 'refined'
+    """
+
+    changes: tuple[Change, ...]
+    p_target: float
+    n_changed: int
+    distance: float
+    realism: float | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class FirstTry:
+    """What the greedy proposal was worth, untouched. `valid`: p_target >= threshold, no margin, rules kept."""
+
+    valid: bool
+    usable: bool
+    p_target: float | None
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that is needed to compute the same answer again."""
+
+    model: str
+    bundle: str
+    seed: int
+    proposals: int
+    rounds: int
+    temperature: float
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer for one record.
+
+    status     'found', 'none' (nothing within budget) or 'already' (the prediction is the wanted one)
+    refusals   reason -> how many proposals were refused for it, over all rounds
+    warnings   for people: values outside the training range, a weak classifier
+    auc        the classifier's AUC on unseen people
+    """
+
+    status: str
+    target: str
+    predicted: str
+    p_target: float
+    threshold: float
+    margin: float
+    factual: Mapping[str, Value]
+    found: tuple[Counterfactual, ...]
+    first_try: FirstTry | None
+    refusals: Mapping[str, int]
+    warnings: tuple[str, ...]
+    auc: float | None
+    rounds_used: int
+    seconds: float
+    provenance: Provenance
+    format: int = field(default=FORMAT)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; valid under the shipped JSON Schema."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Explanation:
+        """The Explanation that `to_json` gave. Raises SenseCFError for another format or missing parts."""
+        if data.get("format") != FORMAT:
+            raise SenseCFError(f"explanation format {data.get('format')!r} is not known; this version reads format {FORMAT}")
+        try:
+            found = tuple(Counterfactual(**{**c, "changes": _changes(c["changes"])}) for c in data["found"])
+            first = data["first_try"]
+            first_try = FirstTry(**{**first, "changes": _changes(first["changes"])}) if first else None
+            provenance = Provenance(**data["provenance"])
+            return cls(
+                **{**data, "found": found, "first_try": first_try, "warnings": tuple(data["warnings"]), "provenance": provenance}
+            )
+        except (KeyError, TypeError) as error:
+            raise SenseCFError(f"not an explanation: {error}") from error
+
+
+def _changes(items: list[Mapping[str, Any]]) -> tuple[Change, ...]:
+    return tuple(Change(**item) for item in items)

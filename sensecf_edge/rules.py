@@ -1,0 +1,132 @@
+"""What an answer must keep: immutables, lattice, direction, reach, number of changes, relations between features.
+
+Vectorised over candidates: a matrix Y of shape (candidates, features) beside the factual vector x, shape (features,).
+Nothing here says whether the prediction changes; that is `check`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .admissible import EPSILON, Admissible
+from .schema import Relation, Schema, Vector
+
+Mask = NDArray[np.bool_]
+
+
+def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
+    """Y with every completed feature computed from the others where one of those changed. Returns a new array.
+
+    Skipped where a feature of the relation is unknown in x. A record's own deviation from the relation is kept: the
+    completed feature moves by as much as the relation moves.
+    """
+    Y = np.array(Y, dtype=np.float64)
+    for relation in schema.relations:
+        at = [schema.index[n] for n in relation.features]
+        if relation.completes is None or np.isnan(x[at]).any():
+            continue
+        out = schema.index[relation.completes]
+        others = [i for i in at if i != out]
+        moved = (Y[:, others] != x[others]).any(axis=1)
+        shift = _expected(schema, relation, Y) - _expected(schema, relation, x[None, :])
+        Y[moved, out] = np.round(x[out] + shift[moved], 9)
+    return Y
+
+
+def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
+    """Which candidates break which rule: rule in words -> mask of shape (candidates,). Only rules broken by someone."""
+    schema, x = space.record.schema, space.record.vector
+    out: dict[str, Mask] = {}
+
+    def note(rule: str, mask: Mask) -> None:
+        if mask.any():
+            out[rule] = out[rule] | mask if rule in out else mask
+
+    changed = ~((Y == x) | (np.isnan(Y) & np.isnan(x)))
+    counted = changed.copy()
+    for i, feature in enumerate(schema.features):
+        if feature.name in schema.completed:
+            counted[:, i] = False
+            note(f"{feature.name} leaves its range", changed[:, i] & ~_inside(schema, i, x[i], Y[:, i]))
+            if not feature.mutable:
+                note(f"{feature.name} is immutable", changed[:, i])
+        elif not space.values[i].size:
+            note(f"{feature.name} may not change", changed[:, i])
+        else:
+            note(f"{feature.name} is off its admissible values", changed[:, i] & ~_member(space.values[i], Y[:, i]))
+    note(f"more than {space.max_changes} changes", counted.sum(axis=1) > space.max_changes)
+    for relation in schema.relations:
+        note(f"breaks {relation.words()}", _breaks(schema, relation, x, Y))
+    return out
+
+
+def admitted(space: Admissible, Y: Vector) -> Mask:
+    """True for candidates that break no rule, shape (candidates,)."""
+    bad = np.zeros(len(Y), dtype=bool)
+    for mask in broken(space, Y).values():
+        bad |= mask
+    return ~bad
+
+
+def _inside(schema: Schema, i: int, present: float, codes: Vector) -> Mask:
+    """Inside the reference range, or at least no further outside it than the record already is."""
+    feature = schema.features[i]
+    low, high = feature.reference or (feature.low, feature.high)
+    assert low is not None and high is not None
+    inside: Mask = (codes >= min(low, present) - EPSILON) & (codes <= max(high, present) + EPSILON)
+    return inside
+
+
+def _member(values: Vector, codes: Vector) -> Mask:
+    at = np.clip(np.searchsorted(values, codes - EPSILON), 0, len(values) - 1)
+    near: Mask = np.abs(values[at] - codes) <= EPSILON
+    return near
+
+
+def _expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
+    """What the relation says the completed (or first) feature should be, shape (candidates,)."""
+    name = relation.completes or relation.features[0]
+    others = [schema.index[n] for n in relation.features if n != name]
+    if relation.kind == "sum":
+        total: Vector = relation.total - Y[:, others].sum(axis=1)
+        return total
+    above, below = Y[:, others[0]], Y[:, others[1]]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Vector = relation.scale * above / below**relation.power
+    return ratio
+
+
+def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
+    name = relation.completes or relation.features[0]
+    off: Vector = np.abs(Y[:, schema.index[name]] - _expected(schema, relation, Y))
+    return np.where(np.isnan(off), np.inf, off)
+
+
+def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector) -> Mask:
+    at = [schema.index[n] for n in relation.features]
+    none: Mask = np.zeros(len(Y), dtype=bool)
+    if np.isnan(x[at]).any():
+        return none
+    moved: Mask = (Y[:, at] != x[at]).any(axis=1)
+    if relation.kind in ("sum", "ratio"):
+        own = _deviation(schema, relation, x[None, :])[0]
+        allowed = max(relation.tolerance, own) + 1e-6
+        return moved & (_deviation(schema, relation, Y) > allowed)
+    first, second = at
+    if relation.kind == "le":
+        gap = max(0.0, x[first] - x[second])
+        return moved & (Y[:, first] > Y[:, second] + gap + EPSILON)
+    inside, then = _codes(schema, relation)
+    breaks: Mask = np.isin(Y[:, first], inside) & ~np.isin(Y[:, second], then)
+    return moved & breaks
+
+
+@lru_cache(maxsize=256)
+def _codes(schema: Schema, relation: Relation) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Codes of an implication's two lists of values."""
+    pairs = zip(relation.features, (relation.if_values, relation.then_values), strict=True)
+    first, second = (tuple(float(schema[n].lattice[schema[n].texts.index(v)]) for v in values) for n, values in pairs)
+    return first, second
