@@ -1,0 +1,157 @@
+"""The only door to onnxruntime: rows of codes in, probabilities or log-densities out, and nothing that is neither.
+
+A model comes as bytes that `bundle` has hashed already; this module opens no file. Rows always go through in one batch:
+thousands of rows cost what a few single ones cost. Order of features is not checked here, because a model cannot tell
+(swapped columns are answered, not refused): `bundle` compares the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from .errors import CheckError
+from .schema import Vector
+
+SLACK = 1e-5
+FIX = "run `sensecf-edge models verify`, or build the bundle again"
+
+
+class Checker(Protocol):
+    """Judges candidates. Anything with this method can stand in for the classifier."""
+
+    def p_target(self, Y: Vector) -> Vector:
+        """Probability (0..1) of the wanted class, shape (candidates,), for codes of shape (candidates, features), NaN = unknown."""
+        ...
+
+
+class OnnxChecker:
+    """A classifier as an ONNX graph: one float32 input [N, features], one float output [N, classes] of probabilities.
+
+    Unknown values go in as NaN; the graph fills them in itself. `wanted` is the column of the wanted class. Raises
+    CheckError where the graph has another form, fails, or answers something that is no probability. `calls` and `rows`
+    count what was asked.
+    """
+
+    def __init__(self, model: bytes, features: int, wanted: int, threads: int = 1, classes: int | None = None) -> None:
+        self._graph = _Graph(model, "the classifier", features, threads)
+        self._output = self._graph.output(rank=2)
+        self._wanted, self._classes = wanted, classes
+        self.calls = self.rows = 0
+
+    def p_target(self, Y: Vector) -> Vector:
+        """Probability of the wanted class, shape (candidates,). An empty batch is answered without asking the model."""
+        self._graph.check_shape(Y)
+        if not len(Y):
+            return np.empty(0)
+        self.calls += 1
+        self.rows += len(Y)
+        out = self._graph.run(self._output, Y)
+        columns = out.shape[1] if out.ndim == 2 else 1
+        if columns <= self._wanted or (self._classes is not None and columns != self._classes):
+            need = self._classes if self._classes is not None else f"at least {self._wanted + 1}"
+            raise CheckError(f"the classifier gives {columns} probabilities a row, the bundle needs {need}; {FIX}")
+        bad = np.isnan(out).any(axis=1) | (out < -SLACK).any(axis=1) | (out > 1 + SLACK).any(axis=1)
+        if bad.any():
+            raise CheckError(
+                f"the classifier's answer is no probability in {int(bad.sum())} of {len(Y)} rows, first in row {int(bad.argmax())}; "
+                "its graph must fill in unknown values and end in probabilities. Build the bundle again"
+            )
+        return np.clip(out[:, self._wanted], 0.0, 1.0)
+
+
+class OnnxRealism:
+    """A density model of people of the wanted class as an ONNX graph: one float32 input [N, features], one log-density a row.
+
+    `quantiles` are the log-densities of real people of that class at evenly spaced percentiles from 0 to 100, ascending.
+    Says how ordinary a record is among them, not whether a person could get there. Raises CheckError.
+    """
+
+    def __init__(self, model: bytes, features: int, quantiles: Sequence[float], threads: int = 1) -> None:
+        self._quantiles = np.asarray(quantiles, dtype=np.float64)
+        if self._quantiles.ndim != 1 or len(self._quantiles) < 2 or not (np.diff(self._quantiles) >= 0).all():
+            raise CheckError(f"the realism model's quantiles are not two or more ascending numbers; {FIX}")
+        self._graph = _Graph(model, "the realism model", features, threads)
+        self._output = self._graph.output(rank=None, names=("log_density", "score_samples"))
+
+    def log_density(self, Y: Vector) -> Vector:
+        """Natural logarithm of the density, shape (candidates,); minus infinity is possible, NaN is an error."""
+        self._graph.check_shape(Y)
+        if not len(Y):
+            return np.empty(0)
+        out = self._graph.run(self._output, Y)
+        if out.size != len(Y):
+            raise CheckError(f"the realism model gives {out.size} numbers for {len(Y)} rows, not one a row; {FIX}")
+        out = out.reshape(len(Y))
+        if np.isnan(out).any():
+            raise CheckError(f"the realism model answers NaN in {int(np.isnan(out).sum())} of {len(Y)} rows; {FIX}")
+        return out
+
+    def percentile(self, Y: Vector) -> Vector:
+        """Share (0..100) of real people of the wanted class who are less ordinary than the candidate, shape (candidates,)."""
+        at = np.linspace(0.0, 100.0, len(self._quantiles))
+        return np.asarray(np.interp(self.log_density(Y), self._quantiles, at), dtype=np.float64)
+
+
+class _Graph:
+    """One onnxruntime session with the form this project asks for; foreign errors stop here."""
+
+    def __init__(self, model: bytes, what: str, features: int, threads: int) -> None:
+        self.what, self.features = what, features
+        if b"\n\x08location" in model:
+            raise CheckError(f"{what} keeps weights in another file, which no hash covers; export it as one file")
+        try:
+            self._session = _session(model, threads)
+        except Exception as error:  # onnxruntime's errors share no base class
+            raise CheckError(f"{what} cannot be loaded by onnxruntime: {_first_line(error)}; {FIX}") from error
+        inputs = self._session.get_inputs()
+        shape = list(inputs[0].shape) if inputs else []
+        if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(shape) != 2 or isinstance(shape[0], int):
+            raise CheckError(f"{what} must take one float32 tensor [N, {features}] with N left open; export it again that way")
+        if shape[1] != features:
+            raise CheckError(f"{what} takes {shape[1]} features, the schema has {features}; they do not belong together; {FIX}")
+        self._input = inputs[0].name
+
+    def output(self, rank: int | None, names: tuple[str, ...] = ()) -> str:
+        """The name of the output to read: one of `names` in that order, else the only float output of the rank."""
+        outputs = [o for o in self._session.get_outputs() if o.type in ("tensor(float)", "tensor(double)")]
+        for name in names:
+            if name in [o.name for o in outputs]:
+                return name
+        fitting = [o.name for o in outputs if rank is None or len(o.shape) == rank]
+        if len(fitting) != 1:
+            form = f"{rank}-D float" if rank else "float"
+            raise CheckError(f"{self.what} has {len(fitting)} {form} outputs, it must have one (export without ZipMap)")
+        return str(fitting[0])
+
+    def check_shape(self, Y: Vector) -> None:
+        """Raises CheckError for anything but (candidates, features)."""
+        if Y.ndim != 2 or Y.shape[1] != self.features:
+            raise CheckError(f"{self.what} was given an array of shape {Y.shape}; it takes (candidates, {self.features}), in schema order")
+
+    def run(self, output: str, Y: Vector) -> Vector:
+        """One output for all rows as float64."""
+        try:
+            out = self._session.run([output], {self._input: np.ascontiguousarray(Y, dtype=np.float32)})[0]
+        except Exception as error:
+            raise CheckError(f"{self.what} failed on {len(Y)} rows: {_first_line(error)}; {FIX}") from error
+        return np.asarray(out, dtype=np.float64)
+
+
+def _session(model: bytes, threads: int) -> Any:
+    """A session that keeps to `threads`, holds no memory arena, writes no log and sends nothing anywhere."""
+    import onnxruntime as ort
+
+    ort.disable_telemetry_events()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
