@@ -1,0 +1,280 @@
+"""A model folder opened safely: parse the manifest, audit every file against it, and only then build anything.
+
+Nothing here imports llama_cpp or onnxruntime. What they get later is either the very bytes that were hashed (ONNX) or
+the path of a file whose hash held (GGUF, which llama.cpp maps itself; a file swapped after that moment is not noticed).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import BundleError, SchemaError
+from .manifest import (
+    CARD,
+    CLASSIFIER,
+    FILES,
+    FORMAT,
+    GENERATOR,
+    MANIFEST,
+    REALISM,
+    REBUILD,
+    REFERENCE,
+    SAMPLES,
+    SCHEMA,
+    FileEntry,
+    Manifest,
+    parse_json,
+)
+from .schema import Schema
+
+MAX_TEXT = 4_000_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Aggregates of the training people, by feature: 11 quantiles (0, 10 … 100 %), median absolute deviation.
+
+    `realism_quantiles` are 101 log-densities (0 … 100 %) of people of the wanted class. No person's row is in here.
+    """
+
+    quantiles: Mapping[str, tuple[float, ...]]
+    mad: Mapping[str, float]
+    realism_quantiles: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A made-up or published record to try the bundle on; `values` have not been checked against the schema."""
+
+    id: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An audited bundle. Make one with `Bundle.open`. `hash` is the sha256 of manifest.json, which covers every file."""
+
+    folder: Path
+    manifest: Manifest
+    hash: str
+    schema: Schema
+    reference: Reference
+    samples: tuple[Sample, ...]
+    card: str
+    _classifier: bytes = field(repr=False)
+    _realism: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The bundle's own name, as the manifest has it."""
+        return self.manifest.name
+
+    @property
+    def generator_path(self) -> Path:
+        """The GGUF whose hash held when the bundle was opened."""
+        return self.folder / GENERATOR
+
+    def classifier_bytes(self) -> bytes:
+        """The classifier's ONNX: the bytes that were hashed."""
+        return self._classifier
+
+    def realism_bytes(self) -> bytes:
+        """The density model's ONNX: the bytes that were hashed."""
+        return self._realism
+
+    @property
+    def unlisted(self) -> list[str]:
+        """Names in the folder that the manifest does not list. They are never read."""
+        return sorted(set(os.listdir(self.folder)) - set(self.manifest.files) - {MANIFEST})
+
+    @classmethod
+    def open(cls, name_or_path: str | Path) -> Bundle:
+        """Open a shipped bundle by name, or a folder by path. Raises BundleError naming the file and what differs."""
+        folder = find(name_or_path)
+        manifest, digest = read_manifest(folder)
+        texts = (SCHEMA, REFERENCE, SAMPLES, CARD)
+        contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM)) for n, e in manifest.files.items()}
+        for name in texts:
+            if len(contents[name]) > MAX_TEXT:
+                raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
+        schema = _schema(contents[SCHEMA], manifest)
+        return cls(
+            folder=folder,
+            manifest=manifest,
+            hash=digest,
+            schema=schema,
+            reference=_reference(parse_json(contents[REFERENCE], REFERENCE), schema),
+            samples=_samples(parse_json(contents[SAMPLES], SAMPLES)),
+            card=contents[CARD].decode("utf-8", "replace"),
+            _classifier=contents[CLASSIFIER],
+            _realism=contents[REALISM],
+        )
+
+    @staticmethod
+    def available() -> list[tuple[str, Path]]:
+        """Shipped bundles as (name, folder), by name. Their files are not looked at."""
+        found = {p.parent.name: p.parent for root in reversed(_roots()) for p in root.glob(f"*/{MANIFEST}")}
+        return sorted(found.items())
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The folder that is meant: a shipped name first, so that no folder in the working directory can pose as one.
+
+    Raises BundleError listing the names there are.
+    """
+    shipped = dict(Bundle.available())
+    text = str(name_or_path)
+    if isinstance(name_or_path, str) and text in shipped:
+        return shipped[text]
+    names = f"shipped models: {', '.join(shipped) or 'none'}"
+    as_path = isinstance(name_or_path, Path) or any(s in text for s in (os.sep, os.altsep) if s) or (text and Path(text).is_dir())
+    if not as_path:
+        raise BundleError(f"no model is called {text!r} ({names}); give one of these names or the path of a bundle's folder")
+    folder = Path(text)
+    if not folder.is_dir():
+        raise BundleError(f"there is no folder {text} ({names}); give a bundle's folder or one of these names")
+    if not (folder / MANIFEST).exists():
+        raise BundleError(f"{text} has no {MANIFEST}, so it is no bundle ({names})")
+    return folder
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """The parsed manifest and its sha256; no other file is looked at. Raises BundleError."""
+    path = folder / MANIFEST
+    _check_place(folder, path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT + 1)
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}; {REBUILD}") from error
+    if len(data) > MAX_TEXT:
+        raise BundleError(f"{MANIFEST} holds over {MAX_TEXT:,} bytes; {REBUILD}")
+    return Manifest.from_json(parse_json(data, MANIFEST)), hashlib.sha256(data).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
+    """Write manifest.json last, over the files that lie in the folder: format, hashes, sizes, schema hash, feature order.
+
+    What the folder itself can say is taken from it; everything else comes from `manifest`. Raises BundleError where a
+    file is missing or a key the runtime needs is.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
+    schema = Schema.load(folder / SCHEMA)
+    entries = {name: _entry(folder / name) for name in FILES}
+    files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
+    whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}
+    Manifest.from_json(whole)
+    part = folder / f"{MANIFEST}.part"
+    part.write_text(json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    return part.replace(folder / MANIFEST)
+
+
+def _roots() -> list[Path]:
+    """Where shipped bundles lie: inside the package (wheel), else beside it (source checkout)."""
+    package = Path(__file__).resolve().parent
+    checkout = [package.parent / "models"] if (package.parent / "pyproject.toml").is_file() else []
+    return [package / "models", *checkout]
+
+
+def _entry(path: Path) -> FileEntry:
+    data = path.read_bytes()
+    return FileEntry(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def _check_place(folder: Path, path: Path) -> None:
+    """A regular file inside the folder, also when every link is followed."""
+    try:
+        mode = path.stat().st_mode
+        inside = path.resolve().parent == folder.resolve()
+    except (OSError, RuntimeError) as error:
+        raise BundleError(f"{path.name} is missing from {folder}; {REBUILD}") from error
+    if not inside:
+        raise BundleError(f"{path.name} is a link that leads out of {folder}; put the file itself there")
+    if not stat.S_ISREG(mode):
+        raise BundleError(f"{path.name} in {folder} is not a plain file; {REBUILD}")
+
+
+def _audit(folder: Path, name: str, entry: FileEntry, keep: bool) -> bytes:
+    """Size, then sha256, of the bytes as they are read, once. Returns them where `keep`, else nothing."""
+    path = folder / name
+    _check_place(folder, path)
+    digest, kept = hashlib.sha256(), bytearray()
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != entry.bytes:
+                raise BundleError(f"{name} in {folder} holds {size:,} bytes, the manifest says {entry.bytes:,}; {REBUILD}")
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+                if keep:
+                    kept += chunk
+    except OSError as error:
+        raise BundleError(f"cannot read {name} in {folder}: {error.strerror}; {REBUILD}") from error
+    if digest.hexdigest() != entry.sha256:
+        raise BundleError(
+            f"{name} in {folder} was altered: sha256 is {digest.hexdigest()[:12]}…, the manifest says {entry.sha256[:12]}…; {REBUILD}"
+        )
+    return bytes(kept)
+
+
+def _schema(data: bytes, manifest: Manifest) -> Schema:
+    """The schema, if it is the one the models were made for."""
+    try:
+        schema = Schema.from_json(parse_json(data, SCHEMA))
+    except SchemaError as error:
+        raise BundleError(f"{SCHEMA} is not a schema: {error}; {REBUILD}") from error
+    if schema.names != manifest.features:
+        at = next((i for i, (a, b) in enumerate(zip(schema.names, manifest.features, strict=False)) if a != b), None)
+        differ = (
+            f"{len(schema.names)} features, the manifest {len(manifest.features)}"
+            if at is None
+            else f"{schema.names[at]!r} as feature {at + 1}, the manifest {manifest.features[at]!r}"
+        )
+        raise BundleError(f"the order of features differs: {SCHEMA} has {differ}; the classifier would read swapped columns. {REBUILD}")
+    if schema.hash != manifest.schema_hash:
+        raise BundleError(
+            f"{SCHEMA} is not the one this bundle was built with: hash {schema.hash[:12]}…, "
+            f"the manifest says {manifest.schema_hash[:12]}…; {REBUILD}"
+        )
+    return schema
+
+
+def _reference(data: Any, schema: Schema) -> Reference:
+    try:
+        quantiles = {str(k): tuple(map(_number, v)) for k, v in data["quantiles"].items()}
+        mad = {str(k): _number(v) for k, v in data["mad"].items()}
+        realism = tuple(map(_number, data["realism_quantiles"]))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BundleError(f"{REFERENCE} lacks usable quantiles, mad or realism_quantiles ({error}); {REBUILD}") from error
+    unknown = sorted({*quantiles, *mad} - set(schema.names))
+    if unknown:
+        raise BundleError(f"{REFERENCE} names {unknown[0]!r}, which {SCHEMA} does not have; {REBUILD}")
+    if len(realism) != 101 or list(realism) != sorted(realism) or any(len(q) != 11 for q in quantiles.values()):
+        raise BundleError(f"{REFERENCE}: realism_quantiles are 101 ascending numbers and quantiles 11 a feature; {REBUILD}")
+    return Reference(quantiles, mad, realism)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def _samples(data: Any) -> tuple[Sample, ...]:
+    if not isinstance(data, list):
+        raise BundleError(f"{SAMPLES} is not a list; {REBUILD}")
+    for i, item in enumerate(data):
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not isinstance(item.get("values"), dict):
+            raise BundleError(f"{SAMPLES}: sample {i + 1} is not an object with id and values; {REBUILD}")
+    return tuple(Sample(item["id"], item["values"]) for item in data)
