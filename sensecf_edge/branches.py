@@ -226,11 +226,12 @@ class Run:
                 pick = int(np.searchsorted(sums, member.chance.random(), side="right"))
             groups.setdefault(pick, []).append(member)
         for pick, members in groups.items():
-            self._step(branch, members, int(moves.ids[pick]), moves.nodes[pick])
+            self._step(branch, members, int(moves.ids[pick]))
 
-    def _step(self, branch: Branch, members: list[_Member], token: int, node: Node) -> None:
+    def _step(self, branch: Branch, members: list[_Member], token: int) -> None:
         """Members that chose the same token: done, cut, or a branch of the next batch."""
-        task, text = branch.task, branch.text + self.vocabulary.pieces[token]
+        task, piece = branch.task, self.vocabulary.pieces[token]
+        node, text = self.vocabulary.moves(branch.node).after(piece), branch.text + piece
         ending = only_ending(node)
         if ending is None and branch.end + 1 - len(task.prompt) < task.limit:
             self.branches.append(Branch(task, members, node, text, [token], branch.end))

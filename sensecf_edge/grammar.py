@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
+
+import numpy as np
 
 from .admissible import Admissible
 from .errors import GrammarError
+from .schema import Feature
 
 Alternative = tuple[bytes, Callable[[], "Node"]]
 
@@ -40,13 +43,17 @@ class Node:
         return {byte: _merge(group) for byte, group in groups.items()}
 
     def read(self, text: bytes) -> Node | None:
-        """The state after `text`, or None where the language has no such beginning."""
-        node: Node = self
-        for byte in text:
-            if byte not in node.edges:
-                return None
-            node = node.edges[byte]
-        return node
+        """The state after `text`, or None where the language has no such beginning. Makes no state on the way."""
+        if not text:
+            return self
+        ends: list[Alternative] = []
+        for other, then in self.alternatives:
+            if other.startswith(text):
+                ends.append((other[len(text) :], then))
+            elif text.startswith(other):
+                behind = then().read(text[len(other) :])
+                ends.extend([(b"", lambda behind=behind: behind)] if behind else [])  # type: ignore[misc]
+        return _merge(ends) if ends else None
 
     def accepts(self, text: str) -> bool:
         """True for whole answers."""
@@ -76,9 +83,10 @@ class Grammar:
             raise GrammarError("no feature may change, so there is no answer to derive")
         schema = space.record.schema
         self.keys = {i: json.dumps(schema.features[i].name, ensure_ascii=False) + ":" for i in self.features}
-        self.values = {i: [answer_value(schema.features[i].text(v), schema.features[i].kind) for v in space.values[i]] for i in self.features}
+        self.space = space
         self.max_changes = min(space.max_changes, len(self.features))
         self._tails: dict[tuple[int, int], Node] = {}
+        self._values: dict[tuple[int, int], Node] = {}
 
     @cached_property
     def start(self) -> Node:
@@ -94,7 +102,20 @@ class Grammar:
         ]
 
     def _value(self, at: int, i: int, left: int) -> Node:
-        return Node(tuple((text.encode(), lambda: self._tail(at + 1, left - 1)) for text in self.values[i]))
+        """Behind a key: its values. One continuation for all of them: a closure each would cost more than the rest."""
+        if (at, left) not in self._values:
+
+            def then() -> Node:
+                return self._tail(at + 1, left - 1)
+
+            self._values[at, left] = Node(tuple((text, then) for text in self._texts(i)))
+        return self._values[at, left]
+
+    def _texts(self, i: int) -> list[bytes]:
+        """The admissible values of feature i as they stand in an answer."""
+        feature = self.space.record.schema.features[i]
+        texts = _lattice_texts(feature)
+        return [texts[at] for at in np.searchsorted(feature.lattice, self.space.values[i])]
 
     def _tail(self, first: int, left: int) -> Node:
         """Behind a value: the end, or a comma and another change."""
@@ -118,8 +139,14 @@ class Grammar:
                     pending.append((at + 1, left - 1))
             name = "root" if opening == '"{" ' else f"t{first}-{left}"
             lines.append(f"{name} ::= {' | '.join(ends)}")
-        lines += [f"v{at} ::= {' | '.join(map(_quoted, self.values[i]))}" for at, i in enumerate(self.features)]
+        lines += [f"v{at} ::= {' | '.join(_quoted(text.decode()) for text in self._texts(i))}" for at, i in enumerate(self.features)]
         return "\n".join(lines) + "\n"
+
+
+@lru_cache(maxsize=1024)
+def _lattice_texts(feature: Feature) -> tuple[bytes, ...]:
+    """Every value of a feature as it stands in an answer, in the order of its lattice; made once for all records."""
+    return tuple(answer_value(text, feature.kind).encode() for text in feature.texts)
 
 
 def answer_value(text: str, kind: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,11 +19,21 @@ from .grammar import Node
 Scores = NDArray[np.float32]
 
 
-class Moves(NamedTuple):
-    """What may follow a state: token ids, shape (moves,), and the state behind each."""
+class Moves:
+    """What may follow a state: token `ids`, shape (moves,), ascending. The states behind are made when asked for."""
 
-    ids: NDArray[np.intp]
-    nodes: list[Node]
+    def __init__(self, ids: NDArray[np.intp], node: Node) -> None:
+        self.ids = ids
+        self._alternatives = node.alternatives  # not the node itself: it is the weak key under which this is remembered
+        self._after: dict[bytes, Node] = {}
+
+    def after(self, piece: bytes) -> Node:
+        """The state behind an allowed token's text; the same object every time."""
+        if piece not in self._after:
+            node = Node(self._alternatives).read(piece)
+            assert node is not None
+            self._after[piece] = node
+        return self._after[piece]
 
 
 class Vocabulary:
@@ -34,51 +43,67 @@ class Vocabulary:
         self.pieces = pieces
         self._ids = sorted((i for i, piece in enumerate(pieces) if piece), key=pieces.__getitem__)
         self._texts = [pieces[i] for i in self._ids]
+        self._first = {text: at for at, text in reversed(list(enumerate(self._texts)))}
         self._moves: WeakKeyDictionary[Node, Moves] = WeakKeyDictionary()
 
     def moves(self, node: Node) -> Moves:
         """The allowed tokens at a state; remembered for as long as the state lives."""
         found = self._moves.get(node)
         if found is None:
-            found = self._moves[node] = self._walk(node)
+            places = self._within(node) | self._beyond(node)
+            found = self._moves[node] = Moves(np.sort(np.array([self._ids[at] for at in places], dtype=np.intp)), node)
         return found
 
-    def _walk(self, start: Node) -> Moves:
-        """Depth first over (state, range of sorted texts that share `prefix`); every text ends in its own state."""
-        texts, ids, nodes = self._texts, [], []
-        stack = [(start, b"", 0, len(texts))]
-        while stack:
-            node, prefix, low, high = stack.pop()
-            while low < high and len(texts[low]) == len(prefix):
-                ids.append(self._ids[low])
-                nodes.append(node)
+    def _within(self, node: Node) -> set[int]:
+        """Places (in sorted order) of the tokens that say a beginning of one of the state's texts, or all of it."""
+        first, texts, out = self._first, self._texts, set()
+        for beginning in {text[:end] for text, _ in node.alternatives for end in range(1, len(text) + 1)}:
+            at = first.get(beginning)
+            while at is not None:
+                out.add(at)
+                at = at + 1 if at + 1 < len(texts) and texts[at + 1] == beginning else None
+        return out
+
+    def _beyond(self, start: Node) -> set[int]:
+        """Places of the tokens that say one of the state's texts and part of what follows it.
+
+        Depth first over (state, text read so far, range of sorted texts that begin so).
+        """
+        texts, out, stack = self._texts, set(), []
+        for text, then in start.alternatives:
+            low = self._first.get(text, -1)
+            low = bisect_left(texts, text) if low < 0 else low
+            while low < len(texts) and texts[low] == text:
                 low += 1
-            if low == high:
-                continue
-            if high - low == 1:
-                end = node.read(texts[low][len(prefix) :])
-                if end is not None:
-                    ids.append(self._ids[low])
-                    nodes.append(end)
-                continue
-            for byte, then in node.edges.items():
-                longer = prefix + bytes((byte,))
+            if low < len(texts) and texts[low].startswith(text):
+                stack.append((then(), text, low, bisect_left(texts, _behind(text), low)))
+        while stack:
+            node, read, low, high = stack.pop()
+            while low < high and len(texts[low]) == len(read):
+                out.add(low)
+                low += 1
+            for byte, then in node.edges.items() if low < high else ():
+                longer = read + bytes((byte,))
                 first = bisect_left(texts, longer, low, high)
-                last = high if byte == 255 else bisect_left(texts, prefix + bytes((byte + 1,)), first, high)
-                if first < last:
-                    stack.append((then, longer, first, last))
-        return Moves(np.array(ids, dtype=np.intp), nodes)
+                if first < high and texts[first].startswith(longer):
+                    stack.append((then, longer, first, bisect_left(texts, _behind(longer), first, high)))
+        return out
+
+
+def _behind(text: bytes) -> bytes:
+    """The least text that sorts behind everything that begins with `text`. A text of nothing but 255 has none: not UTF-8."""
+    return text[:-1] + bytes((text[-1] + 1,))
 
 
 def only_ending(node: Node) -> bytes | None:
     """The bytes to the end of the answer where no choice is left, empty at the end itself; None where a choice is left."""
-    out = bytearray()
+    out = b""
     while not node.final:
-        if len(node.edges) > 1:
+        if len(node.alternatives) > 1:
             return None
-        ((byte, node),) = node.edges.items()
-        out.append(byte)
-    return bytes(out)
+        ((text, then),) = node.alternatives
+        out, node = out + text, then()
+    return out
 
 
 def cumulative(scores: Scores, temperature: float) -> NDArray[np.float64]:
