@@ -95,6 +95,13 @@ class OnnxRealism:
         return np.asarray(np.interp(self.log_density(Y), self._quantiles, at), dtype=np.float64)
 
 
+def build_features() -> str:
+    """Version of onnxruntime and the devices it was built for, in words. Raises ImportError where it cannot be loaded."""
+    import onnxruntime as ort
+
+    return f"{ort.__version__}, {', '.join(p.removesuffix('ExecutionProvider') for p in ort.get_available_providers())}"
+
+
 class _Graph:
     """One onnxruntime session with the form this project asks for; foreign errors stop here."""
 

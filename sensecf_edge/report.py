@@ -5,7 +5,7 @@ Risk is 1 - p_target: the model's probability that the prediction is not the wan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -16,11 +16,12 @@ from .schema import Schema, number_text
 from .settings import WEAK_AUC
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 WIDTH = 80
 DISCLAIMER = "This is what the model would predict. It does not show that the change causes it, and it is not medical advice."
+HEADINGS = ("What", "Now", "Change to", "By")
 ASCII = str.maketrans({"→": "->", "−": "-", "─": "-", "·": "-", "…": "...", "—": "-", "“": '"', "”": '"'})
 
 
@@ -30,21 +31,51 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
     `color` puts ANSI styles in; without `unicode` the text is plain ASCII. `schema` gives labels; values and units come
     from the explanation.
     """
-    from rich.console import Console
-
-    out = StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=color, color_system="standard" if color else None, no_color=not color,
-        markup=False, emoji=False, highlight=False, legacy_windows=False,
-    )  # fmt: skip
+    console = _console(width, color)
     _now(console, explanation)
     if explanation.status == "none":
         _none(console, explanation)
     for i, answer in enumerate(explanation.found):
         _answer(console, explanation, schema, answer, f"Option {i + 1}: change" if len(explanation.found) > 1 else "Change")
     _notes(console, explanation, schema)
-    text = "".join(line.rstrip() + "\n" for line in out.getvalue().splitlines())
-    return text if unicode else text.translate(ASCII).encode("ascii", "replace").decode("ascii")
+    return _text(console, unicode)
+
+
+def drawn(parts: Iterable[RenderableType], *, width: int = WIDTH, color: bool = False, unicode: bool = True) -> str:
+    """Lines and tables as text, one below the other, in the look that `render` has."""
+    console = _console(width, color)
+    for part in parts:
+        console.print(part)
+    return _text(console, unicode)
+
+
+def columns(headings: Sequence[str], right: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table in the house's look; the columns named in `right` stand to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, header_style="dim", padding=(0, 1))
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def hanging(mark: str, text: str, style: str = "") -> Table:
+    """A paragraph that keeps clear of its mark."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=0)
+    grid.add_column(width=len(mark))
+    grid.add_column(overflow="fold")
+    grid.add_row(mark, text, style=style)
+    return grid
+
+
+def plain(text: str) -> str:
+    """Without control characters: a bundle's words must not steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def unwanted(explanation: Explanation) -> str:
@@ -74,23 +105,23 @@ def by_text(change: Change) -> str:
     if not isinstance(before, int | float) or not isinstance(after, int | float):
         return ""
     step = float(Decimal(repr(after)) - Decimal(repr(before)))
-    return f"{'+' if step > 0 else '−'}{number_text(abs(step))} {_clean(change.unit)}".rstrip()
+    return f"{'+' if step > 0 else '−'}{number_text(abs(step))} {plain(change.unit)}".rstrip()
 
 
 def weak_text(explanation: Explanation) -> str | None:
     """The sentence that every answer of a weak classifier carries; None for one that is not weak."""
     if explanation.auc is not None and explanation.auc >= WEAK_AUC:
         return None
-    classes = f"“{_clean(explanation.target)}” from “{_clean(unwanted(explanation)).removeprefix('not ')}”"
+    classes = f"“{plain(explanation.target)}” from “{plain(unwanted(explanation)).removeprefix('not ')}”"
     if explanation.predicted == explanation.target:
-        classes = f"“{_clean(explanation.target)}” from the rest"
+        classes = f"“{plain(explanation.target)}” from the rest"
     if explanation.auc is None:
         return f"Nobody has measured how well this model tells {classes} on unseen people."
     return f"This model tells {classes} poorly (AUC {explanation.auc:.2f} on unseen people; 0.50 is chance)."
 
 
 def _now(console: Console, explanation: Explanation) -> None:
-    name, target = _clean(unwanted(explanation)), _clean(explanation.target)
+    name, target = plain(unwanted(explanation)), plain(explanation.target)
     if explanation.status == "already":
         console.print(f"Prediction now: {target}, as wanted. Nothing needs to change.", style="bold")
         console.print(f"Risk of “{name}”: {risk_text(explanation.p_target)}")
@@ -104,26 +135,16 @@ def _now(console: Console, explanation: Explanation) -> None:
 def _answer(console: Console, explanation: Explanation, schema: Schema, answer: Counterfactual, title: str) -> None:
     before, after = risk_text(explanation.p_target), risk_text(answer.p_target)
     console.print(f"\n{title} this, and the risk goes {before} → {after}", style="bold green")
-    console.print(_table(schema, answer.changes))
+    console.print(columns(HEADINGS, right=HEADINGS[1:], rows=[_row(schema, change) for change in answer.changes]))
     if any(c.follows for c in answer.changes):
         console.print("  * moves along with the others", style="dim")
     if answer.realism is not None:
-        console.print(f"  {realism_text(answer.realism, _clean(explanation.target))}")
+        console.print(f"  {realism_text(answer.realism, plain(explanation.target))}")
 
 
-def _table(schema: Schema, changes: Iterable[Change]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, header_style="dim", pad_edge=True, padding=(0, 1))
-    table.add_column("What", overflow="fold")
-    for heading in ("Now", "Change to", "By"):
-        table.add_column(heading, justify="right", overflow="fold")
-    for change in changes:
-        title = schema[change.feature].title if change.feature in schema.index else change.feature
-        cells = (_clean(title) + (" *" if change.follows else ""), _value(change.before), _value(change.after), by_text(change))
-        table.add_row(*cells, style="dim" if change.follows else None)
-    return table
+def _row(schema: Schema, change: Change) -> tuple[str, str, str, str]:
+    title = schema[change.feature].title if change.feature in schema.index else change.feature
+    return plain(title) + (" *" if change.follows else ""), _value(change.before), _value(change.after), by_text(change)
 
 
 def _none(console: Console, explanation: Explanation) -> None:
@@ -131,45 +152,46 @@ def _none(console: Console, explanation: Explanation) -> None:
     tried = explanation.provenance.proposals * rounds
     console.print(f"\nNo answer found: none of {tried} proposals in {rounds} round{'s'[: rounds != 1]} held.", style="bold yellow")
     for reason, count in sorted(explanation.refusals.items(), key=lambda item: (-item[1], item[0])):
-        console.print(f"  {count:>4} x  {_clean(reason)}")
+        console.print(f"  {count:>4} x  {plain(reason)}")
     console.print("Allow more changes, free a frozen feature or widen a bound, and ask again.")
 
 
 def _notes(console: Console, explanation: Explanation, schema: Schema) -> None:
     """What the answer does not claim, what weakens it, and where it comes from."""
-    unknown = [_clean(schema[n].title) if n in schema.index else n for n, v in explanation.factual.items() if v is None]
+    unknown = [plain(schema[n].title) if n in schema.index else n for n, v in explanation.factual.items() if v is None]
     weak = weak_text(explanation)
-    notes = [_clean(w) for w in explanation.warnings]
+    notes = [plain(w) for w in explanation.warnings]
     if weak and not any("AUC" in w for w in notes):
         notes.insert(0, weak)
     if unknown:
         notes.append(f"Not in the record and left unknown: {', '.join(unknown)}.")
     console.print()
     for note in notes:
-        console.print(_hanging("! ", note, "yellow"))
+        console.print(hanging("! ", note, "yellow"))
     if notes:
         console.print()
     console.print(DISCLAIMER)
     made = explanation.provenance
-    console.print(f"Model {_clean(made.model)} · bundle {made.bundle[:12]} · seed {made.seed} · {explanation.seconds:.2f} s", style="dim")
-
-
-def _hanging(mark: str, text: str, style: str) -> Table:
-    from rich.table import Table
-
-    grid = Table.grid(padding=0)
-    grid.add_column(width=len(mark))
-    grid.add_column(overflow="fold")
-    grid.add_row(mark, text, style=style)
-    return grid
+    console.print(f"Model {plain(made.model)} · bundle {made.bundle[:12]} · seed {made.seed} · {explanation.seconds:.2f} s", style="dim")
 
 
 def _value(value: Value) -> str:
     if value is None:
         return "unknown"
-    return _clean(value) if isinstance(value, str) else number_text(value)
+    return plain(value) if isinstance(value, str) else number_text(value)
 
 
-def _clean(text: str) -> str:
-    """Without control characters: a bundle's words must not steer the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _console(width: int, color: bool) -> Console:
+    """A console that writes to memory."""
+    from rich.console import Console
+
+    return Console(
+        file=StringIO(), width=width, force_terminal=color, color_system="standard" if color else None, no_color=not color,
+        markup=False, emoji=False, highlight=False, legacy_windows=False,
+    )  # fmt: skip
+
+
+def _text(console: Console, unicode: bool) -> str:
+    assert isinstance(console.file, StringIO)
+    text = "".join(line.rstrip() + "\n" for line in console.file.getvalue().splitlines())
+    return text if unicode else text.translate(ASCII).encode("ascii", "replace").decode("ascii")

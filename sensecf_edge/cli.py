@@ -1,0 +1,257 @@
+"""The command line: open, call, print, exit code. Everything heavy is imported inside the command that needs it.
+
+stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 none found, 2 usage or input, 1 fault,
+130 interrupted, 141 the reader of stdout went away.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from . import __version__, terminal
+from .errors import SenseCFError
+from .settings import ENGINE, LOOP
+
+if TYPE_CHECKING:
+    from .result import Explanation
+    from .schema import Schema
+
+NONE_FOUND, INTERRUPTED, READER_GONE = 3, 130, 141
+MODEL_HELP = "A shipped model's name, or a bundle's folder."
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
+@click.version_option(__version__, prog_name="sensecf-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """The smallest realistic change that would move a prediction, computed on this machine.
+
+    \b
+    Try:  sensecf-edge models list
+          sensecf-edge explain --sample 1 --model NAME
+    """
+
+
+@cli.command()
+@click.argument("record", required=False)
+@click.option("--model", help=MODEL_HELP)
+@click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
+@click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
+@click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
+@click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable.")
+@click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
+@click.option("--threads", type=click.IntRange(1), default=ENGINE.threads, help="Threads of the language model.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
+def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
+            max_changes: int, seed: int, threads: int, as_json: bool) -> int:  # fmt: skip
+    """Explain RECORD, a JSON file, or - for standard input.
+
+    Prints what to change, by how much, and the predicted risk before and after. Exit code 3: no answer found.
+    """
+    _one_source(record, sample, model)
+    values = terminal.read_record(record) if record is not None else None
+    from .admissible import Constraints
+    from .loop import Explainer
+
+    constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes)
+    with Explainer.load(_named(model), threads=threads) as explainer:
+        values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
+        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed)
+        _print_explanation(explanation, explainer.schema, as_json)
+    return NONE_FOUND if explanation.status == "none" else 0
+
+
+@cli.group()
+def models() -> None:
+    """The models that can explain."""
+
+
+@models.command("list")
+def list_models() -> int:
+    """Name every shipped model and what it is for."""
+    from . import pages
+    from .bundle import Bundle
+
+    click.echo(pages.overview(Bundle.available(), **terminal.look()), nl=False)
+    return 0
+
+
+@models.command()
+@click.argument("model")
+@click.option("--sample", metavar="K", help="Print sample K as a record to edit, and nothing else.")
+@click.option("--card", is_flag=True, help="Print the model's card, and nothing else.")
+def show(model: str, sample: str | None, card: bool) -> int:
+    """Say what MODEL was trained on, how good it is, and which features a record needs."""
+    from . import pages
+    from .bundle import Bundle
+
+    bundle = Bundle.open(model)
+    if sample is not None:
+        click.echo(terminal.json_text(terminal.sample(bundle, sample)))
+    else:
+        click.echo(terminal.printable(bundle.card) if card else pages.page(bundle, **terminal.look()), nl=False)
+    return 0
+
+
+@models.command()
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+def verify(names: tuple[str, ...]) -> int:
+    """Hold every file of MODEL (default: all shipped) against its manifest. Exit code 1 where one differs."""
+    from .bundle import Bundle
+
+    failed = False
+    names = names or tuple(name for name, _ in Bundle.available())
+    if not names:
+        click.echo("no models are shipped with this installation", err=True)
+    for name in names:
+        try:
+            bundle = Bundle.open(name)
+        except SenseCFError as error:
+            failed = True
+            click.echo(f"FAIL  {name}: {terminal.one_line(str(error))}")
+            continue
+        size = sum(entry.bytes for entry in bundle.manifest.files.values()) / 1e6
+        click.echo(f"ok    {name}: {len(bundle.manifest.files)} files, {size:.1f} MB, manifest {bundle.hash[:12]}")
+        if bundle.unlisted:
+            click.echo(f"      not listed, never read: {', '.join(bundle.unlisted)}")
+    return int(failed)
+
+
+@cli.command()
+def doctor() -> int:
+    """Look at what explain needs on this machine. Exit code 1 where something is missing."""
+    from .doctor import examine
+
+    findings = examine()
+    width = max(len(f.what) for f in findings)
+    for finding in findings:
+        click.echo(f"{'!' if finding.problem else ' '} {finding.what:<{width}}  {finding.found}")
+    return int(any(f.problem for f in findings))
+
+
+@cli.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+@click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
+@click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new bundle.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
+@click.option("--name", help="Name of the model.  [default: DIR's name]")
+@click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle.")
+@click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
+@click.option("--minutes", type=float, help="Rough limit on the generator's training.")
+def fit(**options: Any) -> int:
+    """Train a classifier and a generator on TABLE and write a bundle."""
+    with terminal.extra("convert"):
+        from sensecf_convert.fit import fit as run
+
+        run(**options)
+    return 0
+
+
+@cli.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--model", help=MODEL_HELP)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
+@click.option("--beside", type=click.Choice(["nice"]), multiple=True, help="Run another method on the same records.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(table: Path, model: str | None, limit: int | None, beside: tuple[str, ...], as_json: bool) -> int:
+    """Measure MODEL on people of TABLE it has not seen."""
+    with terminal.extra("convert"):
+        from sensecf_convert.evaluate import evaluate as run
+
+        run(table=table, model=_named(model), limit=limit, beside=beside, as_json=as_json)
+    return 0
+
+
+@cli.group()
+def schema() -> None:
+    """What a record may hold and what may change."""
+
+
+@schema.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
+def draft(table: Path, target: str, out: Path | None) -> int:
+    """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
+    with terminal.extra("convert"):
+        from sensecf_convert.draft import draft as run
+
+        drafted = run(table=table, target=target)
+    if out is None:
+        click.echo(terminal.json_text(drafted))
+    else:
+        import json
+
+        out.write_text(json.dumps(drafted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(f"wrote {out}; now mark what is immutable, one-way, optional, and give units", err=True)
+    return 0
+
+
+def _one_source(record: str | None, sample: str | None, model: str | None) -> None:
+    if record is not None and sample is not None:
+        raise click.UsageError("give a record or --sample, not both")
+    if record is None and sample is None:
+        name = model or "NAME"
+        raise click.UsageError(
+            f"no record given.\n\nTry a sample:   sensecf-edge explain --sample 1 --model {name}\n"
+            f"or a file:      sensecf-edge models show {name} --sample 1 > me.json\n"
+            f"                sensecf-edge explain me.json --model {name}"
+        )
+
+
+def _named(model: str | None) -> str:
+    if model:
+        return model
+    from .bundle import Bundle
+
+    names = [name for name, _ in Bundle.available()]
+    raise click.UsageError(f"say which model: --model {names[0] if names else 'PATH'} (shipped: {', '.join(names) or 'none'})")
+
+
+def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:
+    from .report import render
+
+    click.echo(terminal.json_text(explanation.to_json()) + "\n" if as_json else render(explanation, schema, **terminal.look()), nl=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run and leave with an exit code. No traceback for wrong use, input or bundles, for Ctrl-C, or for a closed pipe."""
+    try:
+        code = _run(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        terminal.discard_output()
+        code = READER_GONE
+    except OSError as error:
+        click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
+        terminal.discard_output()
+        code = 1
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """click's own `main` is passed by: it would turn an interrupt and a closed pipe into other exit codes."""
+    try:
+        with cli.make_context("sensecf-edge", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            return int(cli.invoke(context) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SenseCFError as error:
+        click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
+        return error.exit_code

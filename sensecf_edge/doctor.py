@@ -1,0 +1,115 @@
+"""What this installation can do here: versions, CPU, threads, models and the memory they need, optional parts."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import __version__
+from .bundle import Bundle
+from .errors import SenseCFError
+from .manifest import CLASSIFIER, GENERATOR, REALISM
+from .settings import ENGINE
+
+RUNTIME = ("llama-cpp-python", "onnxruntime", "numpy", "click", "rich")
+EXTRAS = {"convert": ("torch", "transformers", "sklearn", "skl2onnx", "onnx", "gguf", "pandas")}
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "f16c", "fma", "asimd", "asimddp", "i8mm")
+BASE_MB, GENERATOR_FACTOR, ONNX_FACTOR = 90, 3.0, 6.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: what was looked at, what was found; `problem` where `explain` cannot work because of it."""
+
+    what: str
+    found: str
+    problem: bool = False
+
+
+def examine() -> list[Finding]:
+    """Look at everything `explain` needs. Opens the shipped bundles (hashes only) and loads both engines once."""
+    return [*_versions(), *_engines(), *_machine(), *_models(), *_extras()]
+
+
+def memory_mb(bundle: Bundle) -> int:
+    """Estimated peak of one `explain` process in MB: the interpreter and libraries, then the models with their buffers."""
+    size = {name: bundle.manifest.files[name].bytes / 1e6 for name in (GENERATOR, CLASSIFIER, REALISM)}
+    return round(BASE_MB + GENERATOR_FACTOR * size[GENERATOR] + ONNX_FACTOR * (size[CLASSIFIER] + size[REALISM]))
+
+
+def _versions() -> list[Finding]:
+    system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    out = [Finding("sensecf-edge", __version__), Finding("python", system)]
+    for name in RUNTIME:
+        try:
+            out.append(Finding(name, version(name)))
+        except PackageNotFoundError:
+            out.append(Finding(name, "missing: pip install sensecf-edge", problem=True))
+    return out
+
+
+def _engines() -> list[Finding]:
+    """Both doors, opened once: does the library load, and what was it built with?"""
+    out = []
+    for what, door in (("llama.cpp", "engine"), ("onnxruntime", "check")):
+        try:
+            features = import_module(f"{__package__}.{door}").build_features
+            out.append(Finding(f"{what} build", features()))
+        except (SenseCFError, ImportError, AttributeError, OSError, RuntimeError) as error:
+            out.append(Finding(f"{what} build", f"does not load: {str(error).strip().splitlines()[0]}", problem=True))
+    return out
+
+
+def _machine() -> list[Finding]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    out = [Finding("cpu", f"{usable} usable cores; {_cpu_flags()}")]
+    out.append(Finding("threads", f"{ENGINE.threads} by default; more only help on an otherwise idle machine"))
+    if memory := _memory_mb():
+        out.append(Finding("memory", f"{memory[1]:,} MB free of {memory[0]:,} MB"))
+    return out
+
+
+def _cpu_flags() -> str:
+    try:
+        words = set(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").lower().split())
+    except OSError:
+        return platform.processor() or "features unknown"
+    return " ".join(flag for flag in FLAGS if flag in words) or "no vector features found"
+
+
+def _memory_mb() -> tuple[int, int] | None:
+    """Total and available memory in MB; None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    kb = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}
+    return kb.get("MemTotal", 0) // 1024, kb.get("MemAvailable", 0) // 1024
+
+
+def _models() -> list[Finding]:
+    shipped = Bundle.available()
+    if not shipped:
+        return [Finding("models", "none shipped with this installation; explain needs --model PATH")]
+    out = []
+    for name, folder in shipped:
+        try:
+            bundle = Bundle.open(folder)
+            out.append(Finding(f"model {name}", f"intact; explain needs about {memory_mb(bundle)} MB"))
+        except SenseCFError as error:
+            out.append(Finding(f"model {name}", str(error), problem=True))
+    return out
+
+
+def _extras() -> list[Finding]:
+    out = []
+    for extra, modules in EXTRAS.items():
+        lacking = [m for m in modules if find_spec(m) is None]
+        found = f'lacks {", ".join(lacking)}: pip install "sensecf-edge[{extra}]"' if lacking else "installed"
+        out.append(Finding(f"extra [{extra}]", found))
+    return out

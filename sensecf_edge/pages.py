@@ -1,0 +1,93 @@
+"""Bundles -> words and tables for people: what there is, and what one model is, needs and must not be used for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .bundle import Bundle, read_manifest
+from .errors import SenseCFError
+from .manifest import Manifest
+from .report import columns, drawn, hanging, plain
+from .schema import Feature
+from .settings import WEAK_AUC
+
+
+def overview(shipped: Sequence[tuple[str, Path]], **look: Any) -> str:
+    """One line a model, from its manifest; files are not hashed. A damaged manifest is said to be one."""
+    rows = [(name, *_summary(folder)) for name, folder in shipped]
+    if not rows:
+        return "No models are shipped with this installation. Give explain a bundle's folder: --model PATH\n"
+    table = columns(("Model", "What it moves", "AUC", "Size", "Licence"), right=("AUC", "Size"), rows=rows)
+    return drawn([table, "More: sensecf-edge models show MODEL"], **look)
+
+
+def _summary(folder: Path) -> tuple[str, str, str, str]:
+    try:
+        manifest, _ = read_manifest(folder)
+    except SenseCFError as error:
+        return plain(f"damaged: {error}"), "", "", ""
+    size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
+    what = f"{manifest.target.unwanted} → {manifest.target.wanted}"
+    if manifest.title:
+        what = f"{manifest.title} ({what})"
+    return plain(what), _auc(manifest), f"{size:.1f} MB", plain(manifest.data.licence)
+
+
+def page(bundle: Bundle, **look: Any) -> str:
+    """Everything a user of one model should know, without hashes and paths."""
+    m, schema = bundle.manifest, bundle.schema
+    facts = {
+        "Moves": f"{m.target.unwanted} → {m.target.wanted}, at a probability of {m.target.threshold:g} or more",
+        "Classifier": _classifier(m),
+        "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt {m.generator.prompt}"),
+        "Measured": ", ".join(f"{k} {v}" for k, v in _leaves(m.metrics)),
+        "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
+        "Not for": m.not_for,
+        "Samples": f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {bundle.name}" if bundle.samples else "",
+        "Bundle": _joined(f"version {m.version}" if m.version else "", m.created, bundle.hash[:12]),
+    }
+    rows = [(f.name, f.title if f.title != f.name else "", f.allowed(), _may(f, f.name in schema.completed)) for f in schema.features]
+    parts: list[Any] = [plain(m.title or bundle.name), ""]
+    parts += [hanging(f"{key:<11}", plain(value)) for key, value in facts.items() if value]
+    parts += ["", columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
+    parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
+    return drawn(parts, **look)
+
+
+def _auc(manifest: Manifest) -> str:
+    auc = manifest.classifier.auc
+    return "unknown" if auc is None else f"{auc:.2f}{' weak' if auc < WEAK_AUC else ''}"
+
+
+def _classifier(manifest: Manifest) -> str:
+    facts = manifest.classifier
+    people = f"{facts.people_train} people in training, {facts.people_test} unseen" if facts.people_train is not None else ""
+    return _joined(facts.kind, f"AUC {_auc(manifest)} on unseen people", people)
+
+
+def _parameters(manifest: Manifest) -> str:
+    count = manifest.generator.parameters
+    return "" if count is None else f"{count / 1e6:.1f} M parameters"
+
+
+def _may(feature: Feature, completed: bool) -> str:
+    """Whether advice may change it, how, and whether a record may lack it."""
+    how = {"either": "yes", "increase": "only up", "decrease": "only down"}[feature.direction]
+    may = "follows others" if completed else how if feature.mutable else "no"
+    return may + ("; may be unknown" if feature.optional else "")
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+def _leaves(metrics: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """Nested figures, flat."""
+    for key, value in metrics.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{name} ")
+        elif isinstance(value, int | float | str):
+            yield name, f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,123 @@
+"""What the command line takes in and gives out, short of click: records, bounds and samples in; looks and lines out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from .errors import ConstraintError, MissingExtraError, RecordError
+from .settings import RECORD
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+
+STANDARD_INPUT = "-"
+LONGEST_MESSAGE = 900
+WIDEST = 100
+
+
+def read_record(source: str) -> dict[str, Any]:
+    """The JSON object in a file or on standard input, read up to the limit and no further. Raises RecordError in one line."""
+    from .record import parse_object
+
+    where = "standard input" if source == STANDARD_INPUT else source
+    try:
+        with _opened(source) as file:
+            data = file.read(RECORD.max_bytes + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise RecordError(f"cannot read {where}: {reason}; give a JSON file, or - for standard input") from error
+    return parse_object(data, where)
+
+
+def _opened(source: str) -> contextlib.AbstractContextManager[BinaryIO]:
+    if source != STANDARD_INPUT:
+        return Path(source).open("rb")
+    if sys.stdin is None:
+        raise RecordError("standard input is closed; give a JSON file")
+    if sys.stdin.isatty():
+        print("Type a record as JSON, then Ctrl-D.", file=sys.stderr)
+    return contextlib.nullcontext(sys.stdin.buffer)
+
+
+def bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """FEATURE=LOW:HIGH, several of one feature intersected. Raises ConstraintError naming what cannot be."""
+    out: dict[str, tuple[float, float]] = {}
+    for text in texts:
+        name, _, limits = text.partition("=")
+        low_text, _, high_text = limits.partition(":")
+        try:
+            low, high = float(low_text), float(high_text)
+        except ValueError as error:
+            raise ConstraintError(f"--bound {text!r} is not FEATURE=LOW:HIGH, for example age=40:60") from error
+        if name in out:
+            low, high = max(low, out[name][0]), min(high, out[name][1])
+            if low > high:
+                raise ConstraintError(f"the bounds on {name} contradict each other: no value lies in all of them; keep one")
+        out[name] = low, high
+    return out
+
+
+def sample(bundle: Bundle, key: str) -> dict[str, Any]:
+    """The values of a sample, by its number from 1 or its id. Raises RecordError naming what there is."""
+    by_key = {str(i + 1): s for i, s in enumerate(bundle.samples)} | {s.id: s for s in bundle.samples}
+    if key not in by_key:
+        ids = ", ".join(s.id for s in bundle.samples[:8]) + (", …" if len(bundle.samples) > 8 else "")
+        there = f"1 to {len(bundle.samples)}, or by id {ids}" if bundle.samples else "none"
+        raise RecordError(f"model {bundle.name} has no sample {key!r}; there are {there}")
+    return dict(by_key[key].values)
+
+
+def look() -> dict[str, Any]:
+    """How to print, as arguments of `report` and `pages`: colour only for a terminal that wants it, ASCII where there is no more."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    color = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    width = 80
+    if terminal:
+        with contextlib.suppress(OSError):
+            width = min(max(os.get_terminal_size(sys.stdout.fileno()).columns, 40), WIDEST)
+    return {"width": width, "color": color, "unicode": _unicode()}
+
+
+def _unicode() -> bool:
+    return (getattr(sys.stdout, "encoding", None) or "ascii").lower().startswith("utf")
+
+
+def printable(text: str) -> str:
+    """Text that standard output can hold, whatever its encoding."""
+    return text if _unicode() else text.encode("ascii", "replace").decode("ascii")
+
+
+def json_text(value: Any) -> str:
+    """Indented JSON without NaN; escaped to ASCII where standard output has no more."""
+    return json.dumps(value, indent=2, ensure_ascii=not _unicode(), allow_nan=False)
+
+
+def one_line(message: str) -> str:
+    """A message in one line without control characters; the middle of a very long one is left out, both ends say what matters."""
+    plain = "".join(c if c.isprintable() else " " for c in message)
+    half = LONGEST_MESSAGE // 2
+    return plain if len(plain) <= LONGEST_MESSAGE else f"{plain[:half]} … {plain[-half:]}"
+
+
+@contextlib.contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Turns a missing optional package into MissingExtraError with the command that installs it."""
+    try:
+        yield
+    except ImportError as error:
+        lacking = f"{error.name} is not installed" if error.name else str(error)
+        raise MissingExtraError(f'this command needs an optional part ({lacking}): pip install "sensecf-edge[{name}]"') from error
+
+
+def discard_output() -> None:
+    """Nobody reads any more: what is still buffered goes nowhere, so that the interpreter's last flush is quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            os.dup2(nowhere, stream)
