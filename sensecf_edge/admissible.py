@@ -10,7 +10,7 @@ import numpy as np
 
 from .errors import ConstraintError
 from .record import Record
-from .schema import Feature, Vector, number_text, spell_difference
+from .schema import Feature, Schema, Vector, number_text, spell_difference
 from .settings import LOOP
 
 EPSILON = 1e-9
@@ -45,7 +45,7 @@ class Admissible:
 def admissible(record: Record, constraints: Constraints | None = None) -> Admissible:
     """The answer space of a record. Raises ConstraintError where nothing is left, naming the constraint."""
     constraints = constraints or Constraints()
-    _check(record, constraints)
+    check(record.schema, constraints)
     schema = record.schema
     values = tuple(
         _values(f, code, constraints.bounds.get(f.name))
@@ -74,8 +74,8 @@ def _values(feature: Feature, code: float, bound: tuple[float, float] | None) ->
     return lattice[keep]
 
 
-def _check(record: Record, constraints: Constraints) -> None:
-    schema = record.schema
+def check(schema: Schema, constraints: Constraints) -> None:
+    """Constraints that no record could meet. Raises ConstraintError naming the one at fault."""
     named = [*constraints.freeze, *constraints.bounds]
     if set(named) - set(schema.names):
         difference = spell_difference([*schema.names, *named], schema.names)

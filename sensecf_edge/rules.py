@@ -31,7 +31,7 @@ def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
         out = schema.index[relation.completes]
         others = [i for i in at if i != out]
         moved = (Y[:, others] != x[others]).any(axis=1)
-        shift = _expected(schema, relation, Y) - _expected(schema, relation, x[None, :])
+        shift = expected(schema, relation, Y) - expected(schema, relation, x[None, :])
         Y[moved, out] = np.round(x[out] + shift[moved], 9)
     return Y
 
@@ -86,7 +86,7 @@ def _member(values: Vector, codes: Vector) -> Mask:
     return near
 
 
-def _expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
+def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     """What the relation says the completed (or first) feature should be, shape (candidates,)."""
     name = relation.completes or relation.features[0]
     others = [schema.index[n] for n in relation.features if n != name]
@@ -101,7 +101,7 @@ def _expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
 
 def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     name = relation.completes or relation.features[0]
-    off: Vector = np.abs(Y[:, schema.index[name]] - _expected(schema, relation, Y))
+    off: Vector = np.abs(Y[:, schema.index[name]] - expected(schema, relation, Y))
     return np.where(np.isnan(off), np.inf, off)
 
 

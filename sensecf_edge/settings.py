@@ -44,3 +44,22 @@ RECORD = RecordSettings()
 
 WEAK_AUC = 0.7
 """Below this AUC on unseen people every answer says that the classifier is weak."""
+
+
+@dataclass(frozen=True)
+class CostSettings:
+    """Weights of `measure.cost` beside one point per changed feature."""
+
+    distance: float = 1.0
+    realism: float = 0.5
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """How long a proposal is improved: passes of single-feature moves, each one batch for all proposals."""
+
+    passes: int = 6
+
+
+COST = CostSettings()
+REFINE = RefineSettings()

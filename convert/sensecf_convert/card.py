@@ -1,0 +1,84 @@
+"""CARD.md: what a bundle is, what it was measured to do, and what it must not be used for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def text(manifest: Mapping[str, Any], notes: str) -> str:
+    """The card of a measured bundle as Markdown."""
+    target, model, data, figures = (manifest[k] for k in ("target", "classifier", "data", "metrics"))
+    unwanted = next(c for c in target["classes"] if c != target["wanted"])
+    weak = "\n\n**The classifier is weak.** Every answer says so. Use this bundle to try the software, not to advise anyone." if model["auc"] < 0.7 else ""
+    return f"""# {manifest["title"]}
+
+Moves a record from **{unwanted}** to **{target["wanted"]}** (`{target["column"]}`), threshold {target["threshold"]} on p({target["wanted"]}).{weak}
+
+{notes}
+
+## Data
+
+{data["source"]}. Licence: {data["licence"]}. {data["attribution"]}
+
+| | people | rows |
+|---|---|---|
+| training | {model["people_train"]:,} | {model["rows_train"]:,} |
+| test (nothing was trained, taught or tuned on them) | {model["people_test"]:,} | {model["rows_test"]:,} |
+
+The bundle holds no training row: trained weights, aggregates, and the sample records in `samples.json`
+(test people, without ids, as the licence allows).
+
+## Classifier
+
+{model["kind"]}, exported to ONNX with unknown values filled in inside the graph. AUC on unseen people **{model["auc"]:.3f}**
+(cross-validated over training people {model["auc_cv"]:.3f}). Largest difference between scikit-learn and onnxruntime on
+{model["parity_rows"]:,} rows: {model["parity"]:.1e}.
+
+## Generator
+
+{_generator(manifest["generator"])}
+
+## Figures on the test people
+
+{_figures(figures)}
+
+First-try validity is the greedy proposal, untouched, with p >= {target["threshold"]}; usable means p >= {target["threshold"] + 0.05:.2f} after the
+loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help` and the docstring of
+`sensecf_convert.evaluate.Figures`.
+
+## Not for
+
+{manifest["not_for"]}
+An answer says what this model would predict for a changed record. It does not say that the change causes the outcome.
+"""
+
+
+def _generator(facts: Mapping[str, Any]) -> str:
+    return (
+        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} invented people made of training rows "
+        f"with answers found by search; {facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
+    )
+
+
+def _figures(f: Mapping[str, Any]) -> str:
+    def percent(key: str) -> str:
+        return "-" if f[key] is None else f"{100 * f[key]:.1f} %"
+
+    def plain(key: str, digits: int) -> str:
+        return "-" if f[key] is None else f"{f[key]:.{digits}f}"
+
+    rows = [
+        ("records asked for (predicted unwanted)", f["asked"]),
+        ("of these, an answer with p >= threshold / + margin exists", f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)"),
+        ("first-try validity, where one exists", percent("first_try_valid")),
+        ("usable after the loop, of all asked for", percent("usable")),
+        ("usable after the loop, where one exists", percent("usable_of_possible")),
+        ("immutable, out-of-range or off-lattice answers", f["broken"]),
+        ("features changed, mean (unchanged)", f"{plain('n_changed', 2)} ({plain('n_unchanged', 2)})"),
+        ("distance: Gower; L1 in MADs", f"{plain('distance', 4)}; {plain('distance_mad', 3)}"),
+        ("realism percentile, mean", plain("realism", 0)),
+        ("kNN ratio (of the records themselves)", f"{plain('knn_ratio', 2)} ({plain('knn_ratio_factual', 2)})"),
+        ("LOF inliers", percent("lof_inliers")),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows)])

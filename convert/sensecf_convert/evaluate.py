@@ -1,0 +1,315 @@
+"""evaluate: what a bundle is worth on people that nothing was trained on.
+
+Every record of the test people that the classifier puts in the unwanted class is explained with the default budget.
+Where no answer is found, the whole lattice is searched, so that "none exists" is told apart from "none found".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensecf_edge import measure, rules
+from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.errors import ConstraintError, TableError
+from sensecf_edge.loop import Explainer
+from sensecf_edge.record import Record, encode
+from sensecf_edge.result import Explanation
+from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.settings import LOOP
+
+from .tables import Cohort, cohort, read_table, split_people
+
+EXHAUSTIVE = 20_000_000
+CHUNK = 50_000
+NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One bundle's figures. Shares are 0..1; a share over no records is None.
+
+    asked              test records predicted in the unwanted class
+    possible_valid     of those, records that some admissible answer (any number of changes) moves to p >= threshold
+    possible_usable    the same for p >= threshold + margin
+    unproven           records with no answer whose lattice was too large to search whole; counted as possible
+    first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid
+    usable             answers with p >= threshold + margin, plausible, over asked
+    usable_of_possible the same over possible_usable
+    broken             answers that are immutable-breaking, out of range or off the lattice (must be 0)
+    n_changed, n_unchanged, distance (Gower), distance_mad (L1 in MADs), realism (percentile): means over answers
+    knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
+    knn_ratio_factual  the same for the records as they came
+    lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
+    p50_ms, p95_ms     per record, warm
+    """
+
+    auc: float
+    people: int
+    rows: int
+    asked: int
+    possible_valid: int
+    possible_usable: int
+    unproven: int
+    first_try_valid: float | None
+    first_try_usable: float | None
+    usable: float | None
+    usable_of_possible: float | None
+    broken: int
+    n_changed: float | None
+    n_unchanged: float | None
+    distance: float | None
+    distance_mad: float | None
+    realism: float | None
+    knn_ratio: float | None
+    knn_ratio_factual: float | None
+    lof_inliers: float | None
+    rounds: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    beside: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, rounded to what the sample size can carry."""
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in dataclasses.asdict(self).items() if v != {}}
+
+    def line(self) -> str:
+        """The figures that matter most, in one line."""
+        first = f"first try valid {_percent(self.first_try_valid)} of {self.possible_valid}"
+        return f"{first}, usable {_percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def measure_bundle(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None) -> Figures:
+    """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism."""
+    with Explainer.load(bundle.folder) as explainer:
+        p = explainer.checker.p_target(test.X)
+        rows = test.X[p < explainer.target.threshold][:limit]
+        explainer.explain(Record(explainer.schema, rows[0])) if len(rows) else None
+        answers = []
+        for k, x in enumerate(rows):
+            answers.append(_explain(explainer, x))
+            if report:
+                report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
+        possible = [_possible(explainer, x, e) for x, e in zip(rows, answers, strict=True)]
+    return _figures(bundle, train, test, rows, answers, possible)
+
+
+def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
+    """None where the record's own values leave nothing to change."""
+    try:
+        return explainer.explain(Record(explainer.schema, x))
+    except ConstraintError:
+        return None
+
+
+def _possible(explainer: Explainer, x: Vector, answer: Explanation | None) -> tuple[bool, bool, bool]:
+    """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven."""
+    if answer is None:
+        return False, False, True
+    if answer.found:
+        return True, True, True
+    top = highest(explainer, x)
+    first = answer.first_try is not None and answer.first_try.valid
+    if top is None:
+        return True, True, False
+    return first or top >= explainer.target.threshold, top >= explainer.goal, True
+
+
+def highest(explainer: Explainer, x: Vector) -> float | None:
+    """The highest p that any admissible answer reaches, over the whole lattice and any number of changes.
+
+    None where the lattice holds more than 20 million points. Stops early once the goal is reached.
+    """
+    schema = explainer.schema
+    space = admissible(Record(schema, x), Constraints(max_changes=len(schema)))
+    if np.prod([float(len(v) + 1) for v in space.values]) > EXHAUSTIVE:
+        return None
+    best = 0.0
+    for Y in every_answer(space):
+        Y = rules.complete(schema, x, Y)
+        Y = Y[rules.admitted(space, Y)]
+        best = max(best, float(explainer.checker.p_target(Y).max(initial=0.0)))
+        if best >= explainer.goal:
+            break
+    return best
+
+
+def every_answer(space: Admissible) -> Iterator[Vector]:
+    """All combinations of admissible values, the record itself among them, in chunks of shape (<= 50,000, features)."""
+    x = space.record.vector
+    options = [np.append(v, x[i]) for i, v in enumerate(space.values)]
+    total = int(np.prod([len(o) for o in options]))
+    for start in range(0, total, CHUNK):
+        at = np.arange(start, min(start + CHUNK, total))
+        Y = np.empty((len(at), len(x)))
+        for i, values in enumerate(options):
+            at, digit = np.divmod(at, len(values))
+            Y[:, i] = values[digit]
+        yield Y
+
+
+def _figures(
+    bundle: Bundle, train: Cohort, test: Cohort, rows: Vector, answers: list[Explanation | None], possible: list[tuple[bool, bool, bool]]
+) -> Figures:
+    schema = bundle.schema
+    found = [(x, e) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
+    Y = np.array([vector(schema, x, e) for x, e in found]).reshape(-1, len(schema))
+    X = np.array([x for x, _ in found]).reshape(-1, len(schema))
+    valid, usable = (np.array([p[k] for p in possible], dtype=bool) for k in (0, 1))
+    firsts = [e.first_try if e else None for e in answers]
+    realism = Realism(train)
+    seconds = [e.seconds for e in answers if e]
+    changed = [int(measure.sparsity(x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
+    mad = np.array([bundle.reference.mad.get(n) or 1.0 for n in schema.names])
+    return Figures(
+        auc=float(bundle.manifest.classifier.auc or float("nan")),
+        people=len(np.unique(test.persons)),
+        rows=len(test),
+        asked=len(rows),
+        possible_valid=int(valid.sum()),
+        possible_usable=int(usable.sum()),
+        unproven=sum(not p[2] for p in possible),
+        first_try_valid=_share([f is not None and f.valid for f, ok in zip(firsts, valid, strict=True) if ok]),
+        first_try_usable=_share([f is not None and f.usable for f, ok in zip(firsts, usable, strict=True) if ok]),
+        usable=_share([e is not None and bool(e.found) for e in answers]),
+        usable_of_possible=_share([e is not None and bool(e.found) for e, ok in zip(answers, usable, strict=True) if ok]),
+        broken=sum(_broken(schema, x, y) for x, y in zip(X, Y, strict=True)),
+        n_changed=_mean(changed),
+        n_unchanged=_mean([len(schema) - n for n in changed]),
+        distance=_mean([measure.proximity(schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
+        distance_mad=_mean(np.nan_to_num(np.abs(Y - X) / mad).mean(axis=1)),
+        realism=_mean([e.found[0].realism for _, e in found if e.found[0].realism is not None]),
+        knn_ratio=_mean(realism.knn_ratio(Y)),
+        knn_ratio_factual=_mean(realism.knn_ratio(X)),
+        lof_inliers=_mean(realism.lof_inliers(Y)),
+        rounds=_mean([e.rounds_used for e in answers if e]),
+        p50_ms=1000 * float(np.median(seconds)) if seconds else None,
+        p95_ms=1000 * float(np.quantile(seconds, 0.95)) if seconds else None,
+    )
+
+
+def vector(schema: Schema, x: Vector, explanation: Explanation) -> Vector:
+    """The first answer's record, rebuilt from what the Explanation says, not from what the loop held."""
+    y = x.copy()
+    for change in explanation.found[0].changes:
+        y[schema.index[change.feature]] = encode(schema[change.feature], change.after)
+    return y
+
+
+def _broken(schema: Schema, x: Vector, y: Vector) -> bool:
+    """An answer that changes an immutable, leaves the range or the lattice. Written apart from `rules` on purpose."""
+    for i in np.flatnonzero(measure.changed(x, y[None])[0]):
+        feature = schema.features[i]
+        if feature.name in schema.completed:
+            if not (feature.low or 0) <= y[i] <= (feature.high or 0):
+                return True
+        elif not feature.mutable or np.abs(feature.lattice - y[i]).min() > 1e-9:
+            return True
+    return False
+
+
+def _share(flags: list[bool]) -> float | None:
+    return float(np.mean(flags)) if flags else None
+
+
+def _mean(values: Any) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+class Realism:
+    """Nearness to real people of the wanted class, measured against training rows (build side only)."""
+
+    def __init__(self, train: Cohort) -> None:
+        from sklearn.neighbors import LocalOutlierFactor
+
+        self.schema, self.rows = train.schema, train.X[train.y]
+        own = np.sort(np.stack([self._gower(x) for x in self.rows]), axis=1)[:, 1 : NEIGHBOURS + 1]
+        self.yardstick = float(np.median(own.mean(axis=1)))
+        self.middle = np.nanmedian(self.rows, axis=0)
+        filled = self._fill(self.rows)
+        self.lof = LocalOutlierFactor(min(LOF_NEIGHBOURS, len(filled) - 1), novelty=True).fit(filled)
+
+    def _gower(self, x: Vector) -> Vector:
+        """Distance of x to every wanted training row over the features known in both, shape (rows,)."""
+        known = ~(np.isnan(x) | np.isnan(self.rows))
+        gaps = measure.steps(self.schema, x, self.rows)
+        return np.asarray((gaps * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+
+    def _fill(self, X: Vector) -> Vector:
+        return np.where(np.isnan(X), self.middle, X) / self.schema.spans
+
+    def knn_ratio(self, Y: Vector) -> Vector:
+        """Mean distance to the 5 nearest wanted training rows over the rows' own median figure, shape (records,)."""
+        return np.array([np.sort(self._gower(y))[:NEIGHBOURS].mean() / self.yardstick for y in Y])
+
+    def lof_inliers(self, Y: Vector) -> Vector:
+        """1.0 where LOF calls a record an inlier, shape (records,)."""
+        return np.asarray(self.lof.predict(self._fill(Y)) == 1, dtype=float) if len(Y) else np.empty(0)
+
+
+def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
+    """(train, test) of the table a bundle was fitted on, split as `fit` split it. Raises TableError for another table."""
+    manifest = bundle.manifest
+    split = manifest.split
+    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, split.get("person"))
+    if split.get("table") != data.fingerprint:
+        raise TableError(f"{table} is not the table that {bundle.name} was fitted on, so its unseen people cannot be told from the others")
+    test, _ = split_people(data, split["test_share"], split["seed"])
+    return data.take(~test), data.take(test)
+
+
+def evaluate(table: Path, model: str, limit: int | None, beside: tuple[str, ...], as_json: bool) -> Figures:
+    """Measure, print to stdout, return. `beside` names other methods to run on the same records in the same run."""
+    from . import peers  # imported late: only --beside needs it
+    from .progress import bar
+
+    bundle = Bundle.open(model)
+    train, test = parts(bundle, table)
+    began = time.monotonic()
+    with bar("evaluate") as show:
+        figures = measure_bundle(bundle, train, test, limit, show)
+    if beside:
+        figures = dataclasses.replace(figures, beside=peers.run(beside, bundle, train, test, limit))
+    print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began))
+    return figures
+
+
+def table_of(bundle: Bundle, figures: Figures, seconds: float) -> str:
+    """The figures as a table for people."""
+    rows = [
+        ("classifier's AUC on unseen people", f"{figures.auc:.3f}  ({figures.people:,} people, {figures.rows:,} rows)"),
+        ("records asked for", f"{figures.asked:,}"),
+        (f"  of which an answer with p >= {bundle.manifest.target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
+        (f"  of which one with p >= {bundle.manifest.target.threshold + LOOP.margin:.2f} exists", f"{figures.possible_usable:,}  ({figures.unproven} unproven)"),
+        ("first try valid (of those where one exists)", _percent(figures.first_try_valid)),
+        ("usable after the loop, of all asked for", _percent(figures.usable)),
+        ("usable after the loop, of those where one exists", _percent(figures.usable_of_possible)),
+        ("immutable, out of range or off the lattice", str(figures.broken)),
+        ("features changed / unchanged, mean", f"{_plain(figures.n_changed)} / {_plain(figures.n_unchanged)}"),
+        ("distance: Gower / L1 in MADs, mean", f"{_plain(figures.distance, 4)} / {_plain(figures.distance_mad, 3)}"),
+        ("realism percentile, mean", _plain(figures.realism, 0)),
+        ("kNN ratio of answers / of the records", f"{_plain(figures.knn_ratio)} / {_plain(figures.knn_ratio_factual)}"),
+        ("LOF inliers", _percent(figures.lof_inliers)),
+        ("milliseconds per record, warm: p50 / p95", f"{_plain(figures.p50_ms, 1)} / {_plain(figures.p95_ms, 1)}"),
+    ]
+    for name, other in figures.beside.items():
+        rows += [(f"{name}: {key}", str(value)) for key, value in other.items()]
+    width = max(len(k) for k, _ in rows)
+    head = f"{bundle.manifest.title or bundle.name}: figures on people that nothing was trained on ({seconds:.0f} s)"
+    return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])
+
+
+def _plain(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,29 @@
+"""Progress on stderr: one bar a step, one line when it is done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def bar(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A bar for one long step: call the yielded function with the share done (0..1) and a few words."""
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+    with Progress(*columns, console=console, transient=True) as shown:
+        task = shown.add_task(title, total=1.0, words="")
+        yield lambda share, words: shown.update(task, completed=min(share, 1.0), words=words)
+
+
+@contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """A step that ends in one line: title, what was said last, seconds."""
+    began, said = time.monotonic(), [""]
+    yield said.append
+    console.print(f"{title:<12} {said[-1]} [dim]({time.monotonic() - began:.1f} s)[/dim]")

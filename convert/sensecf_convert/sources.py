@@ -1,0 +1,104 @@
+"""The public tables behind the shipped bundles, arranged for `fit`.
+
+    python -m sensecf_convert.sources stress DOWNLOADED_FOLDER -o stress.csv
+    python -m sensecf_convert.sources heart  DOWNLOADED_FOLDER -o heart.csv
+
+The data itself is not part of this project; each function names what to download and its licence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from sensecf_edge.errors import TableError
+
+MG_DL_PER_MMOL_L = 18.016
+STRESSED_FROM = 35
+MIN_STRESS_READINGS = 100
+
+
+def stress_days(folder: Path) -> pd.DataFrame:
+    """One row per person and day from T1D-UOM (Alsuhaymi et al., Sci Data 2025; Zenodo 15169263; CC BY 4.0).
+
+    Reads `t1d_uom/daily.csv.gz`, the published streams summed up by person and day. A day counts when it has at least
+    100 valid Garmin stress readings and a step count; it is `stressed` when its mean stress is 35 or more. Heart rate
+    is left out on purpose: Garmin computes the stress score from it (active energy, which the watch estimates from
+    movement and heart rate together, is kept, and the card says what it is worth). Insulin is left out: no dose is ever advised.
+    Sleep stages are whole percent of the time asleep and add up to 100.
+    """
+    days = pd.read_csv(_file(folder, "t1d_uom/daily.csv.gz"))
+    days = days[(days.stress_n_valid >= MIN_STRESS_READINGS) & days.steps.notna()]
+    asleep = days.deep_h + days.light_h + days.rem_h
+    deep = (100 * days.deep_h / asleep).round()
+    rem = (100 * days.rem_h / asleep).round()
+    table = pd.DataFrame(
+        {
+            "person": days.participant,
+            "sleep_h": asleep.round(2),
+            "deep_sleep_pct": deep,
+            "rem_sleep_pct": rem,
+            "light_sleep_pct": 100 - deep - rem,
+            "glucose_mean": (days.glucose_mean_mmol * MG_DL_PER_MMOL_L).round(1),
+            "glucose_cv": (100 * days.glucose_sd_mmol / days.glucose_mean_mmol).round(1),
+            "time_above_range_pct": (100 * days.tar_gt10).round(1),
+            "steps": days.steps,
+            "active_kcal": days.active_kcal,
+            "active_min": days.min_active.round(),
+            "vigorous_min": days.min_highly_active.fillna(0).round(),
+            "weekend": pd.to_datetime(days.date).dt.day_of_week.ge(5).map({True: "yes", False: "no"}),
+            "stress": (days.stress_mean >= STRESSED_FROM).map({True: "stressed", False: "calm"}),
+        }
+    )
+    return table.reset_index(drop=True)
+
+
+CHEST_PAIN = {1: "typical angina", 2: "atypical angina", 3: "non-anginal pain", 4: "asymptomatic"}
+RESTING_ECG = {0: "normal", 1: "ST-T abnormality", 2: "ventricular hypertrophy"}
+SLOPE = {1: "up", 2: "flat", 3: "down"}
+THALLIUM = {3: "normal", 6: "fixed defect", 7: "reversible defect"}
+YES_NO = {0: "no", 1: "yes"}
+
+
+def heart_cleveland(folder: Path) -> pd.DataFrame:
+    """The Cleveland part of UCI's Heart Disease data (dataset 45; Janosi, Steinbrunn, Pfisterer, Detrano; CC BY 4.0).
+
+    Reads `heart_cleveland.csv`; one row per patient; `disease` is yes where num > 0. Codes become words.
+    """
+    raw = pd.read_csv(_file(folder, "heart_cleveland.csv"), na_values="?")
+    table = raw.drop(columns="num")
+    for column, words in {
+        "sex": {0: "female", 1: "male"}, "cp": CHEST_PAIN, "fbs": YES_NO, "restecg": RESTING_ECG, "exang": YES_NO,
+        "slope": SLOPE, "thal": THALLIUM,
+    }.items():  # fmt: skip
+        table[column] = raw[column].map(words)
+    table["disease"] = (raw.num > 0).map({True: "disease", False: "healthy"})
+    return table
+
+
+SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland}
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise TableError(f"{path} is not there; give the folder that holds {name} (see the docstring for its source)")
+    return path
+
+
+@click.command()
+@click.argument("name", type=click.Choice(sorted(SOURCES)))
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
+def main(name: str, folder: Path, output: Path) -> None:
+    """Arrange a downloaded public table for `sensecf-edge fit`."""
+    table = SOURCES[name](folder)
+    table.to_csv(output, index=False)
+    click.echo(f"{output}: {len(table):,} rows, {table.shape[1]} columns", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Plain figures of a counterfactual. x is the factual vector, shape (features,); Y candidates, shape (candidates, features).
+
+Codes as everywhere: numbers in their units, choices as indices, NaN unknown. Nothing here asks a model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .schema import Schema, Vector
+from .settings import COST
+
+
+def changed(x: Vector, Y: Vector) -> NDArray[np.bool_]:
+    """Which features differ from the factual, shape (candidates, features). Unknown equals unknown."""
+    out: NDArray[np.bool_] = ~((x == Y) | (np.isnan(x) & np.isnan(Y)))
+    return out
+
+
+def sparsity(x: Vector, Y: Vector) -> NDArray[np.int_]:
+    """Number of features changed, those that follow a relation included; shape (candidates,). Fewer is sparser."""
+    out: NDArray[np.int_] = changed(x, Y).sum(axis=1)
+    return out
+
+
+def steps(schema: Schema, x: Vector, Y: Vector) -> Vector:
+    """|change| of every feature over its reference range, choices 0 or 1, unknown 0; shape (candidates, features)."""
+    gaps: Vector = np.nan_to_num(np.abs(Y - x) / schema.spans)
+    choices = [i for i, f in enumerate(schema.features) if f.kind == "choice"]
+    gaps[:, choices] = np.minimum(gaps[:, choices], 1.0)
+    return gaps
+
+
+def proximity(schema: Schema, x: Vector, Y: Vector) -> Vector:
+    """Gower distance: the mean of `steps` over all features, shape (candidates,); 0 is the factual itself."""
+    out: Vector = steps(schema, x, Y).mean(axis=1)
+    return out
+
+
+def cost(schema: Schema, x: Vector, Y: Vector, realism: Vector | None = None) -> Vector:
+    """What refine and the teachers minimise, shape (candidates,): sparsity first, then distance, then realism.
+
+    cost = features changed + distance weight * sum of (feature cost * step) + realism weight * (1 - percentile / 100).
+    `realism` is the percentile (0-100) of each candidate; left out where no realism model exists.
+    """
+    weights = np.array([f.cost for f in schema.features])
+    out: Vector = sparsity(x, Y) + COST.distance * (steps(schema, x, Y) * weights).sum(axis=1)
+    return out if realism is None else out + COST.realism * (1.0 - realism / 100.0)
+
+
+def diversity(schema: Schema, x: Vector, Y: Vector) -> float:
+    """Share of pairs among the candidates that change different sets of features; 1.0 for fewer than two."""
+    sets = [frozenset(np.flatnonzero(row)) for row in changed(x, Y)]
+    pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
+    return float(np.mean([a != b for a, b in pairs])) if pairs else 1.0
