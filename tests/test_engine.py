@@ -1,0 +1,326 @@
+"""The door to llama.cpp, on a real llama.cpp with toy weights."""
+
+from __future__ import annotations
+
+import gc
+import math
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import spaces
+from toys import toy_gguf
+
+from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.branches import Branch
+from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, ScriptedEngine
+from sensecf_edge.errors import EngineError
+from sensecf_edge.grammar import Grammar, Node
+from sensecf_edge.prompt import build, compact_items, want
+from sensecf_edge.record import Record
+from sensecf_edge.reply import CUT, read
+from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.settings import EngineSettings
+
+SCHEMA = Schema(
+    (
+        Feature("glucose", low=60, high=300, step=10),
+        Feature("steps", low=0, high=12000, step=500, direction="increase"),
+        Feature("deep", low=0.5, high=3, step=0.25),
+        Feature("smoker", "choice", choices=("yes", "no", "früher")),
+    )
+)
+OPENINGS = [f'{sign}"{f.name}":' for f in SCHEMA.features for sign in "{,"]
+TOKENS = [want("good"), *(item for f in SCHEMA.features for item in compact_items(f)), *OPENINGS, *SCHEMA["glucose"].texts, "=>"]
+
+
+def space(k: int = 0, changes: int = 3) -> Admissible:
+    """A record of its own for every k."""
+    values = {"glucose": 60 + 10 * (k % 24), "steps": 500 * (k % 20), "deep": 0.5 + 0.25 * (k % 9), "smoker": ("yes", "no")[k % 2]}
+    return admissible(Record.from_mapping(SCHEMA, values), Constraints(max_changes=changes))
+
+
+def ask(k: int = 0, n: int = 8, temperature: float = 0.8, **more: Any) -> Request:
+    where = space(k)
+    return Request(build("compact", where, "good"), Grammar(where), n, 7, temperature, **more)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy_gguf(tmp_path_factory.mktemp("toy") / "toy.gguf", TOKENS)
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Iterator[LlamaEngine]:
+    with LlamaEngine(model, context=200) as engine:
+        yield engine
+
+
+def texts(answer: list[Proposal] | Fault) -> list[str]:
+    assert isinstance(answer, list), answer
+    assert all(p.complete for p in answer)
+    return [p.text for p in answer]
+
+
+@given(where=spaces(), seed=st.integers())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+def test_every_proposal_is_an_admissible_answer(engine: LlamaEngine, where: Admissible, seed: int) -> None:
+    request = Request("x", Grammar(where), 5, seed, 1.0)
+    for text in texts(engine.propose([request])[0]):
+        assert request.grammar.start.accepts(text)
+        changed = read(where.record, text)
+        assert not isinstance(changed, str)
+        moved = where.record.differences(changed)
+        assert 1 <= len(moved) <= where.max_changes
+        assert all(changed[i] in where.values[i] for i in moved)
+
+
+def test_a_record_is_answered_alike_alone_and_among_many(engine: LlamaEngine) -> None:
+    """Greedy and sampled both: what differs is the last bits of the scores, too little to matter for these records."""
+    together = engine.propose([ask(k) for k in range(20)])
+    assert [engine.propose([ask(k)])[0] for k in range(20)] == together
+    assert len({text for answer in together for text in texts(answer)}) > 50
+
+
+def test_few_sequences_give_the_answers_of_many(model: Path, engine: LlamaEngine) -> None:
+    requests = [ask(k, n=9) for k in range(6)]
+    for sequences in (1, 4):
+        with LlamaEngine(model, EngineSettings(max_sequences=sequences, max_answer_tokens=60), context=90) as narrow:
+            assert narrow.propose(requests) == engine.propose(requests)
+
+
+def test_asking_for_more_proposals_does_not_change_the_first(engine: LlamaEngine) -> None:
+    assert texts(engine.propose([ask(n=40)])[0])[:5] == texts(engine.propose([ask(n=5)])[0])
+
+
+def test_the_seed_decides_the_sampled_and_not_the_greedy_proposal(engine: LlamaEngine) -> None:
+    first = texts(engine.propose([ask()])[0])
+    other = texts(engine.propose([Request(ask().prompt, ask().grammar, 8, 8, 0.8)])[0])
+    assert first[0] == other[0] and first[1:] != other[1:]
+    assert texts(engine.propose([ask(greedy_first=False)])[0])[1:] == first[1:]
+    assert set(texts(engine.propose([ask(temperature=0.0)])[0])) == {first[0]}
+
+
+def test_requests_of_any_number_are_answered_in_order(engine: LlamaEngine) -> None:
+    answers = engine.propose([ask(0, n=1), ask(1, n=0), ask(2, n=70)])
+    assert [len(texts(a)) for a in answers] == [1, 0, 70]
+    assert engine.propose([]) == []
+
+
+def test_a_prompt_longer_than_the_context_fails_alone(engine: LlamaEngine) -> None:
+    long = Request("x" * 201, ask().grammar, 2, 0, 1.0)
+    empty = Request("", ask().grammar, 2, 0, 1.0)
+    before, fault, nothing, after = engine.propose([ask(1), long, empty, ask(2)])
+    assert fault == Fault("the prompt takes 201 tokens and the context has room for 200")
+    assert nothing == Fault("the prompt is empty")
+    assert [before, after] == engine.propose([ask(1), ask(2)])
+
+
+@pytest.mark.parametrize("trouble", ["refuses", "answers NaN"])
+def test_a_record_that_cannot_be_decoded_fails_alone(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    decode, bad = engine.decode, engine.tokenise(ask(3).prompt)
+    expected = engine.propose([ask(k) for k in range(6)])
+
+    def troubled(branches: Sequence[Branch]) -> Any:
+        guilty = [b.task.prompt == bad for b in branches]
+        if trouble == "refuses" and any(guilty):
+            raise EngineError("llama.cpp could not decode (code -3)")
+        rows = decode(branches).copy()
+        rows[guilty] = np.nan
+        return rows
+
+    monkeypatch.setattr(engine, "decode", troubled)
+    answers = engine.propose([ask(k) for k in range(6)])
+    assert isinstance(answers[3], Fault) and ("code -3" in answers[3].reason or "finite" in answers[3].reason)
+    assert [a for k, a in enumerate(answers) if k != 3] == [a for k, a in enumerate(expected) if k != 3]
+
+
+def test_answers_that_reach_the_limit_are_incomplete_beginnings(model: Path) -> None:
+    with LlamaEngine(model, EngineSettings(max_answer_tokens=2), context=200) as engine:
+        answer = engine.propose([ask(n=20)])[0]
+    assert isinstance(answer, list) and not all(p.complete for p in answer)
+    for proposal in answer:
+        assert ask().grammar.start.accepts(proposal.text) == proposal.complete
+        if not proposal.complete:
+            assert ask().grammar.start.read(proposal.text.encode()) is not None
+            assert read(space().record, proposal.text) == CUT
+
+
+def test_a_prompt_is_decoded_once_and_what_proposals_share_is_one_row(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, seen = engine.decode, []
+
+    def spying(branches: Sequence[Branch]) -> Any:
+        seen.append([(b.text, len(b.tokens), sorted(m.proposal for m in b.members)) for b in branches])
+        return decode(branches)
+
+    monkeypatch.setattr(engine, "decode", spying)
+    texts(engine.propose([ask(n=32)])[0])
+    assert seen[0] == [(b"", len(engine.tokenise(ask().prompt)), list(range(32)))]
+    for step in seen[1:]:
+        assert all(count == 1 for _, count, _ in step)
+        members = [m for _, _, those in step for m in those]
+        assert len(members) == len(set(members)) <= 32
+    assert sum(len(step) for step in seen[1:]) < 32 * len(seen[1:]) / 2
+
+
+def test_an_ending_without_choice_is_not_decoded(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, steps = engine.decode, []
+    monkeypatch.setattr(engine, "decode", lambda branches: steps.append(1) or decode(branches))  # type: ignore[func-returns-value]
+    schema = Schema((Feature("a rather long name", "choice", choices=("no", "yes")),))
+    where = admissible(Record.from_mapping(schema, {"a rather long name": "no"}))
+    assert texts(engine.propose([Request("x", Grammar(where), 3, 0, 1.0)])[0]) == ['{"a rather long name":"yes"}'] * 3
+    assert len(steps) == 1
+
+
+def test_sampled_answers_follow_the_softmax_restricted_to_the_grammar(engine: LlamaEngine) -> None:
+    """Chi-square over whole answers against probabilities multiplied up from bare scores, token path by token path.
+
+    With 3,000 answers a right engine fails for one seed in a million (the seed here is fixed, so never at random).
+    """
+    from scipy.stats import chi2
+
+    temperature, count = 2.0, 3000
+    schema = Schema((Feature("glucose", low=60, high=90, step=10), Feature("smoker", "choice", choices=("yes", "no"))))
+    where = admissible(Record.from_mapping(schema, {"glucose": 60, "smoker": "no"}))
+    request = Request("glucose=60;=>", Grammar(where), count, 11, temperature, greedy_first=False)
+    seen = Counter(texts(engine.propose([request])[0]))
+    expected: Counter[str] = Counter()
+    stack: list[tuple[Node, bytes, list[int], float]] = [(request.grammar.start, b"", engine.tokenise(request.prompt), 1.0)]
+    while stack:
+        node, text, tokens, share = stack.pop()
+        if node.final:
+            expected[text.decode()] += share * count
+        elif share * count > 1e-6:
+            moves = engine.vocabulary.moves(node)
+            scores = bare_scores(engine, tokens)[moves.ids] / temperature
+            weights = np.exp(scores - scores.max())
+            for token, part in zip(moves.ids.tolist(), weights / weights.sum(), strict=True):
+                piece = engine.vocabulary.pieces[token]
+                stack.append((moves.after(piece), text + piece, [*tokens, token], share * part))
+    assert math.isclose(sum(expected.values()), count, rel_tol=1e-4) and set(seen) <= set(expected)
+    often = [text for text in expected if expected[text] >= 5]
+    pairs = [(seen[t], expected[t]) for t in often] + [(count - sum(seen[t] for t in often), count - sum(expected[t] for t in often))]
+    pairs = [(s, e) for s, e in pairs if e > 1]
+    assert len(pairs) >= 5
+    assert sum((s - e) ** 2 / e for s, e in pairs) < chi2.isf(1e-6, len(pairs) - 1)
+
+
+def bare_scores(engine: LlamaEngine, tokens: list[int]) -> Any:
+    """Scores behind `tokens`, decoded alone from an empty cache, shape (n_vocab,) as float64."""
+    lib = engine._lib
+    lib.llama_memory_clear(engine._memory, False)
+    array = (lib.llama_token * len(tokens))(*tokens)
+    assert lib.llama_decode(engine._context, lib.llama_batch_get_one(array, len(tokens))) == 0
+    return np.ctypeslib.as_array(lib.llama_get_logits(engine._context), (engine.n_vocab,)).astype(np.float64)
+
+
+def test_prompt_items_are_single_tokens_and_text_never_becomes_a_control_token(engine: LlamaEngine) -> None:
+    assert len(engine.tokenise(ask().prompt)) == len(SCHEMA) + 2
+    assert engine.tokenise("<|end|>") == list(b"<|end|>")
+    assert engine.tokenise("früh") == list("früh".encode())
+
+
+def test_the_beginning_token_is_set_only_where_the_model_asks_for_it(tmp_path: Path, engine: LlamaEngine) -> None:
+    with LlamaEngine(toy_gguf(tmp_path / "begin.gguf", begin=True), context=64) as other:
+        assert other.tokenise("a") == [256, 97]
+    assert engine.tokenise("a") == [97]
+
+
+def test_control_tokens_and_the_end_of_text_have_no_piece(engine: LlamaEngine) -> None:
+    pieces = engine.vocabulary.pieces
+    assert [i for i, piece in enumerate(pieces) if not piece] == [256, 257]
+    assert [pieces[i] for i in range(256)] == [bytes((i,)) for i in range(256)]
+    assert [p.decode() for p in pieces[258:]] == list(dict.fromkeys(TOKENS))
+
+
+def test_cache_bytes_are_known_and_are_what_llama_cpp_takes(model: Path) -> None:
+    lines: list[str] = []
+    with LlamaEngine(model, EngineSettings(max_sequences=2), context=64) as engine:
+        lib = engine._lib
+        listen = lib.llama_log_callback(lambda _level, text, _: lines.append(text.decode()))
+        lib.llama_log_set(listen, None)
+        try:
+            with LlamaEngine(model, EngineSettings(max_sequences=8, max_answer_tokens=100), context=300) as other:
+                taken = other.kv_bytes
+        finally:
+            lib.llama_log_set(lib.sensecf_log, None)
+        (size,) = (line for line in lines if line.startswith("llama_kv_cache: size ="))
+        assert taken / 2**20 == pytest.approx(float(size.split("=")[1].split("MiB")[0]), abs=0.01)
+        assert engine.kv_bytes < taken and engine.n_vocab == 258 + len(set(TOKENS))
+        assert engine.parameters > 10_000 and "llama" in engine.description
+
+
+def test_the_context_never_exceeds_what_the_model_was_trained_for(model: Path) -> None:
+    with LlamaEngine(model, EngineSettings(max_sequences=1), context=5000) as engine:
+        assert engine.context == 1024
+
+
+def test_a_closed_engine_says_so(model: Path) -> None:
+    engine = LlamaEngine(model, EngineSettings(max_sequences=1), context=64)
+    engine.close()
+    engine.close()
+    with pytest.raises(EngineError, match="closed"):
+        engine.propose([ask()])
+
+
+def test_native_memory_comes_back(model: Path) -> None:
+    """Twelve engines one after the other; each takes about 2 MB, so a leak of one in three would show."""
+    cycle(model, 3)
+    before = resident()
+    cycle(model, 12)
+    assert resident() - before < 8_000_000
+
+
+def cycle(model: Path, times: int) -> None:
+    for _ in range(times):
+        with LlamaEngine(model, EngineSettings(max_sequences=8), context=1000) as engine:
+            engine.propose([ask(k) for k in range(2)])
+    gc.collect()
+
+
+def resident() -> int:
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("resident memory is read from /proc")
+    return 1024 * int(status.read_text().split("VmRSS:")[1].split()[0])
+
+
+def test_what_is_no_model_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "text.gguf").write_text("not a model")
+    for path, why in ((tmp_path / "none.gguf", "cannot read"), (tmp_path / "text.gguf", "is not a GGUF file")):
+        with pytest.raises(EngineError, match=why):
+            LlamaEngine(path)
+
+
+def test_a_damaged_model_is_an_error_without_a_crash_or_a_word_on_the_terminal(model: Path, tmp_path: Path) -> None:
+    """In a process of its own, so that a crash is seen as one: cut files, and headers with a byte turned over."""
+    data = model.read_bytes()
+    damaged = [data[:cut] for cut in (4, 23, 200, 4000, len(data) // 2, len(data) - 1)]
+    damaged += [data[:at] + bytes((data[at] ^ 0xFF,)) + data[at + 1 :] for at in (5, 9, 17, 24, 31, 40)]
+    for i, content in enumerate(damaged):
+        (tmp_path / f"{i}.gguf").write_bytes(content)
+    script = (
+        "import sys, pathlib\nfrom sensecf_edge.engine import LlamaEngine\nfrom sensecf_edge.errors import EngineError\n"
+        "for path in sorted(pathlib.Path(sys.argv[1]).glob('*.gguf')):\n"
+        "    try:\n        LlamaEngine(path, context=64).close()\n        sys.exit(f'{path} was opened')\n"
+        "    except EngineError as error:\n        assert 'build the bundle again' in str(error), error\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_scripted_engine_answers_in_order_and_remembers(engine: LlamaEngine) -> None:
+    scripted = ScriptedEngine([['{"a":1}', '{"a":'], Fault("cold")])
+    engines: list[Engine] = [scripted, engine]
+    assert len(engines) == 2
+    assert scripted.propose([ask(0), ask(1)]) == [[Proposal('{"a":1}', True), Proposal('{"a":', False)], Fault("cold")]
+    assert [r.prompt for r in scripted.history] == [ask(0).prompt, ask(1).prompt]
+    with pytest.raises(EngineError, match="script ended"):
+        scripted.propose([ask()])
