@@ -45,15 +45,20 @@ def page(bundle: Bundle, **look: Any) -> str:
         "Measured": ", ".join(f"{k} {v}" for k, v in _leaves(m.metrics)),
         "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
         "Not for": m.not_for,
-        "Samples": f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {bundle.name}" if bundle.samples else "",
+        "Samples": f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {_handle(bundle)}" if bundle.samples else "",
         "Bundle": _joined(f"version {m.version}" if m.version else "", m.created, bundle.hash[:12]),
     }
     rows = [(f.name, f.title if f.title != f.name else "", f.allowed(), _may(f, f.name in schema.completed)) for f in schema.features]
     parts: list[Any] = [plain(m.title or bundle.name), ""]
     parts += [hanging(f"{key:<11}", plain(value)) for key, value in facts.items() if value]
-    parts += ["", columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
+    parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
     parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
     return drawn(parts, **look)
+
+
+def _handle(bundle: Bundle) -> str:
+    """What `--model` takes to open this very bundle."""
+    return next((name for name, folder in Bundle.available() if folder.resolve() == bundle.folder.resolve()), str(bundle.folder))
 
 
 def _auc(manifest: Manifest) -> str:

@@ -94,9 +94,9 @@ def risk_text(p_target: float) -> str:
 def realism_text(percentile: float, target: str) -> str:
     """How ordinary the changed record is among real ones of the wanted class, in words."""
     if percentile < 1:
-        return f"Very unusual: hardly any real “{target}” record is as rare as this one."
+        return f"Very unusual: hardly any real “{target}” record is as rare as this."
     word = "Unusual" if percentile < 10 else "Less common" if percentile < 30 else "Ordinary"
-    return f"{word}: {percentile:.0f} of 100 real “{target}” records are less typical than the changed one."
+    return f"{word}: more typical than {percentile:.0f} of 100 real “{target}” records."
 
 
 def by_text(change: Change) -> str:
@@ -109,15 +109,12 @@ def by_text(change: Change) -> str:
 
 
 def weak_text(explanation: Explanation) -> str | None:
-    """The sentence that every answer of a weak classifier carries; None for one that is not weak."""
-    if explanation.auc is not None and explanation.auc >= WEAK_AUC:
-        return None
-    classes = f"“{plain(explanation.target)}” from “{plain(unwanted(explanation)).removeprefix('not ')}”"
-    if explanation.predicted == explanation.target:
-        classes = f"“{plain(explanation.target)}” from the rest"
+    """The sentence that every answer of a weak or unmeasured classifier carries; None for one that is good enough."""
     if explanation.auc is None:
-        return f"Nobody has measured how well this model tells {classes} on unseen people."
-    return f"This model tells {classes} poorly (AUC {explanation.auc:.2f} on unseen people; 0.50 is chance)."
+        return "Nobody has measured how well this model tells people apart whom it has not seen (no AUC)."
+    if explanation.auc >= WEAK_AUC:
+        return None
+    return f"This model tells people apart poorly (AUC {explanation.auc:.2f} on unseen people; 0.50 is chance)."
 
 
 def _now(console: Console, explanation: Explanation) -> None:
@@ -139,18 +136,24 @@ def _answer(console: Console, explanation: Explanation, schema: Schema, answer: 
     if any(c.follows for c in answer.changes):
         console.print("  * moves along with the others", style="dim")
     if answer.realism is not None:
-        console.print(f"  {realism_text(answer.realism, plain(explanation.target))}")
+        console.print(hanging("  ", realism_text(answer.realism, plain(explanation.target))))
 
 
 def _row(schema: Schema, change: Change) -> tuple[str, str, str, str]:
-    title = schema[change.feature].title if change.feature in schema.index else change.feature
-    return plain(title) + (" *" if change.follows else ""), _value(change.before), _value(change.after), by_text(change)
+    title = _title(schema, change.feature) + (" *" if change.follows else "")
+    return title, _value(change.before), _value(change.after), by_text(change)
+
+
+def _title(schema: Schema, name: str) -> str:
+    """The label, or the name itself where the schema has no such feature."""
+    return plain(schema[name].title if name in schema.index else name)
 
 
 def _none(console: Console, explanation: Explanation) -> None:
     rounds = explanation.rounds_used
     tried = explanation.provenance.proposals * rounds
     console.print(f"\nNo answer found: none of {tried} proposals in {rounds} round{'s'[: rounds != 1]} held.", style="bold yellow")
+    console.print("Why, equal proposals counted once a round:" if explanation.refusals else "No proposal could be read.")
     for reason, count in sorted(explanation.refusals.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"  {count:>4} x  {plain(reason)}")
     console.print("Allow more changes, free a frozen feature or widen a bound, and ask again.")
@@ -158,7 +161,7 @@ def _none(console: Console, explanation: Explanation) -> None:
 
 def _notes(console: Console, explanation: Explanation, schema: Schema) -> None:
     """What the answer does not claim, what weakens it, and where it comes from."""
-    unknown = [plain(schema[n].title) if n in schema.index else n for n, v in explanation.factual.items() if v is None]
+    unknown = [_title(schema, name) for name, value in explanation.factual.items() if value is None]
     weak = weak_text(explanation)
     notes = [plain(w) for w in explanation.warnings]
     if weak and not any("AUC" in w for w in notes):
@@ -193,5 +196,5 @@ def _console(width: int, color: bool) -> Console:
 
 def _text(console: Console, unicode: bool) -> str:
     assert isinstance(console.file, StringIO)
-    text = "".join(line.rstrip() + "\n" for line in console.file.getvalue().splitlines())
+    text = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()).rstrip() + "\n"
     return text if unicode else text.translate(ASCII).encode("ascii", "replace").decode("ascii")
