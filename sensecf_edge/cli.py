@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__, terminal
+from .__main__ import INTERRUPTED
 from .errors import SenseCFError
 from .settings import ENGINE, LOOP
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .result import Explanation
     from .schema import Schema
 
-NONE_FOUND, INTERRUPTED, READER_GONE = 3, 130, 141
+NONE_FOUND, READER_GONE = 3, 141
 MODEL_HELP = "A shipped model's name, or a bundle's folder."
 
 
@@ -143,11 +144,18 @@ def doctor() -> int:
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new bundle.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
 @click.option("--name", help="Name of the model.  [default: DIR's name]")
+@click.option("--about", type=click.Path(path_type=Path), metavar="FILE", help="Title, source, licence, notes for the card (JSON).")
 @click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle.")
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
-@click.option("--minutes", type=float, help="Rough limit on the generator's training.")
+@click.option("--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach with.  [default: 40000]")
+@click.option("--passes", type=click.FloatRange(0.1), help="Passes of training over them.  [default: 6]")
+@click.option("--minutes", type=click.FloatRange(0.05), help="Limit on the generator's training.  [default: 30]")
 def fit(**options: Any) -> int:
-    """Train a classifier and a generator on TABLE and write a bundle."""
+    """Train a classifier and a generator on TABLE and write a bundle.
+
+    Every finished step is kept in the work folder, which holds training rows: keep it where the table is kept. Run the
+    same command again to resume.
+    """
     with terminal.extra("convert"):
         from sensecf_convert.fit import fit as run
 

@@ -18,7 +18,7 @@ from .bundle import Bundle
 from .check import Checker, OnnxChecker, OnnxRealism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .grammar import Grammar
-from .rank import rank
+from .rank import distinct, rank
 from .record import Record, decode
 from .refine import Judge, Scored, refine, score
 from .result import Change, Counterfactual, Explanation, FirstTry, Provenance
@@ -108,13 +108,13 @@ class Explainer:
                 search.first_try = self._first_try(space, answers, raw)
             refined = refine(judge, space, raw.Y)
             _collect(search, raw, refined, x)
-            if len({measure.changed(x, search.scored.Y[i][None]).tobytes() for i in np.flatnonzero(search.scored.passed)}) >= budget.answers:
+            if distinct(x, search.scored) >= budget.answers:
                 break
         return search
 
     def _read(self, space: Admissible, answers: list[Proposal] | Fault, refusals: Counter[str]) -> Vector:
         """Answers that can be read, each once, with the features that follow completed; shape (candidates, features)."""
-        record, rows = space.record, {}
+        record, rows = space.record, dict[bytes, Vector]()
         if isinstance(answers, Fault):
             refusals[answers.reason] += 1
             answers = []
@@ -144,10 +144,10 @@ class Explainer:
         changes = self._changes(space.record, raw.Y[0])
         return FirstTry(fits and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
 
-    def _explanation(
-        self, status: str, factual: Record, p: float, search: _Search | None, budget: Budget, began: float
-    ) -> Explanation:
-        found = tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, budget.answers)) if search else ()
+    def _explanation(self, status: str, factual: Record, p: float, search: _Search | None, budget: Budget, began: float) -> Explanation:
+        found = (
+            tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, budget.answers)) if search else ()
+        )
         weak = self.bundle.manifest.classifier.auc
         notes = factual.warnings()
         if weak is not None and weak < WEAK_AUC:
@@ -191,9 +191,7 @@ class Explainer:
 
     def _provenance(self, budget: Budget) -> Provenance:
         versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
-        return Provenance(
-            self.bundle.name, self.bundle.hash, budget.seed, budget.proposals, budget.rounds, LOOP.temperature, versions
-        )
+        return Provenance(self.bundle.name, self.bundle.hash, budget.seed, budget.proposals, budget.rounds, LOOP.temperature, versions)
 
     def close(self) -> None:
         """Give native memory back."""

@@ -20,3 +20,8 @@ def rank(x: Vector, scored: Scored, n: int) -> list[int]:
     sets = {measure.changed(x, scored.Y[i : i + 1]).tobytes(): i for i in reversed(distinct)}
     first = [i for i in distinct if i in sets.values()]
     return (first + [i for i in distinct if i not in first])[:n]
+
+
+def distinct(x: Vector, scored: Scored) -> int:
+    """How many different sets of changed features passed."""
+    return len({row.tobytes() for row in measure.changed(x, scored.Y[scored.passed])})

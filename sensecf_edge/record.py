@@ -33,9 +33,7 @@ class Record:
         lacking = [f.name for f in schema.features if not f.optional and values.get(f.name) is None]
         if set(values) - set(schema.names) or set(lacking) - set(values):
             optional = [f.name for f in schema.features if f.optional]
-            raise RecordError(
-                "the record's names do not fit the schema; " + spell_difference([*values, *optional], schema.names)
-            )
+            raise RecordError("the record's names do not fit the schema; " + spell_difference([*values, *optional], schema.names))
         if lacking:
             raise RecordError(f"{lacking[0]} is null, and the schema does not mark it as optional; give {schema[lacking[0]].allowed()}")
         return cls(schema, np.array([encode(f, values.get(f.name)) for f in schema.features]))
@@ -105,7 +103,7 @@ def parse_object(data: bytes | str, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise RecordError(f"{where} is not JSON: {error}") from error
     if not isinstance(value, dict):
-        raise RecordError(f"{where} is not a JSON object but {_KINDS.get(type(value), 'a value')}; write {{\"feature\": value, ...}}")
+        raise RecordError(f'{where} is not a JSON object but {_KINDS.get(type(value), "a value")}; write {{"feature": value, ...}}')
     return value
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import measure, rules
 from .admissible import Admissible
@@ -21,6 +22,8 @@ from .schema import Vector
 from .settings import REFINE
 
 MISS = 1_000.0
+
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def moves(space: Admissible, y: Vector) -> Vector:
 def refine(judge: Judge, space: Admissible, Y: Vector) -> Scored:
     """The best candidate each row of Y leads to, shape (candidates, features), with probability and key."""
     best = score(judge, space, Y)
-    active = np.arange(len(Y))
+    active: Rows = np.arange(len(Y))
     for _ in range(REFINE.passes):
         if not active.size:
             break
@@ -89,7 +92,7 @@ def refine(judge: Judge, space: Admissible, Y: Vector) -> Scored:
     return best
 
 
-def _improve(best: Scored, active: Vector, tried: Scored, owner: Vector) -> tuple[Scored, Vector]:
+def _improve(best: Scored, active: Rows, tried: Scored, owner: Rows) -> tuple[Scored, Rows]:
     """Each active row replaced by its best move, where that is better; and the rows that did improve."""
     Y, p, key = best.Y.copy(), best.p.copy(), best.key.copy()
     improved = []
@@ -99,4 +102,4 @@ def _improve(best: Scored, active: Vector, tried: Scored, owner: Vector) -> tupl
         if tried.key[top] < key[i] - 1e-9:
             Y[i], p[i], key[i] = tried.Y[top], tried.p[top], tried.key[top]
             improved.append(i)
-    return Scored(Y, p, key), np.array(improved, dtype=int)
+    return Scored(Y, p, key), np.array(improved, dtype=np.intp)

@@ -22,7 +22,7 @@ def read(record: Record, text: str) -> Vector | str:
         unknown = [name for name in changes if name not in record.schema.index]
         if unknown:
             return "the answer names a feature that the schema does not have"
-        out = record.vector.copy()
+        out: Vector = record.vector.copy()
         for name, value in changes.items():
             if value is None:
                 return "the answer sets a feature to null"

@@ -112,9 +112,7 @@ class Explanation:
             first = data["first_try"]
             first_try = FirstTry(**{**first, "changes": _changes(first["changes"])}) if first else None
             provenance = Provenance(**data["provenance"])
-            return cls(
-                **{**data, "found": found, "first_try": first_try, "warnings": tuple(data["warnings"]), "provenance": provenance}
-            )
+            return cls(**{**data, "found": found, "first_try": first_try, "warnings": tuple(data["warnings"]), "provenance": provenance})
         except (KeyError, TypeError) as error:
             raise SenseCFError(f"not an explanation: {error}") from error
 

@@ -45,7 +45,7 @@ def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
         if mask.any():
             out[rule] = out[rule] | mask if rule in out else mask
 
-    changed = ~((Y == x) | (np.isnan(Y) & np.isnan(x)))
+    changed = ~((x == Y) | (np.isnan(Y) & np.isnan(x)))
     counted = changed.copy()
     for i, feature in enumerate(schema.features):
         if feature.name in schema.completed:
@@ -107,21 +107,23 @@ def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
 
 def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector) -> Mask:
     at = [schema.index[n] for n in relation.features]
-    none: Mask = np.zeros(len(Y), dtype=bool)
+    breaks: Mask = np.zeros(len(Y), dtype=bool)
     if np.isnan(x[at]).any():
-        return none
+        return breaks
     moved: Mask = (Y[:, at] != x[at]).any(axis=1)
     if relation.kind in ("sum", "ratio"):
         own = _deviation(schema, relation, x[None, :])[0]
         allowed = max(relation.tolerance, own) + 1e-6
-        return moved & (_deviation(schema, relation, Y) > allowed)
+        breaks = moved & (_deviation(schema, relation, Y) > allowed)
+        return breaks
     first, second = at
     if relation.kind == "le":
         gap = max(0.0, x[first] - x[second])
-        return moved & (Y[:, first] > Y[:, second] + gap + EPSILON)
+        breaks = moved & (Y[:, first] > Y[:, second] + gap + EPSILON)
+        return breaks
     inside, then = _codes(schema, relation)
-    breaks: Mask = np.isin(Y[:, first], inside) & ~np.isin(Y[:, second], then)
-    return moved & breaks
+    breaks = moved & np.isin(Y[:, first], inside) & ~np.isin(Y[:, second], then)
+    return breaks
 
 
 @lru_cache(maxsize=256)

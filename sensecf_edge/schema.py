@@ -73,7 +73,7 @@ class Feature:
         if self.direction not in DIRECTIONS:
             raise SchemaError(f"{where}: direction {self.direction!r} is none of {', '.join(DIRECTIONS)}")
         if self.max_change is not None and not self.max_change > 0:
-            raise SchemaError(f"{where}: max_change must be above 0, not {self.max_change}; use \"mutable\": false to forbid a change")
+            raise SchemaError(f'{where}: max_change must be above 0, not {self.max_change}; use "mutable": false to forbid a change')
         if not (math.isfinite(self.cost) and self.cost > 0):
             raise SchemaError(f"{where}: cost must be a finite number above 0, not {self.cost}")
         if self.kind == "choice":
@@ -141,7 +141,9 @@ class Feature:
 
     def allowed(self) -> str:
         """What a record may hold, in words, for messages."""
-        return "one of " + ", ".join(self.choices) if self.kind == "choice" else f"{number_text(self.low or 0)} to {number_text(self.high or 0)} {self.unit}".rstrip()
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.choices)
+        return f"{number_text(self.low or 0)} to {number_text(self.high or 0)} {self.unit}".rstrip()
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, so that a schema file stays readable."""
@@ -178,7 +180,8 @@ class Relation:
         sizes = {"ratio": 3, "le": 2, "implies": 2}
         if self.kind not in ("sum", *sizes):
             raise SchemaError(f"{where}: kind is none of sum, ratio, le, implies")
-        if len(set(self.features)) != len(self.features) or len(self.features) < 2 or len(self.features) != sizes.get(self.kind, len(self.features)):
+        count = len(self.features)
+        if count < 2 or len(set(self.features)) != count or count != sizes.get(self.kind, count):
             raise SchemaError(f"{where}: needs {sizes.get(self.kind, 'two or more')} different features")
         if self.kind == "implies" and not (self.if_values and self.then_values):
             raise SchemaError(f"{where}: needs if_values and then_values")

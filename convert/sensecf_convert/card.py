@@ -10,7 +10,11 @@ def text(manifest: Mapping[str, Any], notes: str) -> str:
     """The card of a measured bundle as Markdown."""
     target, model, data, figures = (manifest[k] for k in ("target", "classifier", "data", "metrics"))
     unwanted = next(c for c in target["classes"] if c != target["wanted"])
-    weak = "\n\n**The classifier is weak.** Every answer says so. Use this bundle to try the software, not to advise anyone." if model["auc"] < 0.7 else ""
+    weak = (
+        "\n\n**The classifier is weak.** Every answer says so. Use this bundle to try the software, not to advise anyone."
+        if model["auc"] < 0.7
+        else ""
+    )
     return f"""# {manifest["title"]}
 
 Moves a record from **{unwanted}** to **{target["wanted"]}** (`{target["column"]}`), threshold {target["threshold"]} on p({target["wanted"]}).{weak}
@@ -70,7 +74,10 @@ def _figures(f: Mapping[str, Any]) -> str:
 
     rows = [
         ("records asked for (predicted unwanted)", f["asked"]),
-        ("of these, an answer with p >= threshold / + margin exists", f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)"),
+        (
+            "of these, an answer with p >= threshold / + margin exists",
+            f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)",
+        ),
         ("first-try validity, where one exists", percent("first_try_valid")),
         ("usable after the loop, of all asked for", percent("usable")),
         ("usable after the loop, where one exists", percent("usable_of_possible")),

@@ -91,7 +91,9 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def measure_bundle(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None) -> Figures:
+def measure_bundle(
+    bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None
+) -> Figures:
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism."""
     with Explainer.load(bundle.folder) as explainer:
         p = explainer.checker.p_target(test.X)
@@ -292,7 +294,10 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float) -> str:
         ("classifier's AUC on unseen people", f"{figures.auc:.3f}  ({figures.people:,} people, {figures.rows:,} rows)"),
         ("records asked for", f"{figures.asked:,}"),
         (f"  of which an answer with p >= {bundle.manifest.target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
-        (f"  of which one with p >= {bundle.manifest.target.threshold + LOOP.margin:.2f} exists", f"{figures.possible_usable:,}  ({figures.unproven} unproven)"),
+        (
+            f"  of which one with p >= {bundle.manifest.target.threshold + LOOP.margin:.2f} exists",
+            f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
+        ),
         ("first try valid (of those where one exists)", _percent(figures.first_try_valid)),
         ("usable after the loop, of all asked for", _percent(figures.usable)),
         ("usable after the loop, of those where one exists", _percent(figures.usable_of_possible)),

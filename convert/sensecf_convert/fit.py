@@ -7,7 +7,6 @@ The work folder holds training rows (pairs): keep it where the table is kept. Th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -101,7 +100,9 @@ class Fit:
             before = json.loads(path.read_text())
             differs = [k for k in now if before.get(k) != now[k]]
             if differs:
-                raise TableError(f"{self.work} holds an unfinished fit with another {' and '.join(differs)}; name another --work folder, or delete it")
+                raise TableError(
+                    f"{self.work} holds an unfinished fit with another {' and '.join(differs)}; name another --work folder, or delete it"
+                )
         else:
             _write(path, json.dumps(now, indent=1).encode())
 
@@ -143,7 +144,9 @@ class Fit:
         with step("classifier") as say:
             self.graph = self._kept("classifier.onnx", make)
             self.facts: dict[str, Any] = json.loads((self.work / "classifier.json").read_text())
-            say(f"AUC {self.facts['auc']:.3f} on unseen people; ONNX parity {self.facts['parity']:.1e} on {self.facts['parity_rows']:,} rows")
+            say(
+                f"AUC {self.facts['auc']:.3f} on unseen people; ONNX parity {self.facts['parity']:.1e} on {self.facts['parity_rows']:,} rows"
+            )
 
     def _realism(self) -> None:
         def make() -> bytes:
@@ -185,7 +188,9 @@ class Fit:
                     count += len(taught)
                 show(count / wanted, f"{count:,} of {wanted:,}")
                 if chunks > 200 and count < chunks / 50:
-                    raise TableError(f"only {count} of {chunks * teacher.CHUNK:,} invented people can be moved to {self.plan.wanted}; free more features in the schema")
+                    raise TableError(
+                        f"only {count} of {chunks * teacher.CHUNK:,} invented people can be moved to {self.plan.wanted}; free more features in the schema"
+                    )
                 if chunks % 200 == 0 or count >= wanted:
                     _write_pairs(part, X, Y, chunks)
                 if count >= wanted:
@@ -209,11 +214,18 @@ class Fit:
                     loss = trainer.run(tokens, labels, lambda share, loss: show(share, f"loss {loss:.3f}"))
                 gguf_file.write_gguf(trainer.model, vocabulary, plain)
                 gguf_file.quantize(plain, self.work / "generator.part", self.plan.quantization)
-                facts = {"parameters": trainer.model.num_parameters(), "loss": loss, "minutes": trainer.spent / 60, "vocabulary": len(vocabulary.tokens)}
+                facts = {
+                    "parameters": trainer.model.num_parameters(),
+                    "loss": loss,
+                    "minutes": trainer.spent / 60,
+                    "vocabulary": len(vocabulary.tokens),
+                }
                 _write(self.work / "generator.json", json.dumps(facts, indent=1).encode())
                 (self.work / "generator.part").replace(final)
             self.generator_facts: dict[str, Any] = json.loads((self.work / "generator.json").read_text())
-            say(f"{self.generator_facts['parameters']:,} parameters, loss {self.generator_facts['loss']:.3f}, {final.stat().st_size / 1e6:.1f} MB")
+            say(
+                f"{self.generator_facts['parameters']:,} parameters, loss {self.generator_facts['loss']:.3f}, {final.stat().st_size / 1e6:.1f} MB"
+            )
 
     def _bundle(self, people: list[int]) -> Path:
         """All files but the figures, verified by opening them."""

@@ -34,7 +34,9 @@ def write_gguf(model: LlamaForCausalLM, vocabulary: SchemaVocabulary, path: Path
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
-    writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]) if getattr(config, "rope_parameters", None) else config.rope_theta)
+    writer.add_rope_freq_base(
+        float(config.rope_parameters["rope_theta"]) if getattr(config, "rope_parameters", None) else config.rope_theta
+    )
     writer.add_vocab_size(len(vocabulary.tokens))
     _add_vocabulary(writer, vocabulary)
     for name, value in model.state_dict().items():

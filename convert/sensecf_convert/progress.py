@@ -15,7 +15,13 @@ console = Console(stderr=True, highlight=False)
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[float, str], None]]:
     """A bar for one long step: call the yielded function with the share done (0..1) and a few words."""
-    columns = (TextColumn("{task.description:<12}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), TextColumn("{task.fields[words]}"))
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}"),
+    )
     with Progress(*columns, console=console, transient=True) as shown:
         task = shown.add_task(title, total=1.0, words="")
         yield lambda share, words: shown.update(task, completed=min(share, 1.0), words=words)

@@ -37,7 +37,9 @@ def fit(data: Cohort, seed: int) -> tuple[Pipeline, list[float]]:
 
 def _pipeline(components: int, seed: int) -> Pipeline:
     mixture = GaussianMixture(components, covariance_type="full", reg_covar=FLOOR, random_state=seed)
-    return Pipeline([("fill", SimpleImputer(strategy="median", keep_empty_features=True)), ("scale", StandardScaler()), ("density", mixture)])
+    return Pipeline(
+        [("fill", SimpleImputer(strategy="median", keep_empty_features=True)), ("scale", StandardScaler()), ("density", mixture)]
+    )
 
 
 def _held_out(wanted: Cohort, components: int, seed: int) -> Vector:

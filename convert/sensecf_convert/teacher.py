@@ -55,8 +55,8 @@ def search(judge: Judge, space: Admissible, goals: tuple[float, ...]) -> Vector 
     None where it reaches none. A beam search: exhaustive over single changes, not beyond.
     """
     states, start, top = space.record.vector[None, :], space.record.vector, 0.0
-    judge = replace(judge, goal=goals[0])
-    for _ in range(space.max_changes):
+    judge, before = replace(judge, goal=goals[0]), float(judge.checker.p_target(states)[0])
+    for depth in range(1, space.max_changes + 1):
         tried = score(judge, space, np.concatenate([moves(space, y) for y in states]))
         if tried.passed.any():
             start, top = tried.Y[tried.key.argmin()], goals[0]
@@ -64,8 +64,10 @@ def search(judge: Judge, space: Admissible, goals: tuple[float, ...]) -> Vector 
         if tried.p.max() > top:
             start, top = tried.Y[tried.p.argmax()], float(tried.p.max())
         states = _beam(space, tried.Y, tried.p)
-        if not len(states):
+        # Gains shrink with depth: one that would have to grow to reach the lowest goal is not worth the search.
+        if not len(states) or top + (space.max_changes - depth) * max(0.0, top - before) < goals[-1]:
             break
+        before = top
     reached = [goal for goal in goals if goal <= top]
     if not reached:
         return None

@@ -1,0 +1,65 @@
+# make demo     explain real records with the shipped models
+# make test     everything the project is held to
+# make check    style and types only
+# make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables)
+# make evaluate measure the shipped models again  (SENSECF_DATA as above)
+# make wheel    the wheel, shipped models inside
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+SENSECF_DATA ?= data
+TABLES ?= fit-work
+RUN = $(VENV)/bin/sensecf-edge
+
+# llama.cpp without its multimodal part; set CMAKE_ARGS yourself for another build (CUDA, say).
+export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test check models evaluate wheel clean
+
+demo: $(VENV)/.runtime
+	@$(RUN) explain --sample 1 --model heart
+	@$(RUN) explain --sample 1 --model stress -n 2
+
+test: check
+	$(VENV)/bin/python -m pytest
+
+check: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/bin/python pyproject.toml
+	@echo "Installing. The first time llama.cpp is compiled: 4 to 15 minutes; pip keeps the result for the next time."
+	$(VENV)/bin/python -m pip install -q -e .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.runtime
+	@echo "Installing what the build side and the tests need (PyTorch among it)."
+	$(VENV)/bin/python -m pip install -q $(TORCH)
+	$(VENV)/bin/python -m pip install -q -e '.[test]'
+	@touch $@
+
+$(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
+	@mkdir -p $(TABLES)
+	$(VENV)/bin/python -m sensecf_convert.sources $* $(SENSECF_DATA) -o $@
+
+models: $(TABLES)/stress.csv $(TABLES)/heart.csv
+	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress \
+	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress
+	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart \
+	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart
+
+evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv
+	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice
+	$(RUN) evaluate $(TABLES)/heart.csv --model heart --beside nice
+
+wheel: $(VENV)/bin/python
+	$(VENV)/bin/python -m pip wheel -q --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) dist build
