@@ -1,17 +1,28 @@
-"""`python -m sensecf_edge`, and the entry of the command `sensecf-edge`: an interrupt while importing is quiet, too."""
+"""The entry of the command `sensecf-edge` and of `python -m sensecf_edge`: Ctrl-C is made quiet before anything else is imported."""
 
 from __future__ import annotations
 
-import sys
+import os
+import signal
+from typing import NoReturn
+
+INTERRUPTED = 130
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    try:
-        from .cli import main as run
-    except KeyboardInterrupt:
-        sys.exit(130)
+    signal.signal(signal.SIGINT, _leave)
+    from .cli import main as run
+
     run()
+
+
+def _leave(*_: object) -> NoReturn:
+    """At once and without a word. Raising KeyboardInterrupt would not do: native callbacks and imports swallow it or print it.
+
+    `explain` and its like have nothing to tidy up; the build side takes interrupts back (see `terminal.extra`).
+    """
+    os._exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

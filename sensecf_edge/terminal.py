@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -107,7 +108,12 @@ def one_line(message: str) -> str:
 
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Turns a missing optional package into MissingExtraError with the command that installs it."""
+    """Around work of an optional part: a missing package becomes MissingExtraError with the command that installs it.
+
+    Ctrl-C raises KeyboardInterrupt in there, so that progress bars and files are left tidy.
+    """
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     except ImportError as error:
