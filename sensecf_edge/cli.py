@@ -6,6 +6,7 @@ stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 n
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Sequence
@@ -244,7 +245,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         terminal.discard_output()
         code = READER_GONE
     except OSError as error:
-        click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
         terminal.discard_output()
         code = 1
     sys.exit(code)
