@@ -74,7 +74,7 @@ def encode(feature: Feature, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordError(f"{feature.name} must be a number, not {value!r}; allowed is {feature.allowed()}")
     assert feature.low is not None and feature.high is not None
-    if not math.isfinite(value) or not feature.low <= value <= feature.high:
+    if not feature.low <= value <= feature.high:  # false for NaN as well
         raise RecordError(f"{feature.name} cannot be {value!r}; allowed is {feature.allowed()}")
     return float(value)
 

@@ -17,7 +17,7 @@ MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in so
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich", "sensecf_convert")
 DOORS = {"llama_cpp": "engine", "onnxruntime": "check", "click": "cli"}
 ORDER = (
-    "errors", "settings", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure", "manifest", "bundle",
+    "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure", "manifest", "bundle",
     "tokens", "branches", "engine", "check", "refine", "rank", "result", "loop", "report", "pages", "doctor", "terminal", "__main__", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

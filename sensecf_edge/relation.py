@@ -1,0 +1,68 @@
+"""What holds between the features of a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import SchemaError
+from .feature import number_text
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Something that holds between features. Skipped for a record in which one of them is unknown.
+
+    `sum`      features add up to `total` within `tolerance`
+    `ratio`    features[0] = scale * features[1] / features[2] ** power within `tolerance` (bmi: scale 10000, power 2, cm)
+    `le`       features[0] <= features[1]
+    `implies`  features[0] among `if_values` only when features[1] is among `then_values`
+
+    `completes` names the feature that follows the others: it is never proposed, it is computed (sum and ratio only).
+    A record that breaks a relation to begin with may keep its own deviation, not enlarge it.
+    """
+
+    kind: str
+    features: tuple[str, ...]
+    total: float = 0.0
+    tolerance: float = 0.0
+    scale: float = 1.0
+    power: float = 1.0
+    if_values: tuple[str, ...] = ()
+    then_values: tuple[str, ...] = ()
+    completes: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"relation {self.kind!r} over {', '.join(self.features)}"
+        sizes = {"ratio": 3, "le": 2, "implies": 2}
+        if self.kind not in ("sum", *sizes):
+            raise SchemaError(f"{where}: kind is none of sum, ratio, le, implies")
+        count = len(self.features)
+        if count < 2 or len(set(self.features)) != count or count != sizes.get(self.kind, count):
+            raise SchemaError(f"{where}: needs {sizes.get(self.kind, 'two or more')} different features")
+        if self.kind == "implies" and not (self.if_values and self.then_values):
+            raise SchemaError(f"{where}: needs if_values and then_values")
+        if self.completes is None:
+            return
+        if self.kind not in ("sum", "ratio") or self.completes not in self.features:
+            raise SchemaError(f"{where}: only sum and ratio complete a feature, and only one of their own; not {self.completes!r}")
+        if self.kind == "ratio" and self.completes != self.features[0]:
+            raise SchemaError(f"{where}: a ratio completes its first feature, {self.features[0]!r}")
+
+    def words(self) -> str:
+        """The relation as a sentence for messages."""
+        f = self.features
+        if self.kind == "sum":
+            return f"{' + '.join(f)} = {number_text(self.total)}"
+        if self.kind == "ratio":
+            power = "" if self.power == 1 else f"^{number_text(self.power)}"
+            return f"{f[0]} = {number_text(self.scale)} x {f[1]} / {f[2]}{power}"
+        if self.kind == "le":
+            return f"{f[0]} <= {f[1]}"
+        return f"{f[0]} in ({', '.join(self.if_values)}) only if {f[1]} in ({', '.join(self.then_values)})"
+
+    def to_json(self) -> dict[str, Any]:
+        """Only what differs from the defaults."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        kept = {k: v for k, v in plain.items() if k in ("kind", "features") or v != Relation.__dataclass_fields__[k].default}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
