@@ -25,8 +25,8 @@ from .tokens import Scores, Vocabulary, cumulative, only_ending
 class Request:
     """`n` proposals for one record. Proposal 0 is greedy when `greedy_first`; the others are sampled at `temperature`.
 
-    A temperature of 0 makes all of them greedy. Proposal k draws from its own source of chance, seeded by (seed, k):
-    what it becomes does not depend on what else is in the batch, nor on n.
+    A temperature of 0 makes all of them greedy. Proposal k draws from its own source of chance, seeded by (seed, k), so
+    it depends neither on what else is in the batch nor on n.
     """
 
     prompt: str

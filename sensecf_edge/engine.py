@@ -27,6 +27,7 @@ from .tokens import Scores, Vocabulary
 __all__ = ["Engine", "Fault", "LlamaEngine", "Proposal", "Request", "ScriptedEngine"]
 
 _F16 = 2
+_PLAIN_ATTENTION_BYTES = 64 << 20
 _ERROR_LEVEL = 4
 
 
@@ -65,8 +66,8 @@ class LlamaEngine:
 
     `context` is the most tokens that one prompt and one answer take together (never more than the model was trained
     for). The key-value cache holds one such prompt and `max_sequences` answers; shared prompts and beginnings are held
-    once. Results do not depend on what else is in the batch, except that floating point sums may differ in the last
-    bits between batch sizes and so decide a tie otherwise. Safe to call from several threads: calls wait for each other.
+    once. What else is in the batch moves scores by rounding only (about 1e-6 for small models), so that a near tie may
+    fall otherwise. Safe to call from several threads: calls wait for each other.
     """
 
     def __init__(self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024) -> None:
@@ -98,6 +99,10 @@ class LlamaEngine:
         params.n_seq_max = params.n_outputs_max = self.sequences
         params.n_threads = params.n_threads_batch = settings.threads
         params.kv_unified = True
+        # Flash attention on a CPU moves scores by 1e-3 with the number of rows in a batch, plain attention by 1e-6: a record
+        # alone and in a table should be answered alike. It is left to llama.cpp where the plain kind would need much memory.
+        if 4 * params.n_ctx * params.n_ubatch * lib.llama_model_n_head(self._model) <= _PLAIN_ATTENTION_BYTES:
+            params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         context = lib.llama_init_from_model(self._model, params)
         if not context:
             raise EngineError(
