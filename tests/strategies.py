@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import ConstraintError
+from sensecf_edge.feature import DIRECTIONS, Feature
 from sensecf_edge.record import Record
-from sensecf_edge.schema import DIRECTIONS, Feature, Relation, Schema
+from sensecf_edge.relation import Relation
+from sensecf_edge.schema import Schema
 
 STEPS = [Decimal(s) for s in ("0.05", "0.1", "0.25", "0.3", "0.5", "0.7", "1", "2", "3", "5", "7.5", "10", "500")]
 NAMES = ["glucose_mean", "hba1c", "7", "root", "v0", "t1-0", "deep sleep", "a"]

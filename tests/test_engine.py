@@ -22,11 +22,12 @@ from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.branches import Branch
 from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, ScriptedEngine
 from sensecf_edge.errors import EngineError
+from sensecf_edge.feature import Feature
 from sensecf_edge.grammar import Grammar, Node
 from sensecf_edge.prompt import build, compact_items, want
 from sensecf_edge.record import Record
 from sensecf_edge.reply import CUT, read
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema import Schema
 from sensecf_edge.settings import EngineSettings
 
 SCHEMA = Schema(

@@ -20,9 +20,11 @@ from toys import toy_gguf
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.engine import LlamaEngine
 from sensecf_edge.errors import GrammarError
+from sensecf_edge.feature import Feature
 from sensecf_edge.grammar import Grammar, answer_value
 from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.relation import Relation
+from sensecf_edge.schema import Schema
 from sensecf_edge.settings import EngineSettings
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
