@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from .admissible import Admissible, Constraints, admissible, check
 from .bundle import Bundle
 from .check import Checker, OnnxChecker, OnnxRealism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
+from .errors import ConstraintError
 from .grammar import Grammar
 from .rank import distinct, rank
 from .record import Record, decode
@@ -38,13 +39,19 @@ class Budget:
 
 @dataclass
 class _Search:
-    """What the rounds have found so far for one record."""
+    """One record on its way, and what its rounds have found so far."""
 
-    scored: Scored
-    origins: list[str]
-    refusals: Counter[str]
+    space: Admissible
+    grammar: Grammar
+    prompt: str
+    scored: Scored = field(init=False)
+    origins: list[str] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
     first_try: FirstTry | None = None
     rounds: int = 0
+
+    def __post_init__(self) -> None:
+        self.scored = Scored(np.empty((0, len(self.space.record.vector))), np.empty(0), np.empty(0))
 
 
 class Explainer:
@@ -80,37 +87,64 @@ class Explainer:
         Raises RecordError for a record that does not fit the schema, ConstraintError where nothing may change,
         EngineError or CheckError where a model fails. Same record, seed and bundle: same answer.
         """
-        began, budget = time.perf_counter(), Budget(n, proposals, rounds, seed)
-        constraints = constraints or Constraints()
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
-        check(self.schema, constraints)
-        p = float(self.checker.p_target(factual.vector[None, :])[0])
-        if p >= self.target.threshold:
-            return self._explanation("already", factual, p, None, budget, began)
-        space = admissible(factual, constraints)
-        search = self._search(space, budget)
-        status = "found" if search.scored.passed.any() else "none"
-        return self._explanation(status, factual, p, search, budget, began)
+        (answer,) = self.explain_many([factual], constraints, Budget(n, proposals, rounds, seed))
+        if isinstance(answer, ConstraintError):
+            raise answer
+        return answer
 
-    def _search(self, space: Admissible, budget: Budget) -> _Search:
-        """Rounds of propose, read, check, refine, until enough different answers are found or the budget is spent."""
-        judge, x = Judge(self.checker, self.realism, self.goal), space.record.vector
-        grammar, text = Grammar(space), prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted)
-        search = _Search(_nothing(x), [], Counter())
-        for search.rounds in range(1, budget.rounds + 1):
-            heat = LOOP.temperature + LOOP.temperature_step * (search.rounds - 1)
-            greedy = search.rounds == 1
-            request = Request(text, grammar, budget.proposals, budget.seed + 1_000_003 * (search.rounds - 1), heat, greedy)
-            answers = self.engine.propose([request])[0]
-            candidates = self._read(space, answers, search.refusals)
-            raw = self._audit(judge, space, candidates, search.refusals)
-            if greedy:
-                search.first_try = self._first_try(space, answers, raw)
-            refined = refine(judge, space, raw.Y)
-            _collect(search, raw, refined, x)
-            if distinct(x, search.scored) >= budget.answers:
-                break
-        return search
+    def explain_many(
+        self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None
+    ) -> list[Explanation | ConstraintError]:
+        """As `explain`, for many records in shared batches; answers in the order of the records.
+
+        A record whose own values leave nothing to change is answered with the ConstraintError itself. `seconds` of an
+        answer are those of the whole call over the number of records. What a record is answered does not depend on the
+        others (floating point aside, see `LlamaEngine`).
+        """
+        began, budget, constraints = time.perf_counter(), budget or Budget(), constraints or Constraints()
+        check(self.schema, constraints)
+        p = self.checker.p_target(np.array([r.vector for r in records]).reshape(-1, len(self.schema)))
+        spaces = [self._space(r, constraints) if now < self.target.threshold else None for r, now in zip(records, p, strict=True)]
+        searches = self._search([s for s in spaces if isinstance(s, Admissible)], budget)
+        seconds = (time.perf_counter() - began) / max(1, len(records))
+        out: list[Explanation | ConstraintError] = []
+        for record, now, space in zip(records, p, spaces, strict=True):
+            search = searches.popleft() if isinstance(space, Admissible) else None
+            out.append(space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, budget, seconds))
+        return out
+
+    @staticmethod
+    def _space(record: Record, constraints: Constraints) -> Admissible | ConstraintError:
+        try:
+            return admissible(record, constraints)
+        except ConstraintError as error:
+            return error
+
+    def _search(self, spaces: Sequence[Admissible], budget: Budget) -> deque[_Search]:
+        """Rounds of propose, read, check, refine; a record leaves when it has enough different answers."""
+        judge = Judge(self.checker, self.realism, self.goal)
+        searches = deque(_Search(space, Grammar(space), self._prompt(space)) for space in spaces)
+        for k in range(budget.rounds):
+            active = [s for s in searches if distinct(s.space.record.vector, s.scored) < budget.answers]
+            heat = LOOP.temperature + LOOP.temperature_step * k
+            seed = budget.seed + 1_000_003 * k
+            requests = [Request(s.prompt, s.grammar, budget.proposals, seed, heat, greedy_first=k == 0) for s in active]
+            for search, answers in zip(active, self.engine.propose(requests), strict=True):
+                search.rounds = k + 1
+                self._round(judge, search, answers)
+        return searches
+
+    def _prompt(self, space: Admissible) -> str:
+        return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted)
+
+    def _round(self, judge: Judge, search: _Search, answers: list[Proposal] | Fault) -> None:
+        """One record's proposals of one round: read, judged as they came, refined, kept."""
+        candidates = self._read(search.space, answers, search.refusals)
+        raw = self._audit(judge, search.space, candidates, search.refusals)
+        if search.rounds == 1:
+            search.first_try = self._first_try(search.space, answers, raw)
+        _collect(search, raw, refine(judge, search.space, raw.Y))
 
     def _read(self, space: Admissible, answers: list[Proposal] | Fault, refusals: Counter[str]) -> Vector:
         """Answers that can be read, each once, with the features that follow completed; shape (candidates, features)."""
@@ -144,10 +178,11 @@ class Explainer:
         changes = self._changes(space.record, raw.Y[0])
         return FirstTry(fits and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
 
-    def _explanation(self, status: str, factual: Record, p: float, search: _Search | None, budget: Budget, began: float) -> Explanation:
+    def _explanation(self, factual: Record, p: float, search: _Search | None, budget: Budget, seconds: float) -> Explanation:
         found = (
             tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, budget.answers)) if search else ()
         )
+        status = "already" if search is None else "found" if found else "none"
         weak = self.bundle.manifest.classifier.auc
         notes = factual.warnings()
         if weak is not None and weak < WEAK_AUC:
@@ -166,7 +201,7 @@ class Explainer:
             warnings=tuple(notes),
             auc=weak,
             rounds_used=search.rounds if search else 0,
-            seconds=time.perf_counter() - began,
+            seconds=seconds,
             provenance=self._provenance(budget),
         )
 
@@ -205,11 +240,7 @@ class Explainer:
         self.close()
 
 
-def _nothing(x: Vector) -> Scored:
-    return Scored(np.empty((0, len(x))), np.empty(0), np.empty(0))
-
-
-def _collect(search: _Search, raw: Scored, refined: Scored, x: Vector) -> None:
+def _collect(search: _Search, raw: Scored, refined: Scored) -> None:
     """Add a round's refined candidates, and say of each where it came from."""
     untouched = (raw.Y == refined.Y) | (np.isnan(raw.Y) & np.isnan(refined.Y))
     for i, same in enumerate(untouched.all(axis=1)):
