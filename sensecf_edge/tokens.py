@@ -82,11 +82,11 @@ class Vocabulary:
             while low < high and len(texts[low]) == len(read):
                 out.add(low)
                 low += 1
-            for byte, then in node.edges.items() if low < high else ():
+            for byte, behind in node.edges.items() if low < high else ():
                 longer = read + bytes((byte,))
                 first = bisect_left(texts, longer, low, high)
                 if first < high and texts[first].startswith(longer):
-                    stack.append((then, longer, first, bisect_left(texts, _behind(longer), first, high)))
+                    stack.append((behind, longer, first, bisect_left(texts, _behind(longer), first, high)))
         return out
 
 
