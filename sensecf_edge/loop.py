@@ -36,6 +36,11 @@ class Budget:
     rounds: int = LOOP.rounds
     seed: int = LOOP.seed
 
+    def __post_init__(self) -> None:
+        for name, least in (("answers", self.answers), ("proposals", self.proposals), ("rounds", self.rounds)):
+            if least < 1:
+                raise ConstraintError(f"the number of {name} is {least}; it must be 1 or more")
+
 
 @dataclass
 class _Search:
@@ -62,6 +67,7 @@ class Explainer:
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
         self.goal = self.target.threshold + LOOP.margin
+        self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
     def load(cls, model: str | Path, threads: int = ENGINE.threads) -> Explainer:
@@ -172,11 +178,16 @@ class Explainer:
 
     def _first_try(self, space: Admissible, answers: list[Proposal] | Fault, raw: Scored) -> FirstTry:
         """The greedy proposal as it came. It is the first that was read, unless it could not be read at all."""
-        if isinstance(answers, Fault) or not answers[0].complete or isinstance(reply.read(space.record, answers[0].text), str):
+        if (
+            isinstance(answers, Fault)
+            or not answers
+            or not answers[0].complete
+            or isinstance(reply.read(space.record, answers[0].text), str)
+        ):
             return FirstTry(False, False, None, ())
-        fits, p = bool(np.isfinite(raw.key[0])), float(raw.p[0])
+        p = float(raw.p[0]) if np.isfinite(raw.key[0]) else None
         changes = self._changes(space.record, raw.Y[0])
-        return FirstTry(fits and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
+        return FirstTry(p is not None and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
 
     def _explanation(self, factual: Record, p: float, search: _Search | None, budget: Budget, seconds: float) -> Explanation:
         found = (
@@ -225,8 +236,9 @@ class Explainer:
         return tuple(out)
 
     def _provenance(self, budget: Budget) -> Provenance:
-        versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
-        return Provenance(self.bundle.name, self.bundle.hash, budget.seed, budget.proposals, budget.rounds, LOOP.temperature, versions)
+        return Provenance(
+            self.bundle.name, self.bundle.hash, budget.seed, budget.proposals, budget.rounds, LOOP.temperature, self._versions
+        )
 
     def close(self) -> None:
         """Give native memory back."""
