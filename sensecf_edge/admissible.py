@@ -30,11 +30,13 @@ class Admissible:
     """The answer space: `values[i]` are the codes feature i may change to (never its present one), ascending.
 
     Empty for features that may not change. `max_changes` counts proposed features, not those a relation completes.
+    `constraints` are kept for those: they are not proposed, but bound all the same.
     """
 
     record: Record
     values: tuple[Vector, ...]
     max_changes: int
+    constraints: Constraints = field(default_factory=Constraints)
 
     @property
     def features(self) -> list[int]:
@@ -48,29 +50,33 @@ def admissible(record: Record, constraints: Constraints | None = None) -> Admiss
     check(record.schema, constraints)
     schema = record.schema
     values = tuple(
-        _values(f, code, constraints.bounds.get(f.name))
-        if f.mutable and f.name not in schema.completed and f.name not in constraints.freeze
-        else np.empty(0)
+        np.empty(0) if f.name in schema.completed else _values(f, code, constraints)
         for f, code in zip(schema.features, record.vector, strict=True)
     )
     if not any(v.size for v in values):
         raise ConstraintError(_why_nothing(record, constraints))
-    return Admissible(record, values, constraints.max_changes)
+    return Admissible(record, values, constraints.max_changes, constraints)
 
 
-def _values(feature: Feature, code: float, bound: tuple[float, float] | None) -> Vector:
-    """Lattice values on the allowed side, within max_change, the reference range and the request's bounds."""
+def reach(feature: Feature, code: float, constraints: Constraints) -> tuple[float, float]:
+    """How far a known value may move, (lowest, highest): direction, max_change and the request. Itself alone where it may not."""
+    if not feature.mutable or feature.name in constraints.freeze:
+        return code, code
+    low = code if feature.direction == "increase" else -math.inf
+    high = code if feature.direction == "decrease" else math.inf
+    far = math.inf if feature.max_change is None else feature.max_change
+    least, most = constraints.bounds.get(feature.name, (-math.inf, math.inf))
+    return max(low, code - far, least), min(high, code + far, most)
+
+
+def _values(feature: Feature, code: float, constraints: Constraints) -> Vector:
+    """Lattice values within reach and the reference range, but for the present one. None where the value is unknown."""
     if math.isnan(code):
         return np.empty(0)
     lattice = feature.lattice
     keep = np.abs(lattice - code) > EPSILON
-    if feature.direction != "either":
-        keep &= (lattice > code) if feature.direction == "increase" else (lattice < code)
-    if feature.max_change is not None:
-        keep &= np.abs(lattice - code) <= feature.max_change + EPSILON
-    for limits in (feature.reference, bound):
-        if limits is not None:
-            keep &= (lattice >= limits[0] - EPSILON) & (lattice <= limits[1] + EPSILON)
+    for low, high in (reach(feature, code, constraints), feature.reference or (-math.inf, math.inf)):
+        keep &= (lattice >= low - EPSILON) & (lattice <= high + EPSILON)
     return lattice[keep]
 
 
@@ -107,4 +113,6 @@ def _why_nothing(record: Record, constraints: Constraints) -> str:
     if bounded:
         parts = [f"{n}={number_text(constraints.bounds[n][0])}:{number_text(constraints.bounds[n][1])}" for n in bounded]
         return f"the bounds {', '.join(parts)} leave no value to move to; widen them or free another feature"
-    return "no mutable feature can move: each is unknown, or at the end of its allowed side"
+    frozen = ", ".join(n for n in free if n in constraints.freeze)
+    others = f"no mutable feature but the frozen ({frozen})" if frozen else "no mutable feature"
+    return f"{others} can move: each is unknown, or at the end of its allowed side" + ("; free another" if frozen else "")

@@ -21,8 +21,6 @@ from .rules import Mask
 from .schema import Vector
 from .settings import REFINE
 
-MISS = 1_000.0
-
 Rows = NDArray[np.intp]
 
 
@@ -37,7 +35,10 @@ class Judge:
 
 @dataclass(frozen=True)
 class Scored:
-    """Candidates with their probability of the wanted class and their rank key (lower is better); rows belong together."""
+    """Candidates with their probability of the wanted class and their rank key; rows belong together.
+
+    The key (lower is better) is -1 / cost for what passes, the lack of probability for a miss, infinite for a broken rule.
+    """
 
     Y: Vector
     p: Vector
@@ -46,21 +47,21 @@ class Scored:
     @property
     def passed(self) -> Mask:
         """True where the goal is reached and no rule broken, shape (candidates,)."""
-        out: Mask = self.key < MISS
+        out: Mask = self.key < 0
         return out
 
 
 def score(judge: Judge, space: Admissible, Y: Vector) -> Scored:
-    """Judge candidates of one record: one batch through the checker, rules first. Broken rules give an infinite key."""
+    """Judge candidates of one record: rules first, then one batch through the checker of those that break none."""
     x, schema = space.record.vector, space.record.schema
-    ok = rules.admitted(space, Y) & measure.changed(x, Y).any(axis=1)
+    ok = rules.admitted(space, Y)
     p, key = np.zeros(len(Y)), np.full(len(Y), np.inf)
     p[ok] = judge.checker.p_target(Y[ok])
-    key[ok] = MISS + 1.0 - p[ok]
+    key[ok] = 1.0 - p[ok]
     good = np.flatnonzero(ok & (p >= judge.goal))
     if good.size:
         percentile = judge.realism.percentile(Y[good]) if judge.realism else None
-        key[good] = measure.cost(schema, x, Y[good], percentile)
+        key[good] = -1.0 / measure.cost(schema, x, Y[good], percentile)
     return Scored(Y, p, key)
 
 

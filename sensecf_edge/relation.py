@@ -42,6 +42,8 @@ class Relation:
             raise SchemaError(f"{where}: needs {sizes.get(self.kind, 'two or more')} different features")
         if self.kind == "implies" and not (self.if_values and self.then_values):
             raise SchemaError(f"{where}: needs if_values and then_values")
+        if self.tolerance < 0:
+            raise SchemaError(f"{where}: tolerance must be 0 or more, not {self.tolerance}")
         if self.completes is None:
             return
         if self.kind not in ("sum", "ratio") or self.completes not in self.features:

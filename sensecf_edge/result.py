@@ -49,7 +49,10 @@ class Counterfactual:
 
 @dataclass(frozen=True)
 class FirstTry:
-    """What the greedy proposal was worth, untouched. `valid`: p_target >= threshold, no margin, rules kept."""
+    """What the greedy proposal was worth, untouched. `valid`: p_target >= threshold, no margin, rules kept.
+
+    `p_target` is None where it could not be read or breaks a rule: then the classifier was not asked.
+    """
 
     valid: bool
     usable: bool

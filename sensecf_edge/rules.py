@@ -11,27 +11,26 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .admissible import EPSILON, Admissible
+from .admissible import EPSILON, Admissible, reach
 from .schema import Relation, Schema, Vector
 
 Mask = NDArray[np.bool_]
 
 
 def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
-    """Y with every completed feature computed from the others where one of those changed. Returns a new array.
+    """Y with every completed feature computed from the others, whatever Y says of it. Returns a new array.
 
-    Skipped where a feature of the relation is unknown in x. A record's own deviation from the relation is kept: the
-    completed feature moves by as much as the relation moves.
+    A record's own deviation from the relation is kept: the completed feature moves by as much as the relation moves, and
+    not at all where a feature of the relation is unknown in x.
     """
     Y = np.array(Y, dtype=np.float64)
-    for relation in schema.relations:
-        at = [schema.index[n] for n in relation.features]
-        if relation.completes is None or np.isnan(x[at]).any():
+    for relation in schema.following:
+        out = schema.index[str(relation.completes)]
+        Y[:, out] = x[out]
+        if np.isnan(x[[schema.index[n] for n in relation.features]]).any():
             continue
-        out = schema.index[relation.completes]
-        others = [i for i in at if i != out]
-        moved = (Y[:, others] != x[others]).any(axis=1)
         shift = expected(schema, relation, Y) - expected(schema, relation, x[None, :])
+        moved = np.abs(shift) > EPSILON
         Y[moved, out] = np.round(x[out] + shift[moved], 9)
     return Y
 
@@ -46,13 +45,14 @@ def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
             out[rule] = out[rule] | mask if rule in out else mask
 
     changed = ~((x == Y) | (np.isnan(Y) & np.isnan(x)))
-    counted = changed.copy()
+    note("nothing changes", ~changed.any(axis=1))
+    counted, followed = changed.copy(), complete(schema, x, Y) if schema.completed else Y
     for i, feature in enumerate(schema.features):
         if feature.name in schema.completed:
             counted[:, i] = False
-            note(f"{feature.name} leaves its range", changed[:, i] & ~_inside(schema, i, x[i], Y[:, i]))
-            if not feature.mutable:
-                note(f"{feature.name} is immutable", changed[:, i])
+            follows = np.isclose(Y[:, i], followed[:, i], rtol=0, atol=EPSILON, equal_nan=True)
+            note(f"{feature.name} does not follow the others", ~follows)
+            note(f"{feature.name} leaves its range", changed[:, i] & ~_inside(space, i, Y[:, i]))
         elif not space.values[i].size:
             note(f"{feature.name} may not change", changed[:, i])
         else:
@@ -71,12 +71,13 @@ def admitted(space: Admissible, Y: Vector) -> Mask:
     return ~bad
 
 
-def _inside(schema: Schema, i: int, present: float, codes: Vector) -> Mask:
-    """Inside the reference range, or at least no further outside it than the record already is."""
-    feature = schema.features[i]
+def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
+    """For a feature that follows: within reach, and in the reference range or no further outside it than the record is."""
+    feature, present = space.record.schema.features[i], space.record.vector[i]
     low, high = feature.reference or (feature.low, feature.high)
     assert low is not None and high is not None
-    inside: Mask = (codes >= min(low, present) - EPSILON) & (codes <= max(high, present) + EPSILON)
+    near, far = reach(feature, present, space.constraints)
+    inside: Mask = (codes >= max(near, min(low, present)) - EPSILON) & (codes <= min(far, max(high, present)) + EPSILON)
     return inside
 
 

@@ -24,6 +24,7 @@ from .relation import Relation
 __all__ = ["Feature", "Relation", "Schema", "Vector", "number_text", "spell_difference"]
 
 FORMAT = 1
+LARGEST = 10**12
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Schema:
         completed = [r.completes for r in self.relations if r.completes]
         if len(set(completed)) != len(completed):
             raise SchemaError("two relations complete the same feature; let one of them only check")
+        _ = self.following
 
     def _check_relation(self, relation: Relation) -> None:
         for name in relation.features:
@@ -56,6 +58,8 @@ class Schema:
         if relation.kind != "implies":
             if "choice" in kinds:
                 raise SchemaError(f"relation {relation.words()}: {relation.kind} is between numbers")
+            if relation.kind == "ratio" and not (self[relation.features[2]].low or 0) > 0:
+                raise SchemaError(f"relation {relation.words()}: {relation.features[2]} divides, so its low must be above 0")
             return
         for name, values in zip(relation.features, (relation.if_values, relation.then_values), strict=True):
             unknown = [v for v in values if v not in self[name].texts]
@@ -77,6 +81,19 @@ class Schema:
     def completed(self) -> frozenset[str]:
         """Features that follow others through a relation and are never proposed themselves."""
         return frozenset(r.completes for r in self.relations if r.completes)
+
+    @cached_property
+    def following(self) -> tuple[Relation, ...]:
+        """The relations that complete a feature, each behind those that complete what it reads. Raises SchemaError for a circle."""
+        waiting, out = [r for r in self.relations if r.completes], list[Relation]()
+        while waiting:
+            later = {r.completes for r in waiting}
+            ready = [r for r in waiting if not later & {n for n in r.features if n != r.completes}]
+            if not ready:
+                raise SchemaError(f"relation {waiting[0].words()}: {waiting[0].completes} follows from itself; let one relation only check")
+            out += ready
+            waiting = [r for r in waiting if r not in ready]
+        return tuple(out)
 
     @cached_property
     def spans(self) -> Vector:
@@ -102,11 +119,13 @@ class Schema:
             raise SchemaError('a schema is a JSON object with a list "features"')
         if data.get("format", FORMAT) != FORMAT:
             raise SchemaError(f"schema format {data.get('format')!r} is not known; this version reads format {FORMAT}")
+        if not isinstance(data.get("relations", []), list):
+            raise SchemaError('"relations" of a schema is a list')
         unknown = sorted(set(data) - {"format", "features", "relations"})
         if unknown:
             raise SchemaError(f"unknown key {unknown[0]!r} in the schema")
         features = tuple(_build(Feature, item, f"feature {i}") for i, item in enumerate(data["features"]))
-        relations = tuple(_build(Relation, item, f"relation {i}") for i, item in enumerate(data.get("relations") or []))
+        relations = tuple(_build(Relation, item, f"relation {i}") for i, item in enumerate(data.get("relations", [])))
         return cls(features, relations)
 
     @classmethod
@@ -116,7 +135,7 @@ class Schema:
             return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise SchemaError(f"cannot read the schema {path}: {error.strerror}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SchemaError(f"{path} is not JSON: {error}") from error
 
 
@@ -140,6 +159,8 @@ def _build(kind: type[Any], item: Any, where: str) -> Any:
             raise SchemaError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
         if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and _TYPES[key] is not _FLAG):
             raise SchemaError(f"{where}: {key} cannot be {value!r}")
+        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            raise SchemaError(f"{where}: {key} must be a number of at most {LARGEST:,}")
     needed = {"name"} if kind is Feature else {"kind", "features"}
     if needed - set(item):
         raise SchemaError(f"{where}: {', '.join(sorted(needed - set(item)))} is missing")

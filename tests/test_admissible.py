@@ -1,0 +1,130 @@
+"""The answer space: what every value in it keeps, and what is said where nothing is left."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from conftest import SCHEMA, STRESSED
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import constraints, records, schemas
+
+from sensecf_edge.admissible import EPSILON, Admissible, Constraints, admissible
+from sensecf_edge.errors import ConstraintError
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Feature, Relation, Schema
+
+TOY = Schema.from_json(SCHEMA)
+RECORD = Record.from_mapping(TOY, STRESSED)
+QUICK = settings(max_examples=100, deadline=None)
+
+
+def drawn(data: st.DataObject) -> tuple[Admissible, Constraints]:
+    schema = data.draw(schemas())
+    record, limits = data.draw(records(schema)), data.draw(constraints(schema))
+    try:
+        return admissible(record, limits), limits
+    except ConstraintError:
+        assume(False)
+        raise
+
+
+@given(st.data())
+@QUICK
+def test_every_value_is_on_the_lattice_within_every_limit_and_never_the_present_one(data: st.DataObject) -> None:
+    space, limits = drawn(data)
+    for feature, code, values in zip(space.record.schema.features, space.record.vector, space.values, strict=True):
+        if not feature.mutable or feature.name in limits.freeze or feature.name in space.record.schema.completed or math.isnan(code):
+            assert not values.size
+            continue
+        assert (np.diff(values) > 0).all() and np.isin(values, feature.lattice).all()
+        assert (np.abs(values - code) > 0).all()
+        if feature.direction != "either":
+            assert (values > code).all() if feature.direction == "increase" else (values < code).all()
+        if feature.max_change is not None:
+            assert (np.abs(values - code) <= feature.max_change + EPSILON).all()
+        for low, high in [r for r in (feature.reference, limits.bounds.get(feature.name)) if r]:
+            assert (values >= low - EPSILON).all() and (values <= high + EPSILON).all()
+
+
+@given(st.data())
+@QUICK
+def test_no_value_that_keeps_every_limit_is_left_out(data: st.DataObject) -> None:
+    space, limits = drawn(data)
+    for i in space.features:
+        feature, code = space.record.schema.features[i], space.record.vector[i]
+        far = feature.max_change or math.inf
+        low, high = -math.inf, math.inf
+        for a, b in [r for r in (feature.reference, limits.bounds.get(feature.name)) if r]:
+            low, high = max(low, a), min(high, b)
+        ways = {"either": (-1, 1), "increase": (1,), "decrease": (-1,)}[feature.direction]
+        allowed = [v for v in feature.lattice if abs(v - code) <= far and low <= v <= high and np.sign(v - code) in ways]
+        assert {v for v in allowed if abs(v - code) > EPSILON} <= set(space.values[i])
+
+
+@given(st.data())
+@QUICK
+def test_more_constraints_never_give_more_values(data: st.DataObject) -> None:
+    space, _ = drawn(data)
+    free = admissible(space.record, Constraints())
+    assert all(set(few) <= set(many) for few, many in zip(space.values, free.values, strict=True))
+
+
+def test_places_of_the_list_count_for_the_reach_of_a_choice() -> None:
+    schema = Schema((Feature("a", "choice", choices=("none", "some", "much", "most"), max_change=1, direction="increase"),))
+    assert admissible(Record(schema, np.array([1.0]))).values[0].tolist() == [2.0]
+
+
+def test_a_value_below_the_reference_range_may_only_move_into_it() -> None:
+    values = admissible(Record.from_mapping(TOY, {**STRESSED, "steps": 0})).values[1]
+    assert (values[0], values[-1]) == (1000, 16000)
+
+
+IMPOSSIBLE: dict[str, tuple[Constraints, str]] = {
+    "everything frozen": (
+        Constraints(frozenset({"steps", "deep_sleep", "smoker"})),
+        r"every mutable feature is frozen \(steps, deep_sleep, smoker\); free at least one",
+    ),
+    "an unknown freeze": (Constraints(frozenset({"stepps"})), r"freeze or bound names .* unknown: stepps \(did you mean steps\?\)$"),
+    "an unknown bound": (Constraints(bounds={"stepps": (0, 1)}), r"unknown: stepps \(did you mean steps\?\)$"),
+    "no changes": (Constraints(max_changes=0), "max-changes is 0; it must be 1 or more"),
+    "a bound upside down": (Constraints(bounds={"steps": (9, 8)}), "the bound steps=9:8 is empty; give LOW:HIGH with LOW <= HIGH"),
+    "a bound of NaN": (Constraints(bounds={"steps": (math.nan, 8)}), "the bound steps=nan:8 is empty"),
+    "a bound outside": (Constraints(bounds={"steps": (30000, 40000)}), "steps=30000:40000 lies outside what is possible, 0 to 20000"),
+    "a bound on a choice": (Constraints(bounds={"smoker": (0, 1)}), "smoker is a choice and takes no bound; freeze it instead"),
+    "frozen and bounded": (Constraints(frozenset({"steps"}), {"steps": (0, 9)}), "steps is both frozen and bounded; drop one of the two"),
+    "bounds that leave nothing": (
+        Constraints(frozenset({"deep_sleep", "smoker"}), {"steps": (3000, 3100)}),
+        "the bounds steps=3000:3100 leave no value to move to",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IMPOSSIBLE, ids=list(IMPOSSIBLE))
+def test_what_leaves_nothing_to_change_is_named(case: str) -> None:
+    limits, message = IMPOSSIBLE[case]
+    with pytest.raises(ConstraintError, match=message):
+        admissible(RECORD, limits)
+
+
+def test_a_freeze_is_named_where_what_it_leaves_cannot_move() -> None:
+    with pytest.raises(ConstraintError, match=r"but the frozen \(steps, smoker\) can move: each is unknown, .*; free another"):
+        admissible(Record.from_mapping(TOY, {"age": 44, "steps": 3000, "smoker": "yes"}), Constraints(frozenset({"steps", "smoker"})))
+
+
+def test_nothing_mutable_and_nothing_known_are_told_apart() -> None:
+    fixed = Schema((Feature("a", low=0, high=9, step=1, mutable=False),))
+    with pytest.raises(ConstraintError, match="the schema has no mutable feature"):
+        admissible(Record(fixed, np.array([1.0])))
+    unknown = Schema((Feature("a", low=0, high=9, step=1, optional=True),))
+    with pytest.raises(ConstraintError, match=r"no mutable feature can move: each is unknown, or at the end of its allowed side$"):
+        admissible(Record(unknown, np.array([math.nan])))
+
+
+def test_a_feature_that_follows_is_never_proposed() -> None:
+    parts = tuple(Feature(n, low=0, high=100, step=1) for n in "ab")
+    schema = Schema(parts, (Relation("sum", ("a", "b"), total=100, completes="b"),))
+    space = admissible(Record(schema, np.array([40.0, 60.0])))
+    assert space.features == [0] and not space.values[1].size

@@ -1,0 +1,207 @@
+"""What a schema may say: everything it says is read back, and what it cannot mean is refused by name."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import SCHEMA
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import schemas
+
+from sensecf_edge.errors import SchemaError
+from sensecf_edge.feature import MAX_LATTICE
+from sensecf_edge.schema import Feature, Relation, Schema, number_text, spell_difference
+
+QUICK = settings(max_examples=80, deadline=None)
+A, B, C = (Feature(name, low=1, high=100, step=1) for name in "abc")
+CHOICE = Feature("d", "choice", choices=("yes", "no"))
+
+
+def number(**more: Any) -> dict[str, Any]:
+    return {"name": "a", "low": 0, "high": 10, "step": 1, **more}
+
+
+def schema(*features: Any, **more: Any) -> dict[str, Any]:
+    return {"format": 1, "features": list(features), **more}
+
+
+@given(schemas())
+@QUICK
+def test_a_schema_goes_to_json_and_back_without_loss(made: Schema) -> None:
+    data = json.loads(json.dumps(made.to_json()))
+    again = Schema.from_json(data)
+    assert again == made and again.hash == made.hash and again.to_json() == data
+
+
+@given(schemas(), st.randoms())
+@QUICK
+def test_the_hash_does_not_depend_on_the_order_of_keys_and_does_on_the_order_of_features(made: Schema, chance: Any) -> None:
+    def shuffled(value: Any) -> Any:
+        if isinstance(value, dict):
+            items = list(value.items())
+            chance.shuffle(items)
+            return {k: shuffled(v) for k, v in items}
+        return [shuffled(v) for v in value] if isinstance(value, list) else value
+
+    assert Schema.from_json(shuffled(made.to_json())).hash == made.hash
+    if len(made) > 1:
+        assert Schema(made.features[::-1], made.relations).hash != made.hash
+
+
+@given(schemas(relations=False))
+@QUICK
+def test_a_lattice_runs_from_low_by_whole_steps_and_every_value_reads_back(made: Schema) -> None:
+    for feature in made.features:
+        assert (np.diff(feature.lattice) > 0).all() and len(feature.texts) == len(set(feature.texts)) == len(feature.lattice)
+        if feature.kind == "choice":
+            assert feature.texts == feature.choices
+            continue
+        assert feature.low is not None and feature.high is not None and feature.step is not None
+        low, step = Decimal(repr(feature.low)), Decimal(repr(feature.step))
+        assert feature.lattice[0] == feature.low and feature.high - feature.step < feature.lattice[-1] <= feature.high
+        for k, (code, text) in enumerate(zip(feature.lattice, feature.texts, strict=True)):
+            assert float(text) == code == float(low + k * step)
+            assert feature.nearest(code) == k
+
+
+@given(st.floats(-1e9, 1e9))
+def test_a_number_in_words_is_plain_and_reads_back_as_itself(value: float) -> None:
+    text = number_text(value)
+    assert float(text) == value and "e" not in text.lower() and text != "-0"
+
+
+def test_of_two_equally_near_lattice_values_the_lower_is_the_nearest() -> None:
+    assert Feature("a", low=0, high=10, step=5).nearest(2.5) == 0
+
+
+def test_a_schema_file_that_says_nothing_of_a_default_stays_short() -> None:
+    assert Schema.from_json(SCHEMA).to_json()["features"][3] == SCHEMA["features"][3]
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "no object": ([], 'JSON object with a list "features"'),
+    "no features": (schema(), "the schema has no features"),
+    "features no list": ({"features": {}}, 'JSON object with a list "features"'),
+    "another format": (schema(number(), format=2), "schema format 2 is not known; this version reads format 1"),
+    "an unknown key": (schema(number(), colour="red"), "unknown key 'colour' in the schema"),
+    "relations no list": (schema(number(), relations=5), '"relations" of a schema is a list'),
+    "relations null": (schema(number(), relations=None), '"relations" of a schema is a list'),
+    "a relation no object": (schema(number(), relations=["sum"]), "relation 0 is not a JSON object"),
+    "a feature no object": (schema("a"), "feature 0 is not a JSON object"),
+    "a feature without a name": (schema({"low": 0, "high": 1, "step": 1}), "feature 0 .*name is missing"),
+    "a misspelt key of a feature": (schema(number(mutabel=False)), r"feature 0 \(a\): unknown key 'mutabel'; known are .*mutable"),
+    "a text for a number": (schema(number(low="0")), r"feature 0 \(a\): low cannot be '0'"),
+    "true for a number": (schema(number(low=True)), r"feature 0 \(a\): low cannot be True"),
+    "a number for a flag": (schema(number(mutable=0)), r"feature 0 \(a\): mutable cannot be 0"),
+    "null for a number": (schema(number(low=None)), r"feature 0 \(a\): low cannot be None"),
+    "NaN": (schema(number(low=float("nan"))), "low must be a number of at most"),
+    "infinity": (schema(number(max_change=float("inf"))), "max_change must be a number of at most"),
+    "a whole number beyond all floats": (schema(number(high=10**400)), "high must be a number of at most"),
+    "one end of a reference": (schema(number(reference=[1])), r"reference cannot be \[1\]"),
+    "a reference of texts": (schema(number(reference=["1", "2"])), "reference cannot be"),
+    "a reference outside": (schema(number(reference=[0, 11])), r"'a': reference \[0, 11\] does not lie inside 0..10"),
+    "a reference upside down": (schema(number(reference=[5, 4])), r"reference \[5, 4\] does not lie inside"),
+    "a reference that is no number": (schema(number(reference=[0, float("nan")])), "reference .* does not lie inside"),
+    "a name twice": (schema(number(), number()), "names a more than once"),
+    "an empty name": (schema(number(name="")), "feature name ''"),
+    "a quote in a name": (schema(number(name='a"b')), "cannot be used"),
+    "a name with a space before": (schema(number(name=" a")), "cannot be used"),
+    "a line break in a name": (schema(number(name="a\nb")), "cannot be used"),
+    "a semicolon in a choice": (schema({"name": "a", "kind": "choice", "choices": ["x;", "y"]}), "choice 'x;' cannot be used"),
+    "a long name": (schema(number(name="a" * 65)), "1 to 64 printable characters"),
+    "another kind": (schema(number(kind="date")), "kind 'date' is neither 'number' nor 'choice'"),
+    "another direction": (schema(number(direction="up")), "direction 'up' is none of either, increase, decrease"),
+    "no step": (schema({"name": "a", "low": 0, "high": 1}), "'a': a number needs low, high and step"),
+    "a step of 0": (schema(number(step=0)), "low < high and step > 0"),
+    "a step below 0": (schema(number(step=-1)), "low < high and step > 0"),
+    "low over high": (schema(number(low=11)), "low < high and step > 0"),
+    "low at high": (schema(number(low=10)), "low < high and step > 0"),
+    "a lattice too fine": (schema(number(step=10 / MAX_LATTICE / 2)), "is over 2000 values; use a coarser step"),
+    "max_change 0": (schema(number(max_change=0)), 'max_change must be above 0, not 0; use "mutable": false'),
+    "cost 0": (schema(number(cost=0)), "cost must be a finite number above 0"),
+    "choices of a number": (schema(number(choices=["x", "y"])), "choices belong to kind 'choice'"),
+    "one choice": (schema({"name": "a", "kind": "choice", "choices": ["x"]}), "two or more different choices"),
+    "a choice twice": (schema({"name": "a", "kind": "choice", "choices": ["x", "x"]}), "two or more different choices"),
+    "choices that are numbers": (schema({"name": "a", "kind": "choice", "choices": [1, 2]}), r"choices cannot be \[1, 2\]"),
+    "a range of a choice": (schema({"name": "a", "kind": "choice", "choices": ["x", "y"], "low": 0}), "belong to numbers"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=list(WRONG))
+def test_what_is_no_schema_is_refused_in_one_line_that_names_it(case: str) -> None:
+    data, message = WRONG[case]
+    with pytest.raises(SchemaError, match=message) as error:
+        Schema.from_json(data)
+    assert "\n" not in str(error.value)
+
+
+RELATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown kind": ({"kind": "product", "features": ("a", "b")}, "kind is none of sum, ratio, le, implies"),
+    "an unknown feature": ({"kind": "sum", "features": ("a", "z")}, r"a \+ z = 0: no feature is called 'z'"),
+    "one feature": ({"kind": "sum", "features": ("a",)}, "needs two or more different features"),
+    "a feature twice": ({"kind": "le", "features": ("a", "a")}, "needs 2 different features"),
+    "three for le": ({"kind": "le", "features": ("a", "b", "c")}, "needs 2 different features"),
+    "two for a ratio": ({"kind": "ratio", "features": ("a", "b")}, "needs 3 different features"),
+    "a choice in a sum": ({"kind": "sum", "features": ("a", "d")}, "sum is between numbers"),
+    "implies of nothing": ({"kind": "implies", "features": ("a", "d")}, "needs if_values and then_values"),
+    "implies of a value that is none": (
+        {"kind": "implies", "features": ("d", "a"), "if_values": ("maybe",), "then_values": ("1",)},
+        "d is never maybe",
+    ),
+    "le completes": ({"kind": "le", "features": ("a", "b"), "completes": "b"}, "only sum and ratio complete a feature"),
+    "completes another": ({"kind": "sum", "features": ("a", "b"), "completes": "c"}, "not 'c'"),
+    "a ratio completes what divides": (
+        {"kind": "ratio", "features": ("a", "b", "c"), "completes": "c"},
+        "completes its first feature, 'a'",
+    ),
+    "a tolerance below 0": ({"kind": "sum", "features": ("a", "b"), "tolerance": -1}, "tolerance must be 0 or more"),
+}
+
+
+@pytest.mark.parametrize("case", RELATIONS, ids=list(RELATIONS))
+def test_what_is_no_relation_is_refused_by_name(case: str) -> None:
+    data, message = RELATIONS[case]
+    with pytest.raises(SchemaError, match=message):
+        Schema((A, B, C, CHOICE), (Relation(**data),))
+
+
+def test_a_ratio_never_divides_by_zero() -> None:
+    zero = Feature("c", low=0, high=100, step=1)
+    with pytest.raises(SchemaError, match="c divides, so its low must be above 0"):
+        Schema((A, B, zero), (Relation("ratio", ("a", "b", "c")),))
+
+
+def test_two_relations_never_complete_the_same_feature_nor_each_other() -> None:
+    with pytest.raises(SchemaError, match="two relations complete the same feature"):
+        Schema((A, B, C), (Relation("sum", ("a", "b"), completes="a"), Relation("sum", ("a", "c"), completes="a")))
+    with pytest.raises(SchemaError, match="a follows from itself"):
+        Schema((A, B, C), (Relation("sum", ("a", "b"), completes="a"), Relation("sum", ("a", "b", "c"), completes="b")))
+
+
+def test_what_follows_is_computed_behind_what_it_follows_from_whatever_the_order_in_the_file() -> None:
+    first, second = Relation("sum", ("a", "b"), total=100, completes="b"), Relation("sum", ("b", "c"), total=100, completes="c")
+    assert Schema((A, B, C), (second, first)).following == Schema((A, B, C), (first, second)).following == (first, second)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff{}", b"[" * 100_000, b'{"features": 1e999}'], ids=["cut", "not UTF-8", "deep", "no list"])
+def test_a_file_that_holds_no_schema_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_bytes(content)
+    with pytest.raises(SchemaError):
+        Schema.load(tmp_path / "s.json")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"cannot read the schema .*s\.json"):
+        Schema.load(tmp_path / "s.json")
+
+
+def test_names_that_differ_are_told_with_the_nearest_known_one() -> None:
+    assert spell_difference(["glucos", "x"], ["glucose", "age"]) == (
+        "unknown: glucos (did you mean glucose?); unknown: x; missing: glucose; missing: age"
+    )
