@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from . import __version__, terminal
+from . import __version__, cli_jobs, terminal
 from .__main__ import INTERRUPTED
+from .cli_jobs import MODEL_HELP
+from .cli_jobs import named as _named
 from .errors import SenseCFError
 from .settings import ENGINE, LOOP
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from .schema import Schema
 
 NONE_FOUND, READER_GONE = 3, 141
-MODEL_HELP = "A shipped model's name, or a bundle's folder."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
@@ -67,6 +68,9 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed)
         _print_explanation(explanation, explainer.schema, as_json)
     return NONE_FOUND if explanation.status == "none" else 0
+
+
+cli.add_command(cli_jobs.batch)
 
 
 @cli.group()
@@ -214,15 +218,6 @@ def _one_source(record: str | None, sample: str | None, model: str | None) -> No
             f"or a file:      sensecf-edge models show {name} --sample 1 > me.json\n"
             f"                sensecf-edge explain me.json --model {name}"
         )
-
-
-def _named(model: str | None) -> str:
-    if model:
-        return model
-    from .bundle import Bundle
-
-    names = [name for name, _ in Bundle.available()]
-    raise click.UsageError(f"say which model: --model {names[0] if names else 'PATH'} (shipped: {', '.join(names) or 'none'})")
 
 
 def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:

@@ -63,3 +63,13 @@ class RefineSettings:
 
 COST = CostSettings()
 REFINE = RefineSettings()
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """Rows that are answered in shared batches and committed together: more are faster, fewer are lost to an interruption."""
+
+    chunk: int = 64
+
+
+BATCH = BatchSettings()

@@ -1,0 +1,121 @@
+"""Rows in, lines out: what one process does with a chunk of a table. The same wherever it runs, alone, in a pool or on Ray.
+
+Every row is answered with the same seed that `explain --seed` takes, so a row's answer depends on its values, the
+settings and the bundle, and not on its place in the table, its neighbours or the number of workers. Chunks are cut by
+row number alone, so that even rounding inside a shared batch falls alike in every run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import layouts
+from .admissible import Constraints
+from .errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError
+from .loop import Budget, Explainer
+from .problem import Problem, does_not_fit, fault
+from .record import Record
+from .result import Explanation
+from .schema import Schema
+from .tables import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything an answer depends on beside the row. `form` is csv, json or parquet, `folder` and `bundle` the model and its hash."""
+
+    folder: str
+    bundle: str
+    form: str
+    layout: str
+    budget: Budget
+    constraints: Constraints
+
+    def header(self, schema: Schema) -> bytes:
+        """What stands before the first row of the output."""
+        return layouts.as_csv([[name for name, _ in layouts.columns(self.layout, schema)]]) if self.form == "csv" else b""
+
+
+class Chunk(NamedTuple):
+    """Rows that are answered and committed together; `start` is where the row behind them begins."""
+
+    rows: list[Row]
+    last: int
+    start: int
+
+
+class Answered(NamedTuple):
+    """Lines for the output and for the rejects, and how many rows ended how."""
+
+    output: bytes
+    rejects: bytes
+    counts: Mapping[str, int]
+
+
+def load(plan: Plan) -> Explainer:
+    """An engine of one's own. Raises BundleError where the bundle is no longer the one the job began with."""
+    explainer = Explainer.load(plan.folder)
+    if explainer.bundle.hash != plan.bundle:
+        explainer.close()
+        raise BundleError(f"the bundle {plan.folder} changed while the job ran; put it back and --resume, or start again with --force")
+    return explainer
+
+
+def answer(explainer: Explainer, rows: Sequence[Row], plan: Plan) -> Answered:
+    """Every row is either in the output or among the rejects. Raises EngineError where the engine itself fails."""
+    records: dict[int, Record] = {}
+    problems: dict[int, Problem] = {row.number: row.problem for row in rows if row.problem}
+    for row in rows:
+        if row.values is not None and row.problem is None:
+            try:
+                records[row.number] = Record.from_mapping(explainer.schema, row.values)
+            except RecordError as error:
+                problems[row.number] = does_not_fit(explainer.schema, row.values, error)
+    outcomes = dict(zip(records, explain_all(explainer, list(records.values()), plan.constraints, plan.budget), strict=True))
+    problems |= {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Problem)}
+    found = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Explanation)}
+    lines = [line for row in rows if row.number in found
+             for line in layouts.lines(plan.layout, explainer.schema, row.number, row.id, found[row.number])]  # fmt: skip
+    rejects = b"".join(layouts.rejected(row.number, row.id, problems[row.number]) for row in rows if row.number in problems)
+    return Answered(_written(lines, explainer.schema, plan), rejects, count(list(found.values()), len(problems)))
+
+
+def explain_all(explainer: Explainer, records: list[Record], constraints: Constraints, budget: Budget) -> list[Explanation | Problem]:
+    """All in one batch; where the classifier chokes on one of them, each alone, and the one at fault becomes a Problem."""
+    if not records:
+        return []
+    try:
+        answers = explainer.explain_many(records, constraints, budget)
+    except CheckError as error:
+        if len(records) == 1:
+            return [Problem(f"the classifier failed on this record ({error})", "look at its values", "the classifier failed")]
+        return [explain_all(explainer, [record], constraints, budget)[0] for record in records]
+    except SenseCFError:
+        raise
+    except Exception as error:
+        raise EngineError(f"a fault in this program ({fault(error)}); please report it, without the record") from None
+    return [_nothing_to_change(a) if isinstance(a, ConstraintError) else a for a in answers]
+
+
+def count(explained: Sequence[Explanation], rejected: int) -> dict[str, int]:
+    """Statuses, and how the first tries fared."""
+    counts = Counter(e.status for e in explained)
+    first = [e.first_try.valid for e in explained if e.first_try]
+    return {**counts, "rejected": rejected, "first_tries": len(first), "first_valid": sum(first)}
+
+
+def _nothing_to_change(error: ConstraintError) -> Problem:
+    reason, _, remedy = str(error).partition("; ")
+    return Problem(reason, remedy or "free a feature, or leave this record out")
+
+
+def _written(lines: list[list[Any]], schema: Schema, plan: Plan) -> bytes:
+    if plan.form == "csv":
+        return layouts.as_csv(lines)
+    return layouts.as_json([name for name, _ in layouts.columns(plan.layout, schema)], lines)

@@ -1,0 +1,87 @@
+"""The long-running commands, `batch` and `watch`, and what they share with `cli`. Everything heavy is imported inside."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from . import terminal
+from .settings import BATCH, LOOP
+
+MODEL_HELP = "A shipped model's name, or a bundle's folder."
+NOTHING_USABLE, NONE_FOUND = 2, 3
+
+
+def named(model: str | None) -> str:
+    """The model that was asked for; without one, a usage error that lists the shipped ones."""
+    if model:
+        return model
+    from .bundle import Bundle
+
+    names = [name for name, _ in Bundle.available()]
+    raise click.UsageError(f"say which model: --model {names[0] if names else 'PATH'} (shipped: {', '.join(names) or 'none'})")
+
+
+def request(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what is asked of each record."""
+    for option in reversed([
+        click.option("--model", help=MODEL_HELP),
+        click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted per record."),
+        click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable."),
+        click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable."),
+        click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change."),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answers."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("source", metavar="INPUT")
+@click.option("-o", "--output", required=True, metavar="OUTPUT", help=".csv, .jsonl or .parquet; - for standard output.")
+@request
+@click.option("--id", "id_column", metavar="COLUMN", help="Column that names the records.  [default: the row number]")
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Column to pass over. Repeatable.")
+@click.option("--layout", type=click.Choice(["long", "wide", "json"]),
+              help="A row per change, a row per answer, or whole Explanations.  [default: long; json for .jsonl]")  # fmt: skip
+@click.option("--rejects", metavar="FILE", help="CSV of the records that could not be used.  [default: OUTPUT.rejects.csv]")
+@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, each with an engine of its own.")
+@click.option("--ray", metavar="[ADDRESS]", is_flag=False, flag_value="", help="Run the workers on Ray: local, or a cluster's address.")
+@click.option("--chunk", type=click.IntRange(1, 100_000), default=BATCH.chunk, help="Rows answered and written together.")
+@click.option("--resume", is_flag=True, help="Go on where the same command was interrupted.")
+@click.option("--force", is_flag=True, help="Replace OUTPUT, or start an interrupted job again.")
+def batch(source: str, output: str, **options: Any) -> int:
+    """Explain every record of INPUT, a table: CSV, JSON Lines, Parquet, or - for standard input.
+
+    Results come in the order of the input. Interrupted in any way, the same command with --resume loses no row and
+    doubles none. Exit code 2: no record could be used; 3: none was fine or found an answer.
+    """
+    if options["resume"] and options["force"]:
+        raise click.UsageError("give --resume to go on or --force to start again, not both")
+    signal.signal(signal.SIGINT, _interrupt)
+    with terminal.extra("ray" if options["ray"] is not None else "batch"):
+        from .admissible import Constraints
+        from .batch import Job, run
+        from .loop import Budget
+        from .tables import Columns
+
+        job = Job(
+            source, output, named(options["model"]), options["layout"], options["rejects"],
+            columns=Columns(options["id_column"], frozenset(options["drop"])),
+            budget=Budget(options["answers"], seed=options["seed"]),
+            constraints=Constraints(frozenset(options["freeze"]), terminal.bounds(options["bound"]), options["max_changes"]),
+            **{k: options[k] for k in ("workers", "chunk", "ray", "resume", "force")},
+        )  # fmt: skip
+        counts = run(job, lambda text: click.echo(terminal.one_line(text), err=True))
+    if counts and not counts["found"] + counts["none"] + counts["already"]:
+        return NOTHING_USABLE
+    return NONE_FOUND if counts and not counts["found"] + counts["already"] else 0
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """The first Ctrl-C ends the job in order; a second one ends it at once."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt

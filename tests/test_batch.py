@@ -1,0 +1,354 @@
+"""A cohort in, a table out: the same answers as one by one, no row lost, none twice, whatever interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cohort import HOSTILE, PROGRAM, launch, people, read_csv, write_csv, write_lines
+from conftest import STRESSED, Ran
+
+from sensecf_edge import Explainer
+from sensecf_edge.errors import EngineError
+from sensecf_edge.meter import Meter
+from sensecf_edge.result import Explanation
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("cohort") / "people.csv", people(60))
+
+
+def batch(command: Command, toy: Path, source: Path | str, out: Path | str, *more: object, stdin: bytes = b"") -> Ran:
+    return command("batch", source, "-o", out, "--model", toy, "--id", "id", *more, stdin=stdin)
+
+
+def timeless(path: Path) -> list[dict[str, Any]]:
+    """Lines of the json layout without the seconds, which no two runs share."""
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        del row["explanation"]["seconds"]
+    return rows
+
+
+def test_every_row_is_answered_as_it_would_be_alone(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    assert batch(command, toy, cohort, tmp_path / "out.jsonl", "--seed", 3, "--chunk", 7).code == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["id"] for row in rows] == [p["id"] for p in people(60)]
+    with Explainer.load(toy) as explainer:
+        for row in rows[:20]:
+            alone = explainer.explain(row["explanation"]["factual"], seed=3)
+            there = Explanation.from_json(row["explanation"])
+            assert [c.changes for c in alone.found] == [c.changes for c in there.found]
+            assert alone.status == there.status
+
+
+def test_the_summary_counts_and_the_talk_is_on_stderr(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    ran = batch(command, toy, cohort, tmp_path / "out.csv")
+    statuses = {row["row"]: row["status"] for row in read_csv(tmp_path / "out.csv")}
+    assert ran.out == "" and len(statuses) == 60
+    found = sum(s == "found" for s in statuses.values())
+    assert f"60 rows: {found} found, 0 none, {60 - found} already fine, 0 rejected; first try valid" in ran.err
+
+
+def test_long_has_a_row_per_change_and_wide_a_row_per_answer(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    for layout in ("long", "wide"):
+        assert batch(command, toy, cohort, tmp_path / f"{layout}.csv", "--layout", layout, "-n", 2).code == 0
+    long, wide = read_csv(tmp_path / "long.csv"), read_csv(tmp_path / "wide.csv")
+    assert {r["id"] for r in long} == {r["id"] for r in wide} == {p["id"] for p in people(60)}
+    from_long = {(r["id"], r["answer"], r["feature"], r["after"]) for r in long if r["feature"]}
+    moving = ("steps", "deep_sleep", "smoker")
+    assert from_long == {(r["id"], r["answer"], name, r[name]) for r in wide for name in moving if r[name]}
+    assert len({(r["id"], r["answer"]) for r in wide}) == len(wide)
+
+
+def test_two_workers_give_the_same_bytes_as_one(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    for workers in (1, 2):
+        assert batch(command, toy, cohort, tmp_path / f"{workers}.csv", "--workers", workers, "--chunk", 9).code == 0
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_all_formats_and_standard_streams_say_the_same(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
+    pa = pytest.importorskip("pyarrow")
+    lines = write_lines(tmp_path / "people.jsonl", people(60))
+    pq.write_table(
+        pa.Table.from_pylist([json.loads(t) for t in lines.read_text().splitlines()]), tmp_path / "people.parquet", row_group_size=25
+    )
+    for source in (cohort, lines, tmp_path / "people.parquet"):
+        assert batch(command, toy, source, tmp_path / f"{source.suffix}.csv").code == 0
+    assert (tmp_path / ".csv.csv").read_bytes() == (tmp_path / ".jsonl.csv").read_bytes() == (tmp_path / ".parquet.csv").read_bytes()
+    assert batch(command, toy, cohort, tmp_path / "out.parquet").code == 0
+    table = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    plain = read_csv(tmp_path / ".csv.csv")
+    assert [(str(r["row"]), r["id"], r["after"] or "") for r in table] == [(r["row"], r["id"], r["after"]) for r in plain]
+    piped = subprocess.run([*PROGRAM, "batch", "-", "-o", "-", "--model", toy, "--id", "id"], input=lines.read_bytes(), capture_output=True)
+    assert (piped.returncode, piped.stdout) == (0, (tmp_path / ".csv.csv").read_bytes()), piped.stderr
+
+
+def test_parquet_is_read_from_the_middle_of_a_row_group(tmp_path: Path, toy: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
+    pa = pytest.importorskip("pyarrow")
+    from sensecf_edge.bundle import Bundle
+    from sensecf_edge.tables import Columns, open_source
+
+    rows = [{**p, "deep_sleep": float(p["deep_sleep"] or "nan")} for p in people(50)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet", row_group_size=20)
+    with open_source(str(tmp_path / "p.parquet"), Bundle.open(toy).schema, Columns("id")) as source:
+        everything = list(source.rows())
+        assert [r.number for r in everything] == list(range(1, 51))
+        assert {type(r.values["deep_sleep"]) for r in everything if r.values} == {float, type(None)}
+        for number in (0, 13, 20, 39, 50):
+            assert list(source.rows(number, number)) == everything[number:]
+
+
+def test_hostile_rows_are_rejected_one_by_one_with_reason_and_remedy(command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = people(len(HOSTILE) * 2)
+    for i, spoilt in enumerate(HOSTILE):
+        rows[2 * i].update(spoilt)
+    ran = batch(command, toy, write_csv(tmp_path / "in.csv", rows), tmp_path / "out.csv")
+    rejects = read_csv(tmp_path / "out.csv.rejects.csv")
+    assert ran.code == 0 and f"{len(HOSTILE)} rejected (see {tmp_path / 'out.csv.rejects.csv'})" in ran.err
+    assert [r["row"] for r in rejects] == [str(2 * i + 1) for i in range(len(HOSTILE))]
+    assert all(r["reason"] and r["remedy"] and r["id"] for r in rejects)
+    assert "decimal point" in rejects[2]["remedy"] and "age is null" in rejects[5]["reason"]
+    answered = {int(r["row"]) for r in read_csv(tmp_path / "out.csv")}
+    assert answered | {int(r["row"]) for r in rejects} == set(range(1, len(rows) + 1))
+
+
+def test_a_stray_quote_costs_one_row(command: Command, toy: Path, tmp_path: Path) -> None:
+    lines = ["id,age,steps,deep_sleep,smoker", 'a,44,"3000,10,yes', "b,44,3000,10,yes", 'c,44,3000,10,"yes"']
+    (tmp_path / "in.csv").write_text("\n".join(lines))
+    batch(command, toy, tmp_path / "in.csv", tmp_path / "out.csv", "--rejects", tmp_path / "bad.csv")
+    assert [r["row"] for r in read_csv(tmp_path / "bad.csv")] == ["1"]
+    assert {r["id"] for r in read_csv(tmp_path / "out.csv")} == {"b", "c"}
+
+
+def test_output_and_rejects_are_for_their_owner_only(command: Command, toy: Path, tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        batch(command, toy, write_csv(tmp_path / "in.csv", [*people(3), {**people(1)[0], "id": "x", "age": "old"}]), tmp_path / "out.csv")
+    finally:
+        os.umask(old)
+    for name in ("out.csv", "out.csv.rejects.csv"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.csv", "out.csv", "out.csv.rejects.csv"]
+
+
+BAD_TABLES = {
+    "an empty file": (b"", "empty"),
+    "a blank file": (b"\n \n", "empty"),
+    "a header alone": (b"id,age,steps,deep_sleep,smoker\n", "holds no record"),
+    "another delimiter": (b"id:age:steps:deep_sleep:smoker\na:1:2:3:no\n", "has one column"),
+    "Latin-1": ("id,âge,steps\n".encode("latin-1"), "not UTF-8"),
+    "UTF-16": ("id,age".encode("utf-16"), "UTF-16"),
+    "a missing column": (b"id,age,deep_sleep,smoker\na,1,2,no\n", "missing: steps"),
+    "an extra column": (b"id,age,steps,deep_sleep,smoker,stresed\n", "unknown: stresed"),
+    "a misspelt column": (b"id,age,stepz,deep_sleep,smoker\n", "did you mean steps"),
+    "a column twice": (b"id,age,age,steps,deep_sleep,smoker\n", "'age' twice"),
+    "no id column": (b"age,steps,deep_sleep,smoker\n", "no column 'id'"),
+    "bare carriage returns": (b"id,age,steps,deep_sleep,smoker\ra,1,2,3,no\r", "carriage return"),
+    "a JSON list": (b'[{"age": 1}]', "one JSON object per line"),
+    "gzip": (b"\x1f\x8b\x08\x00", "gunzip"),
+    "a spreadsheet": (b"PK\x03\x04", "CSV"),
+    "a false Parquet": (b"PAR1 and no more", "Parquet"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_TABLES)
+def test_a_table_that_cannot_be_read_is_refused_in_one_line(what: str, command: Command, toy: Path, tmp_path: Path) -> None:
+    data, part = BAD_TABLES[what]
+    (tmp_path / "in.csv").write_bytes(data)
+    ran = batch(command, toy, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1) and part in ran.err, ran
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("how", [{"delimiter": ";"}, {"delimiter": "\t"}, {"encoding": "utf-8-sig"}, {"shuffled": True}, {"dropped": True}])
+def test_what_can_be_read_without_guessing_is_read(how: dict[str, Any], command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    rows = people(60)
+    more = ()
+    if how.pop("shuffled", False):
+        rows = [dict(reversed(r.items())) for r in rows]
+    if how.pop("dropped", False):
+        rows, more = [{**r, "ward": "7"} for r in rows], ("--drop", "ward")
+    write_csv(tmp_path / "in.csv", rows, **how)
+    assert batch(command, toy, cohort, tmp_path / "plain.csv").code == 0
+    assert batch(command, toy, tmp_path / "in.csv", tmp_path / "out.csv", *more).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+
+
+def test_the_second_row_of_an_id_is_rejected_and_the_first_one_named(command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = people(5)
+    rows[3]["id"] = rows[0]["id"]
+    batch(command, toy, write_csv(tmp_path / "in.csv", rows), tmp_path / "out.csv", "--chunk", 2)
+    assert [(r["row"], r["reason"]) for r in read_csv(tmp_path / "out.csv.rejects.csv")] == [("4", "the id stands in row 1 already")]
+
+
+def test_places_that_cannot_be_written_or_read_are_named(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("kept")
+    for source, out, part in [
+        (tmp_path, tmp_path / "o.csv", "is a folder"), (tmp_path / "no.csv", tmp_path / "o.csv", "No such file"),
+        (cohort, tmp_path / "there.csv", "--force"), (cohort, "/proc/out.csv", "cannot write"),
+        (cohort, tmp_path / "no" / "o.csv", "cannot write"),
+        (cohort, tmp_path, "no ending"), (cohort, tmp_path / "o.xlsx", "no ending"), (tmp_path / "there.csv", tmp_path / "there.csv", ""),
+    ]:  # fmt: skip
+        ran = batch(command, toy, source, out)
+        assert (ran.code, ran.err.count("\n")) == (2, 1) and part in ran.err, ran
+    assert (tmp_path / "there.csv").read_text() == "kept"
+    assert batch(command, toy, cohort, tmp_path / "there.csv", "--force").code == 0
+
+
+def test_nested_parquet_columns_are_named(command: Command, toy: Path, tmp_path: Path) -> None:
+    pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
+    pa = pytest.importorskip("pyarrow")
+    pq.write_table(pa.Table.from_pylist([{**STRESSED, "id": "a", "meals": [{"kcal": 1}]}]), tmp_path / "in.parquet")
+    ran = batch(command, toy, tmp_path / "in.parquet", tmp_path / "out.csv")
+    assert ran.code == 2 and "meals" in ran.err and "nested" in ran.err
+    assert batch(command, toy, tmp_path / "in.parquet", tmp_path / "out.csv", "--drop", "meals").code == 0
+
+
+def test_a_line_of_two_gigabytes_is_one_reject_and_little_memory(toy: Path, tmp_path: Path) -> None:
+    with (tmp_path / "in.csv").open("wb") as file:
+        file.write(b"id,age,steps,deep_sleep,smoker\na,44,3000,10,yes\n")
+        file.seek(2 << 30, os.SEEK_CUR)
+        file.write(b"\nb,44,3000,10,yes\n")
+    job = launch("batch", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--model", toy, "--id", "id")
+    job.communicate()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    assert job.returncode == 0
+    assert {r["id"] for r in read_csv(tmp_path / "out.csv")} == {"a", "b"}
+    assert [r["row"] for r in read_csv(tmp_path / "out.csv.rejects.csv")] == ["2"]
+    assert peak < 1500, "2 GB were never held"
+
+
+def test_a_table_of_nothing_usable_is_exit_2_and_nothing_found_exit_3(command: Command, toy: Path, tmp_path: Path) -> None:
+    bad = write_csv(tmp_path / "bad.csv", [{**p, "age": "old"} for p in people(3)])
+    assert batch(command, toy, bad, tmp_path / "a.csv").code == 2
+    stuck = write_csv(tmp_path / "stuck.csv", [{"id": "a", **STRESSED}])
+    limits = ("--freeze", "smoker", "--freeze", "deep_sleep", "--bound", "steps=3000:5000")
+    assert batch(command, toy, stuck, tmp_path / "b.csv", *limits).code == 3
+    assert read_csv(tmp_path / "b.csv")[0]["status"] == "none"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_any_moment_it_resumes_with_no_row_lost_and_none_twice(workers: int, command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = people(300)
+    rows[7]["id"], rows[200]["id"], rows[50]["age"] = "p5", "p5", "old"
+    cohort = write_csv(tmp_path / "in.csv", rows)
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
+    arguments = ("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "--workers", workers, "--resume")
+    chance, kills = random.Random(workers), 0
+    for _ in range(6):
+        job = launch(*arguments)
+        time.sleep(0.9 * workers + chance.random() * 0.6)
+        kills += job.poll() is None
+        job.kill()
+        job.communicate()
+        if (tmp_path / "out.csv").exists():
+            break
+    ran = command(*arguments)
+    assert ran.code == 0, ran
+    assert kills, "the job was over before the first kill: give it more rows"
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert (tmp_path / "out.csv.rejects.csv").read_bytes() == (tmp_path / "whole.csv.rejects.csv").read_bytes()
+    assert not list(tmp_path.glob("*.part")) and not list(tmp_path.glob("*.journal*"))
+
+
+def test_ctrl_c_says_how_to_go_on_and_a_finished_job_is_left_alone(command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(2000))
+    arguments = ("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "-n", 3)
+    job = launch(*arguments)
+    while not (tmp_path / "out.csv.part").exists() or (tmp_path / "out.csv.part").stat().st_size < 1000:
+        assert job.poll() is None
+        time.sleep(0.05)
+    job.send_signal(signal.SIGINT)
+    out, err = job.communicate(timeout=30)
+    assert (job.returncode, out) == (130, b"") and b"--resume" in err and b"Traceback" not in err
+    assert command(*arguments).code == 2 and not (tmp_path / "out.csv").exists()
+    other = command(*arguments, "--resume", "--seed", 9)
+    assert other.code == 2 and "another request" in other.err
+
+
+def test_resume_after_the_end_changes_nothing(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    assert batch(command, toy, cohort, tmp_path / "out.csv").code == 0
+    before = (tmp_path / "out.csv").stat()
+    ran = batch(command, toy, cohort, tmp_path / "out.csv", "--resume")
+    assert ran.code == 0 and "whole already" in ran.err and (tmp_path / "out.csv").stat() == before
+
+
+def test_another_input_is_not_resumed_onto_the_old_output(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    job = launch("batch", cohort, "-o", tmp_path / "out.jsonl", "--model", toy, "--id", "id", "--chunk", 5, preexec_fn=limited)
+    _, err = job.communicate()
+    assert job.returncode == 1 and b"the disk is full; free space, then run the same command with --resume" in err, err
+    assert err.count(b"\n") == 1
+    other = write_csv(tmp_path / "other.csv", people(60, seed=1))
+    ran = batch(command, toy, other, tmp_path / "out.jsonl", "--chunk", 5, "--resume")
+    assert ran.code == 2 and "another input" in ran.err
+    assert batch(command, toy, cohort, tmp_path / "whole.jsonl", "--chunk", 5).code == 0
+    assert batch(command, toy, cohort, tmp_path / "out.jsonl", "--chunk", 5, "--resume").code == 0
+    assert timeless(tmp_path / "out.jsonl") == timeless(tmp_path / "whole.jsonl")
+
+
+def test_two_jobs_never_write_one_output(command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(2000))
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    while not (tmp_path / "out.csv.part").exists():
+        assert job.poll() is None
+        time.sleep(0.05)
+    ran = batch(command, toy, cohort, tmp_path / "out.csv", "--chunk", 5, "--resume")
+    job.kill()
+    job.communicate()
+    assert ran.code == 2 and "another batch is writing" in ran.err
+
+
+def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command: Command) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(400))
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "--workers", 2)
+    while not (tmp_path / "out.csv.part").exists() or (tmp_path / "out.csv.part").stat().st_size < 1000:
+        assert job.poll() is None
+        time.sleep(0.05)
+    children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+    workers = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    os.kill(int(workers[0]), signal.SIGKILL)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 0, err
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_fault_of_the_program_names_its_place_and_no_value(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sensecf_edge import answers
+    from sensecf_edge.admissible import Constraints
+    from sensecf_edge.loop import Budget
+    from sensecf_edge.record import Record
+
+    def broken(*_: object) -> None:
+        raise ValueError("could not convert 424242")
+
+    with Explainer.load(toy) as explainer:
+        monkeypatch.setattr(explainer, "explain_many", broken)
+        with pytest.raises(EngineError, match=r"ValueError at test_batch.py:\d+") as told:
+            answers.explain_all(explainer, [Record.from_mapping(explainer.schema, STRESSED)], Constraints(), Budget())
+    assert "424242" not in str(told.value)
+
+
+def test_time_left_is_told_from_the_share_of_the_input() -> None:
+    meter = Meter(100, 0.1)
+    assert meter.line(200, 0.2, meter.began + 10) == "200 rows, 10.0/s, 1:20 left"
+    assert meter.line(200, None, meter.began + 10) == "200 rows, 10.0/s"
