@@ -6,6 +6,8 @@ come from an engine without a grammar.
 
 from __future__ import annotations
 
+import numpy as np
+
 from .errors import RecordError
 from .record import Record, encode, parse_object
 from .schema import Vector
@@ -26,6 +28,8 @@ def read(record: Record, text: str) -> Vector | str:
         for name, value in changes.items():
             if value is None:
                 return "the answer sets a feature to null"
+            if np.isnan(record.vector[record.schema.index[name]]):
+                return "the answer changes a value that is unknown"
             out[record.schema.index[name]] = encode(record.schema[name], value)
     except RecordError:
         return "the answer is not a JSON object of values the schema allows"

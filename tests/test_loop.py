@@ -1,0 +1,275 @@
+"""explain() over a scripted engine: what is found, what is refused and why, and what is kept apart."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from conftest import CALM, SCHEMA, STRESSED, toy_classifier
+from test_result import SHAPE
+
+from sensecf_edge.admissible import Constraints
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.engine import Fault, ScriptedEngine
+from sensecf_edge.errors import ConstraintError, EngineError, RecordError
+from sensecf_edge.loop import Budget, Explainer
+from sensecf_edge.record import Record
+from sensecf_edge.reply import CUT
+from sensecf_edge.result import Explanation
+from sensecf_edge.schema import Schema
+from sensecf_edge.settings import LOOP
+
+GOOD, ALSO, OTHER = '{"steps":16000,"deep_sleep":30}', '{"steps":15000,"smoker":"no"}', '{"deep_sleep":40}'
+MISS, NEAR = '{"steps":4000}', '{"deep_sleep":25}'
+STUCK = Constraints(frozenset({"smoker", "deep_sleep"}), {"steps": (3000, 5000)})
+LOW = "p(calm) stays under 0.55"
+
+
+@pytest.fixture(scope="module")
+def bundle(toy: Path) -> Bundle:
+    return Bundle.open(toy)
+
+
+def explainer(bundle: Bundle, *script: Sequence[str] | Fault, auc: float | None = 0.63) -> Explainer:
+    manifest = dataclasses.replace(bundle.manifest, classifier=dataclasses.replace(bundle.manifest.classifier, auc=auc))
+    checker = OnnxChecker(bundle.classifier_bytes(), 4, 1)
+    realism = OnnxRealism(bundle.realism_bytes(), 4, bundle.reference.realism_quantiles)
+    return Explainer(dataclasses.replace(bundle, manifest=manifest), ScriptedEngine(script), checker, realism)
+
+
+def history(made: Explainer) -> list[Any]:
+    assert isinstance(made.engine, ScriptedEngine)
+    return made.engine.history
+
+
+def proven(explanation: Explanation) -> Explanation:
+    """Valid JSON, and every answer judged again by a checker of its own; returns what it was given."""
+    jsonschema.Draft202012Validator(SHAPE).validate(explanation.to_json())
+    again = OnnxChecker(toy_classifier(), 4, 1)
+    for answer in explanation.found:
+        values = {**explanation.factual, **{c.feature: c.after for c in answer.changes}}
+        p = again.p_target(Record.from_mapping(Schema.from_json(SCHEMA), values).vector[None])[0]
+        assert p == pytest.approx(answer.p_target, abs=1e-6) and p >= 0.55
+    return explanation
+
+
+def test_a_checked_answer_is_found(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, [GOOD]).explain(STRESSED))
+    assert (made.status, made.predicted, made.target, made.rounds_used, len(made.found)) == ("found", "stressed", "calm", 1, 1)
+    assert made.p_target < 0.5 and made.threshold == 0.5 and made.margin == LOOP.margin
+    assert dict(made.factual) == STRESSED
+
+
+def test_a_record_in_the_wanted_class_is_left_alone_and_the_engine_is_not_asked(bundle: Bundle) -> None:
+    one = explainer(bundle)
+    made = proven(one.explain(CALM))
+    assert (made.status, made.found, made.first_try, made.rounds_used, dict(made.refusals)) == ("already", (), None, 0, {})
+    assert made.predicted == "calm" and history(one) == []
+
+
+def test_finding_none_is_an_answer_with_every_reason_counted_over_all_rounds(bundle: Bundle) -> None:
+    script = [MISS, '{"steps":4500', "maybe }", '{"stepps":1}', '{"age":30}', '{"steps":3250}', '{"steps":3000}', '{"smoker":null}']
+    made = proven(explainer(bundle, script, [MISS], ['{"steps":5000}']).explain(STRESSED, constraints=STUCK))
+    assert (made.status, made.found, made.rounds_used) == ("none", (), 3)
+    assert dict(made.refusals) == {
+        LOW: 3,
+        CUT: 1,
+        "the answer is not a JSON object of values the schema allows": 1,
+        "the answer names a feature that the schema does not have": 1,
+        "the answer sets a feature to null": 1,
+        "age may not change": 1,
+        "steps is off its admissible values": 1,
+        "nothing changes": 1,
+    }
+
+
+def test_a_proposal_that_breaks_no_rule_and_reaches_the_goal_is_no_refusal(bundle: Bundle) -> None:
+    assert dict(explainer(bundle, [GOOD, MISS]).explain(STRESSED).refusals) == {LOW: 1}
+
+
+def test_rounds_go_on_until_enough_different_answers_are_found_and_sample_hotter(bundle: Bundle) -> None:
+    stuck = Constraints(frozenset({"smoker"}))
+    one = explainer(bundle, *[[MISS]] * 3)
+    made = one.explain(STRESSED, n=9, constraints=stuck, rounds=3, seed=5)
+    assert made.rounds_used == 3
+    heats, seeds = [r.temperature for r in history(one)], [r.seed for r in history(one)]
+    assert heats == [LOOP.temperature + k * LOOP.temperature_step for k in range(3)] and len(set(seeds)) == 3 and seeds[0] == 5
+    assert [r.greedy_first for r in history(one)] == [True, False, False]
+    assert explainer(bundle, [GOOD, OTHER]).explain(STRESSED, n=2).rounds_used == 1
+
+
+def test_several_answers_change_different_features_and_the_best_comes_first(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, [GOOD, ALSO, OTHER], [GOOD], [GOOD]).explain(STRESSED, n=3))
+    kinds = [frozenset(c.feature for c in answer.changes) for answer in made.found]
+    assert len(made.found) == len(set(kinds)) >= 2
+    assert made.found[0].n_changed == min(answer.n_changed for answer in made.found)
+
+
+def test_the_first_try_is_told_untouched_and_apart_from_what_the_loop_made_of_it(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED))
+    assert made.first_try is not None and made.first_try.valid and made.first_try.usable
+    assert [(c.feature, c.after) for c in made.first_try.changes] == [("steps", 16000), ("deep_sleep", 40), ("smoker", "no")]
+    assert made.found[0].origin == "refined" and made.found[0].n_changed < 3
+
+
+@pytest.mark.parametrize(
+    ("greedy", "valid", "asked"),
+    [(MISS, False, True), ('{"age":20}', False, False), ("no", False, False), ('{"steps":3000}', False, False), (GOOD, True, True)],
+)
+def test_the_first_try_is_the_greedy_proposal_even_where_another_is_better(bundle: Bundle, greedy: str, valid: bool, asked: bool) -> None:
+    made = proven(explainer(bundle, [greedy, ALSO, GOOD]).explain(STRESSED))
+    assert made.status == "found" and made.first_try is not None
+    assert (made.first_try.valid, made.first_try.p_target is not None) == (valid, asked)
+
+
+def test_the_first_try_is_found_where_other_proposals_repeat_it(bundle: Bundle) -> None:
+    for script in ([MISS, MISS, GOOD], [MISS, GOOD, MISS], [MISS, '{ "steps": 4e3 }', GOOD]):
+        made = explainer(bundle, script).explain(STRESSED)
+        assert made.first_try is not None and [(c.feature, c.after) for c in made.first_try.changes] == [("steps", 4000)]
+
+
+def test_a_later_round_leaves_the_first_try_as_it_was(bundle: Bundle) -> None:
+    made = explainer(bundle, ['{"age":20}'], [GOOD]).explain(STRESSED)
+    assert made.status == "found" and made.rounds_used == 2
+    assert made.first_try is not None and not made.first_try.valid and made.found[0].origin != "first try"
+
+
+def test_an_answer_says_where_it_came_from(bundle: Bundle) -> None:
+    least = proven(explainer(bundle, [GOOD]).explain(STRESSED)).found[0]
+    text = json.dumps({c.feature: c.after for c in least.changes})
+    assert explainer(bundle, [text]).explain(STRESSED).found[0].origin == "first try"
+    assert explainer(bundle, [MISS, text]).explain(STRESSED, n=1).found[0].origin in ("proposal", "refined")
+    assert explainer(bundle, ['{"age":20}', text]).explain(STRESSED).found[0].origin == "proposal"
+    assert explainer(bundle, ["unreadable", text]).explain(STRESSED).found[0].origin == "proposal"
+
+
+def test_a_near_miss_is_repaired(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, [NEAR]).explain(STRESSED))
+    assert made.status == "found" and made.found[0].origin == "refined" and made.refusals == {LOW: 1}
+
+
+def test_freezes_bounds_and_the_number_of_changes_are_kept_whatever_is_proposed(bundle: Bundle) -> None:
+    limits = Constraints(frozenset({"smoker"}), {"steps": (0, 9000)}, 2)
+    made = proven(explainer(bundle, [GOOD, ALSO, NEAR, '{"steps":9000,"deep_sleep":40}'], [], []).explain(STRESSED, 5, limits))
+    assert made.found
+    for answer in made.found:
+        after = {c.feature: c.after for c in answer.changes}
+        assert "smoker" not in after and float(after.get("steps", 0) or 0) <= 9000 and len(after) <= 2
+    assert "smoker may not change" in made.refusals
+
+
+def test_unknown_values_stay_unknown(bundle: Bundle) -> None:
+    values = {k: v for k, v in STRESSED.items() if k != "deep_sleep"}
+    one = explainer(bundle, [GOOD, ALSO])
+    made = proven(one.explain(values))
+    assert "deep_sleep=?;" in history(one)[0].prompt and made.factual["deep_sleep"] is None
+    assert all(c.feature != "deep_sleep" for answer in made.found for c in answer.changes)
+    assert made.refusals["the answer changes a value that is unknown"] == 1
+
+
+@pytest.mark.parametrize(("auc", "warned"), [(0.63, True), (0.6999, True), (0.7, False), (None, False)])
+def test_a_weak_classifier_is_told_in_every_answer(bundle: Bundle, auc: float | None, warned: bool) -> None:
+    outcomes = [
+        explainer(bundle, [GOOD], auc=auc).explain(STRESSED),
+        explainer(bundle, auc=auc).explain(CALM),
+        explainer(bundle, [MISS], auc=auc).explain(STRESSED, constraints=STUCK, rounds=1),
+    ]
+    assert [o.status for o in outcomes] == ["found", "already", "none"]
+    for made in outcomes:
+        assert made.auc == auc and any("poorly" in w and "AUC 0." in w for w in made.warnings) == warned
+
+
+def test_a_value_outside_the_reference_range_is_warned_of(bundle: Bundle) -> None:
+    made = explainer(bundle, [GOOD]).explain({**STRESSED, "steps": 500})
+    assert any(w.startswith("steps is outside the range seen in training") for w in made.warnings)
+
+
+def test_a_fault_of_the_engine_is_an_answer_with_its_reason(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED))
+    assert (made.status, dict(made.refusals)) == ("none", {"the prompt is too long": 3})
+    assert made.first_try is not None and (made.first_try.valid, made.first_try.p_target) == (False, None)
+
+
+def test_a_fault_in_one_round_does_not_end_the_next(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, Fault("once"), [GOOD]).explain(STRESSED))
+    assert made.status == "found" and made.refusals["once"] == 1 and made.first_try is not None and not made.first_try.valid
+
+
+def test_no_proposal_at_all_is_no_crash(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, [], [], []).explain(STRESSED))
+    assert made.status == "none" and made.first_try is not None and not made.first_try.valid
+
+
+def test_an_engine_that_fails_altogether_is_not_taken_for_an_answer(bundle: Bundle) -> None:
+    with pytest.raises(EngineError):
+        explainer(bundle).explain(STRESSED)
+
+
+def test_the_same_seed_gives_the_same_answer_and_another_seed_asks_otherwise(toy: Path) -> None:
+    with Explainer.load(toy) as one:
+        first, again = (one.explain(STRESSED, n=3, seed=4).to_json() for _ in range(2))
+        other = one.explain(STRESSED, n=3, seed=5).to_json()
+    with Explainer.load(toy) as two:
+        fresh = two.explain(STRESSED, n=3, seed=4).to_json()
+    for made in (first, again, fresh, other):
+        del made["seconds"]
+    assert first == again == fresh
+    assert other["provenance"]["seed"] == 5 and first["first_try"] == other["first_try"]
+
+
+def test_many_records_are_answered_as_each_alone_and_in_their_order(bundle: Bundle) -> None:
+    schema = bundle.schema
+    records = [Record.from_mapping(schema, v) for v in (STRESSED, CALM, {**STRESSED, "age": 60})]
+    many = explainer(bundle, [GOOD], [ALSO]).explain_many(records)
+    single = [explainer(bundle, [GOOD]).explain(records[0]), explainer(bundle).explain(CALM), explainer(bundle, [ALSO]).explain(records[2])]
+    for together, alone in zip(many, single, strict=True):
+        assert isinstance(together, Explanation)
+        assert dataclasses.replace(together, seconds=0) == dataclasses.replace(alone, seconds=0)
+    assert explainer(bundle).explain_many([]) == []
+
+
+def test_a_record_that_cannot_move_is_answered_with_why_and_the_others_as_usual(bundle: Bundle) -> None:
+    stuck = Constraints(frozenset({"steps", "smoker"}))
+    lacking = Record.from_mapping(bundle.schema, {**STRESSED, "deep_sleep": None})
+    many = explainer(bundle, [NEAR], [NEAR], [NEAR]).explain_many([lacking, Record.from_mapping(bundle.schema, STRESSED)], stuck)
+    assert isinstance(many[0], ConstraintError) and isinstance(many[1], Explanation)
+    with pytest.raises(ConstraintError, match="each is unknown"):
+        explainer(bundle).explain(lacking, constraints=stuck)
+
+
+def test_what_is_wrong_with_a_request_is_said_before_anything_is_asked(bundle: Bundle) -> None:
+    one = explainer(bundle)
+    with pytest.raises(RecordError, match="unknown: stepps"):
+        one.explain({**STRESSED, "stepps": 1})
+    with pytest.raises(ConstraintError, match="did you mean steps"):
+        one.explain(CALM, constraints=Constraints(frozenset({"stepps"})))
+    for wrong in ({"n": 0}, {"proposals": 0}, {"rounds": 0}):
+        with pytest.raises(ConstraintError, match="must be 1 or more"):
+            one.explain(STRESSED, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConstraintError, match="the number of answers is -1"):
+        Budget(answers=-1)
+    assert history(one) == []
+
+
+def test_an_answer_carries_all_that_is_needed_to_compute_it_again(bundle: Bundle) -> None:
+    made = explainer(bundle, [GOOD]).explain(STRESSED, seed=9, proposals=3, rounds=2).provenance
+    assert (made.model, made.bundle, made.seed, made.proposals, made.rounds) == ("toy", bundle.hash, 9, 3, 2)
+    assert set(made.versions) >= {"sensecf-edge", "llama-cpp-python", "onnxruntime"}
+
+
+def test_figures_of_an_answer_are_those_of_measure(bundle: Bundle) -> None:
+    made = explainer(bundle, [GOOD]).explain(STRESSED).found[0]
+    spans = bundle.schema.spans
+    steps = [1.0 if isinstance(c.after, str) else abs(float(c.after or 0) - float(c.before or 0)) / spans[bundle.schema.index[c.feature]]
+             for c in made.changes]  # fmt: skip
+    assert made.n_changed == len(made.changes) and made.distance == pytest.approx(sum(steps) / 4)
+    assert made.realism is not None and 0 <= made.realism <= 100 and not math.isnan(made.p_target)
+    assert not np.isnan(made.distance)

@@ -1,0 +1,61 @@
+"""Which answers are shown: cheapest first, different ones before similar ones, none twice, none that missed."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sensecf_edge.rank import distinct, rank
+from sensecf_edge.refine import Scored
+from sensecf_edge.schema import Vector
+
+X = np.array([0.0, 0.0, np.nan])
+
+
+def scored(*rows: tuple[list[float], float]) -> Scored:
+    """(changed values of the two known features, key) -> candidates."""
+    Y = np.array([[*y, np.nan] for y, _ in rows]).reshape(-1, 3)
+    return Scored(Y, np.full(len(Y), 0.6), np.array([key for _, key in rows]))
+
+
+def test_the_cheapest_comes_first_and_another_set_of_features_before_a_second_of_the_same() -> None:
+    found = scored(([1, 0], -0.5), ([2, 0], -0.9), ([3, 0], -0.8), ([0, 1], -0.2), ([1, 1], -0.3))
+    assert rank(X, found, 5) == [1, 4, 3, 2, 0]
+    assert rank(X, found, 2) == [1, 4]
+    assert distinct(X, found) == 3
+
+
+def test_misses_and_broken_rules_are_never_shown() -> None:
+    found = scored(([1, 0], 0.4), ([2, 0], np.inf), ([0, 1], -0.2))
+    assert rank(X, found, 5) == [2] and distinct(X, found) == 1
+
+
+def test_the_same_answer_is_shown_once() -> None:
+    assert rank(X, scored(([1, 0], -0.5), ([1, 0], -0.5), ([1, 0], -0.5)), 5) == [0]
+
+
+def test_of_nothing_comes_nothing() -> None:
+    assert rank(X, scored(), 3) == [] and distinct(X, scored()) == 0
+
+
+candidates = st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=2, max_size=2), st.floats(-1, 1)), max_size=12)
+
+
+@given(candidates, st.integers(1, 6))
+def test_what_is_shown_passed_differs_and_leaves_no_cheaper_kind_out(rows: list[tuple[list[int], float]], n: int) -> None:
+    found = scored(*((list(map(float, y)), key) for y, key in rows))
+    shown = rank(X, found, n)
+    kinds = [kind(found.Y[i]) for i in shown]
+    assert all(found.key[i] < 0 for i in shown)
+    assert len({found.Y[i].tobytes() for i in shown}) == len(shown) <= n
+    assert len(set(kinds)) == min(n, distinct(X, found))
+    if shown:
+        assert found.key[shown[0]] == found.key.min()
+    for i in np.flatnonzero(found.passed):
+        if kind(found.Y[i]) not in kinds:
+            assert len(shown) == n and found.key[i] >= max(found.key[shown])
+
+
+def kind(y: Vector) -> tuple[bool, ...]:
+    return tuple(bool(v) for v in y[:2])
