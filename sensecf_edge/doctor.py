@@ -56,7 +56,7 @@ def _versions() -> list[Finding]:
 def _engines() -> list[Finding]:
     """Both doors, opened once: does the library load, and what was it built with?"""
     out = []
-    for what, door in (("llama.cpp", "engine"), ("onnxruntime", "check")):
+    for what, door in (("llama.cpp", "native"), ("onnxruntime", "check")):
         try:
             features = import_module(f"{__package__}.{door}").build_features
             out.append(Finding(f"{what} build", features()))

@@ -1,4 +1,4 @@
-"""The only door to llama.cpp: prompts and grammars in, proposals out, many records in one batch.
+"""The door to llama.cpp: prompts and grammars in, proposals out, many records in one batch.
 
 llama.cpp tokenises, decodes and keeps the key-value cache. What may be said next is decided by `tokens`, who is decoded
 next by `branches`; no sampler of llama.cpp is used. The low-level C API is called directly, because the package's
@@ -10,17 +10,19 @@ from __future__ import annotations
 import ctypes
 import threading
 import weakref
-from collections import deque
-from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .branches import Branch, Fault, Proposal, Request, Run
+from . import native
+from .branches import Run
 from .errors import EngineError
+from .proposals import Branch, Fault, Proposal, Request
+from .scripted import Engine, ScriptedEngine
 from .settings import ENGINE, EngineSettings
 from .tokens import Scores, Vocabulary
 
@@ -28,37 +30,7 @@ __all__ = ["Engine", "Fault", "LlamaEngine", "Proposal", "Request", "ScriptedEng
 
 _F16 = 2
 _PLAIN_ATTENTION_BYTES = 64 << 20
-_ERROR_LEVEL = 4
-
-
-class Engine(Protocol):
-    """What the loop needs. Answers come in the order of the requests: `n` proposals each, in order, or a fault."""
-
-    def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
-        """Raises EngineError only where no request at all can be answered."""
-        ...
-
-
-class ScriptedEngine:
-    """Answers from a queue, one entry a request: its texts, or a fault. Keeps the requests it saw in `history`.
-
-    A text that ends with a brace counts as complete. Does not look at the grammar and does not cut or pad to `n`.
-    """
-
-    def __init__(self, script: Iterable[Sequence[str] | Fault]) -> None:
-        self.script = deque(script)
-        self.history: list[Request] = []
-
-    def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
-        """The next entries of the script. Raises EngineError at its end."""
-        out: list[list[Proposal] | Fault] = []
-        for request in requests:
-            self.history.append(request)
-            if not self.script:
-                raise EngineError(f"the script ended before request {len(self.history)}; give it more answers")
-            entry = self.script.popleft()
-            out.append(entry if isinstance(entry, Fault) else [Proposal(text, text.endswith("}")) for text in entry])
-        return out
+_WORTH_KEEPING = 16
 
 
 class LlamaEngine:
@@ -66,26 +38,30 @@ class LlamaEngine:
 
     `context` is the most tokens that one prompt and one answer take together (never more than the model was trained
     for). The key-value cache holds one such prompt and `max_sequences` answers; shared prompts and beginnings are held
-    once. What else is in the batch moves scores by rounding only (about 1e-6 for small models), so that a near tie may
-    fall otherwise. Safe to call from several threads: calls wait for each other.
+    once, and what all prompts begin with stays there from call to call. What else is in the batch moves scores by
+    rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. Safe to call from several threads:
+    calls wait for each other.
     """
 
     def __init__(self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024) -> None:
-        self._lib = lib = _library()
+        self._lib = lib = native.library()
         self._lock = threading.Lock()
-        self._model = _open_model(lib, path)
-        self._finalizer = weakref.finalize(self, _free, lib, self._model, None)
+        self._model = native.open_model(lib, path, settings)
+        self._finalizer = weakref.finalize(self, native.free, lib, self._model, None)
         self._vocab = lib.llama_model_get_vocab(self._model)
         self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
         self.context = min(context, int(lib.llama_model_n_ctx_train(self._model)) or context)
-        self.sequences = max(1, min(settings.max_sequences, int(lib.llama_max_parallel_sequences())))
+        self.sequences = max(1, min(settings.max_sequences, int(lib.llama_max_parallel_sequences()) - 1))
         self.answer_tokens = settings.max_answer_tokens
         self._context = self._open_context(path, settings)
         self._finalizer.detach()
-        self._finalizer = weakref.finalize(self, _free, lib, self._model, self._context)
+        self._finalizer = weakref.finalize(self, native.free, lib, self._model, self._context)
         self._memory = lib.llama_get_memory(self._context)
         self.cells = int(lib.llama_n_ctx(self._context))
         self.rows = int(lib.llama_n_batch(self._context))
+        self._kept: list[int] = []
+        self._before: list[int] = []
+        self._clean = True
         self._make_batch()
 
     def _open_context(self, path: Path, settings: EngineSettings) -> Any:
@@ -96,8 +72,9 @@ class LlamaEngine:
         params.n_ctx = self.context + (self.sequences - 1) * min(self.context, self.answer_tokens)
         params.n_batch = min(params.n_ctx, max(256, self.context + self.sequences - 1))
         params.n_ubatch = min(params.n_batch, 512)
-        params.n_seq_max = params.n_outputs_max = self.sequences
-        params.n_threads = params.n_threads_batch = settings.threads
+        params.n_seq_max = self.sequences + 1  # one more for what all prompts begin with
+        params.n_outputs_max = params.n_seq_max
+        params.n_threads, params.n_threads_batch = settings.threads, settings.prompt_threads or settings.threads
         params.kv_unified = True
         # Flash attention on a CPU moves scores by 1e-3 with the number of rows in a batch, plain attention by 1e-6: a record
         # alone and in a table should be answered alike. It is left to llama.cpp where the plain kind would need much memory.
@@ -106,31 +83,41 @@ class LlamaEngine:
         context = lib.llama_init_from_model(self._model, params)
         if not context:
             raise EngineError(
-                f"llama.cpp cannot make room for {params.n_ctx} tokens of {path.name}{_why()}; "
+                f"llama.cpp cannot make room for {params.n_ctx} tokens of {path.name}{native.why()}; "
                 "free memory, or lower max_sequences or max_answer_tokens in the engine's settings"
             )
         return context
 
     def _make_batch(self) -> None:
-        """Arrays that live as long as the engine; `llama_batch` only points at them."""
+        """Arrays that live as long as the engine; `llama_batch` only points at them. Rows of a branch share their sequences."""
         rows, lib = self.rows, self._lib
         self._tokens, self._positions, self._sharers = (np.zeros(rows, np.int32) for _ in range(3))
-        self._sequences = np.zeros((rows, self.sequences), np.int32)
-        self._wanted = np.zeros(rows, np.int8)
-        self._starts = np.array([row.ctypes.data for row in self._sequences], np.uintp)
+        self._sequences = np.zeros(self.sequences + 1, np.int32)
+        self._starts, self._wanted = np.zeros(rows, np.uintp), np.zeros(rows, np.int8)
         arrays: dict[str, NDArray[Any]] = {
             "token": self._tokens, "pos": self._positions, "n_seq_id": self._sharers, "seq_id": self._starts, "logits": self._wanted,
         }  # fmt: skip
         kinds = dict(lib.llama_batch._fields_)
         self._batch = lib.llama_batch(n_tokens=0, **{k: ctypes.cast(a.ctypes.data, kinds[k]) for k, a in arrays.items()})
+        self._sequences_at = self._sequences.ctypes.data
+        self._scores_at, self._scores = 0, np.empty((0, self.n_vocab), np.float32)
 
     def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
         """Answer all requests in shared batches. Raises EngineError after `close`; a single record's trouble is a Fault."""
         with self._lock:
             if not self._finalizer.alive:
                 raise EngineError("the engine is closed; open it again")
-            self._lib.llama_memory_clear(self._memory, False)
-            return Run(self, self.vocabulary, requests).run()
+            if not self._clean:
+                self._empty()
+            self._clean = False
+            answers = Run(self, self.vocabulary, requests).run()
+            self._clean = True
+            return answers
+
+    def _empty(self) -> None:
+        """Forget everything: what a call that was interrupted has left, too."""
+        self._lib.llama_memory_clear(self._memory, False)
+        self._kept = []
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -143,35 +130,86 @@ class LlamaEngine:
                 buffer = ctypes.create_string_buffer(-size)
                 size = lib.llama_token_to_piece(vocab, token, buffer, len(buffer), 0, False)
             out.append(buffer.raw[:size])
-        return Vocabulary(out)
+        return Vocabulary(out, self._plain_tokens)
+
+    def _plain_tokens(self, data: bytes) -> list[int]:
+        out = (ctypes.c_int32 * (len(data) + 2))()
+        count = self._lib.llama_tokenize(self._vocab, data, len(data), out, len(out), False, False)
+        return out[: max(0, count)]
 
     def tokenise(self, text: str) -> list[int]:
         """Token ids of a prompt, behind BOS where the model asks for one. Text never becomes a control token."""
-        lib, data = self._lib, text.encode()
-        out = (ctypes.c_int32 * (len(data) + 2))()
-        count = lib.llama_tokenize(self._vocab, data, len(data), out, len(out), False, False)
+        lib = self._lib
         begin = [int(lib.llama_vocab_bos(self._vocab))] if lib.llama_vocab_get_add_bos(self._vocab) else []
-        return begin + out[: max(0, count)]
+        return begin + self._plain_tokens(text.encode())
+
+    def keep(self, prompts: Sequence[list[int]]) -> int:
+        """Hold what all prompts begin with; of a single one, what the call before began with as well. 0: not worth it."""
+        if not prompts:
+            return 0
+        others = prompts if len(prompts) > 1 else [*prompts, self._before]
+        shared, self._before = _alike(min(others), max(others)), prompts[0]
+        end = min(len(shared), min(map(len, prompts)) - 1)
+        held = min(len(_alike(self._kept, prompts[0])), end if len(prompts) > 1 else len(prompts[0]) - 1)
+        if held >= max(_WORTH_KEEPING, end - _WORTH_KEEPING):
+            return held
+        if self._kept:
+            self._empty()
+        if end < _WORTH_KEEPING:
+            return 0
+        try:
+            for start in range(0, end, self.rows):
+                self._decode([shared[start : min(end, start + self.rows)]], [start], [[self.sequences]])
+        except EngineError:
+            self._empty()
+            return 0
+        self._kept = shared[:end]
+        return end
+
+    def lend(self, sequence: int, end: int) -> None:
+        """Let a sequence hold the first `end` tokens of what is kept."""
+        self.share(self.sequences, sequence, end)
 
     def decode(self, branches: Sequence[Branch]) -> Scores:
         """One step for all branches: scores of the next token, shape (branches, n_vocab), good until the next call."""
+        return self._decode([b.tokens for b in branches], [b.start for b in branches], [b.sequences for b in branches])
+
+    def _decode(self, parts: list[list[int]], starts: list[int], sequences: list[list[int]]) -> Scores:
         tokens: list[int] = []
         positions: list[int] = []
-        self._wanted[:] = 0
-        for branch in branches:
-            first, sequences = len(tokens), branch.sequences
-            tokens += branch.tokens
-            positions += range(branch.start, branch.end)
-            self._sequences[first : len(tokens), : len(sequences)] = sequences
-            self._sharers[first : len(tokens)] = len(sequences)
-            self._wanted[len(tokens) - 1] = 1
-        self._tokens[: len(tokens)] = tokens
-        self._positions[: len(tokens)] = positions
-        self._batch.n_tokens = len(tokens)
+        shared: list[int] = []
+        first: list[int] = []
+        sharers: list[int] = []
+        ends: list[int] = []
+        for part, start, these in zip(parts, starts, sequences, strict=True):
+            count = len(part)
+            tokens += part
+            positions += range(start, start + count)
+            first += [len(shared)] * count
+            sharers += [len(these)] * count
+            shared += these
+            ends.append(len(tokens) - 1)
+        n = len(tokens)
+        self._tokens[:n], self._positions[:n], self._sharers[:n] = tokens, positions, sharers
+        self._sequences[: len(shared)] = shared
+        self._starts[:n] = first
+        self._starts[:n] *= self._sequences.itemsize
+        self._starts[:n] += np.uintp(self._sequences_at)
+        self._wanted[:n] = 0
+        self._wanted[ends] = 1
+        self._batch.n_tokens = n
         code = self._lib.llama_decode(self._context, self._batch)
         if code != 0:
-            raise EngineError(f"llama.cpp could not decode (code {code}){_why()}")
-        return np.ctypeslib.as_array(self._lib.llama_get_logits(self._context), (len(branches), self.n_vocab))
+            raise EngineError(f"llama.cpp could not decode (code {code}){native.why()}")
+        return self._view()[: len(parts)]
+
+    def _view(self) -> Scores:
+        """The scores where llama.cpp keeps them; it seldom moves them."""
+        pointer = self._lib.llama_get_logits(self._context)
+        at = ctypes.addressof(pointer.contents)
+        if at != self._scores_at:
+            self._scores_at, self._scores = at, np.ctypeslib.as_array(pointer, (self.sequences, self.n_vocab))
+        return self._scores
 
     def share(self, source: int, target: int, end: int) -> None:
         """Let `target` hold what `source` holds before position `end`; no values are copied."""
@@ -221,47 +259,7 @@ class LlamaEngine:
         self.close()
 
 
-_errors: deque[str] = deque(maxlen=1)
-
-
-@cache
-def _library() -> Any:
-    """llama_cpp's low-level module, loaded once and silent: its errors are kept for our messages, all else is dropped."""
-    try:
-        import llama_cpp.llama_cpp as lib
-    except (ImportError, OSError, RuntimeError) as error:
-        raise EngineError(f"llama-cpp-python cannot be loaded ({error}); install it again: pip install llama-cpp-python==0.3.36") from error
-
-    def listen(level: int, text: bytes, _: Any) -> None:
-        if level == _ERROR_LEVEL:
-            _errors.append(text.decode("utf-8", "replace").strip())
-
-    lib.sensecf_log = lib.llama_log_callback(listen)  # kept there: llama.cpp calls it for as long as the process lives
-    lib.llama_log_set(lib.sensecf_log, None)
-    lib.llama_backend_init()
-    return lib
-
-
-def _why() -> str:
-    return f": {_errors.pop()}" if _errors else ""
-
-
-def _open_model(lib: Any, path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise EngineError(f"cannot read the model {path}: {error.strerror}") from error
-    if magic != b"GGUF":
-        raise EngineError(f"{path} is not a GGUF file; fetch or build the bundle again")
-    _errors.clear()
-    model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
-    if not model:
-        raise EngineError(f"llama.cpp cannot load {path}{_why()}; fetch or build the bundle again")
-    return model
-
-
-def _free(lib: Any, model: Any, context: Any) -> None:
-    if context:
-        lib.llama_free(context)
-    lib.llama_model_free(model)
+def _alike(a: list[int], b: list[int]) -> list[int]:
+    """What two lists begin with."""
+    end = next((at for at, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    return a[:end]

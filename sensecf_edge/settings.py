@@ -24,9 +24,16 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What the engine may use. One thread by default: ggml's barrier spins when another program takes a core."""
+    """What the engine may use. One thread by default: ggml's barrier spins when another program takes a core.
+
+    `prompt_threads` 0 means as many as `threads`. `device`: auto, cpu or cuda; `gpu_layers` go to the GPU where one is
+    used, -1 for all.
+    """
 
     threads: int = 1
+    prompt_threads: int = 0
+    device: str = "auto"
+    gpu_layers: int = -1
     max_sequences: int = 32
     max_answer_tokens: int = 256
 
@@ -73,3 +80,21 @@ class BatchSettings:
 
 
 BATCH = BatchSettings()
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """Limits of the long-running process, in seconds and messages."""
+
+    every: float = 0.0
+    queue: int = 100
+    policy: str = "drop-oldest"
+    patience: float = 0.5
+    tell: float = 5.0
+    told: int = 20
+    longest_pause: int = 30
+    first_contact: float = 5.0
+    unsent: int = 1_000
+
+
+WATCH = WatchSettings()

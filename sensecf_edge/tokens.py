@@ -1,113 +1,202 @@
 """Which tokens may come next: the vocabulary's texts laid over the grammar's automaton. Knows nothing of llama.cpp.
 
 At each state exactly those tokens are allowed whose whole text the automaton can read, the set that llama.cpp's own
-grammar sampler leaves over. It is found by walking the sorted vocabulary and the automaton together, so the cost goes
-with what is allowed, not with the size of the vocabulary.
+grammar sampler leaves over. What a token says about a list of texts (`Overlay`) is worked out once and serves every
+record; a record's own mask is then one look-up or one pass over small arrays, whatever the size of the vocabulary.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from weakref import WeakKeyDictionary
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .grammar import Node
+from .grammar import Node, Texts
 
 Scores = NDArray[np.float32]
+Ids = NDArray[np.intp]
+
+REMEMBERED = 2_000_000
+"""Token ids that remembered masks may hold together: 16 MB. Beyond that they are forgotten and made again."""
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What may follow inside one list of texts. `common` and `sole`: see `Node.common`. `free`: a choice is due now."""
+
+    ids: Ids
+    common: bytes
+    sole: int | None
+    free: bool
 
 
 class Moves:
-    """What may follow a state: token `ids`, shape (moves,), ascending. The states behind are made when asked for."""
+    """What may follow a state: token `ids`, shape (moves,), ascending. `free` is False where it may be only one text."""
 
-    def __init__(self, ids: NDArray[np.intp], node: Node) -> None:
-        self.ids = ids
-        self._alternatives = node.alternatives  # not the node itself: it is the weak key under which this is remembered
-        self._after: dict[bytes, Node] = {}
+    __slots__ = ("_after", "_node", "_pieces", "free", "ids", "mask", "vocabulary")
 
-    def after(self, piece: bytes) -> Node:
-        """The state behind an allowed token's text; the same object every time."""
-        if piece not in self._after:
-            node = Node(self._alternatives).read(piece)
+    def __init__(self, vocabulary: Vocabulary, node: Node, mask: Mask, ids: Ids) -> None:
+        self.vocabulary, self._node, self._pieces, self.mask, self.ids = vocabulary, node, vocabulary.pieces, mask, ids
+        self.free = mask.free
+        self._after: dict[int, Node] = {}
+
+    def after(self, token: int) -> Node:
+        """The state behind an allowed token; the same object every time."""
+        node = self._after.get(token)
+        if node is None:
+            node = self._node.read(self._pieces[token])
             assert node is not None
-            self._after[piece] = node
-        return self._after[piece]
+            self._after[token] = node
+        return node
 
 
 class Vocabulary:
-    """Token texts by id, as bytes; empty for tokens that say nothing (control, unused): those are never allowed."""
+    """Token texts by id, as bytes; empty for tokens that say nothing (control, unused): those are never allowed.
 
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        self.pieces = pieces
+    `tokenise` gives a model's own tokens of a text; without it nothing is ever `forced`.
+    """
+
+    def __init__(self, pieces: Sequence[bytes], tokenise: Callable[[bytes], list[int]] | None = None) -> None:
+        self.pieces, self.tokenise = pieces, tokenise
         self._ids = sorted((i for i, piece in enumerate(pieces) if piece), key=pieces.__getitem__)
-        self._texts = [pieces[i] for i in self._ids]
-        self._first = {text: at for at, text in reversed(list(enumerate(self._texts)))}
-        self._moves: WeakKeyDictionary[Node, Moves] = WeakKeyDictionary()
+        self._sorted = [pieces[i] for i in self._ids]
+        self._overlays: dict[tuple[Texts, bytes], Overlay] = {}
+        self._masks: dict[tuple[Texts, bytes, bytes], Mask] = {}
+        self._forced: dict[tuple[int, bytes], list[int]] = {}
+        self._held = 0
 
     def moves(self, node: Node) -> Moves:
         """The allowed tokens at a state; remembered for as long as the state lives."""
-        found = self._moves.get(node)
-        if found is None:
-            places = self._within(node) | self._beyond(node)
-            found = self._moves[node] = Moves(np.sort(np.array([self._ids[at] for at in places], dtype=np.intp)), node)
-        return found
+        moves = node.notes
+        if moves is None or moves.vocabulary is not self:
+            overlay, mask = self._overlay(node), self._mask(node)
+            more = overlay.crossing(node) if overlay.beyond else set()
+            if (ended := node.ended()) is not None:
+                more.update(self.moves(node.then(ended)).ids.tolist())
+            ids = np.union1d(mask.ids, np.fromiter(more, np.intp)) if more else mask.ids
+            moves = node.notes = Moves(self, node, mask, ids)
+        return moves  # type: ignore[no-any-return]
 
-    def _within(self, node: Node) -> set[int]:
-        """Places (in sorted order) of the tokens that say a beginning of one of the state's texts, or all of it."""
-        first, texts, out = self._first, self._texts, set()
-        for beginning in {text[:end] for text, _ in node.alternatives for end in range(1, len(text) + 1)}:
-            at = first.get(beginning)
-            while at is not None:
-                out.add(at)
-                at = at + 1 if at + 1 < len(texts) and texts[at + 1] == beginning else None
-        return out
+    def forced(self, node: Node, last: int | None) -> tuple[list[int], Node]:
+        """The tokens that a text without choice takes behind token `last`, and the state behind them; often none.
 
-    def _beyond(self, start: Node) -> set[int]:
-        """Places of the tokens that say one of the state's texts and part of what follows it.
-
-        Depth first over (state, text read so far, range of sorted texts that begin so).
+        They are the model's own tokens of that text. They end where an allowed token says more than is forced: from
+        there on the model chooses, because its own token border may lie behind.
         """
-        texts, out, stack = self._texts, set(), []
-        for text, then in start.alternatives:
-            low = self._first.get(text, -1)
-            low = bisect_left(texts, text) if low < 0 else low
-            while low < len(texts) and texts[low] == text:
-                low += 1
-            if low < len(texts) and texts[low].startswith(text):
-                stack.append((then(), text, low, bisect_left(texts, _behind(text), low)))
-        while stack:
-            node, read, low, high = stack.pop()
-            while low < high and len(texts[low]) == len(read):
-                out.add(low)
-                low += 1
-            for byte, behind in node.edges.items() if low < high else ():
-                longer = read + bytes((byte,))
-                first = bisect_left(texts, longer, low, high)
-                if first < high and texts[first].startswith(longer):
-                    stack.append((behind, longer, first, bisect_left(texts, _behind(longer), first, high)))
+        text, _ = self.only(node)
+        if not text or self.tokenise is None:
+            return [], node
+        before = self.pieces[last] if last is not None else b""
+        key = (-1 if last is None else last, text)
+        tokens = self._forced.get(key)
+        if tokens is None:
+            tokens = self.tokenise(before + text)
+            if before:
+                tokens = tokens[1:] if tokens and tokens[0] == last else self.tokenise(text)
+            if b"".join(self.pieces[t] for t in tokens) != text:
+                tokens = []
+            if len(self._forced) > 10_000:
+                self._forced.clear()
+            self._forced[key] = tokens
+        out: list[int] = []
+        left = len(text)
+        for token in tokens:
+            moves = self.moves(node)
+            if any(len(self.pieces[i]) > left for i in moves.ids.tolist()):
+                break
+            node, left = moves.after(token), left - len(self.pieces[token])
+            out.append(token)
+        return out, node
+
+    def only(self, node: Node) -> tuple[bytes, Node]:
+        """The text up to the next choice, and the state behind it; all of the answer's rest where no choice is left."""
+        out = b""
+        while not node.final:
+            mask = self._mask(node)
+            out += mask.common
+            if mask.sole is None:
+                return out, self._behind(node, mask.common)
+            node = node.then(mask.sole)
+        return out, node
+
+    @staticmethod
+    def _behind(node: Node, text: bytes) -> Node:
+        behind = node.read(text)
+        assert behind is not None
+        return behind
+
+    def _overlay(self, node: Node) -> Overlay:
+        key = (node.texts, node.said)
+        overlay = self._overlays.get(key)
+        if overlay is None:
+            if len(self._overlays) > 20_000:
+                self._overlays.clear()
+            overlay = self._overlays[key] = Overlay(self._sorted, self._ids, *key)
+        return overlay
+
+    def _mask(self, node: Node) -> Mask:
+        key = (node.texts, node.said, node.open)
+        mask = self._masks.get(key)
+        if mask is None:
+            ids = self._overlay(node).within(node.open)
+            common, sole = node.common()
+            free = sole is None and (not common or any(len(self.pieces[i]) > len(common) for i in ids.tolist()))
+            mask = Mask(ids, common, sole, free)
+            self._held += len(ids) + 100
+            if self._held > REMEMBERED:
+                self._masks.clear()
+                self._held = len(ids)
+            self._masks[key] = mask
+        return mask
+
+
+class Overlay:
+    """What the tokens of a vocabulary say about a list of texts of which `said` has been said.
+
+    `ids` are the tokens that say a beginning of what is left of some texts, or all of it; those texts stand in `_places`
+    from `_starts[k]` on for token k. `beyond` are those that end a text and say more: (text, token, the more).
+    """
+
+    def __init__(self, pieces: list[bytes], numbers: list[int], texts: Texts, said: bytes) -> None:
+        found: dict[int, list[int]] = {}
+        self.beyond: list[tuple[int, int, bytes]] = []
+        for place in texts.beginnings[said].tolist() if said in texts.beginnings else ():
+            left = texts.texts[place][len(said) :]
+            for end in range(1, len(left) + 1):
+                at = bisect_left(pieces, left[:end])
+                while at < len(pieces) and pieces[at] == left[:end]:
+                    found.setdefault(numbers[at], []).append(place)
+                    at += 1
+            for byte in texts.follow if left else b"":
+                start = left + bytes((byte,))
+                for at in range(bisect_left(pieces, start), bisect_right(pieces, start + b"\xff" * 8)):
+                    self.beyond.append((place, numbers[at], pieces[at][len(left) :]))
+        order = sorted(found)
+        self._ids = np.array(order, np.intp)
+        self._places = np.array([place for token in order for place in found[token]], np.intp)
+        self._starts = np.cumsum([0, *(len(found[token]) for token in order[:-1])], dtype=np.intp)
+
+    def within(self, open_: bytes) -> Ids:
+        """The tokens that stay within the open texts."""
+        if not len(self._ids):
+            return self._ids
+        may = np.frombuffer(open_, np.bool_)[self._places]
+        ids: Ids = self._ids[np.logical_or.reduceat(may, self._starts)]
+        return ids
+
+    def crossing(self, node: Node) -> set[int]:
+        """The tokens that end one of the state's texts and begin what stands behind it."""
+        read: dict[tuple[int, bytes], bool] = {}
+        out = set()
+        for place, token, more in self.beyond:
+            if node.open[place]:
+                behind = node.then(place)
+                key = (id(behind), more)
+                if key not in read:
+                    read[key] = behind.read(more) is not None
+                if read[key]:
+                    out.add(token)
         return out
-
-
-def _behind(text: bytes) -> bytes:
-    """The least text that sorts behind everything that begins with `text`. A text of nothing but 255 has none: not UTF-8."""
-    return text[:-1] + bytes((text[-1] + 1,))
-
-
-def only_ending(node: Node) -> bytes | None:
-    """The bytes to the end of the answer where no choice is left, empty at the end itself; None where a choice is left."""
-    out = b""
-    while not node.final:
-        if len(node.alternatives) > 1:
-            return None
-        ((text, then),) = node.alternatives
-        out, node = out + text, then()
-    return out
-
-
-def cumulative(scores: Scores, temperature: float) -> NDArray[np.float64]:
-    """Running sums of softmax(scores / temperature) over the allowed tokens only, shape (moves,); the last is 1."""
-    weights = np.exp((scores.astype(np.float64) - float(scores.max())) / temperature).cumsum()
-    share: NDArray[np.float64] = weights / weights[-1]
-    return share

@@ -7,7 +7,7 @@ import math
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from strategies import spaces
 from toys import toy_gguf
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.branches import Branch
 from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, ScriptedEngine
 from sensecf_edge.errors import EngineError
 from sensecf_edge.feature import Feature
 from sensecf_edge.grammar import Grammar, Node
 from sensecf_edge.prompt import build, compact_items, want
+from sensecf_edge.proposals import Branch
 from sensecf_edge.record import Record
 from sensecf_edge.reply import CUT, read
 from sensecf_edge.schema import Schema
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.tokens import Vocabulary
 
 SCHEMA = Schema(
     (
@@ -87,7 +88,7 @@ def test_a_record_is_answered_alike_alone_and_among_many(engine: LlamaEngine) ->
     """Greedy and sampled both. Scores differ by about 1e-6, so each of the 3,000 draws here has that chance to differ."""
     together = engine.propose([ask(k) for k in range(20)])
     assert [engine.propose([ask(k)])[0] for k in range(20)] == together
-    assert len({text for answer in together for text in texts(answer)}) > 50
+    assert len({text for answer in together for text in texts(answer)}) > 40
 
 
 def test_few_sequences_give_the_answers_of_many(model: Path, engine: LlamaEngine) -> None:
@@ -174,7 +175,6 @@ def test_a_prompt_is_decoded_once_and_what_proposals_share_is_one_row(engine: Ll
     texts(engine.propose([ask(n=32)])[0])
     assert seen[0] == [(b"", len(engine.tokenise(ask().prompt)), list(range(32)))]
     for step in seen[1:]:
-        assert all(count == 1 for _, count, _ in step)
         members = [m for _, _, those in step for m in those]
         assert len(members) == len(set(members)) <= 32
     assert sum(len(step) for step in seen[1:]) < 32 * len(seen[1:]) / 2
@@ -186,7 +186,7 @@ def test_an_ending_without_choice_is_not_decoded(engine: LlamaEngine, monkeypatc
     schema = Schema((Feature("a rather long name", "choice", choices=("no", "yes")),))
     where = admissible(Record.from_mapping(schema, {"a rather long name": "no"}))
     assert texts(engine.propose([Request("x", Grammar(where), 3, 0, 1.0)])[0]) == ['{"a rather long name":"yes"}'] * 3
-    assert len(steps) == 1
+    assert not steps
 
 
 def test_sampled_answers_follow_the_softmax_restricted_to_the_grammar(engine: LlamaEngine) -> None:
@@ -194,14 +194,96 @@ def test_sampled_answers_follow_the_softmax_restricted_to_the_grammar(engine: Ll
 
     With 3,000 answers a right engine fails for one seed in a million (the seed here is fixed, so never at random).
     """
-    from scipy.stats import chi2
-
-    temperature, count = 2.0, 3000
     schema = Schema((Feature("glucose", low=60, high=90, step=10), Feature("smoker", "choice", choices=("yes", "no"))))
     where = admissible(Record.from_mapping(schema, {"glucose": 60, "smoker": "no"}))
-    request = Request("glucose=60;=>", Grammar(where), count, 11, temperature, greedy_first=False)
-    seen = Counter(texts(engine.propose([request])[0]))
+    request = Request("glucose=60;=>", Grammar(where), 3000, 11, 2.0, greedy_first=False)
+    compare(Counter(texts(engine.propose([request])[0])), shares(engine, request, lambda tokens: bare_scores(engine, tokens)))
+
+
+PIECES = ['{"', ',"', '":', '":"', '"}', "glu", "cose", "_mean", "smo", "ker", "yes", "may", "be", "},"]
+
+
+@pytest.fixture
+def speller(tmp_path: Path) -> Iterator[LlamaEngine]:
+    """A toy whose keys are several tokens each, and which like a trained model nearly always writes its own tokens of a text."""
+    with LlamaEngine(toy_gguf(tmp_path / "speller.gguf", PIECES, seed=3), context=200) as engine:
+        schema = Schema((Feature("glucose_mean", low=60, high=90, step=10), Feature("smoker", "choice", choices=("yes", "no", "maybe"))))
+        where = admissible(Record.from_mapping(schema, {"glucose_mean": 60, "smoker": "no"}))
+        engine.where = where  # type: ignore[attr-defined]
+        wholes = ['{"glucose_mean":', *(f'{a}"smoker":"{c}"}}' for a in "{," for c in ("yes", "maybe")), "7", "8", "9", "0", "}"]
+        own = {t for text in wholes for t in engine.tokenise(text)}
+        engine.bias = np.array([0.0 if t in own else -60.0 for t in range(engine.n_vocab)], np.float32)  # type: ignore[attr-defined]
+        decode = engine.decode
+        engine.decode = lambda branches: decode(branches) + engine.bias  # type: ignore[method-assign, attr-defined]
+        yield engine
+
+
+def test_forced_text_goes_in_with_the_free_token_before_it(speller: LlamaEngine) -> None:
+    decode, seen = speller.decode, []
+
+    def spying(branches: Sequence[Branch]) -> Any:
+        seen.append([[speller.vocabulary.pieces[t].decode() for t in b.tokens] for b in branches])
+        return decode(branches)
+
+    speller.decode = spying  # type: ignore[method-assign]
+    request = Request("x", Grammar(speller.where), 40, 5, 2.0)  # type: ignore[attr-defined]
+    answers = set(texts(speller.propose([request])[0]))
+    assert '{"glucose_mean":80}' in answers and '{"smoker":"maybe"}' in answers
+    assert seen[0] == [["x", '{"']]
+    rows = [row for step in seen[1:] for row in step]
+    assert ["glu", "cose", "_mean", '":'] in rows and ["smo", "ker", '":"'] in rows
+    assert ["8", "0"] in rows
+
+
+def test_forced_text_leaves_the_free_choices_as_likely_as_they_were(speller: LlamaEngine) -> None:
+    """As above, and against plain constrained sampling, which spells out every token by itself."""
+    request = Request("x", Grammar(speller.where), 3000, 12, 2.0, greedy_first=False)  # type: ignore[attr-defined]
+    expected = shares(speller, request, lambda tokens: bare_scores(speller, tokens) + speller.bias)  # type: ignore[attr-defined]
+    compare(Counter(texts(speller.propose([request])[0])), expected)
+    speller.__dict__["vocabulary"] = Vocabulary(speller.vocabulary.pieces)  # knows no tokeniser, so it forces nothing
+    request = Request("x", Grammar(speller.where), 3000, 13, 2.0, greedy_first=False)  # type: ignore[attr-defined]
+    compare(Counter(texts(speller.propose([request])[0])), expected)
+
+
+def test_where_a_token_of_the_models_own_may_cross_the_border_nothing_is_forced(speller: LlamaEngine) -> None:
+    vocabulary, start = speller.vocabulary, Grammar(speller.where).start  # type: ignore[attr-defined]
+    crossing = Vocabulary([*vocabulary.pieces, b'{"g'], vocabulary.tokenise)
+    opening, node = vocabulary.forced(start, None)
+    assert [vocabulary.pieces[t] for t in opening] == [b'{"'] and set(node.edges) == set(b"gs")
+    assert crossing.forced(Grammar(speller.where).start, None)[0] == []  # type: ignore[attr-defined]
+
+
+def test_what_all_prompts_begin_with_is_decoded_once(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = "This is what every prompt of this bundle says first. "
+    requests = [Request(f"{head}{k:03}", ask(k).grammar, 3, k, 0.8) for k in range(9)]
+    low, counted = engine._decode, []
+
+    def counting(parts: list[list[int]], starts: list[int], sequences: list[list[int]]) -> Any:
+        counted.append(sum(map(len, parts)))
+        return low(parts, starts, sequences)
+
+    monkeypatch.setattr(engine, "_decode", counting)
+    with monkeypatch.context() as alone:
+        alone.setattr(engine, "keep", lambda prompts: 0)
+        expected = engine.propose(requests)
+    decoded = sum(counted)
+    counted.clear()
+    assert engine.propose(requests) == expected
+    assert counted[0] == len(head) + 2 and sum(counted) == decoded - 8 * (len(head) + 2)
+    counted.clear()
+    assert engine.propose(requests[3:]) == expected[3:]
+    assert sum(counted) < decoded - 9 * len(head)
+    for _ in range(2):
+        counted.clear()
+        assert engine.propose(requests[:1]) == expected[:1]
+        assert counted[0] < 10
+    assert engine.propose([ask(1)]) == engine.propose([ask(1)])
+
+
+def shares(engine: LlamaEngine, request: Request, score: Callable[[list[int]], Any]) -> Counter[str]:
+    """How often plain constrained sampling would say each answer, multiplied up token path by token path."""
     expected: Counter[str] = Counter()
+    count, temperature = request.n, request.temperature
     stack: list[tuple[Node, bytes, list[int], float]] = [(request.grammar.start, b"", engine.tokenise(request.prompt), 1.0)]
     while stack:
         node, text, tokens, share = stack.pop()
@@ -209,11 +291,18 @@ def test_sampled_answers_follow_the_softmax_restricted_to_the_grammar(engine: Ll
             expected[text.decode()] += share * count
         elif share * count > 1e-6:
             moves = engine.vocabulary.moves(node)
-            scores = bare_scores(engine, tokens)[moves.ids] / temperature
+            scores = score(tokens)[moves.ids] / temperature
             weights = np.exp(scores - scores.max())
             for token, part in zip(moves.ids.tolist(), weights / weights.sum(), strict=True):
                 piece = engine.vocabulary.pieces[token]
-                stack.append((moves.after(piece), text + piece, [*tokens, token], share * part))
+                stack.append((moves.after(token), text + piece, [*tokens, token], share * part))
+    return expected
+
+
+def compare(seen: Counter[str], expected: Counter[str]) -> None:
+    from scipy.stats import chi2
+
+    count = sum(seen.values())
     assert math.isclose(sum(expected.values()), count, rel_tol=1e-4) and set(seen) <= set(expected)
     often = [text for text in expected if expected[text] >= 5]
     pairs = [(seen[t], expected[t]) for t in often] + [(count - sum(seen[t] for t in often), count - sum(expected[t] for t in often))]
@@ -226,6 +315,7 @@ def bare_scores(engine: LlamaEngine, tokens: list[int]) -> Any:
     """Scores behind `tokens`, decoded alone from an empty cache, shape (n_vocab,) as float64."""
     lib = engine._lib
     lib.llama_memory_clear(engine._memory, False)
+    engine._clean = False
     array = (lib.llama_token * len(tokens))(*tokens)
     assert lib.llama_decode(engine._context, lib.llama_batch_get_one(array, len(tokens))) == 0
     return np.ctypeslib.as_array(lib.llama_get_logits(engine._context), (engine.n_vocab,)).astype(np.float64)

@@ -164,7 +164,7 @@ def test_at_every_state_of_a_random_walk_the_allowed_tokens_are_exactly_those_of
             theirs = judge.allowed(sampler)
             assert set(moves.ids.tolist()) == theirs
             token = int(chance.choice(moves.ids))
-            node = moves.after(judge.pieces[token])
+            node = moves.after(token)
             judge.lib.llama_sampler_accept(sampler, token)
         assert judge.allowed(sampler) == {judge.end}
         assert not len(engine.vocabulary.moves(node).ids)

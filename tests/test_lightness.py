@@ -16,11 +16,12 @@ ROOT = Path(sensecf_edge.__file__).parent
 MODULES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(ROOT.glob("*.py"))}
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cli_jobs"}, "pyarrow": {"parquet"}, "ray": {"ray_job"}}
+DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cli_jobs"}, "pyarrow": {"parquet"}, "ray": {"ray_job"},
+         "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
     "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure",
-    "manifest", "bundle", "tokens", "branches", "engine", "check", "refine", "rank",
-    "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter", "batch",
+    "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "check", "refine", "rank",
+    "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt",
     "report", "pages", "doctor", "terminal", "__main__", "cli_jobs", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

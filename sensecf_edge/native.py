@@ -1,0 +1,87 @@
+"""llama.cpp's shared library: loaded once, silent, its models opened with an error in words where they cannot be."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import EngineError
+from .settings import EngineSettings
+
+_ERROR_LEVEL = 4
+_CUDA = "CMAKE_ARGS='-DGGML_CUDA=on -DLLAVA_BUILD=OFF' pip install --force-reinstall --no-cache-dir llama-cpp-python==0.3.36"
+_NO_DEVICE = (ctypes.c_void_p * 1)(None)
+
+_errors: deque[str] = deque(maxlen=2)
+
+
+@cache
+def library() -> Any:
+    """llama_cpp's low-level module, loaded once and silent: its errors are kept for our messages, all else is dropped."""
+    try:
+        import llama_cpp.llama_cpp as lib
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(f"llama-cpp-python cannot be loaded ({error}); install it again: pip install llama-cpp-python==0.3.36") from error
+
+    def listen(level: int, text: bytes, _: Any) -> None:
+        if level == _ERROR_LEVEL:
+            _errors.append(text.decode("utf-8", "replace").strip())
+
+    lib.sensecf_log = lib.llama_log_callback(listen)  # kept there: llama.cpp calls it for as long as the process lives
+    lib.llama_log_set(lib.sensecf_log, None)
+    lib.llama_backend_init()
+    return lib
+
+
+def build_features() -> str:
+    """What llama.cpp was built with, in words, and how to get the CUDA build where it is lacking. Raises EngineError."""
+    lib = library()
+    words = lib.llama_print_system_info().decode().replace(" | ", ", ").strip(" |,")
+    return f"{words}; " + ("can use a GPU" if lib.llama_supports_gpu_offload() else f"without GPU. For NVIDIA: {_CUDA}")
+
+
+def why() -> str:
+    """The last error that llama.cpp logged, told once."""
+    words = "; ".join(_errors)
+    _errors.clear()
+    return f": {words}" if words else ""
+
+
+def _model_params(lib: Any, settings: EngineSettings) -> Any:
+    """Where the layers go. On `cpu` no device is offered at all: a CUDA build would still take long prompts to it."""
+    params = lib.llama_model_default_params()
+    gpu = bool(lib.llama_supports_gpu_offload())
+    if settings.device == "cuda" and not gpu:
+        raise EngineError(f"this llama-cpp-python was built without CUDA; use --device cpu, or install it again: {_CUDA}")
+    if settings.device == "cpu" or not gpu:
+        params.n_gpu_layers = 0
+        params.devices = ctypes.addressof(_NO_DEVICE) if gpu else None
+    else:
+        params.n_gpu_layers = settings.gpu_layers
+    return params
+
+
+def open_model(lib: Any, path: Path, settings: EngineSettings) -> Any:
+    """A model in llama.cpp\'s hands. Raises EngineError saying what is wrong with the file."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise EngineError(f"cannot read the model {path}: {error.strerror}") from error
+    if magic != b"GGUF":
+        raise EngineError(f"{path} is not a GGUF file; fetch or build the bundle again")
+    _errors.clear()
+    model = lib.llama_model_load_from_file(str(path).encode(), _model_params(lib, settings))
+    if not model:
+        raise EngineError(f"llama.cpp cannot load {path}{why()}; fetch or build the bundle again")
+    return model
+
+
+def free(lib: Any, model: Any, context: Any) -> None:
+    """Give native memory back."""
+    if context:
+        lib.llama_free(context)
+    lib.llama_model_free(model)
