@@ -71,6 +71,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 
 
 cli.add_command(cli_jobs.batch)
+cli.add_command(cli_jobs.watch)
 
 
 @cli.group()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from . import terminal
-from .settings import BATCH, LOOP
+from .settings import BATCH, LOOP, WATCH
 
 MODEL_HELP = "A shipped model's name, or a bundle's folder."
 NOTHING_USABLE, NONE_FOUND = 2, 3
@@ -85,3 +86,81 @@ def _interrupt(*_: object) -> NoReturn:
     """The first Ctrl-C ends the job in order; a second one ends it at once."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     raise KeyboardInterrupt
+
+
+@click.command()
+@request
+@click.option("--id", "id_key", metavar="KEY", help="Key that names a record; it is given back with the answer.")
+@click.option("--every", type=click.FloatRange(0), default=WATCH.every, metavar="SECONDS", help="Explain at most once in so long.")
+@click.option("--queue", type=click.IntRange(1), default=WATCH.queue, metavar="N", help="Messages that may wait.")
+@click.option("--policy", type=click.Choice(["drop-oldest", "drop-newest", "block"]),
+              help="What happens when more come.  [default: block for standard input, drop-oldest for MQTT]")  # fmt: skip
+@click.option("--health", type=click.Path(path_type=Path), metavar="FILE", help="JSON file that says how it is, every few seconds.")
+@click.option("--dead", type=click.Path(path_type=Path), metavar="FILE", help="File for messages that could not be used.")
+@click.option("--mqtt", metavar="URL", help="mqtt://[USER@]HOST[:PORT], or mqtts:// for TLS, instead of standard input and output.")
+@click.option("--topic", metavar="TOPIC", help="Topic the records come on.")
+@click.option("--out-topic", metavar="TOPIC", help="Topic for answers.  [default: TOPIC/explained]")
+@click.option("--dead-topic", metavar="TOPIC", help="Topic for messages that could not be used.")
+@click.option("--health-topic", metavar="TOPIC", help="Topic that always holds the health.")
+@click.option("--client", default="", metavar="NAME", help="Name at the broker, which then keeps messages while we are away.")
+@click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificate authority of the broker.  [default: the system's]")
+@click.option("--password-file", type=click.Path(path_type=Path), metavar="FILE",
+              help="Password of the broker's user.  [default: SENSECF_MQTT_PASSWORD]")  # fmt: skip
+def watch(**options: Any) -> int:
+    """Explain records as they come, for as long as they come: JSON Lines on standard input, or MQTT.
+
+    Only a record with the unwanted prediction is answered. SIGTERM ends after the record in hand, SIGHUP reads the bundle
+    again and keeps the old one where the new one does not verify.
+    """
+    _check_watch(options)
+
+    def say(text: str) -> None:
+        click.echo(terminal.one_line(text), err=True)
+
+    with terminal.extra("mqtt"):
+        from .admissible import Constraints
+        from .loop import Budget
+        from .watch import Watch, Watcher
+
+        watcher = Watcher(
+            Watch(
+                named(options["model"]), Budget(options["answers"], seed=options["seed"]),
+                Constraints(frozenset(options["freeze"]), terminal.bounds(options["bound"]), options["max_changes"]),
+                options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
+                options["health"], options["id_key"],
+            ),
+            _port(options, say), say,
+        )  # fmt: skip
+        for name, action in (("SIGTERM", watcher.stop), ("SIGINT", watcher.stop), ("SIGHUP", watcher.reload)):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), action)
+        watcher.run()
+    return 0
+
+
+def _check_watch(options: dict[str, Any]) -> None:
+    only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client")
+    if not options["mqtt"]:
+        for name in only_mqtt:
+            if options[name]:
+                raise click.UsageError(f"--{name.replace('_', '-')} needs --mqtt URL")
+        return
+    if not options["topic"]:
+        raise click.UsageError("--mqtt needs --topic TOPIC, where the records come on")
+    if options["dead"]:
+        raise click.UsageError("with --mqtt dead letters go to a topic: --dead-topic TOPIC")
+    if options["policy"] == "block":
+        raise click.UsageError("--policy block would hold up the connection to the broker; choose drop-oldest or drop-newest")
+
+
+def _port(options: dict[str, Any], say: Callable[[str], None]) -> Any:
+    if not options["mqtt"]:
+        from .stream import StandardPort
+
+        return StandardPort(say, options["dead"])
+    from .mqtt import Broker, MqttPort, Topics
+
+    topic = options["topic"]
+    topics = Topics(topic, options["out_topic"] or f"{topic}/explained", options["dead_topic"], options["health_topic"])
+    password = terminal.password(options["password_file"])
+    return MqttPort(Broker.parse(options["mqtt"], password, options["ca"], options["client"]), topics, say)

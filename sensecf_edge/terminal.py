@@ -121,6 +121,17 @@ def extra(name: str) -> Iterator[None]:
         raise MissingExtraError(f'this command needs an optional part ({lacking}): pip install "sensecf-edge[{name}]"') from error
 
 
+def password(file: Path | None) -> str | None:
+    """From a file, its last line end left out, or from SENSECF_MQTT_PASSWORD; never from an argument."""
+    if file is None:
+        return os.environ.get("SENSECF_MQTT_PASSWORD")
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise RecordError(f"cannot read the password from {file}: {reason}; give a file that this user may read") from error
+
+
 def discard_output() -> None:
     """Nobody reads any more: what is still buffered goes nowhere, so that the interpreter's last flush is quiet."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,0 +1,217 @@
+"""A process for a hub: records come as they are measured, an explanation goes out when the prediction is unwanted.
+
+Runs for months: every wait is bounded, every queue has an end, a message that cannot be used is put aside, and only the
+monotonic clock decides when the next explanation is due, so that setting the wall clock changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from .admissible import Constraints, check
+from .answers import explain_all
+from .errors import CheckError, EngineError, RecordError, SenseCFError
+from .journal import OWNER_ONLY
+from .loop import Budget, Explainer
+from .problem import Problem, does_not_fit, fault, not_one_object
+from .record import Record, parse_object
+from .settings import RECORD, WATCH
+from .stream import TOO_LONG, Message, Port, Say, Waiting
+
+FAULTS = 5
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What to do with messages. `every` are seconds between the starts of two explanations, `id` the key that names a record."""
+
+    model: str
+    budget: Budget = field(default_factory=Budget)
+    constraints: Constraints = field(default_factory=Constraints)
+    every: float = WATCH.every
+    queue: int = WATCH.queue
+    policy: str = WATCH.policy
+    health: Path | None = None
+    id: str | None = None
+
+
+class Watcher:
+    """`run` returns when the input ends or `stop` was called; `reload` may be called at any time, from a signal too.
+
+    A record at work is finished first. Raises EngineError after `FAULTS` faults of the engine in a row: then a fresh
+    process is the better answer.
+    """
+
+    def __init__(self, watch: Watch, port: Port, say: Say) -> None:
+        self.watch, self.port, self.say = watch, port, say
+        self.waiting = Waiting(watch.queue, watch.policy)
+        self.explainer = Explainer.load(watch.model)
+        check(self.explainer.schema, watch.constraints)
+        self.counts: Counter[str] = Counter()
+        self.began = time.monotonic()
+        self.due = self.told = 0.0
+        self.seconds = 0.0
+        self.faults = 0
+        self.stopping = self.reloading = False
+
+    def stop(self, *_: object) -> None:
+        """End after the record in hand."""
+        self.stopping = True
+
+    def reload(self, *_: object) -> None:
+        """Read the bundle again before the next record."""
+        self.reloading = True
+
+    def run(self) -> None:
+        """Take, answer, tell; until the end."""
+        self.say(f"watching with {self.explainer.bundle.name} ({self.explainer.bundle.hash[:12]})")
+        try:
+            self.port.start(self.waiting)
+            self._tell(force=True)
+            while not self.stopping:
+                if self.reloading:
+                    self._reload()
+                message = self.waiting.take(WATCH.patience)
+                if message is not None:
+                    self._one(message)
+                elif self.waiting.ended:
+                    break
+                self._tell()
+        finally:
+            self.waiting.end()
+            self._tell(force=True, status="stopped")
+            self.port.close()
+            self.explainer.close()
+        left = f", {len(self.waiting)} left unread" if len(self.waiting) else ""
+        self.say(f"stopped after {self.waiting.received:,} messages, {self.counts['explained']:,} explained{left}")
+
+    def _one(self, message: Message) -> None:
+        """One message: aside, passed over, or answered."""
+        try:
+            name, record = self._read(message.data)
+            if not self._is_due(record):
+                return
+            self.due = time.monotonic() + self.watch.every
+            (outcome,) = explain_all(self.explainer, [record], self.watch.constraints, self.watch.budget)
+            if isinstance(outcome, Problem):
+                raise _Aside(outcome)
+            self.port.answer({"number": message.number, "id": name, "explanation": outcome.to_json()})
+            self.counts["explained"] += 1
+            self.counts[outcome.status] += 1
+            self.seconds = time.monotonic() - message.came
+            self.faults = 0
+        except _Aside as aside:
+            self._put_aside(message, aside.problem)
+        except (EngineError, CheckError) as error:
+            self.faults += 1
+            if self.faults >= FAULTS:
+                raise
+            self._put_aside(message, Problem(str(error), "see `sensecf-edge doctor`"))
+
+    def _read(self, data: bytes | None) -> tuple[str | int | None, Record]:
+        if data is None or len(data) > RECORD.max_bytes:
+            raise _Aside(TOO_LONG)
+        try:
+            values = parse_object(data, "the message")
+        except RecordError as error:
+            raise _Aside(not_one_object(error)) from None
+        name = values.pop(self.watch.id, None) if self.watch.id is not None else None
+        if self.watch.id is not None and (isinstance(name, bool) or not isinstance(name, str | int)):
+            raise _Aside(Problem(f"{self.watch.id} is missing or no text or whole number", f"give every record its {self.watch.id}"))
+        try:
+            return name, Record.from_mapping(self.explainer.schema, values)
+        except RecordError as error:
+            raise _Aside(does_not_fit(self.explainer.schema, values, error)) from None
+        except Exception as error:
+            raise _Aside(Problem(f"a fault in this program ({fault(error)})", "please report it, without the record")) from None
+
+    def _is_due(self, record: Record) -> bool:
+        """Whether to explain it: the prediction is unwanted, and the last explanation is long enough ago."""
+        p = float(self.explainer.checker.p_target(np.array([record.vector]))[0])
+        if p >= self.explainer.target.threshold:
+            self.counts["fine"] += 1
+            return False
+        if self.due and time.monotonic() < self.due:
+            self.counts["too soon"] += 1
+            return False
+        return True
+
+    def _put_aside(self, message: Message, problem: Problem) -> None:
+        """The log gets the reason without a value, and not more of them than a person can read."""
+        self.counts["dead"] += 1
+        if self.counts["dead"] <= WATCH.told or self.counts["dead"] % WATCH.told == 0:
+            self.say(f"message {message.number:,} put aside: {problem.log}")
+        try:
+            self.port.dead(message.data, problem)
+        except SenseCFError as error:
+            self.say(str(error))
+
+    def _reload(self) -> None:
+        """The new bundle where it verifies and can be asked the same, or the old one."""
+        self.reloading = False
+        try:
+            fresh = Explainer.load(self.watch.model)
+            try:
+                check(fresh.schema, self.watch.constraints)
+            except SenseCFError:
+                fresh.close()
+                raise
+        except SenseCFError as error:
+            self.counts["reloads refused"] += 1
+            self.say(f"kept the old bundle: {error}")
+            return
+        self.explainer.close()
+        self.explainer = fresh
+        self.say(f"now with {fresh.bundle.name} ({fresh.bundle.hash[:12]})")
+        self._tell(force=True)
+
+    def _tell(self, force: bool = False, status: str = "") -> None:
+        """Health: every few seconds, and at turns. Numbers and names only."""
+        now = time.monotonic()
+        if not force and now - self.told < WATCH.tell:
+            return
+        self.told = now
+        facts = {
+            "status": status or self.port.state, "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "up": round(now - self.began, 1), "pid": os.getpid(), "model": self.explainer.bundle.name, "bundle": self.explainer.bundle.hash,
+            "received": self.waiting.received, "waiting": len(self.waiting), "dropped": self.waiting.dropped,
+            "last_seconds": round(self.seconds, 4), **{k.replace(" ", "_"): n for k, n in sorted(self.counts.items())},
+        }  # fmt: skip
+        self.port.health(facts)
+        if self.watch.health is not None:
+            try:
+                _replace(self.watch.health, json.dumps(facts) + "\n")
+            except OSError as error:
+                if not self.counts["health not written"]:
+                    self.say(f"cannot write {self.watch.health}: {error.strerror}; going on without")
+                self.counts["health not written"] += 1
+
+
+class _Aside(Exception):  # noqa: N818
+    """This message cannot be used."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+
+def _replace(path: Path, text: str) -> None:
+    """A reader sees the old text or the new one, never half of it."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        handle = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY)
+        with open(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(beside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
