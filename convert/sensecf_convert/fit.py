@@ -21,6 +21,7 @@ import numpy as np
 
 from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.errors import TableError
+from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 from sensecf_edge.settings import LOOP
@@ -144,9 +145,7 @@ class Fit:
         with step("classifier") as say:
             self.graph = self._kept("classifier.onnx", make)
             self.facts: dict[str, Any] = json.loads((self.work / "classifier.json").read_text())
-            say(
-                f"AUC {self.facts['auc']:.3f} on unseen people; ONNX parity {self.facts['parity']:.1e} on {self.facts['parity_rows']:,} rows"
-            )
+            say("AUC {auc:.3f} on unseen people; ONNX parity {parity:.1e} on {parity_rows:,} rows".format(**self.facts))
 
     def _realism(self) -> None:
         def make() -> bytes:
@@ -161,17 +160,19 @@ class Fit:
 
     def _pairs(self) -> Mapping[str, np.ndarray]:
         path = self.work / "pairs.npz"
-        goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
-        lesson = teacher.Lesson(self.schema, self.graph, self.density, self.quantiles, THRESHOLD, goals, self.plan.max_changes)
         with step("pairs") as say:
             if not path.exists():
-                self._teach(lesson, path)
+                self._teach(path)
             pairs = dict(np.load(path))
             changed = ~((pairs["X"] == pairs["Y"]) | np.isnan(pairs["X"]))
             say(f"{len(pairs['X']):,} invented people with an answer, {changed.sum(axis=1).mean():.2f} features changed")
         return pairs
 
-    def _teach(self, lesson: teacher.Lesson, path: Path) -> None:
+    def _lesson(self) -> teacher.Lesson:
+        goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
+        return teacher.Lesson(self.schema, self.graph, self.density, self.quantiles, THRESHOLD, goals, self.plan.max_changes)
+
+    def _teach(self, path: Path) -> None:
         """Chunks are kept as they come, so that an interruption loses a minute at most."""
         part, wanted = self.work / "pairs.part.npz", self.plan.pairs
         X, Y, chunks = [], [], 0
@@ -180,16 +181,17 @@ class Fit:
             X, Y, chunks = [kept["X"]], [kept["Y"]], int(kept["chunks"])
         count = sum(map(len, X))
         with bar("pairs") as show:
-            for taught in teacher.teach(lesson, self.train, self.plan.seed, self.jobs, skip=chunks):
+            for taught in teacher.teach(self._lesson(), self.train, self.plan.seed, self.jobs, skip=chunks):
                 chunks += 1
                 if taught:
                     X.append(np.array([x for x, _ in taught]))
                     Y.append(np.array([y for _, y in taught]))
                     count += len(taught)
                 show(count / wanted, f"{count:,} of {wanted:,}")
-                if chunks > 200 and count < chunks / 50:
+                if chunks >= 200 and count < chunks / 50:
                     raise TableError(
-                        f"only {count} of {chunks * teacher.CHUNK:,} invented people can be moved to {self.plan.wanted}; free more features in the schema"
+                        f"only {count} of {chunks * teacher.CHUNK:,} invented people can be moved to {self.plan.wanted}; "
+                        "free more features in the schema"
                     )
                 if chunks % 200 == 0 or count >= wanted:
                     _write_pairs(part, X, Y, chunks)
@@ -223,9 +225,8 @@ class Fit:
                 _write(self.work / "generator.json", json.dumps(facts, indent=1).encode())
                 (self.work / "generator.part").replace(final)
             self.generator_facts: dict[str, Any] = json.loads((self.work / "generator.json").read_text())
-            say(
-                f"{self.generator_facts['parameters']:,} parameters, loss {self.generator_facts['loss']:.3f}, {final.stat().st_size / 1e6:.1f} MB"
-            )
+            size = final.stat().st_size / 1e6
+            say("{parameters:,} parameters, loss {loss:.3f}, {size:.1f} MB".format(size=size, **self.generator_facts))
 
     def _bundle(self, people: list[int]) -> Path:
         """All files but the figures, verified by opening them."""
@@ -242,11 +243,12 @@ class Fit:
             "name": self.plan.name, "version": "1", "title": self.about.title or self.plan.name, "created": date.today().isoformat(),
             "target": {"column": self.plan.target, "classes": list(self.train.classes), "wanted": self.plan.wanted, "threshold": THRESHOLD},
             "classifier": {
-                **self.facts, "people_train": people[0], "people_test": people[1], "rows_train": len(self.train), "rows_test": len(self.test),
+                **self.facts, "people_train": people[0], "people_test": people[1],
+                "rows_train": len(self.train), "rows_test": len(self.test),
             },
             "generator": {
-                "prompt": "compact", "architecture": "llama", "quantization": self.plan.quantization, "context": self.context, **self.generator_facts,
-                "pairs": self.plan.pairs,
+                "prompt": "compact", "architecture": "llama", "quantization": self.plan.quantization, "context": self.context,
+                "pairs": self.plan.pairs, **self.generator_facts,
             },
             "data": {"source": self.about.source, "licence": self.about.licence, "attribution": self.about.attribution},
             "split": {"seed": self.plan.seed, "test_share": self.plan.test_share, "person": self.plan.person, "table": self.fingerprint},
@@ -267,14 +269,19 @@ class Fit:
         return {"quantiles": quantiles, "mad": mad, "realism_quantiles": self.quantiles}
 
     def _samples(self) -> list[dict[str, Any]]:
-        """A few records of the test people in the unwanted class, without ids; only where `about` allows it."""
-        from sensecf_edge.check import OnnxChecker
-
-        p = OnnxChecker(self.graph, len(self.schema), 1).p_target(self.test.X)
+        """A few records of test people in the unwanted class that have an answer, without ids; as many as `about` allows."""
+        lesson, out = self._lesson(), list[dict[str, Any]]()
+        judge = lesson.judge()
+        p = judge.checker.p_target(self.test.X)
         complete = ~np.isnan(self.test.X).any(axis=1)
-        rows = np.flatnonzero((p < THRESHOLD - 0.03) & ~self.test.y & complete)
-        chosen = np.random.default_rng(self.plan.seed).permutation(rows)[: self.about.samples]
-        return [{"id": str(k + 1), "values": Record(self.schema, self.test.X[i]).to_mapping()} for k, i in enumerate(chosen)]
+        rows = np.flatnonzero((p < THRESHOLD) & ~self.test.y & complete)
+        for i in np.random.default_rng(self.plan.seed).permutation(rows):
+            if len(out) == self.about.samples:
+                break
+            record = Record(self.schema, self.test.X[i])
+            if teacher.answer(lesson, judge, record) is not None:
+                out.append({"id": str(len(out) + 1), "values": record.to_mapping()})
+        return out
 
     def _finish(self, folder: Path, figures: Figures, out: Path) -> None:
         self.manifest["metrics"] = figures.to_json()
@@ -293,7 +300,9 @@ def with_references(schema: Schema, train: Cohort) -> Schema:
     features = []
     for i, feature in enumerate(schema.features):
         known = train.X[:, i][~np.isnan(train.X[:, i])]
-        if feature.kind == "number" and feature.reference is None and known.size:
+        if not known.size:
+            raise TableError(f"{feature.name} is unknown in every training row; leave it out of the schema")
+        if feature.kind == "number" and feature.reference is None:
             low, high = (feature.lattice[feature.nearest(q)] for q in np.quantile(known, [0.01, 0.99]))
             feature = replace(feature, reference=(float(low), float(high)))
         features.append(feature)
@@ -337,6 +346,8 @@ def fit(
     """The whole fit. `sizes` are fields of Plan (pairs, passes, minutes, …); None means the default. Raises TableError,
     SchemaError before anything long begins."""
     name = name or out.name
+    if out.exists() and not ((out / MANIFEST).is_file() or (out.is_dir() and not any(out.iterdir()))):
+        raise TableError(f"{out} is there already and is no bundle; it would be replaced, so name another folder")
     given = {k: v for k, v in sizes.items() if v is not None}
     plan = Plan(name=name, target=target, wanted=wanted, person=person, seed=seed, **given)
     jobs = max(1, os.cpu_count() or 1)

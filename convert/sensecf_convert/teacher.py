@@ -127,6 +127,15 @@ def settle(schema: Schema, X: Vector) -> Vector:
     return X[keep]
 
 
+def answer(lesson: Lesson, judge: Judge, record: Record) -> Vector | None:
+    """The lesson's answer for one record, shape (features,); None where nothing may change or no goal is reached."""
+    try:
+        space = admissible(record, Constraints(max_changes=lesson.max_changes))
+    except ConstraintError:
+        return None
+    return search(judge, space, lesson.goals)
+
+
 _lesson: tuple[Lesson, Judge] | None = None
 
 
@@ -141,11 +150,7 @@ def _teach(X: Vector) -> list[tuple[Vector, Vector]]:
     lesson, judge = _lesson
     out = []
     for x in X[judge.checker.p_target(X) < lesson.threshold]:
-        try:
-            space = admissible(Record(lesson.schema, x), Constraints(max_changes=lesson.max_changes))
-        except ConstraintError:
-            continue
-        y = search(judge, space, lesson.goals)
+        y = answer(lesson, judge, Record(lesson.schema, x))
         if y is not None:
             out.append((x, y))
     return out
