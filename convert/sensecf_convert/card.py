@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sensecf_edge.settings import LOOP, WEAK_AUC
+
 
 def text(manifest: Mapping[str, Any], notes: str) -> str:
     """The card of a measured bundle as Markdown."""
     target, model, data, figures = (manifest[k] for k in ("target", "classifier", "data", "metrics"))
-    unwanted = next(c for c in target["classes"] if c != target["wanted"])
+    wanted, threshold = target["wanted"], target["threshold"]
+    unwanted = next(c for c in target["classes"] if c != wanted)
     weak = (
         "\n\n**The classifier is weak.** Every answer says so. Use this bundle to try the software, not to advise anyone."
-        if model["auc"] < 0.7
+        if model["auc"] < WEAK_AUC
         else ""
     )
     return f"""# {manifest["title"]}
 
-Moves a record from **{unwanted}** to **{target["wanted"]}** (`{target["column"]}`), threshold {target["threshold"]} on p({target["wanted"]}).{weak}
+Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), threshold {threshold} on p({wanted}).{weak}
 
 {notes}
 
@@ -47,7 +50,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 {_figures(figures)}
 
-First-try validity is the greedy proposal, untouched, with p >= {target["threshold"]}; usable means p >= {target["threshold"] + 0.05:.2f} after the
+First-try validity is the greedy proposal, untouched, with p >= {threshold}; usable means p >= {threshold + LOOP.margin:.2f} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help` and the docstring of
 `sensecf_convert.evaluate.Figures`.
 
@@ -60,8 +63,8 @@ An answer says what this model would predict for a changed record. It does not s
 
 def _generator(facts: Mapping[str, Any]) -> str:
     return (
-        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} invented people made of training rows "
-        f"with answers found by search; {facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
+        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} invented people made of "
+        f"training rows with answers found by search; {facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
     )
 
 

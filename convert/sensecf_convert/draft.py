@@ -44,6 +44,8 @@ def _feature(name: str, column: pd.Series[Any]) -> Feature | str:
         return "it has fewer than two values"
     numbers = pd.to_numeric(known, errors="coerce")
     optional = bool(column.isna().any())
+    if np.isinf(numbers).any():
+        return "it holds infinite numbers"
     try:
         if numbers.notna().all() and known.nunique() > FEW:
             return Feature(name, optional=optional, **_lattice(numbers.to_numpy(float)))

@@ -98,7 +98,7 @@ def measure_bundle(
     with Explainer.load(bundle.folder) as explainer:
         p = explainer.checker.p_target(test.X)
         rows = test.X[p < explainer.target.threshold][:limit]
-        explainer.explain(Record(explainer.schema, rows[0])) if len(rows) else None
+        _explain(explainer, rows[0]) if len(rows) else None
         answers = []
         for k, x in enumerate(rows):
             answers.append(_explain(explainer, x))

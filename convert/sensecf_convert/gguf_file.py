@@ -10,6 +10,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from sensecf_edge.errors import EngineError
+from sensecf_edge.native import library
 
 from .vocabulary import SchemaVocabulary
 
@@ -95,14 +96,10 @@ def _rows_for_llama(name: str, value: torch.Tensor, config: object) -> np.ndarra
 
 def quantize(source: Path, target: Path, kind: str) -> Path:
     """Quantize through llama.cpp's own `llama_model_quantize`. Raises EngineError with its code."""
-    import llama_cpp
-    from llama_cpp import llama_cpp as lib
-
-    quiet = lib.llama_log_callback(lambda *_: None)
-    lib.llama_log_set(quiet, ctypes.c_void_p(0))
-    params = llama_cpp.llama_model_quantize_default_params()
+    lib = library()
+    params = lib.llama_model_quantize_default_params()
     params.ftype, params.nthread = QUANTIZATIONS[kind], 1
-    code = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
+    code = lib.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
     if code != 0:
         raise EngineError(f"llama.cpp could not quantize {source.name} to {kind} (code {code})")
     return target

@@ -44,7 +44,8 @@ def run(names: tuple[str, ...], bundle: Bundle, train: Cohort, test: Cohort, lim
     for name in names:
         with step(name) as say:
             with tempfile.TemporaryDirectory(prefix="sensecf-") as folder:
-                answers, seconds = _ask(name, Path(folder), {"model": model, "X": filled, "y": train.y, "records": records, "choices": _choices(bundle)})
+                question = {"model": model, "X": filled, "y": train.y, "records": records, "choices": _choices(bundle)}
+                answers, seconds = _ask(name, Path(folder), question)
             out[name] = _figures(bundle, checker, records, answers, seconds)
             say(f"p50 {out[name]['p50_ms']} ms a record")
     return out

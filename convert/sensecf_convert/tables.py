@@ -68,12 +68,15 @@ def cohort(table: pd.DataFrame, schema: Schema, target: str, wanted: str, person
     that has not two classes or too few rows or people in one of them.
     """
     needed = [*schema.names, target, *([person] if person else [])]
+    if twice := [n for n in (target, person) if n in schema.index]:
+        raise TableError(f"{twice[0]} is a feature of the schema; take it out: it is what is predicted, or says who a row belongs to")
     absent = [n for n in needed if n not in table.columns]
     if absent:
         raise TableError(f"the table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}")
     labels = table[target]
-    if labels.isna().any():
-        raise TableError(f"{int(labels.isna().sum())} rows have no {target}; drop them first")
+    for name in (target, *([person] if person else [])):
+        if table[name].isna().any():
+            raise TableError(f"{int(table[name].isna().sum())} rows have no {name}; drop them first")
     names = labels.map(cell_text)
     classes = sorted(names.unique())
     if len(classes) != 2:
@@ -140,13 +143,13 @@ def split_people(data: Cohort, share: float, seed: int) -> tuple[NDArray[np.bool
         chosen = np.zeros(len(people), dtype=bool)
         chosen[rng.permutation(len(people))[: max(1, round(share * len(people)))]] = True
         mask = chosen[at]
-        if data.y[mask].all() or not data.y[mask].any():
+        if any(data.y[part].all() or not data.y[part].any() for part in (mask, ~mask)):
             continue
         off = abs(mask.mean() - share) + abs(data.y[mask].mean() - data.y.mean())
         if off < best_off:
             best, best_off = mask, off
     if not best.any():
-        raise TableError("no split by person leaves both classes in the test part; more people are needed")
+        raise TableError("no split by person leaves both classes in both parts; more people are needed")
     return best, float(best.mean())
 
 

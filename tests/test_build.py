@@ -1,0 +1,525 @@
+"""A table becomes a bundle: a small real fit from start to end, interrupted once, and what it must refuse and never leak."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import Ran
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sensecf_convert import classifier, evaluate, generator, realism, teacher
+from sensecf_convert.draft import draft
+from sensecf_convert.fit import About, Fit, Plan, fit, with_references
+from sensecf_convert.tables import Cohort, cohort, read_table, split_people
+from sensecf_convert.vocabulary import SchemaVocabulary
+from strategies import spaces
+from test_refine import Slope
+from test_result import SHAPE
+
+from sensecf_edge import Explainer, rules
+from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.errors import CheckError, SchemaError, TableError
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Feature, Schema, Vector
+
+Command = Callable[..., Ran]
+SIZES = {"pairs": 300, "passes": 30.0, "minutes": 2.0, "width": 32, "layers": 1}
+IMMUTABLE = ("age", "sex")
+ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}
+FINISHED = ("plan.json", "classifier.onnx", "classifier.json", "realism.onnx", "quantiles.json", "pairs.npz")
+
+
+def diabetes() -> pd.DataFrame:
+    """scikit-learn's diabetes table in its own units, two visits a person, and whether the disease went on fast."""
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(as_frame=True, scaled=False)
+    table = data.data.copy()
+    table["progression"] = np.where(data.target > 140, "fast", "slow")
+    table["person"] = [f"p{i // 2}" for i in range(len(table))]
+    return table
+
+
+@dataclass
+class Built:
+    """What the one fit of this module left behind."""
+
+    table: Path
+    schema: Path
+    about: Path
+    work: Path
+    out: Path
+    figures: evaluate.Figures
+    before: dict[str, tuple[bytes, int]]
+    after: dict[str, tuple[bytes, int]]
+    learnt: list[tuple[str, Cohort]]
+    parity_rows: list[int]
+
+    def parts(self) -> tuple[Cohort, Cohort]:
+        return evaluate.parts(Bundle.open(self.out), self.table)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    """A fit that is interrupted when the generator begins, and run again."""
+    folder = tmp_path_factory.mktemp("build")
+    table, schema, about, work, out = (folder / n for n in ("t.csv", "s.json", "about.json", "work", "diabetes"))
+    diabetes().to_csv(table, index=False)
+    drafted = draft(table, "progression")
+    drafted["features"] = [f for f in drafted["features"] if f["name"] != "person"]
+    for feature in drafted["features"]:
+        if feature["name"] in IMMUTABLE:
+            feature["mutable"] = False
+    schema.write_text(json.dumps(drafted))
+    about.write_text(json.dumps(ABOUT))
+    learnt: list[tuple[str, Cohort]] = []
+    parity_rows: list[int] = []
+
+    def spy(module: Any, name: str, patch: pytest.MonkeyPatch, at: int = 0) -> None:
+        plain = getattr(module, name)
+
+        def watched(*args: Any, **more: Any) -> Any:
+            learnt.append((f"{module.__name__}.{name}", args[at]))
+            return plain(*args, **more)
+
+        patch.setattr(module, name, watched)
+
+    def run() -> evaluate.Figures:
+        return fit(table=table, target="progression", wanted="slow", schema_file=schema, out=out, person="person", work=work,
+                   about=about, **SIZES)  # fmt: skip
+
+    with pytest.MonkeyPatch.context() as patch:
+        spy(classifier, "fit", patch)
+        spy(realism, "fit", patch)
+        spy(teacher, "teach", patch, at=1)
+        plain = classifier.parity
+        patch.setattr(classifier, "parity", lambda m, g, X: (parity_rows.append(len(X)), plain(m, g, X))[1])
+        with pytest.MonkeyPatch.context() as interrupt:
+            interrupt.setattr(generator.Trainer, "run", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                run()
+        assert not out.exists()
+        before = {n: ((work / n).read_bytes(), (work / n).stat().st_mtime_ns) for n in FINISHED}
+        figures = run()
+        after = {n: ((work / n).read_bytes(), (work / n).stat().st_mtime_ns) for n in FINISHED}
+    yield Built(table, schema, about, work, out, figures, before, after, learnt, parity_rows)
+
+
+def _interrupt(*_: Any) -> float:
+    raise KeyboardInterrupt
+
+
+def test_a_table_becomes_a_bundle_that_verifies_and_explains(built: Built, command: Command) -> None:
+    bundle = Bundle.open(built.out)
+    assert bundle.name == "diabetes" and bundle.manifest.target.classes == ("fast", "slow") and bundle.unlisted == []
+    assert command("models", "verify", built.out).code == 0
+    for k in range(len(bundle.samples)):
+        ran = command("explain", "--sample", k + 1, "--model", built.out, "--json")
+        data = json.loads(ran.out)
+        jsonschema.Draft202012Validator(SHAPE).validate(data)
+        assert (ran.code, ran.err) == (3 if data["status"] == "none" else 0, "")
+        assert not {c["feature"] for answer in data["found"] for c in answer["changes"]} & set(IMMUTABLE)
+
+
+def test_most_test_records_get_an_answer_and_none_breaks_a_rule(built: Built) -> None:
+    figures = built.figures
+    assert figures.asked > 30 and figures.broken == 0
+    assert figures.usable is not None and figures.usable > 0.8
+    assert 0.6 < figures.auc < 0.95 and figures.n_changed is not None and figures.n_changed < 4
+
+
+def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) -> None:
+    assert built.before == built.after
+    names = [name for name, _ in built.learnt]
+    assert names == ["sensecf_convert.classifier.fit", "sensecf_convert.realism.fit", "sensecf_convert.teacher.teach"]
+
+
+def test_nothing_of_a_test_person_is_learnt_from(built: Built) -> None:
+    train, test = built.parts()
+    assert not set(train.persons) & set(test.persons)
+    for name, seen in built.learnt:
+        assert set(seen.persons) == set(train.persons), name
+        assert len(seen) == len(train) and not _shared_rows(seen.X, test.X), name
+    assert len(train) + len(test) == 442
+
+
+def _shared_rows(a: Vector, b: Vector) -> set[bytes]:
+    return {row.tobytes() for row in a} & {row.tobytes() for row in b}
+
+
+def test_parity_is_asserted_on_every_row_of_the_table(built: Built) -> None:
+    assert built.parity_rows == [442]
+    facts = json.loads((built.work / "classifier.json").read_text())
+    assert facts["parity_rows"] == 442 and facts["parity"] <= classifier.PARITY
+
+
+def test_no_training_row_is_inside_any_file_of_the_bundle(built: Built) -> None:
+    """Runs of four values of a row side by side, as float32 and float64 bytes, and rows that any JSON object spells out."""
+    train, _ = built.parts()
+    files = {path.name: path.read_bytes() for path in built.out.iterdir()}
+    for row in train.X:
+        for kind in (np.float32, np.float64):
+            data = row.astype(kind)
+            for start in range(len(row) - 3):
+                run = data[start : start + 4].tobytes()
+                assert not [name for name, content in files.items() if run in content]
+    width = train.X.shape[1]
+    for values in _rows_of([json.loads(content) for name, content in files.items() if name.endswith(".json")]):
+        for start in range(len(values) - width + 1):
+            agree = (np.abs(train.X - values[start : start + width]) < 1e-6).sum(axis=1)
+            assert agree.max() < width - 2
+
+
+def _rows_of(data: Any) -> Iterator[np.ndarray]:
+    """Every list of numbers, and the numbers of every object, in some JSON; a text stands for NaN."""
+    if isinstance(data, dict | list):
+        inside = list(data.values()) if isinstance(data, dict) else data
+        yield np.array([float(v) if isinstance(v, int | float) else np.nan for v in inside])
+        for value in inside:
+            yield from _rows_of(value)
+
+
+def test_samples_are_test_people_in_the_unwanted_class_without_a_name(built: Built) -> None:
+    bundle = Bundle.open(built.out)
+    train, test = built.parts()
+    known, unseen = ({row.tobytes() for row in part.X} for part in (train, test))
+    assert len(bundle.samples) == ABOUT["samples"]
+    for sample in bundle.samples:
+        x = Record.from_mapping(bundle.schema, sample.values).vector
+        assert x.tobytes() in unseen and x.tobytes() not in known
+        assert "person" not in sample.values and not sample.id.startswith("p")
+
+
+def test_the_card_says_what_a_reader_must_know(built: Built) -> None:
+    card = Bundle.open(built.out).card
+    for part in ("scikit-learn", "BSD", "AUC on unseen people", "first-try validity", "usable after the loop", "Not for", "realism"):
+        assert part in card
+    assert "@" not in card and "None" not in card and "nan" not in card
+
+
+def test_evaluate_measures_the_bundle_on_its_table_and_refuses_another(built: Built, command: Command, tmp_path: Path) -> None:
+    ran = command("evaluate", built.table, "--model", built.out, "--limit", "4", "--json")
+    figures = json.loads(ran.out)
+    assert ran.code == 0 and figures["asked"] == 4 and figures["broken"] == 0
+    ran = command("evaluate", built.table, "--model", built.out, "--limit", "2")
+    assert ran.code == 0 and "first try valid" in ran.out
+    other = diabetes()
+    other.loc[0, "bmi"] += 0.1
+    other.to_csv(tmp_path / "other.csv", index=False)
+    ran = command("evaluate", tmp_path / "other.csv", "--model", built.out)
+    assert (ran.code, ran.out) == (2, "") and "is not the table that diabetes was fitted on" in ran.err
+
+
+def test_a_finished_fit_run_again_makes_the_same_models_at_once(built: Built, tmp_path: Path) -> None:
+    fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "again", person="person",
+        work=built.work, about=built.about, name="diabetes", **SIZES)  # fmt: skip
+    for name in ("classifier.onnx", "realism.onnx", "generator.gguf", "schema.json", "samples.json", "reference.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (built.out / name).read_bytes()
+
+
+def test_a_work_folder_belongs_to_one_plan_on_one_table(built: Built, tmp_path: Path) -> None:
+    schema = Schema.load(built.schema)
+    plan = Plan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
+    other = tmp_path / "other.csv"
+    diabetes().iloc[1:].to_csv(other, index=False)
+    for table, changed in ((built.table, Plan("diabetes", "progression", "fast", "person")), (other, plan)):
+        with pytest.raises(TableError, match=r"holds an unfinished fit with another (plan|table)"):
+            Fit(table, schema, changed, About(), built.work, 1)
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "manifest.txt"])
+def test_a_folder_that_is_no_bundle_is_never_replaced(built: Built, tmp_path: Path, content: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / content).write_text("precious")
+    with pytest.raises(TableError, match="is there already and is no bundle"):
+        fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "mine", work=tmp_path / "work")
+    assert (tmp_path / "mine" / content).read_text() == "precious" and not (tmp_path / "work").exists()
+
+
+NUMBERS = Schema(
+    (Feature("a", low=0, high=100, step=1), Feature("b", "choice", choices=("no", "yes")), Feature("c", low=0, high=1, step=0.1))
+)
+
+
+def people(rows: int = 120, seed: int = 0) -> pd.DataFrame:
+    chance = np.random.default_rng(seed)
+    a = chance.integers(20, 80, rows)
+    return pd.DataFrame(
+        {
+            "a": a.astype(object), "b": chance.choice(["no", "yes"], rows), "c": chance.random(rows).round(2),
+            "y": np.where(a + chance.normal(0, 8, rows) > 50, "ill", "well"), "who": [f"p{i % 30}" for i in range(rows)],
+        }
+    )  # fmt: skip
+
+
+def spoilt(**columns: Any) -> pd.DataFrame:
+    """People with one cell (or a whole column) replaced."""
+    table = people()
+    for name, value in columns.items():
+        if isinstance(value, list):
+            table[name] = value
+        else:
+            table[name] = table[name].astype(object)
+            table.loc[7, name] = value
+    return table
+
+
+TABLES: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
+    "a column is missing": (people().drop(columns="c"), {}, "the table lacks c; it has a, b, y, who"),
+    "the target is missing": (people().drop(columns="y"), {}, "the table lacks y"),
+    "the person is missing": (people(), {"person": "id"}, "the table lacks id"),
+    "one class": (spoilt(y=["ill"] * 120), {}, "y must have two classes, it has 1: ill"),
+    "three classes": (spoilt(y="dead"), {}, "y must have two classes, it has 3: dead, ill, well"),
+    "no such class": (people(), {"wanted": "happy"}, "the wanted class 'happy' is none of ill, well"),
+    "too few rows": (people(30), {}, r"y = \w+ has \d+ rows of \d+ people; at least 20 rows of 4 people"),
+    "too few people": (spoilt(who=[f"p{i % 3}" for i in range(120)]), {"person": "who"}, "rows of 3 people; at least 20 rows of 4 people"),
+    "a row without a class": (spoilt(y=None), {}, "1 rows have no y; drop them first"),
+    "a row without a person": (spoilt(who=None), {"person": "who"}, "1 rows have no who; drop them first"),
+    "a value outside the schema": (spoilt(a=101), {}, r"a is outside 0 to 100 in 1 rows, first in data row 8 \(.*101"),
+    "infinity": (spoilt(c=math.inf), {}, "c is outside 0 to 1 in 1 rows, first in data row 8"),
+    "a text for a number": (spoilt(a="many"), {}, r"a is no number in 1 rows, first in data row 8 \('many'\)"),
+    "an unknown choice": (spoilt(b="maybe"), {}, "b holds maybe; the schema knows no, yes"),
+    "missing and not optional": (spoilt(c=None), {}, "c is missing in 1 rows and the schema does not mark it optional"),
+    "the target is a feature": (people(), {"target": "b", "wanted": "no"}, "b is a feature of the schema; take it out"),
+    "the person is a feature": (people(), {"person": "a"}, "a is a feature of the schema; take it out"),
+    "no rows": (people().iloc[:0], {}, "y must have two classes, it has 0"),
+}
+
+
+@pytest.mark.parametrize("case", TABLES, ids=list(TABLES))
+def test_a_table_that_does_not_fit_is_refused_by_column(case: str, tmp_path: Path) -> None:
+    table, how, message = TABLES[case]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError, match=message) as error:
+        cohort(read_table(tmp_path / "t.csv"), NUMBERS, **{"target": "y", "wanted": "well", **how})
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00a,b\n\xff")
+    for name, message in (("none.csv", "is not there"), *((name, "cannot be read") for name in ("empty.csv", "bytes.csv", "."))):
+        with pytest.raises(TableError, match=message):
+            read_table(tmp_path / name)
+
+
+def test_the_word_none_is_data_and_only_the_empty_cell_and_the_question_mark_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\nNone,1\nNA,2\n,3\n?,4\n")
+    assert read_table(tmp_path / "t.csv")["a"].isna().tolist() == [False, False, True, True]
+
+
+def test_a_feature_that_no_training_row_knows_is_refused() -> None:
+    schema = Schema((Feature("a", low=0, high=9, step=1, optional=True), Feature("b", low=0, high=9, step=1)))
+    data = Cohort(schema, np.array([[np.nan, 1.0]] * 4), np.array([True, False] * 2), np.array(list("abcd")), ("x", "y"))
+    with pytest.raises(TableError, match="a is unknown in every training row; leave it out"):
+        with_references(schema, data)
+
+
+@given(st.integers(0, 10_000), st.integers(8, 40), st.floats(0.1, 0.5))
+@settings(max_examples=60, deadline=None)
+def test_a_split_never_shares_a_person_and_leaves_both_classes_in_both_parts(seed: int, count: int, share: float) -> None:
+    chance = np.random.default_rng(seed)
+    persons = np.array([f"p{k}" for k in chance.integers(0, count, 200)])
+    data = Cohort(NUMBERS, chance.random((200, 3)), chance.random(200) < 0.4, persons, ("ill", "well"))
+    test, held = split_people(data, share, seed)
+    assert not set(persons[test]) & set(persons[~test])
+    assert all(data.y[part].any() and not data.y[part].all() for part in (test, ~test))
+    assert abs(held - share) < 0.25 and held == test.mean()
+    np.testing.assert_array_equal(test, split_people(data, share, seed)[0])
+
+
+def test_a_drafted_schema_is_one_and_its_lattice_holds_the_table(built: Built, command: Command, tmp_path: Path) -> None:
+    ran = command("schema", "draft", built.table, "--target", "progression", "-o", tmp_path / "s.json")
+    assert ran.code == 0 and "now mark what is immutable" in ran.err
+    schema = Schema.load(tmp_path / "s.json")
+    assert "progression" not in schema.index and schema["sex"].kind == "choice" and schema["bmi"].kind == "number"
+    cohort(diabetes(), Schema(tuple(f for f in schema.features if f.name != "person")), "progression", "slow")
+    assert json.loads(command("schema", "draft", built.table, "--target", "progression").out) == schema.to_json()
+
+
+def test_a_draft_leaves_out_what_cannot_be_a_feature_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = people().assign(same=1, notes=[f"text {i}" for i in range(120)], endless=[math.inf, *range(119)])
+    table["a"] = table["a"].astype(float)
+    table.loc[3, "a"] = np.nan
+    table.to_csv(tmp_path / "t.csv", index=False)
+    schema = Schema.from_json(draft(tmp_path / "t.csv", "y"))
+    assert {"same", "notes", "endless", "y"}.isdisjoint(schema.names) and schema["a"].optional and not schema["c"].optional
+    said = capsys.readouterr().err
+    assert "left out same" in said and "left out notes" in said and "left out endless" in said
+    with pytest.raises(TableError, match="has no column 'z'"):
+        draft(tmp_path / "t.csv", "z")
+
+
+@given(st.lists(st.floats(-1e6, 1e6).map(lambda v: float(f"{v:.4g}")), min_size=8, max_size=30, unique=True))
+@settings(max_examples=60, deadline=None)
+def test_a_drafted_lattice_covers_what_it_was_drafted_from(values: list[float]) -> None:
+    from sensecf_convert.draft import _lattice
+
+    try:
+        feature = Feature("a", **_lattice(np.array(values)))
+    except SchemaError:
+        return  # said aloud by draft: the spread of the middle is too small for the ends
+    assert feature.low is not None and feature.high is not None
+    assert feature.low <= min(values) and max(values) <= feature.high
+
+
+def numbers_cohort(rows: int = 160, unknown: float = 0.0, seed: int = 0) -> Cohort:
+    """Two normal clouds: the wanted class around (70, 0.7), the other around (30, 0.3)."""
+    chance = np.random.default_rng(seed)
+    y = np.arange(rows) % 2 == 0
+    middle = np.where(y[:, None], [70.0, 0.7], [30.0, 0.3])
+    X = np.column_stack([middle + chance.normal(0, 1, (rows, 2)) * [8, 0.08], chance.integers(0, 2, rows)])[:, [0, 2, 1]]
+    X[chance.random(X.shape) < unknown] = np.nan
+    return Cohort(NUMBERS, X, y, np.array([f"p{i // 2}" for i in range(rows)]), ("ill", "well"))
+
+
+def test_the_onnx_classifier_is_scikit_learn_s_for_known_and_unknown_values() -> None:
+    data = numbers_cohort(unknown=0.2)
+    model = classifier.pipeline(NUMBERS, {"n_estimators": 20, "min_samples_leaf": 5}, 0).fit(data.X.astype(np.float32), data.y)
+    graph = classifier.to_onnx(model, 3)
+    everything_unknown = np.full((1, 3), np.nan)
+    X = np.concatenate([data.X, everything_unknown])
+    assert np.isnan(X).sum() > 50
+    assert classifier.parity(model, graph, X) <= classifier.PARITY
+    np.testing.assert_allclose(
+        OnnxChecker(graph, 3, 1, classes=2).p_target(X), model.predict_proba(X.astype(np.float32))[:, 1], atol=classifier.PARITY
+    )
+
+
+def test_a_graph_that_answers_otherwise_is_refused() -> None:
+    import onnx
+
+    data = numbers_cohort()
+    model = classifier.pipeline(NUMBERS, {"n_estimators": 5, "min_samples_leaf": 20}, 0).fit(data.X.astype(np.float32), data.y)
+    graph = onnx.load_model_from_string(classifier.to_onnx(model, 3))
+    (forest,) = (n for n in graph.graph.node if n.op_type == "TreeEnsembleClassifier")
+    weights = next(a for a in forest.attribute if a.name == "class_weights")
+    weights.floats[0] += 0.01
+    with pytest.raises(CheckError, match="the ONNX classifier differs from scikit-learn by"):
+        classifier.parity(model, graph.SerializeToString(), data.X)
+
+
+def test_realism_rises_towards_the_middle_of_the_wanted_class() -> None:
+    """200 held-out people of the class lie evenly over the percentiles: a Kolmogorov distance over 0.2 has a chance below 1e-3."""
+    data = numbers_cohort(400)
+    model, quantiles = realism.fit(data, 0)
+    density = OnnxRealism(realism.to_onnx(model, 3), 3, quantiles)
+    far = np.linspace(0, 1, 6)[:, None]
+    ray = (1 - far) * np.array([20.0, 1.0, 0.2]) + far * np.array([70.0, 1.0, 0.7])
+    percentiles = density.percentile(ray)
+    assert (np.diff(density.log_density(ray)) > 0).all() and (np.diff(percentiles) >= 0).all()
+    assert percentiles[0] == 0 and percentiles[-1] > 60
+    unseen = numbers_cohort(400, seed=1)
+    places = np.sort(density.percentile(unseen.X[unseen.y])) / 100
+    assert np.abs(places - np.linspace(0, 1, len(places))).max() < 0.2
+    X = data.X.copy()
+    X[:5, 0] = np.nan
+    np.testing.assert_allclose(density.log_density(X), model.score_samples(X.astype(np.float32)), atol=1e-3)
+
+
+@given(where=spaces(most=3), chance=st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+def test_the_exhaustive_search_finds_what_brute_force_finds(where: Admissible, chance: random.Random) -> None:
+    record = where.record
+    space = admissible(record, Constraints(max_changes=len(record.schema)))
+    checker = Slope(record.schema, np.array([chance.uniform(-3, 3) for _ in record.schema.features]), -1.0)
+    options = [np.append(v, record.vector[i]) for i, v in enumerate(space.values)]
+    Y = rules.complete(record.schema, record.vector, np.array(list(product(*options))))
+    best = float(checker.p_target(Y[rules.admitted(space, Y)]).max(initial=0.0))
+    for goal in (2.0, best):
+        stub = SimpleNamespace(schema=record.schema, checker=checker, goal=goal, target=SimpleNamespace(threshold=0.5))
+        found = evaluate.highest(stub, record.vector)  # type: ignore[arg-type]
+        assert found is not None and found == pytest.approx(best)
+
+
+def test_every_answer_of_a_lattice_is_tried_once_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "CHUNK", 7)
+    space = admissible(Record(NUMBERS, np.array([5.0, 0.0, 0.5])), Constraints(bounds={"a": (0, 9)}))
+    chunks = list(evaluate.every_answer(space))
+    rows = {row.tobytes() for row in np.concatenate(chunks)}
+    assert max(map(len, chunks)) == 7 and len(rows) == sum(map(len, chunks)) == 10 * 2 * 11
+
+
+def test_a_lattice_too_large_to_search_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "EXHAUSTIVE", 10)
+    checker = Slope(NUMBERS, np.ones(3))
+    stub = SimpleNamespace(schema=NUMBERS, checker=checker, goal=0.55, target=SimpleNamespace(threshold=0.5))
+    assert evaluate.highest(stub, np.array([5.0, 0.0, 0.5])) is None and checker.asked == []  # type: ignore[arg-type]
+
+
+def test_invented_people_are_mixes_of_training_people_inside_the_schema(built: Built) -> None:
+    train, _ = built.parts()
+    X = teacher.invent(train, 64, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, teacher.invent(train, 64, np.random.default_rng(0)))
+    for i, feature in enumerate(train.schema.features):
+        low, high = feature.reference or (0, len(feature.choices) - 1)
+        assert (X[:, i] >= low).all() and (X[:, i] <= high).all()
+    assert len(_shared_rows(X, train.X)) < 0.1 * len(X)
+
+
+def test_every_pair_taught_is_an_admissible_answer_that_the_classifier_accepts(built: Built) -> None:
+    bundle = Bundle.open(built.out)
+    pairs = np.load(built.work / "pairs.npz")
+    checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), 1)
+    assert (checker.p_target(pairs["X"]) < 0.5).all() and (checker.p_target(pairs["Y"]) >= 0.55 - 1e-6).all()
+    for x, y in zip(pairs["X"], pairs["Y"], strict=True):
+        assert rules.admitted(admissible(Record(bundle.schema, x)), y[None])[0]
+
+
+def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary = SchemaVocabulary(NUMBERS, "well")
+    chance = np.random.default_rng(0)
+    X = np.column_stack([chance.integers(0, 40, 64), chance.integers(0, 2, 64), chance.integers(0, 10, 64) / 10]).astype(float)
+    Y = X + np.array([50, 0, 0])
+    tokens, labels = generator.encode(vocabulary, X, Y)
+    tuning = generator.Tuning(passes=6, minutes=10, batch=16)
+
+    def trainer(name: str) -> generator.Trainer:
+        return generator.Trainer(generator.new_model(vocabulary, generator.Shape(32, 32, 1, 1), 0), tuning, tmp_path / name)
+
+    whole = trainer("whole.pt")
+    loss = whole.run(tokens, labels, lambda *_: None)
+    assert math.isfinite(loss) and whole.step == 24
+
+    monkeypatch.setattr(generator, "CHECKPOINT_SECONDS", 0.0)
+    halves = trainer("halves.pt")
+
+    def leave(share: float, loss: float) -> None:
+        if halves.step == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        halves.run(tokens, labels, leave)
+    again = trainer("halves.pt")
+    assert again.step == 9
+    again.run(tokens, labels, lambda *_: None)
+    for (name, a), b in zip(whole.model.named_parameters(), again.model.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_every_pass_of_training_sees_every_pair_once() -> None:
+    rows = torch.cat([generator._rows(3, step, 16, 64) for step in range(8)]).reshape(2, 64)
+    assert all(sorted(part.tolist()) == list(range(64)) for part in rows) and rows[0].tolist() != rows[1].tolist()
+
+
+def test_the_bundle_in_hand_answers_from_python_too(built: Built) -> None:
+    with Explainer.load(built.out) as explainer:
+        first, again = (explainer.explain(explainer.bundle.samples[0].values, n=2, seed=1).to_json() for _ in range(2))
+    for made in (first, again):
+        del made["seconds"]
+    assert first == again
