@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import layouts
 from .admissible import Constraints
-from .errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError
+from .errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError, place
 from .loop import Budget, Explainer
-from .problem import Problem, does_not_fit, fault
+from .problem import Problem, does_not_fit
 from .record import Record
 from .result import Explanation
 from .schema import Schema
@@ -99,7 +99,7 @@ def explain_all(explainer: Explainer, records: list[Record], constraints: Constr
     except SenseCFError:
         raise
     except Exception as error:
-        raise EngineError(f"a fault in this program ({fault(error)}); please report it, without the record") from None
+        raise EngineError(f"a fault in this program ({place(error)}); please report it, without the record") from None
     return [_nothing_to_change(a) if isinstance(a, ConstraintError) else a for a in answers]
 
 

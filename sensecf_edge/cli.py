@@ -7,6 +7,7 @@ stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 n
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from . import __version__, cli_jobs, terminal
 from .__main__ import INTERRUPTED
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
-from .errors import SenseCFError
+from .errors import SenseCFError, place
 from .settings import ENGINE, LOOP
 
 if TYPE_CHECKING:
@@ -261,3 +262,10 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SenseCFError as error:
         click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
         return error.exit_code
+    except OSError:
+        raise
+    except Exception as error:  # a traceback's last line may hold a record's value
+        if os.environ.get("SENSECF_TRACEBACK"):
+            raise
+        click.echo(f"Error: a fault in this program ({place(error)}); please report it. SENSECF_TRACEBACK=1 shows all", err=True)
+        return 1

@@ -17,6 +17,15 @@ the one module that imports them.
 from __future__ import annotations
 
 
+def place(error: BaseException) -> str:
+    """An unexpected exception by its kind and place. Its own words are left out: they may hold a record's value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" at {trace.tb_frame.f_code.co_filename.replace(chr(92), '/').rpartition('/')[2]}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"
+
+
 class SenseCFError(Exception):
     """Base of all errors that are raised on purpose; `exit_code` is what the command line returns."""
 

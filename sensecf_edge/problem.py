@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from .errors import RecordError
@@ -48,13 +46,6 @@ def does_not_fit(schema: Schema, values: Mapping[str, Any], error: RecordError) 
     if any(isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v) for k, v in values.items() if schema[k].kind == "number"):
         remedy = f"write numbers with a decimal point, not a comma; {remedy}"
     return Problem(reason, remedy, _at_fault(schema, values))
-
-
-def fault(error: BaseException) -> str:
-    """An unexpected exception by its kind and place. Its own words are left out: they may hold a value."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
 
 
 def _at_fault(schema: Schema, values: Mapping[str, Any]) -> str:

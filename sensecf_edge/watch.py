@@ -19,10 +19,10 @@ import numpy as np
 
 from .admissible import Constraints, check
 from .answers import explain_all
-from .errors import CheckError, EngineError, RecordError, SenseCFError
+from .errors import CheckError, EngineError, RecordError, SenseCFError, place
 from .journal import OWNER_ONLY
 from .loop import Budget, Explainer
-from .problem import Problem, does_not_fit, fault, not_one_object
+from .problem import Problem, does_not_fit, not_one_object
 from .record import Record, parse_object
 from .settings import RECORD, WATCH
 from .stream import TOO_LONG, Message, Port, Say, Waiting
@@ -132,7 +132,7 @@ class Watcher:
         except RecordError as error:
             raise _Aside(does_not_fit(self.explainer.schema, values, error)) from None
         except Exception as error:
-            raise _Aside(Problem(f"a fault in this program ({fault(error)})", "please report it, without the record")) from None
+            raise _Aside(Problem(f"a fault in this program ({place(error)})", "please report it, without the record")) from None
 
     def _is_due(self, record: Record) -> bool:
         """Whether to explain it: the prediction is unwanted, and the last explanation is long enough ago."""

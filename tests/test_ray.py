@@ -1,0 +1,62 @@
+"""Ray Data gives the answers that one process gives, on a cluster of this machine, with an actor killed in the middle."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from cohort import launch, people, write_csv
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
+
+
+def actors(parent: int) -> list[int]:
+    """Processes below `parent` that Ray made for our actors."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (folder / "cmdline").read_bytes()
+            below = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        if title.startswith(b"ray::") and b"_Actor" in title and family(below, parent):
+            found.append(int(folder.name))
+    return found
+
+
+def family(process: int, parent: int) -> bool:
+    while process > 1:
+        if process == parent:
+            return True
+        try:
+            process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            return False
+    return False
+
+
+def test_two_actors_one_killed_in_the_middle_give_the_same_bytes_as_one_process(toy: Path, tmp_path: Path) -> None:
+    rows = people(3000)
+    rows[40]["age"], rows[1000]["id"] = "old", "p1"
+    cohort = write_csv(tmp_path / "in.csv", rows)
+    arguments = ("batch", cohort, "--model", toy, "--id", "id", "--chunk", 16)
+    alone = launch(*arguments, "-o", tmp_path / "alone.csv")
+    _, err = alone.communicate(timeout=300)
+    assert alone.returncode == 0, err
+    job = launch(*arguments, "-o", tmp_path / "ray.csv", "--workers", 2, "--ray", start_new_session=True)
+    part = tmp_path / "ray.csv.part"
+    end = time.monotonic() + 120
+    while not part.exists() or part.stat().st_size < 4000:
+        assert job.poll() is None and time.monotonic() < end, job.communicate()
+        time.sleep(0.05)
+    there = actors(job.pid)
+    assert len(there) == 2
+    os.kill(there[0], signal.SIGKILL)
+    _, err = job.communicate(timeout=300)
+    assert job.returncode == 0, err
+    assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
+    assert (tmp_path / "ray.csv.rejects.csv").read_bytes() == (tmp_path / "alone.csv.rejects.csv").read_bytes()
