@@ -3,6 +3,7 @@
 # make check    style and types only
 # make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables)
 # make evaluate measure the shipped models again  (SENSECF_DATA as above)
+# make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
 # make wheel    the wheel, shipped models inside
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check models evaluate wheel clean
+.PHONY: demo test check soak models evaluate wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 1 --model heart
@@ -28,6 +29,9 @@ test: check
 check: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+soak: $(VENV)/.test
+	$(VENV)/bin/python tests/soak/soak.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
