@@ -4,6 +4,7 @@
 # make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables)
 # make evaluate measure the shipped models again  (SENSECF_DATA as above)
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
+# make bench    build llama.cpp's own bench (outside this folder) and measure beside it
 # make wheel    the wheel, shipped models inside
 
 PYTHON ?= python3
@@ -17,7 +18,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check soak models evaluate wheel clean
+.PHONY: demo test check soak models evaluate bench bench-8b wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 1 --model heart
@@ -61,6 +62,35 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice
 	$(RUN) evaluate $(TABLES)/heart.csv --model heart --beside nice
+
+# llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge
+LLAMA = llama_cpp_python-0.3.36
+LLAMA_CPP = $(CACHE)/llama/$(LLAMA)/vendor/llama.cpp
+BENCH_MODEL ?= stress
+BENCH_OPTIONS ?=
+
+$(LLAMA_CPP)/CMakeLists.txt: | $(VENV)/.runtime
+	@mkdir -p $(CACHE)/llama
+	$(VENV)/bin/python -m pip download -q --no-deps --no-binary llama-cpp-python -d $(CACHE)/llama llama-cpp-python==0.3.36
+	tar -xzf $(CACHE)/llama/$(LLAMA).tar.gz -C $(CACHE)/llama
+	@touch $@
+
+$(CACHE)/llama/build/bin/llama-batched-bench: | $(LLAMA_CPP)/CMakeLists.txt
+	@echo "Building llama.cpp's bench: 10 to 20 minutes on two cores, once."
+	cmake -S $(LLAMA_CPP) -B $(CACHE)/llama/build -DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF \
+	    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF
+	cmake --build $(CACHE)/llama/build --target llama-batched-bench -j 2
+
+$(CACHE)/llama3-%.gguf: | $(LLAMA_CPP)/CMakeLists.txt $(VENV)/.test
+	$(VENV)/bin/python -m sensecf_convert.weightless $(LLAMA_CPP)/models/ggml-vocab-llama-bpe.gguf $@ --shape $*
+
+bench: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-tiny.gguf
+	$(RUN) bench --model $(BENCH_MODEL) $(BENCH_OPTIONS)
+
+# An 8B shape of random weights (5 GB) under the same yardsticks.
+bench-8b: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-8b.gguf
+	$(RUN) bench --model $(BENCH_MODEL) --generator $(CACHE)/llama3-8b.gguf --threads 2 $(BENCH_OPTIONS)
 
 wheel: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip wheel -q --no-deps -w dist .

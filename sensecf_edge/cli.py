@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from . import __version__, cli_jobs, terminal
+from . import __version__, cli_bench, cli_jobs, terminal
 from .__main__ import INTERRUPTED
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
@@ -72,6 +72,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 
 
 cli.add_command(cli_jobs.batch)
+cli.add_command(cli_bench.bench)
 cli.add_command(cli_jobs.watch)
 
 

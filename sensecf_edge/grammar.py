@@ -158,10 +158,7 @@ class Grammar:
         node = self._values.get((i, left))
         if node is None:
             if i not in self._opened:
-                lattice = self.schema.features[i].lattice
-                may = np.zeros(len(lattice), np.bool_)
-                may[np.searchsorted(lattice, self.space.values[i])] = True
-                self._opened[i] = may.tobytes()
+                self._opened[i] = _open(self.schema, i, self.space.values[i].tobytes())
             tail = self._tail(i + 1, left - 1)
             node = self._values[i, left] = Node(self._texts[i], b"", self._opened[i], lambda _: tail)
         return node
@@ -205,6 +202,15 @@ def _tables(schema: Schema) -> tuple[Texts, Texts, tuple[Texts, ...]]:
     values = tuple(Texts(tuple(answer_value(t, f.kind).encode() for t in f.texts), b",}") for f in schema.features)
     first = bytes({text[0] for table in values for text in table.texts})
     return Texts(tuple(b"{" + k for k in keys), first), Texts((*(b"," + k for k in keys), CLOSE), first), values
+
+
+@lru_cache(maxsize=1024)
+def _open(schema: Schema, i: int, values: bytes) -> bytes:
+    """Which values of feature i the codes are, one byte each; many records share their answer."""
+    lattice = schema.features[i].lattice
+    may = np.zeros(len(lattice), np.bool_)
+    may[np.searchsorted(lattice, np.frombuffer(values))] = True
+    return may.tobytes()
 
 
 def _key(feature: Feature) -> str:

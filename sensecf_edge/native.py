@@ -85,3 +85,11 @@ def free(lib: Any, model: Any, context: Any) -> None:
     if context:
         lib.llama_free(context)
     lib.llama_model_free(model)
+
+
+def high_level() -> tuple[Any, Any]:
+    """llama-cpp-python's own `Llama` and `LlamaGrammar`, which `bench` measures against."""
+    library()
+    import llama_cpp
+
+    return llama_cpp.Llama, llama_cpp.LlamaGrammar

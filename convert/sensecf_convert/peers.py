@@ -28,7 +28,7 @@ from . import classifier
 from .progress import step
 from .tables import Cohort
 
-PINS = {"nice": ["NICEx==0.2.3", "numpy<2", "pandas<2"]}
+PINS = {"nice": ["NICEx==0.2.3", "numpy<2", "pandas<2"], "nice_onnx": ["NICEx==0.2.3", "numpy<2", "pandas<2", "onnxruntime"]}
 PROGRAM = Path(__file__).parent / "peer_programs"
 TIMEOUT = 1800
 
