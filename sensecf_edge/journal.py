@@ -118,6 +118,7 @@ class Part:
     def open(self, length: int) -> None:
         """Go on behind the first `length` bytes; what stands behind them did not count."""
         self._file = os.open(self.path, os.O_CREAT | os.O_RDWR, OWNER_ONLY)
+        _sync(self.path.parent)
         there = os.fstat(self._file).st_size
         if there < length:
             raise TableError(f"{self.path} is shorter than the journal says; start again with --force")
@@ -162,6 +163,8 @@ class Part:
 
 
 def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # folders cannot be opened there
+        return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

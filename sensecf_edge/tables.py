@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import os
 import re
 import stat
@@ -74,7 +75,8 @@ def open_source(name: str, schema: Schema, columns: Columns) -> Iterator[Source]
 
 def _source(file: BinaryIO, name: str, schema: Schema, columns: Columns) -> Source:
     where = "standard input" if name == STANDARD else name
-    head = file.peek(4096).removeprefix(b"\xef\xbb\xbf")  # type: ignore[attr-defined]
+    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
+    head = reader.peek(4096).removeprefix(b"\xef\xbb\xbf")
     if not head.strip():
         raise TableError(f"{where} is empty; give a table with a header line, or JSON Lines")
     for magic, (what, remedy) in _OTHER_FILES.items():
@@ -87,7 +89,7 @@ def _source(file: BinaryIO, name: str, schema: Schema, columns: Columns) -> Sour
 
         return ParquetSource(Path(name), schema, columns)
     size = None if name == STANDARD else os.fstat(file.fileno()).st_size
-    return (JsonLines if head.lstrip().startswith(b"{") else Csv)(file, where, size, schema, columns)
+    return (JsonLines if head.lstrip().startswith(b"{") else Csv)(reader, where, size, schema, columns)
 
 
 def _opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
