@@ -21,6 +21,7 @@ from .engine import LlamaEngine
 from .loop import Explainer
 from .record import Record
 from .settings import EngineSettings
+from .threads import settled
 
 SEQUENCES = (1, 8, 32)
 
@@ -78,7 +79,7 @@ def plan(model: str, seconds: float, records: int, threads: int, generator: Path
     """The bundle with its own generator, or with another one that is spoken to in words."""
     bundle = Bundle.open(model)
     own = bundle.manifest.generator
-    settings = EngineSettings(threads=threads)
+    settings = settled(generator or bundle.generator_path, EngineSettings(threads=threads))
     if generator is not None:
         return Plan(bundle, generator, "instruct", 2048, seconds, records, settings)
     return Plan(bundle, bundle.generator_path, own.prompt, own.context, seconds, records, settings)

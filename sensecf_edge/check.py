@@ -35,8 +35,8 @@ class OnnxChecker:
     count what was asked.
     """
 
-    def __init__(self, model: bytes, features: int, wanted: int, threads: int = 1, classes: int | None = None) -> None:
-        self._graph = _Graph(model, "the classifier", features, threads)
+    def __init__(self, model: bytes, features: int, wanted: int, threads: int = 1, classes: int | None = None, device: str = "cpu") -> None:
+        self._graph = _Graph(model, "the classifier", features, threads, device)
         self._output = self._graph.output(rank=2)
         self._wanted, self._classes = wanted, classes
         self.calls = self.rows = 0
@@ -69,11 +69,11 @@ class OnnxRealism:
     Says how ordinary a record is among them, not whether a person could get there. Raises CheckError.
     """
 
-    def __init__(self, model: bytes, features: int, quantiles: Sequence[float], threads: int = 1) -> None:
+    def __init__(self, model: bytes, features: int, quantiles: Sequence[float], threads: int = 1, device: str = "cpu") -> None:
         self._quantiles = np.asarray(quantiles, dtype=np.float64)
         if self._quantiles.ndim != 1 or len(self._quantiles) < 2 or not (np.diff(self._quantiles) >= 0).all():
             raise CheckError(f"the realism model's quantiles are not two or more ascending numbers; {FIX}")
-        self._graph = _Graph(model, "the realism model", features, threads)
+        self._graph = _Graph(model, "the realism model", features, threads, device)
         self._output = self._graph.output(rank=None, names=("log_density", "score_samples"))
 
     def log_density(self, Y: Vector) -> Vector:
@@ -105,12 +105,12 @@ def build_features() -> str:
 class _Graph:
     """One onnxruntime session with the form this project asks for; foreign errors stop here."""
 
-    def __init__(self, model: bytes, what: str, features: int, threads: int) -> None:
+    def __init__(self, model: bytes, what: str, features: int, threads: int, device: str) -> None:
         self.what, self.features = what, features
         if b"\n\x08location" in model:
             raise CheckError(f"{what} keeps weights in another file, which no hash covers; export it as one file")
         try:
-            self._session = _session(model, threads)
+            self._session = _session(model, threads, device)
         except Exception as error:  # onnxruntime's errors share no base class
             raise CheckError(f"{what} cannot be loaded by onnxruntime: {_first_line(error)}; {FIX}") from error
         inputs = self._session.get_inputs()
@@ -147,8 +147,11 @@ class _Graph:
         return np.asarray(out, dtype=np.float64)
 
 
-def _session(model: bytes, threads: int) -> Any:
-    """A session that keeps to `threads`, holds no memory arena, writes no log and sends nothing anywhere."""
+def _session(model: bytes, threads: int, device: str) -> Any:
+    """A session that keeps to `threads`, holds no memory arena, writes no log and sends nothing anywhere.
+
+    On `cuda` the CUDA provider goes first where there is one; what it cannot compute, trees among it, stays on the CPU.
+    """
     import onnxruntime as ort
 
     ort.disable_telemetry_events()
@@ -157,7 +160,13 @@ def _session(model: bytes, threads: int) -> Any:
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, options, providers=providers(ort.get_available_providers(), device))
+
+
+def providers(available: Sequence[str], device: str) -> list[str]:
+    """What onnxruntime may compute on, in order. `auto` keeps to the CPU: batches of trees are too small to be worth a copy."""
+    cuda = ["CUDAExecutionProvider"] if device == "cuda" and "CUDAExecutionProvider" in available else []
+    return [*cuda, "CPUExecutionProvider"]
 
 
 def _first_line(error: Exception) -> str:

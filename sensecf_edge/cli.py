@@ -50,10 +50,11 @@ def cli() -> None:
 @click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable.")
 @click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
-@click.option("--threads", type=click.IntRange(1), default=ENGINE.threads, help="Threads of the language model.")
+@cli_bench.threads_option
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
-            max_changes: int, seed: int, threads: int, as_json: bool) -> int:  # fmt: skip
+            max_changes: int, seed: int, threads: int, device: str, as_json: bool) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what to change, by how much, and the predicted risk before and after. Exit code 3: no answer found.
@@ -64,7 +65,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     from .loop import Explainer
 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes)
-    with Explainer.load(_named(model), threads=threads) as explainer:
+    with Explainer.load(_named(model), threads=threads, device=device) as explainer:
         values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed)
         _print_explanation(explanation, explainer.schema, as_json)

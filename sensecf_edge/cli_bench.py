@@ -11,12 +11,27 @@ from . import terminal
 from .cli_jobs import MODEL_HELP, named
 
 
+class Threads(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic only in newer versions
+    """`auto`, or a number from 1."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """0 for auto."""
+        if value in ("auto", 0):
+            return 0
+        return int(click.IntRange(1, 1024).convert(value, param, ctx))
+
+
+threads_option = click.option("--threads", type=Threads(), default="auto", help="Threads of the language model.")
+
+
 @click.command()
 @click.option("--model", help=MODEL_HELP)
 @click.option("--generator", type=click.Path(path_type=Path, exists=True), metavar="GGUF", help="Measure the engine on another generator.")
 @click.option("--seconds", type=click.FloatRange(0.01), default=5.0, help="Least time for each comparison.")
 @click.option("--records", type=click.IntRange(1), default=1000, help="Records in one call.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of the language model.")
+@threads_option
 @click.option("--beside", type=click.Choice(["nice"]), help="Time another method on the same records; needs --table.")
 @click.option("--table", type=click.Path(path_type=Path, exists=True), help="The table that the model was fitted on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")

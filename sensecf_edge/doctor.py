@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -12,9 +13,11 @@ from pathlib import Path
 
 from . import __version__
 from .bundle import Bundle
+from .engine import LlamaEngine
 from .errors import SenseCFError
 from .manifest import CLASSIFIER, GENERATOR, REALISM
 from .settings import ENGINE
+from .threads import SMALL, calibrate, rule, usable
 
 RUNTIME = ("llama-cpp-python", "onnxruntime", "numpy", "click", "rich")
 EXTRAS = {"convert": ("torch", "transformers", "sklearn", "skl2onnx", "onnx", "gguf", "pandas")}
@@ -32,7 +35,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything `explain` needs. Opens the shipped bundles (hashes only) and loads both engines once."""
+    """Look at everything `explain` needs. Opens the shipped bundles and times their generators for a moment."""
     return [*_versions(), *_engines(), *_machine(), *_models(), *_extras()]
 
 
@@ -66,12 +69,26 @@ def _engines() -> list[Finding]:
 
 
 def _machine() -> list[Finding]:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    out = [Finding("cpu", f"{usable} usable cores; {_cpu_flags()}")]
-    out.append(Finding("threads", f"{ENGINE.threads} by default; more only help on an otherwise idle machine"))
+    out = [Finding("cpu", f"{usable()} usable cores; {_cpu_flags()}"), Finding("gpu", _gpus())]
+    words = f"1 for models under {SMALL // 10**6} MB, {rule(SMALL)} for larger ones just now; --threads N overrides"
+    out.append(Finding("threads", words))
     if memory := _memory_mb():
         out.append(Finding("memory", f"{memory[1]:,} MB free of {memory[0]:,} MB"))
     return out
+
+
+def _gpus() -> str:
+    """NVIDIA's GPUs by name, asked of their driver's own program."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "no NVIDIA driver found"
+    try:
+        done = subprocess.run(
+            [program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nvidia-smi does not run: {error}"
+    return ", ".join(done.stdout.split("\n")).strip(", ") or "an NVIDIA driver, no GPU"
 
 
 def _cpu_flags() -> str:
@@ -100,10 +117,18 @@ def _models() -> list[Finding]:
     for name, folder in shipped:
         try:
             bundle = Bundle.open(folder)
-            out.append(Finding(f"model {name}", f"intact; explain needs about {memory_mb(bundle)} MB"))
+            out.append(Finding(f"model {name}", f"intact; explain needs about {memory_mb(bundle)} MB{_engine(bundle)}"))
         except SenseCFError as error:
             out.append(Finding(f"model {name}", str(error), problem=True))
     return out
+
+
+def _engine(bundle: Bundle) -> str:
+    """The key-value cache, which is taken whole, and the threads that were fastest just now."""
+    with LlamaEngine(bundle.generator_path, ENGINE, bundle.manifest.generator.context) as engine:
+        kept = f", {engine.kv_bytes / 1e6:.1f} MB of it for {engine.cells:,} key-value cells"
+    fastest = calibrate(bundle.generator_path, bundle.manifest.generator.context)
+    return f"{kept}; fastest just now: {fastest['prompt']} threads for prompts, {fastest['decode']} for answers"
 
 
 def _extras() -> list[Finding]:

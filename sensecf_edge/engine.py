@@ -74,7 +74,8 @@ class LlamaEngine:
         params.n_ubatch = min(params.n_batch, 512)
         params.n_seq_max = self.sequences + 1  # one more for what all prompts begin with
         params.n_outputs_max = params.n_seq_max
-        params.n_threads, params.n_threads_batch = settings.threads, settings.prompt_threads or settings.threads
+        params.n_threads = settings.threads or 1
+        params.n_threads_batch = settings.prompt_threads or params.n_threads
         params.kv_unified = True
         # Flash attention on a CPU moves scores by 1e-3 with the number of rows in a batch, plain attention by 1e-6: a record
         # alone and in a table should be answered alike. It is left to llama.cpp where the plain kind would need much memory.
@@ -108,13 +109,13 @@ class LlamaEngine:
             if not self._finalizer.alive:
                 raise EngineError("the engine is closed; open it again")
             if not self._clean:
-                self._empty()
+                self.empty()
             self._clean = False
             answers = Run(self, self.vocabulary, requests).run()
             self._clean = True
             return answers
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
         """Forget everything: what a call that was interrupted has left, too."""
         self._lib.llama_memory_clear(self._memory, False)
         self._kept = []
@@ -154,17 +155,22 @@ class LlamaEngine:
         if held >= max(_WORTH_KEEPING, end - _WORTH_KEEPING):
             return held
         if self._kept:
-            self._empty()
+            self.empty()
         if end < _WORTH_KEEPING:
             return 0
         try:
             for start in range(0, end, self.rows):
                 self._decode([shared[start : min(end, start + self.rows)]], [start], [[self.sequences]])
         except EngineError:
-            self._empty()
+            self.empty()
             return 0
         self._kept = shared[:end]
         return end
+
+    def feed(self, tokens: list[int], start: int) -> None:
+        """Decode tokens for one sequence and forget their scores: what calibration times. Raises EngineError."""
+        self._clean = False
+        self._decode([tokens], [start], [[0]])
 
     def lend(self, sequence: int, end: int) -> None:
         """Let a sequence hold the first `end` tokens of what is kept."""

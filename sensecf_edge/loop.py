@@ -25,6 +25,7 @@ from .refine import Judge, Scored, refine, score
 from .result import Change, Counterfactual, Explanation, FirstTry, Provenance
 from .schema import Schema, Vector
 from .settings import ENGINE, LOOP, WEAK_AUC
+from .threads import settled
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ class Explainer:
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
-    def load(cls, model: str | Path, threads: int = ENGINE.threads) -> Explainer:
+    def load(cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device) -> Explainer:
         """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError."""
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
-        checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, threads, len(target.classes))
-        realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, threads)
-        engine = LlamaEngine(bundle.generator_path, replace(ENGINE, threads=threads), bundle.manifest.generator.context)
+        checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
+        realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
+        settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
+        engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context)
         return cls(bundle, engine, checker, realism)
 
     def explain(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections import deque
 from functools import cache
 from pathlib import Path
@@ -21,10 +22,17 @@ _errors: deque[str] = deque(maxlen=2)
 @cache
 def library() -> Any:
     """llama_cpp's low-level module, loaded once and silent: its errors are kept for our messages, all else is dropped."""
+    # OpenMP's threads otherwise spin at every barrier: with a core taken by another program, two threads were 4 to 100
+    # times slower than one. The variable is read while the library loads, and not left to child processes.
+    ours = "OMP_WAIT_POLICY" not in os.environ
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import llama_cpp.llama_cpp as lib
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(f"llama-cpp-python cannot be loaded ({error}); install it again: pip install llama-cpp-python==0.3.36") from error
+    finally:
+        if ours:
+            del os.environ["OMP_WAIT_POLICY"]
 
     def listen(level: int, text: bytes, _: Any) -> None:
         if level == _ERROR_LEVEL:

@@ -24,13 +24,13 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What the engine may use. One thread by default: ggml's barrier spins when another program takes a core.
+    """What the engine may use. `threads` 0 leaves their number to `threads.rule`, which never takes all of many cores.
 
     `prompt_threads` 0 means as many as `threads`. `device`: auto, cpu or cuda; `gpu_layers` go to the GPU where one is
     used, -1 for all.
     """
 
-    threads: int = 1
+    threads: int = 0
     prompt_threads: int = 0
     device: str = "auto"
     gpu_layers: int = -1

@@ -105,7 +105,7 @@ class SpiedEngine(LlamaEngine):
 
     def spy(self, requests: Sequence[Request]) -> tuple[list[str], Spied]:
         """Answers, and what they took, from an empty cache."""
-        self._empty()
+        self.empty()
         self.spied = spied = Spied()
         answers = [p.text for a in self.propose(requests) if not isinstance(a, Fault) for p in a]
         self.spied = None
@@ -113,7 +113,7 @@ class SpiedEngine(LlamaEngine):
 
     def replay(self, spied: Spied) -> float:
         """Seconds that llama.cpp takes for the same decodes and changes of its cache, with nothing chosen in between."""
-        self._empty()
+        self.empty()
         lib, began = self._lib, time.perf_counter()
         for kind, *what in spied.steps:
             if kind == "decode":
@@ -158,7 +158,7 @@ def speed(path: Path, style: str, wanted: str, context: int, where: Sequence[Adm
         best, bare, until = float("inf"), float("inf"), time.perf_counter() + seconds
         while best == float("inf") or time.perf_counter() < until:
             asked = requests()
-            engine._empty()
+            engine.empty()
             began = time.perf_counter()
             engine.propose(asked)
             best = min(best, time.perf_counter() - began)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from strategies import spaces
 from toys import toy_gguf
 
+from sensecf_edge import threads
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, ScriptedEngine
 from sensecf_edge.errors import EngineError
@@ -424,3 +425,38 @@ def test_the_scripted_engine_answers_in_order_and_remembers(engine: LlamaEngine)
     assert [r.prompt for r in scripted.history] == [ask(0).prompt, ask(1).prompt]
     with pytest.raises(EngineError, match="script ended"):
         scripted.propose([ask()])
+
+
+def test_threads_follow_a_rule_that_leaves_cores_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for cores, load, small, large in ((1, 0.0, 1, 1), (2, 0.0, 1, 2), (2, 1.2, 1, 1), (2, 9.0, 1, 1), (8, 0.0, 1, 7), (8, 3.0, 1, 5)):
+        monkeypatch.setattr(threads, "usable", lambda cores=cores: cores)
+        monkeypatch.setattr(threads.os, "getloadavg", lambda load=load: (load, load, load), raising=False)
+        assert (threads.rule(1_000_000), threads.rule(5_000_000_000)) == (small, large)
+
+
+def test_given_threads_are_kept_and_calibration_names_some(model: Path) -> None:
+    assert threads.settled(model, EngineSettings(threads=3)).threads == 3
+    assert threads.settled(model, EngineSettings()).threads == 1
+    found = threads.calibrate(model, 128)
+    assert set(found) == {"prompt", "decode"} and all(1 <= n <= threads.usable() for n in found.values())
+
+
+def test_two_threads_answer_what_one_does(model: Path, engine: LlamaEngine) -> None:
+    with LlamaEngine(model, EngineSettings(threads=2, prompt_threads=1), context=200) as two:
+        assert two.propose([ask(1)]) == engine.propose([ask(1)])
+
+
+def test_the_cpu_is_an_answer_everywhere_and_cuda_only_where_it_was_built(model: Path, engine: LlamaEngine) -> None:
+    with LlamaEngine(model, EngineSettings(device="cpu"), context=200) as other:
+        assert other.propose([ask(1)]) == engine.propose([ask(1)])
+    if engine._lib.llama_supports_gpu_offload():
+        pytest.skip("this llama.cpp was built with a GPU; the test below runs")
+    with pytest.raises(EngineError, match=r"without CUDA; use --device cpu.*GGML_CUDA"):
+        LlamaEngine(model, EngineSettings(device="cuda"), context=200)
+
+
+def test_a_gpu_gives_admissible_answers(model: Path, engine: LlamaEngine) -> None:
+    if not engine._lib.llama_supports_gpu_offload():
+        pytest.skip("llama.cpp was built without a GPU")
+    with LlamaEngine(model, EngineSettings(device="cuda"), context=200) as other:
+        assert all(ask(1).grammar.start.accepts(text) for text in texts(other.propose([ask(1)])[0]))
