@@ -152,7 +152,7 @@ class Explainer:
         raw = self._audit(judge, search.space, candidates, search.refusals)
         if search.rounds == 1:
             search.first_try = self._first_try(search.space, answers, raw)
-        _collect(search, raw, refine(judge, search.space, raw.Y))
+        _collect(search, raw, refine(judge, search.space, raw.Y, raw))
 
     def _read(self, space: Admissible, answers: list[Proposal] | Fault, refusals: Counter[str]) -> Vector:
         """Answers that can be read, each once, with the features that follow completed; shape (candidates, features)."""

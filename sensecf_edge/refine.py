@@ -22,6 +22,10 @@ from .schema import Vector
 from .settings import REFINE
 
 Rows = NDArray[np.intp]
+_Step = tuple[Vector, float, float]
+
+GAIN = 1e-9
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,15 @@ class Scored:
         return out
 
 
-def score(judge: Judge, space: Admissible, Y: Vector) -> Scored:
-    """Judge candidates of one record: rules first, then one batch through the checker of those that break none."""
+def score(judge: Judge, space: Admissible, Y: Vector, beat: Vector | None = None) -> Scored:
+    """Judge candidates of one record: rules first, then one batch through the checker of those that break none.
+
+    With `beat`, a key for each candidate, those that could not reach a lower one are not asked about; their key is infinite.
+    """
     x, schema = space.record.vector, space.record.schema
-    ok = rules.admitted(space, Y)
+    ok = rules.admitted(space, Y) if beat is None else _may_beat(space, Y, beat)
+    if beat is not None:
+        ok[ok] = rules.admitted(space, Y[ok])
     p, key = np.zeros(len(Y)), np.full(len(Y), np.inf)
     p[ok] = judge.checker.p_target(Y[ok])
     key[ok] = 1.0 - p[ok]
@@ -65,42 +74,60 @@ def score(judge: Judge, space: Admissible, Y: Vector) -> Scored:
     return Scored(Y, p, key)
 
 
-def moves(space: Admissible, y: Vector) -> Vector:
-    """Every candidate one move away from y: one feature to another admissible value or back. Shape (moves, features).
+def _may_beat(space: Admissible, Y: Vector, beat: Vector) -> Mask:
+    """False for what would not be better even if it passed and were as ordinary as can be."""
+    least = measure.cost(space.record.schema, space.record.vector, Y)
+    out: Mask = (beat >= 0) | (-1.0 / np.maximum(least, TINY) < beat - GAIN)
+    return out
 
-    Features that follow others are completed. A move may exceed the number of changes; `rules` refuses it.
+
+def moves(space: Admissible, y: Vector) -> Vector:
+    """Every candidate one move away from y, shape (moves, features). See `_moves`."""
+    return _moves(space, y[None, :])[0]
+
+
+def _moves(space: Admissible, rows: Vector) -> tuple[Vector, Rows]:
+    """Every candidate one move away from one of the rows, shape (moves, features), and the row each belongs to.
+
+    A move sets one feature to another admissible value or back. Features that follow others are completed. A move may
+    exceed the number of changes; `rules` refuses it.
     """
     x = space.record.vector
-    rows = []
-    for i in space.features:
-        values = np.append(space.values[i], x[i])
-        block = np.repeat(y[None, :], len(values), axis=0)
-        block[:, i] = values
-        rows.append(block[values != y[i]])
-    return rules.complete(space.record.schema, x, np.concatenate(rows))
+    columns = np.concatenate([np.full(len(space.values[i]) + 1, i) for i in space.features])
+    values = np.concatenate([part for i in space.features for part in (space.values[i], x[i : i + 1])])
+    owner, move = np.nonzero(rows[:, columns] != values)
+    out = rows[owner]
+    out[np.arange(len(out)), columns[move]] = values[move]
+    return rules.complete(space.record.schema, x, out), owner
 
 
-def refine(judge: Judge, space: Admissible, Y: Vector) -> Scored:
-    """The best candidate each row of Y leads to, shape (candidates, features), with probability and key."""
-    best = score(judge, space, Y)
-    active: Rows = np.arange(len(Y))
-    for _ in range(REFINE.passes):
-        if not active.size:
-            break
-        blocks = [moves(space, best.Y[i]) for i in active]
-        tried = score(judge, space, np.concatenate(blocks))
-        best, active = _improve(best, active, tried, np.repeat(active, [len(b) for b in blocks]))
-    return best
+def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = None) -> Scored:
+    """The best candidate each row of Y leads to, shape (candidates, features), with probability and key.
 
-
-def _improve(best: Scored, active: Rows, tried: Scored, owner: Rows) -> tuple[Scored, Rows]:
-    """Each active row replaced by its best move, where that is better; and the rows that did improve."""
+    Rows often arrive at the same candidate; what one led to is remembered for the others. `scored` is what `score` said of
+    Y, where that is known already.
+    """
+    best = scored or score(judge, space, Y)
     Y, p, key = best.Y.copy(), best.p.copy(), best.key.copy()
-    improved = []
-    for i in active:
-        mine = np.flatnonzero(owner == i)
-        top = mine[tried.key[mine].argmin()]
-        if tried.key[top] < key[i] - 1e-9:
-            Y[i], p[i], key[i] = tried.Y[top], tried.p[top], tried.key[top]
-            improved.append(i)
-    return Scored(Y, p, key), np.array(improved, dtype=np.intp)
+    active, known = list(range(len(Y))), dict[bytes, _Step | None]()
+    for _ in range(REFINE.passes):
+        new = list({Y[i].tobytes(): i for i in active if Y[i].tobytes() not in known}.values())
+        if new:
+            known.update(zip((Y[i].tobytes() for i in new), _steps(judge, space, Y[new], key[new]), strict=True))
+        steps = [(i, step) for i in active if (step := known[Y[i].tobytes()])]
+        for i, (y, p[i], key[i]) in steps:
+            Y[i] = y
+        active = [i for i, _ in steps]
+    return Scored(Y, p, key)
+
+
+def _steps(judge: Judge, space: Admissible, rows: Vector, keys: Vector) -> list[_Step | None]:
+    """For each row its best move, with probability and key; None where none is better than the row."""
+    candidates, owner = _moves(space, rows)
+    tried = score(judge, space, candidates, keys[owner])
+    out: list[_Step | None] = []
+    for at, (first, behind) in enumerate(zip(*np.searchsorted(owner, ([*range(len(rows))], [*range(1, len(rows) + 1)])), strict=True)):
+        top = first + int(tried.key[first:behind].argmin()) if behind > first else -1
+        better = top >= 0 and tried.key[top] < keys[at] - GAIN
+        out.append((tried.Y[top], float(tried.p[top]), float(tried.key[top])) if better else None)
+    return out

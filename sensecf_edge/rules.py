@@ -82,7 +82,7 @@ def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
 
 
 def _member(values: Vector, codes: Vector) -> Mask:
-    at = np.clip(np.searchsorted(values, codes - EPSILON), 0, len(values) - 1)
+    at = np.minimum(np.searchsorted(values, codes - EPSILON), len(values) - 1)
     near: Mask = np.abs(values[at] - codes) <= EPSILON
     return near
 
