@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -27,8 +28,9 @@ from .answers import Answered, Chunk, Plan, answer, load
 from .errors import EngineError, SenseCFError
 
 Answers = Iterator[tuple[Chunk, Answered]]
-WINDOW = 512
+WINDOW = 1_024
 LOCAL = ""
+PATIENCE = 5.0
 
 
 def on_ray(plan: Plan, chunks: Iterable[Chunk], address: str, workers: int) -> Answers:
@@ -39,14 +41,15 @@ def on_ray(plan: Plan, chunks: Iterable[Chunk], address: str, workers: int) -> A
     chunks = iter(chunks)
     with _cluster(address, workers) as gpus:
         while window := list(islice(chunks, WINDOW)):
+            items = [{"rows": pickle.dumps(chunk.rows)} for chunk in window]
+            window = [chunk._replace(rows=[]) for chunk in window]
             try:
-                yield from zip(window, _answered(plan, window, workers, gpus), strict=True)
+                yield from zip(window, _answered(plan, items, workers, gpus), strict=True)
             except ray.exceptions.RayError as error:
                 raise _plain(error) from error
 
 
-def _answered(plan: Plan, window: list[Chunk], workers: int, gpus: float) -> Iterator[Answered]:
-    items = [{"rows": pickle.dumps(chunk.rows)} for chunk in window]
+def _answered(plan: Plan, items: list[dict[str, Any]], workers: int, gpus: float) -> Iterator[Answered]:
     lines = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         _Actor,
         fn_constructor_args=(pickle.dumps(plan),),
@@ -82,11 +85,10 @@ def _cluster(address: str, workers: int) -> Iterator[float]:
         if address == LOCAL:
             ray.init(num_cpus=workers, num_gpus=0, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
     except (OSError, ValueError, RuntimeError, ConnectionError) as error:
-        raise EngineError(
-            f"Ray cannot be reached at {address or 'this machine'}: {error}; start it, or leave --ray out"
-        ) from error
+        raise EngineError(f"Ray cannot be reached at {address or 'this machine'}: {error}; start it, or leave --ray out") from error
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -95,6 +97,13 @@ def _cluster(address: str, workers: int) -> Iterator[float]:
     finally:
         ray.shutdown()
         signal.signal(signal.SIGTERM, held)
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nobody answers. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _plain(error: BaseException) -> SenseCFError:

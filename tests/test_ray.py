@@ -39,6 +39,14 @@ def family(process: int, parent: int) -> bool:
     return False
 
 
+def test_a_cluster_that_is_not_there_is_said_at_once(toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(3))
+    job = launch("batch", cohort, "--model", toy, "--id", "id", "-o", tmp_path / "out.csv", "--ray", "127.0.0.1:1")
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 1 and b"Ray cannot be reached at 127.0.0.1:1" in err and err.count(b"\n") == 1, err
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
 def test_two_actors_one_killed_in_the_middle_give_the_same_bytes_as_one_process(toy: Path, tmp_path: Path) -> None:
     rows = people(3000)
     rows[40]["age"], rows[1000]["id"] = "old", "p1"
