@@ -105,7 +105,8 @@ class Vocabulary:
         left = len(text)
         for token in tokens:
             moves = self.moves(node)
-            if any(len(self.pieces[i]) > left for i in moves.ids.tolist()):
+            allowed = moves.ids.tolist()
+            if token not in allowed or any(len(self.pieces[i]) > left for i in allowed):
                 break
             node, left = moves.after(token), left - len(self.pieces[token])
             out.append(token)
