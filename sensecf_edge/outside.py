@@ -42,7 +42,9 @@ class Batched:
     tokens: float
 
 
-def run_batched(program: Path, model: Path, prompt: int, answer: int, sequences: int, threads: int, flash: bool, times: int = 3) -> Batched:
+def run_batched(
+    program: Path, model: Path, prompt: int, answer: int, sequences: int, threads: int, flash: bool, times: int = 3
+) -> Batched:
     """The bench's own figures for prompts and answers of these lengths: the best of `times`."""
     room = sequences * (prompt + answer)
     command = [str(program), "-m", str(model), "-c", str(max(256, room)), "-b", str(max(256, room)), "-ub", "512",
