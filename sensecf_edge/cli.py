@@ -195,13 +195,14 @@ def schema() -> None:
 @schema.command()
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
-def draft(table: Path, target: str, out: Path | None) -> int:
+def draft(table: Path, target: str, person: str | None, out: Path | None) -> int:
     """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
     with terminal.extra("convert"):
         from sensecf_convert.draft import draft as run
 
-        drafted = run(table=table, target=target)
+        drafted = run(table=table, target=target, person=person)
     if out is None:
         click.echo(terminal.json_text(drafted))
     else:

@@ -16,6 +16,7 @@ from .errors import SchemaError
 DIRECTIONS = ("either", "increase", "decrease")
 FORBIDDEN = frozenset('"\\=;{}')
 MAX_LATTICE = 2_000
+UNKNOWN = "?"
 
 Vector = NDArray[np.float64]
 
@@ -26,7 +27,8 @@ def number_text(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _check_name(text: str, what: str) -> None:
+def check_name(text: str, what: str) -> None:
+    """A name that may stand in prompts, answers and messages. Raises SchemaError."""
     if not text or len(text) > 64 or text != text.strip() or not text.isprintable() or FORBIDDEN & set(text):
         raise SchemaError(f"{what} {text!r} cannot be used: 1 to 64 printable characters without any of {''.join(sorted(FORBIDDEN))}")
 
@@ -56,7 +58,7 @@ class Feature:
     reference: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        _check_name(self.name, "feature name")
+        check_name(self.name, "feature name")
         where = f"feature {self.name!r}"
         if self.kind not in ("number", "choice"):
             raise SchemaError(f"{where}: kind {self.kind!r} is neither 'number' nor 'choice'")
@@ -75,7 +77,11 @@ class Feature:
         if len(self.choices) < 2 or len(set(self.choices)) != len(self.choices):
             raise SchemaError(f"{where}: a choice needs two or more different choices, not {list(self.choices)}")
         for choice in self.choices:
-            _check_name(choice, f"{where}: choice")
+            check_name(choice, f"{where}: choice")
+            if choice == UNKNOWN:
+                raise SchemaError(
+                    f"{where}: {UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
+                )
         if self.low is not None or self.high is not None or self.step is not None or self.reference is not None:
             raise SchemaError(f"{where}: low, high, step and reference belong to numbers, not to choices")
 

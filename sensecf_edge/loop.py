@@ -67,7 +67,7 @@ class Explainer:
         self.bundle, self.engine, self.checker, self.realism = bundle, engine, checker, realism
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
-        self.goal = self.target.threshold + LOOP.margin
+        self.goal = goal(self.target.threshold)
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
@@ -116,10 +116,11 @@ class Explainer:
         spaces = [self._space(r, constraints) if now < self.target.threshold else None for r, now in zip(records, p, strict=True)]
         searches = self._search([s for s in spaces if isinstance(s, Admissible)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
+        how = self._provenance(budget, constraints)
         out: list[Explanation | ConstraintError] = []
         for record, now, space in zip(records, p, spaces, strict=True):
             search = searches.popleft() if isinstance(space, Admissible) else None
-            out.append(space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, budget, seconds))
+            out.append(space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, how, seconds))
         return out
 
     @staticmethod
@@ -191,10 +192,8 @@ class Explainer:
         changes = self._changes(space.record, raw.Y[0])
         return FirstTry(p is not None and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
 
-    def _explanation(self, factual: Record, p: float, search: _Search | None, budget: Budget, seconds: float) -> Explanation:
-        found = (
-            tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, budget.answers)) if search else ()
-        )
+    def _explanation(self, factual: Record, p: float, search: _Search | None, how: Provenance, seconds: float) -> Explanation:
+        found = tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, how.answers)) if search else ()
         status = "already" if search is None else "found" if found else "none"
         weak = self.bundle.manifest.classifier.auc
         notes = factual.warnings()
@@ -206,7 +205,7 @@ class Explainer:
             predicted=self.target.wanted if status == "already" else self.target.unwanted,
             p_target=p,
             threshold=self.target.threshold,
-            margin=LOOP.margin,
+            margin=self.goal - self.target.threshold,
             factual=factual.to_mapping(),
             found=found,
             first_try=search.first_try if search else None,
@@ -215,7 +214,7 @@ class Explainer:
             auc=weak,
             rounds_used=search.rounds if search else 0,
             seconds=seconds,
-            provenance=self._provenance(budget),
+            provenance=how,
         )
 
     def _counterfactual(self, factual: Record, search: _Search, row: int) -> Counterfactual:
@@ -237,9 +236,19 @@ class Explainer:
             out.append(Change(feature.name, before, after, feature.unit, feature.name in self.schema.completed))
         return tuple(out)
 
-    def _provenance(self, budget: Budget) -> Provenance:
+    def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
         return Provenance(
-            self.bundle.name, self.bundle.hash, budget.seed, budget.proposals, budget.rounds, LOOP.temperature, self._versions
+            model=self.bundle.name,
+            bundle=self.bundle.hash,
+            seed=budget.seed,
+            answers=budget.answers,
+            proposals=budget.proposals,
+            rounds=budget.rounds,
+            temperature=LOOP.temperature,
+            max_changes=constraints.max_changes,
+            freeze=tuple(sorted(constraints.freeze)),
+            bounds=dict(constraints.bounds),
+            versions=self._versions,
         )
 
     def close(self) -> None:
@@ -252,6 +261,11 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def goal(threshold: float) -> float:
+    """The probability an answer must reach: threshold + margin, or half way to certainty where that is less."""
+    return min(threshold + LOOP.margin, (1.0 + threshold) / 2)
 
 
 def _collect(search: _Search, raw: Scored, refined: Scored) -> None:

@@ -12,10 +12,10 @@ import math
 
 from .admissible import Admissible
 from .errors import BundleError
+from .feature import UNKNOWN
 from .schema import Feature, Schema
 
 STYLES = ("compact", "instruct")
-UNKNOWN = "?"
 ARROW = "=>"
 
 

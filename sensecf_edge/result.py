@@ -62,15 +62,25 @@ class FirstTry:
 
 @dataclass(frozen=True)
 class Provenance:
-    """All that is needed to compute the same answer again."""
+    """All that is needed, beside the factual, to compute the same answer again. `bundle` is the manifest's sha256."""
 
     model: str
     bundle: str
     seed: int
+    answers: int
     proposals: int
     rounds: int
     temperature: float
+    max_changes: int
+    freeze: tuple[str, ...]
+    bounds: Mapping[str, tuple[float, float]]
     versions: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
+        """The Provenance that JSON was made of."""
+        bounds = {name: (low, high) for name, (low, high) in data["bounds"].items()}
+        return cls(**{**data, "freeze": tuple(data["freeze"]), "bounds": bounds})
 
 
 @dataclass(frozen=True)
@@ -114,9 +124,9 @@ class Explanation:
             found = tuple(Counterfactual(**{**c, "changes": _changes(c["changes"])}) for c in data["found"])
             first = data["first_try"]
             first_try = FirstTry(**{**first, "changes": _changes(first["changes"])}) if first else None
-            provenance = Provenance(**data["provenance"])
+            provenance = Provenance.from_json(data["provenance"])
             return cls(**{**data, "found": found, "first_try": first_try, "warnings": tuple(data["warnings"]), "provenance": provenance})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SenseCFError(f"not an explanation: {error}") from error
 
 

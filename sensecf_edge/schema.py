@@ -102,8 +102,8 @@ class Schema:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the canonical JSON of the schema."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        """sha256 over the canonical JSON of the schema, in which 1 and 1.0 are the same number."""
+        return hashlib.sha256(json.dumps(_as_floats(self.to_json()), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values; `from_json` reads it back to an equal schema."""
@@ -174,6 +174,15 @@ def _freeze(key: str, value: Any, where: str) -> Any:
     if not all(isinstance(v, wanted) and not isinstance(v, bool) for v in value) or (key == "reference" and len(value) != 2):
         raise SchemaError(f"{where}: {key} cannot be {value!r}")
     return tuple(value)
+
+
+def _as_floats(value: Any) -> Any:
+    """JSON values with every number as a float."""
+    if isinstance(value, dict):
+        return {k: _as_floats(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(v) for v in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def spell_difference(given: Sequence[str], known: Sequence[str]) -> str:

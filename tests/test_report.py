@@ -23,7 +23,7 @@ STEPS, SLEEP = Change("steps", 3000, 9500), Change("deep_sleep", 10.0, 12.5, "%"
 ANSWER = Counterfactual((STEPS, SLEEP, Change("smoker", "yes", "no")), 0.62, 3, 0.1, 53.4, "refined")
 FOUND = Explanation(
     "found", "calm", "stressed", 0.29, 0.5, 0.05, {"age": 44, "steps": 3000, "deep_sleep": 10, "smoker": "yes"}, (ANSWER,),
-    None, {}, (), 0.9, 1, 0.04, Provenance("toy", "3f" * 32, 7, 8, 3, 0.7, {}),
+    None, {}, (), 0.9, 1, 0.04, Provenance("toy", "3f" * 32, 7, 1, 8, 3, 0.7, 4, (), {}, {}),
 )  # fmt: skip
 
 
@@ -81,9 +81,7 @@ def test_warnings_and_unknown_values_are_told() -> None:
     assert "! steps is outside" in text and "Not in the record and left unknown: Deep sleep." in text
 
 
-@pytest.mark.parametrize(
-    ("p", "text"), [(0.29, "71%"), (0.0, "100%"), (0.001, "over 99%"), (1.0, "0%"), (0.999, "under 1%"), (0.5, "50%")]
-)
+@pytest.mark.parametrize(("p", "text"), [(0.29, "71%"), (0.0, "100%"), (0.001, "over 99%"), (1.0, "0%"), (0.999, "under 1%"), (0.5, "50%")])
 def test_risk_is_never_rounded_to_certainty(p: float, text: str) -> None:
     assert risk_text(p) == text
 

@@ -38,9 +38,13 @@ provenances = st.builds(
     model=words,
     bundle=st.text("0123456789abcdef", min_size=64, max_size=64),
     seed=st.integers(0, 2**32 - 1),
+    answers=st.integers(1, 9),
     proposals=st.integers(1, 64),
     rounds=st.integers(1, 9),
     temperature=st.floats(0, 3),
+    max_changes=st.integers(1, 9),
+    freeze=st.lists(words, max_size=2).map(tuple),
+    bounds=st.dictionaries(words, st.tuples(st.floats(-9, 9), st.floats(-9, 9)), max_size=2),
     versions=st.dictionaries(words, words, max_size=3),
 )
 
@@ -69,7 +73,7 @@ def explanations(draw: st.DrawFn) -> Explanation:
 
 def plain(status: str = "already") -> dict[str, Any]:
     """A small valid explanation as JSON."""
-    provenance = Provenance("toy", "0" * 64, 0, 8, 3, 0.7, {"sensecf-edge": "0"})
+    provenance = Provenance("toy", "0" * 64, 0, 1, 8, 3, 0.7, 4, (), {}, {"sensecf-edge": "0"})
     return Explanation(status, "calm", "calm", 0.7, 0.5, 0.05, {"age": 44}, (), None, {}, (), 0.9, 0, 0.1, provenance).to_json()
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from sensecf_edge.settings import LOOP, WEAK_AUC
 
+from .evaluate import interval
+
 
 def text(manifest: Mapping[str, Any], notes: str) -> str:
     """The card of a measured bundle as Markdown."""
@@ -63,8 +65,9 @@ An answer says what this model would predict for a changed record. It does not s
 
 def _generator(facts: Mapping[str, Any]) -> str:
     return (
-        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} invented people made of "
-        f"training rows with answers found by search; {facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
+        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
+        "rows (mixed, swapped, with noise; a few are such a row) with answers found by search; "
+        f"{facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
     )
 
 
@@ -81,9 +84,9 @@ def _figures(f: Mapping[str, Any]) -> str:
             "of these, an answer with p >= threshold / + margin exists",
             f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)",
         ),
-        ("first-try validity, where one exists", percent("first_try_valid")),
-        ("usable after the loop, of all asked for", percent("usable")),
-        ("usable after the loop, where one exists", percent("usable_of_possible")),
+        ("first-try validity, where one exists", interval(f["first_try_valid"], f["possible_valid"])),
+        ("usable after the loop, of all asked for", interval(f["usable"], f["asked"])),
+        ("usable after the loop, where one exists", interval(f["usable_of_possible"], f["possible_usable"])),
         ("immutable, out-of-range or off-lattice answers", f["broken"]),
         ("features changed, mean (unchanged)", f"{plain('n_changed', 2)} ({plain('n_unchanged', 2)})"),
         ("distance: Gower; L1 in MADs", f"{plain('distance', 4)}; {plain('distance_mad', 3)}"),

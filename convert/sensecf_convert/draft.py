@@ -20,14 +20,15 @@ FEW = 6
 MANY_CHOICES = 30
 
 
-def draft(table: Path, target: str) -> dict[str, Any]:
+def draft(table: Path, target: str, person: str | None = None) -> dict[str, Any]:
     """The draft as JSON values. Columns that cannot be features are left out, each with its reason on stderr."""
     data = read_table(table)
-    if target not in data.columns:
-        raise TableError(f"{table} has no column {target!r}; it has {', '.join(map(str, data.columns))}")
+    for name in (target, person):
+        if name is not None and name not in data.columns:
+            raise TableError(f"{table} has no column {name!r}; it has {', '.join(map(str, data.columns))}")
     features = []
     for name in data.columns:
-        if name == target:
+        if name in (target, person):
             continue
         feature = _feature(str(name), data[name])
         if isinstance(feature, str):

@@ -28,7 +28,7 @@ from sensecf_edge.settings import LOOP
 
 from .tables import Cohort, cohort, read_table, split_people
 
-EXHAUSTIVE = 20_000_000
+EXHAUSTIVE = 30_000_000
 CHUNK = 50_000
 NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
 
@@ -91,6 +91,16 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
+def interval(share: float | None, count: int) -> str:
+    """A share of `count` records with its 95 % interval (Wilson's), in words."""
+    if share is None or not count:
+        return "-"
+    from scipy.stats import binomtest
+
+    ends = binomtest(round(share * count), count).proportion_ci(method="wilson")
+    return f"{100 * share:.1f} % of {count} (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f})"
+
+
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None
 ) -> Figures:
@@ -132,10 +142,10 @@ def _possible(explainer: Explainer, x: Vector, answer: Explanation | None) -> tu
 def highest(explainer: Explainer, x: Vector) -> float | None:
     """The highest p that any admissible answer reaches, over the whole lattice and any number of changes.
 
-    None where the lattice holds more than 20 million points. Stops early once the goal is reached.
+    None where the lattice holds more than 30 million points. Stops early once the goal is reached.
     """
     schema = explainer.schema
-    space = admissible(Record(schema, x), Constraints(max_changes=len(schema)))
+    space = without_dead_ends(admissible(Record(schema, x), Constraints(max_changes=len(schema))))
     if np.prod([float(len(v) + 1) for v in space.values]) > EXHAUSTIVE:
         return None
     best = 0.0
@@ -146,6 +156,19 @@ def highest(explainer: Explainer, x: Vector) -> float | None:
         if best >= explainer.goal:
             break
     return best
+
+
+def without_dead_ends(space: Admissible) -> Admissible:
+    """The space less those values that break a relation whatever else changes: no other feature of it can move."""
+    schema, x, values = space.record.schema, space.record.vector, list(space.values)
+    for relation in schema.relations:
+        movable = [i for i in map(schema.index.get, relation.features) if i is not None and values[i].size]
+        if len(movable) == 1:
+            (i,) = movable
+            Y = np.repeat(x[None, :], len(values[i]), axis=0)
+            Y[:, i] = values[i]
+            values[i] = values[i][rules.admitted(space, rules.complete(schema, x, Y))]
+    return dataclasses.replace(space, values=tuple(values))
 
 
 def every_answer(space: Admissible) -> Iterator[Vector]:
@@ -298,9 +321,9 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float) -> str:
             f"  of which one with p >= {bundle.manifest.target.threshold + LOOP.margin:.2f} exists",
             f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
         ),
-        ("first try valid (of those where one exists)", _percent(figures.first_try_valid)),
-        ("usable after the loop, of all asked for", _percent(figures.usable)),
-        ("usable after the loop, of those where one exists", _percent(figures.usable_of_possible)),
+        ("first try valid, where one exists", interval(figures.first_try_valid, figures.possible_valid)),
+        ("usable after the loop, of all asked for", interval(figures.usable, figures.asked)),
+        ("usable after the loop, where one exists", interval(figures.usable_of_possible, figures.possible_usable)),
         ("immutable, out of range or off the lattice", str(figures.broken)),
         ("features changed / unchanged, mean", f"{_plain(figures.n_changed)} / {_plain(figures.n_unchanged)}"),
         ("distance: Gower / L1 in MADs, mean", f"{_plain(figures.distance, 4)} / {_plain(figures.distance_mad, 3)}"),

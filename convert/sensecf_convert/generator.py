@@ -91,7 +91,7 @@ class Trainer:
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
         groups = [{"params": matrices, "weight_decay": tuning.decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=tuning.rate, betas=(0.9, 0.98))
-        self.step, self.spent = 0, 0.0
+        self.step, self.spent, self.loss = 0, 0.0, math.nan
         if checkpoint.exists():
             self._load()
 
@@ -99,22 +99,22 @@ class Trainer:
         """Train to the end; `report(share done, loss)` after each step. Returns the smoothed loss. Interrupt at will."""
         tuning = self.tuning
         total = max(1, int(tuning.passes * len(tokens) / tuning.batch))
-        smooth, began, saved = math.nan, time.monotonic() - self.spent, time.monotonic()
+        began, saved = time.monotonic() - self.spent, time.monotonic()
         self.model.train()
         while (done := self._share(total, began)) < 1.0:
             for group in self.optimizer.param_groups:
                 group["lr"] = tuning.rate * _schedule(done)
             rows = _rows(tuning.seed, self.step, tuning.batch, len(tokens))
             loss = self._one(tokens[rows], labels[rows])
-            smooth = loss if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss
+            self.loss = loss if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * loss
             self.step += 1
-            report(done, smooth)
+            report(done, self.loss)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.spent, saved = time.monotonic() - began, time.monotonic()
                 self._save()
         self.spent = time.monotonic() - began
         self._save()
-        return smooth
+        return self.loss
 
     def _share(self, total: int, began: float) -> float:
         return max(self.step / total, (time.monotonic() - began) / 60.0 / self.tuning.minutes)
@@ -133,8 +133,8 @@ class Trainer:
 
     def _save(self) -> None:
         state: dict[str, Any] = {
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step, "spent": self.spent,
-            "tuning": asdict(self.tuning),
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step,
+            "spent": self.spent, "loss": self.loss, "tuning": asdict(self.tuning),
         }  # fmt: skip
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
@@ -144,7 +144,7 @@ class Trainer:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.spent = state["step"], state["spent"]
+        self.step, self.spent, self.loss = state["step"], state["spent"], state["loss"]
 
 
 def _schedule(done: float) -> float:

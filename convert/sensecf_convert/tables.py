@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sensecf_edge.errors import TableError
+from sensecf_edge.feature import check_name
 from sensecf_edge.schema import Feature, Schema, Vector
 
 MIN_PEOPLE_PER_CLASS = 4
@@ -81,6 +82,8 @@ def cohort(table: pd.DataFrame, schema: Schema, target: str, wanted: str, person
     classes = sorted(names.unique())
     if len(classes) != 2:
         raise TableError(f"{target} must have two classes, it has {len(classes)}: {', '.join(classes[:6])}")
+    for name in classes:
+        check_name(name, f"{target}: class")
     if wanted not in classes:
         raise TableError(f"the wanted class {wanted!r} is none of {', '.join(classes)}")
     X = np.column_stack([_codes(f, table[f.name]) for f in schema.features])
