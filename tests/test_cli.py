@@ -282,7 +282,9 @@ def test_ctrl_c_leaves_with_130_and_without_a_word(delay: float, record: Any, to
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=20)
     assert err == b""
-    assert running.returncode == 130 or (record is not None and running.returncode == 0 and out)
+    # An interpreter that is shutting down has given SIGINT back to the system, which ends it without a word, too.
+    done = record is not None and running.returncode in (0, -signal.SIGINT) and out
+    assert running.returncode == 130 or done
 
 
 def test_an_interrupted_build_tidies_up_before_it_leaves_with_130(toy: Path) -> None:
