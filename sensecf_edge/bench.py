@@ -109,7 +109,9 @@ def _engine(what: Plan, where: Sequence[Admissible]) -> Iterator[Line]:
         yield line(f"answer tokens, {n} sequences", said, plain, "tokens/s", "create_completion with the same grammars", goal)
         yield line(f"the same decodes, {n} sequences", 1 / got.seconds, 1 / got.bare_seconds, "runs/s", "llama.cpp alone, nothing chosen",
                    None if own else 0.97)  # fmt: skip
-        yield line(f"rows decoded, {n} sequences", got.rows, got.tokens, "", "tokens in the answers", at_most=0.6)
+        each, all_ = got.turns / got.answers, got.tokens / got.answers
+        yield line(f"decode steps of an answer, {n} sequences", each, all_, "", "tokens in it", at_most=0.6)
+        yield line(f"rows for all answers, {n} sequences", got.rows, got.tokens, "", "tokens in them", at_most=0.6)
         if program is None:
             yield missing(f"batched bench, {n} sequences", "not built: make bench")
             continue

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections import deque
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from .errors import EngineError
@@ -27,7 +31,7 @@ def library() -> Any:
     ours = "OMP_WAIT_POLICY" not in os.environ
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        import llama_cpp.llama_cpp as lib
+        lib = _bindings()
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError(f"llama-cpp-python cannot be loaded ({error}); install it again: pip install llama-cpp-python==0.3.36") from error
     finally:
@@ -42,6 +46,22 @@ def library() -> Any:
     lib.llama_log_set(lib.sensecf_log, None)
     lib.llama_backend_init()
     return lib
+
+
+def _bindings() -> Any:
+    """llama_cpp's bindings without the package around them, whose chat formats cost as much again to import."""
+    found = find_spec("llama_cpp")
+    if found is None:
+        raise ImportError("it is not installed")
+    if "llama_cpp" in sys.modules:
+        return import_module("llama_cpp.llama_cpp")
+    shell = ModuleType("llama_cpp")
+    shell.__path__ = list(found.submodule_search_locations or ())
+    sys.modules["llama_cpp"] = shell
+    try:
+        return import_module("llama_cpp.llama_cpp")
+    finally:
+        del sys.modules["llama_cpp"]  # whoever wants the package itself gets it, over these same bindings
 
 
 def build_features() -> str:

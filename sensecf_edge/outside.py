@@ -42,14 +42,12 @@ class Batched:
     tokens: float
 
 
-def run_batched(
-    program: Path, model: Path, prompt: int, answer: int, sequences: int, threads: int, flash: bool, times: int = 3
-) -> Batched:
+def run_batched(program: Path, model: Path, prompt: int, answer: int, sequences: int, threads: int, flash: bool, times: int = 3) -> Batched:
     """The bench's own figures for prompts and answers of these lengths: the best of `times`."""
     room = sequences * (prompt + answer)
     command = [str(program), "-m", str(model), "-c", str(max(256, room)), "-b", str(max(256, room)), "-ub", "512",
-               "-npp", str(prompt), "-ntg", str(answer), "-npl", ",".join([str(sequences)] * times), "-t", str(threads), "-tb", str(threads),
-               "-fa", "on" if flash else "off", "-kvu", "--output-format", "jsonl"]  # fmt: skip
+               "-npp", str(prompt), "-ntg", str(answer), "-npl", ",".join([str(sequences)] * times),
+               "-t", str(threads), "-tb", str(threads), "-fa", "on" if flash else "off", "-kvu", "--output-format", "jsonl"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1800)
     rows: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return Batched(max(r["speed_pp"] for r in rows), max(r["speed_tg"] for r in rows))

@@ -60,6 +60,7 @@ class Spied:
 
     steps: list[tuple[Any, ...]] = field(default_factory=list)
     decodes: int = 0
+    turns: int = 0
     rows: int = 0
     prompt_tokens: int = 0
 
@@ -76,6 +77,7 @@ class SpiedEngine(LlamaEngine):
             new = sum(len(p) for p, start in zip(parts, starts, strict=True) if start == 0)
             self.spied.steps.append(("decode", self._copy(n)))
             self.spied.decodes += 1
+            self.spied.turns += sum(len(these) for these, start in zip(sequences, starts, strict=True) if start)
             self.spied.prompt_tokens += new
             self.spied.rows += n - new
         return scores
@@ -132,11 +134,14 @@ class SpiedEngine(LlamaEngine):
 
 @dataclass(frozen=True)
 class Speed:
-    """One setting of the engine. Tokens are those of the answers; rows what was decoded for them, beside the prompts."""
+    """One setting of the engine. Tokens are those of the answers; beside the prompts, `turns` are the decodes that answers
+    took part in, each counted for itself, and `rows` what was decoded, what answers share counted once.
+    """
 
     sequences: int
     answers: int
     tokens: int
+    turns: int
     rows: int
     prompt_tokens: int
     decodes: int
@@ -164,7 +169,7 @@ def speed(path: Path, style: str, wanted: str, context: int, where: Sequence[Adm
             best = min(best, time.perf_counter() - began)
             bare = min(bare, engine.replay(spied))
         tokens = engine.said(answers)
-        return Speed(sequences, len(answers), tokens, spied.rows, spied.prompt_tokens, spied.decodes, best, bare)
+        return Speed(sequences, len(answers), tokens, spied.turns, spied.rows, spied.prompt_tokens, spied.decodes, best, bare)
 
 
 def completions(path: Path, style: str, wanted: str, context: int, where: Sequence[Admissible], seconds: float, threads: int) -> float:

@@ -30,8 +30,9 @@ def run(bundle: Bundle, table: Path, limit: int) -> tuple[list[Record], dict[str
         filled.astype(np.float32), train.y
     )
     question = {"X": filled, "y": train.y, "records": np.where(np.isnan(rows), centre, rows)[:limit], "choices": peers._choices(bundle)}
+    graph = (bundle.classifier_bytes(), bundle.manifest.target.index)
     out = {}
-    for name, program, asked in (("NICE on scikit-learn", "nice", model), ("NICE on our ONNX", "nice_onnx", bundle.classifier_bytes())):
+    for name, program, asked in (("NICE on scikit-learn", "nice", model), ("NICE on our ONNX", "nice_onnx", graph)):
         with step(name) as say, tempfile.TemporaryDirectory(prefix="sensecf-") as folder:
             _, seconds = peers._ask(program, Path(folder), {**question, "model": asked})
             out[name] = {"p50": float(np.median(seconds)), "records_per_second": len(seconds) / float(seconds.sum())}
