@@ -135,6 +135,9 @@ def _grammar(what: Plan, where: Sequence[Admissible]) -> Iterator[Line]:
         return
     with LlamaEngine(path, EngineSettings(max_sequences=1), 256) as engine:
         said = yardsticks.answers(engine, where)
+        steps = sum(yardsticks.turns(engine, s, own) for s, own in zip(where, said, strict=True))
+        tokens = sum(map(len, said))
+        yield line("decode steps, 128,256 tokens", steps / len(said), tokens / len(said), "", "tokens of an answer, its own", at_most=0.6)
         half = len(where) // 2
         ours = yardsticks.masks(engine)
         yardsticks.per_token(ours, where[half:], said[half:], what.seconds)  # what is remembered of other records

@@ -117,7 +117,8 @@ def free(lib: Any, model: Any, context: Any) -> None:
 
 def high_level() -> tuple[Any, Any]:
     """llama-cpp-python's own `Llama` and `LlamaGrammar`, which `bench` measures against."""
-    library()
+    lib = library()
     import llama_cpp
 
+    lib.llama_log_set(lib.sensecf_log, None)  # the package has put its own in the place of ours, which writes to stderr
     return llama_cpp.Llama, llama_cpp.LlamaGrammar

@@ -266,6 +266,21 @@ def answers(engine: LlamaEngine, where: Sequence[Admissible], seed: int = 0) -> 
     return out
 
 
+def turns(engine: LlamaEngine, space: Admissible, own: Sequence[int]) -> int:
+    """Decodes behind the prompt's that an answer takes when the model writes it in these tokens of its own."""
+    vocabulary, count = engine.vocabulary, -1
+    text = b"".join(vocabulary.pieces[t] for t in own)
+    opening, node = vocabulary.forced(Grammar(space).start, None)
+    at = sum(len(vocabulary.pieces[t]) for t in opening)
+    while not vocabulary.only(node)[1].final:
+        fitting = [t for t in vocabulary.moves(node).ids.tolist() if text.startswith(vocabulary.pieces[t], at)]
+        last = max(fitting, key=lambda t: len(vocabulary.pieces[t]))
+        node, at, count = vocabulary.moves(node).after(last), at + len(vocabulary.pieces[last]), count + 1
+        more, node = vocabulary.forced(node, last)
+        at += sum(len(vocabulary.pieces[t]) for t in more)
+    return max(0, count)
+
+
 def per_token(walk: Keeper, where: Sequence[Admissible], said: Sequence[list[int]], seconds: float) -> float:
     """Seconds per token of a keeper, over new records until the time is spent."""
     tokens, began = 0, time.perf_counter()
