@@ -28,7 +28,7 @@ from .answers import Answered, Chunk, Plan, answer, load
 from .errors import EngineError, SenseCFError
 
 Answers = Iterator[tuple[Chunk, Answered]]
-WINDOW = 1_024
+WINDOW, WINDOW_PER_WORKER = 1_024, 256
 LOCAL = ""
 PATIENCE = 5.0
 
@@ -40,7 +40,7 @@ def on_ray(plan: Plan, chunks: Iterable[Chunk], address: str, workers: int) -> A
     """
     chunks = iter(chunks)
     with _cluster(address, workers) as gpus:
-        while window := list(islice(chunks, WINDOW)):
+        while window := list(islice(chunks, max(WINDOW, WINDOW_PER_WORKER * workers))):
             items = [{"rows": pickle.dumps(chunk.rows)} for chunk in window]
             window = [chunk._replace(rows=[]) for chunk in window]
             try:
