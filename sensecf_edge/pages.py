@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def page(bundle: Bundle, **look: Any) -> str:
         "Moves": f"{m.target.unwanted} → {m.target.wanted}, at a probability of {m.target.threshold:g} or more",
         "Classifier": _classifier(m),
         "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt {m.generator.prompt}"),
-        "Measured": ", ".join(f"{k} {v}" for k, v in _leaves(m.metrics)),
+        "Measured": _measured(m),
         "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
         "Not for": m.not_for,
         "Samples": f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {_handle(bundle)}" if bundle.samples else "",
@@ -88,11 +88,16 @@ def _joined(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _leaves(metrics: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """Nested figures, flat."""
-    for key, value in metrics.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{name} ")
-        elif isinstance(value, int | float | str):
-            yield name, f"{value:.3g}" if isinstance(value, float) else str(value)
+def _measured(manifest: Manifest) -> str:
+    """The figures that say whether to trust the bundle; the card has them all. Empty where they were not measured."""
+    figures = manifest.metrics
+    shares = (
+        ("first try valid", "first_try_valid", "possible_valid"),
+        ("usable after the loop", "usable_of_possible", "possible_usable"),
+    )
+    known = [(words, figures.get(share), figures.get(count)) for words, share, count in shares]
+    parts = [f"{words} {100 * share:.1f} % of {count}" for words, share, count in known if isinstance(share, int | float)]
+    changed = figures.get("n_changed")
+    if isinstance(changed, int | float):
+        parts.append(f"{changed:.2f} features changed")
+    return "; ".join([*parts, "on people it has not seen, where an answer exists"]) if parts else ""

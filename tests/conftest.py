@@ -92,7 +92,7 @@ def toy_manifest() -> dict[str, Any]:
         "classifier": {"kind": "logistic regression", "auc": 0.63, "people_train": 9, "people_test": 4},
         "generator": {"prompt": "compact", "architecture": "llama", "parameters": 40000, "quantization": "F32", "context": 1024},
         "data": {"source": "made up", "licence": "CC0"},
-        "metrics": {"generator": {"first_try_validity": 0.5}},
+        "metrics": {"first_try_valid": 0.5, "possible_valid": 8},
         "not_for": "Anything but tests.",
         "seed": 0,
     }

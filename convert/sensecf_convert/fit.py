@@ -284,7 +284,7 @@ class Fit:
         return out
 
     def _finish(self, folder: Path, figures: Figures, out: Path) -> None:
-        self.manifest["metrics"] = figures.to_json()
+        self.manifest["metrics"] = {k: v for k, v in figures.to_json().items() if not k.endswith("_ms")}  # those are the machine's
         _write(folder / "CARD.md", card.text(self.manifest, self.about.notes).encode())
         write_manifest(folder, self.manifest)
         Bundle.open(folder)
