@@ -21,9 +21,9 @@ DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cl
 ORDER = (
     "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
-    "rank", "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter", "batch",
-    "stream", "watch", "mqtt",
-    "report", "pages", "doctor", "yardsticks", "outside", "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli",
+    "rank", "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter",
+    "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench", "terminal", "__main__", "cli_jobs",
+    "cli_bench", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 
