@@ -67,7 +67,8 @@ class Explainer:
         self.bundle, self.engine, self.checker, self.realism = bundle, engine, checker, realism
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
-        self.goal = goal(self.target.threshold)
+        self.margin = min(LOOP.margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
+        self.goal = self.target.threshold + self.margin
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
@@ -205,7 +206,7 @@ class Explainer:
             predicted=self.target.wanted if status == "already" else self.target.unwanted,
             p_target=p,
             threshold=self.target.threshold,
-            margin=self.goal - self.target.threshold,
+            margin=self.margin,
             factual=factual.to_mapping(),
             found=found,
             first_try=search.first_try if search else None,
@@ -261,11 +262,6 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def goal(threshold: float) -> float:
-    """The probability an answer must reach: threshold + margin, or half way to certainty where that is less."""
-    return min(threshold + LOOP.margin, (1.0 + threshold) / 2)
 
 
 def _collect(search: _Search, raw: Scored, refined: Scored) -> None:
