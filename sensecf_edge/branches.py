@@ -78,10 +78,16 @@ class Run:
 
     def _fill(self) -> bool:
         """Free sequences go to proposals of records at work first, then to the next records. False when all is done."""
-        for task in [t for t in self.tasks if t.idle or t.waiting]:
-            while task.waiting and task.scores is not None and (members := self._members(task)):
-                self._choose([self._opening(task, members)], task.scores, np.array([len(task.scores)]))
-            self._release(task)
+        while openings := [
+            self._opening(task, members)
+            for task in self.tasks
+            if task.waiting and task.scores is not None and (members := self._members(task))
+        ]:
+            scores = [b.task.scores for b in openings if b.task.scores is not None]
+            self._choose(openings, np.concatenate(scores), np.fromiter(map(len, scores), np.intp, len(scores)))
+        for task in self.tasks:
+            if task.idle:
+                self._release(task)
         rows = self.decoder.rows - sum(len(b.tokens) for b in self.branches)
         while self.queue and self.free:
             task = self.queue[0]
@@ -132,17 +138,18 @@ class Run:
 
     def _choose(self, branches: list[Branch], flat: Flat, counts: Counts) -> None:
         """Let every member choose its next token; `flat` are the scores of the allowed ones, row behind row."""
-        finite = np.isfinite(sampling.tops(flat, counts))
+        tops = sampling.tops(flat, counts)
+        finite = np.isfinite(tops)
         if not finite.all():
             for task in dict.fromkeys(b.task for b, ok in zip(branches, finite, strict=True) if not ok):
                 self._end(task, NOT_FINITE)
             kept = np.array([b.task.fault is None for b in branches])
             branches = [b for b in branches if b.task.fault is None]
-            flat, counts = flat[np.repeat(kept, counts)], counts[kept]
+            flat, counts, tops = flat[np.repeat(kept, counts)], counts[kept], tops[kept]
             if not branches:
                 return
         ends = np.cumsum(counts)
-        for branch, picks, count, end in zip(branches, sampling.choose(branches, flat, counts), counts, ends, strict=True):
+        for branch, picks, count, end in zip(branches, sampling.choose(branches, flat, counts, tops), counts, ends, strict=True):
             if branch.end == len(branch.task.prompt) and branch.task.waiting and branch.task.scores is None:
                 branch.task.scores = flat[end - count : end].copy()
             if branch.task.fault is None:

@@ -29,10 +29,10 @@ def tops(flat: Flat, counts: Counts) -> Flat:
     return out
 
 
-def choose(branches: Sequence[Branch], flat: Flat, counts: Counts) -> list[list[int]]:
-    """For every branch, for every member: the place of its next token in the branch's `moves.ids`. Scores are finite.
+def choose(branches: Sequence[Branch], flat: Flat, counts: Counts, highest: Flat) -> list[list[int]]:
+    """For every branch, for every member: the place of its next token in the branch's `moves.ids`.
 
-    A draw u takes the first token whose running sum passes u. All rows share one running sum, which moves a border by
+    Scores are finite, and `highest` is the highest of each row. A draw u takes the first token whose running sum passes u. All rows share one running sum, which moves a border by
     less than 1e-12 with what else is in the batch.
     """
     ends = np.cumsum(counts)
@@ -54,7 +54,7 @@ def choose(branches: Sequence[Branch], flat: Flat, counts: Counts) -> list[list[
     if owners:
         heat = np.array([b.task.request.temperature for b in branches])
         heat[heat <= 0] = 1.0
-        weights = np.exp((flat - np.repeat(tops(flat, counts), counts)) / np.repeat(heat, counts))
+        weights = np.exp((flat - np.repeat(highest, counts)) / np.repeat(heat, counts))
         sums = weights.cumsum()
         owner = np.array(owners)
         first, last = starts[owner], ends[owner] - 1
