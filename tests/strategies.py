@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.feature import DIRECTIONS, Feature
+from sensecf_edge.feature import DIRECTIONS, UNKNOWN, Feature
 from sensecf_edge.record import Record
 from sensecf_edge.relation import Relation
 from sensecf_edge.schema import Schema
@@ -24,7 +24,7 @@ LETTERS = "abcxyzXYZ0189_ .-+/%:,[]()'|*?<>&#!~^$@`éßñØŁжяøαΩ中文日
 def names(draw: st.DrawFn) -> str:
     """Anything a feature or a choice may be called: spaces inside, dots, slashes, JSON and GBNF signs, unicode."""
     text = draw(st.one_of(st.sampled_from(NAMES), st.text(LETTERS, min_size=1, max_size=8)))
-    assume(text == text.strip())
+    assume(text == text.strip() and text != UNKNOWN)
     return text
 
 
