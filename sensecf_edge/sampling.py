@@ -32,8 +32,8 @@ def tops(flat: Flat, counts: Counts) -> Flat:
 def choose(branches: Sequence[Branch], flat: Flat, counts: Counts, highest: Flat) -> list[list[int]]:
     """For every branch, for every member: the place of its next token in the branch's `moves.ids`.
 
-    Scores are finite, and `highest` is the highest of each row. A draw u takes the first token whose running sum passes u. All rows share one running sum, which moves a border by
-    less than 1e-12 with what else is in the batch.
+    Scores are finite, and `highest` is the highest of each row. A draw u takes the first token whose running sum passes
+    u. All rows share one running sum, which moves a border by less than 1e-12 with what else is in the batch.
     """
     ends = np.cumsum(counts)
     starts = ends - counts
