@@ -255,15 +255,18 @@ def test_a_table_of_nothing_usable_is_exit_2_and_nothing_found_exit_3(command: C
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_moment_it_resumes_with_no_row_lost_and_none_twice(workers: int, command: Command, toy: Path, tmp_path: Path) -> None:
-    rows = people(300)
+    rows = people(1500)
     rows[7]["id"], rows[200]["id"], rows[50]["age"] = "p5", "p5", "old"
     cohort = write_csv(tmp_path / "in.csv", rows)
     assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
     arguments = ("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "--workers", workers, "--resume")
-    chance, kills = random.Random(workers), 0
+    chance, kills, part = random.Random(workers), 0, tmp_path / "out.csv.part"
     for _ in range(6):
+        before = part.stat().st_size if part.exists() else 0
         job = launch(*arguments)
-        time.sleep(0.9 * workers + chance.random() * 0.6)
+        while job.poll() is None and (not part.exists() or part.stat().st_size <= before):
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.1)
         kills += job.poll() is None
         job.kill()
         job.communicate()

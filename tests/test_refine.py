@@ -86,7 +86,7 @@ def test_what_passed_is_admitted_and_every_probability_is_what_the_checker_says(
     out = refine(judge, where, proposals(where, chance))
     ok = np.isfinite(out.key)
     assert rules.admitted(where, out.Y)[ok].all() and not rules.admitted(where, out.Y)[~ok].any()
-    np.testing.assert_array_equal(out.p[ok], judge.checker.p_target(out.Y)[ok])
+    np.testing.assert_allclose(out.p[ok], judge.checker.p_target(out.Y)[ok], rtol=1e-12)  # sums depend on the batch
     assert (out.passed == (ok & (out.p >= judge.goal))).all()
 
 
