@@ -21,7 +21,7 @@ from .errors import ConstraintError
 from .grammar import Grammar
 from .rank import distinct, rank
 from .record import Record, decode
-from .refine import Judge, Scored, refine, score
+from .refine import Judge, Known, Scored, refine, score
 from .result import Change, Counterfactual, Explanation, FirstTry, Provenance
 from .schema import Schema, Vector
 from .settings import ENGINE, LOOP, WEAK_AUC
@@ -55,6 +55,8 @@ class _Search:
     refusals: Counter[str] = field(default_factory=Counter)
     first_try: FirstTry | None = None
     rounds: int = 0
+    seen: set[bytes] = field(default_factory=set)
+    known: Known = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scored = Scored(np.empty((0, len(self.space.record.vector))), np.empty(0), np.empty(0))
@@ -150,25 +152,26 @@ class Explainer:
 
     def _round(self, judge: Judge, search: _Search, answers: list[Proposal] | Fault) -> None:
         """One record's proposals of one round: read, judged as they came, refined, kept."""
-        candidates = self._read(search.space, answers, search.refusals)
+        candidates = self._read(search, answers)
         raw = self._audit(judge, search.space, candidates, search.refusals)
         if search.rounds == 1:
             search.first_try = self._first_try(search.space, answers, raw)
-        _collect(search, raw, refine(judge, search.space, raw.Y, raw))
+        _collect(search, raw, refine(judge, search.space, raw.Y, raw, search.known))
 
-    def _read(self, space: Admissible, answers: list[Proposal] | Fault, refusals: Counter[str]) -> Vector:
-        """Answers that can be read, each once, with the features that follow completed; shape (candidates, features)."""
-        record, rows = space.record, dict[bytes, Vector]()
+    def _read(self, search: _Search, answers: list[Proposal] | Fault) -> Vector:
+        """Answers that can be read and that no round has had before, completed; shape (candidates, features)."""
+        record, rows = search.space.record, list[Vector]()
         if isinstance(answers, Fault):
-            refusals[answers.reason] += 1
+            search.refusals[answers.reason] += 1
             answers = []
         for answer in answers:
             read = reply.read(record, answer.text) if answer.complete else reply.CUT
             if isinstance(read, str):
-                refusals[read] += 1
-            else:
-                rows.setdefault(read.tobytes(), read)
-        return rules.complete(self.schema, record.vector, np.array(list(rows.values())).reshape(-1, len(self.schema)))
+                search.refusals[read] += 1
+            elif read.tobytes() not in search.seen:
+                search.seen.add(read.tobytes())
+                rows.append(read)
+        return rules.complete(self.schema, record.vector, np.array(rows).reshape(-1, len(self.schema)))
 
     def _audit(self, judge: Judge, space: Admissible, Y: Vector, refusals: Counter[str]) -> Scored:
         """Rules and classifier over a round's candidates; why each one that fails does is counted."""

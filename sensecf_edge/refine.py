@@ -23,6 +23,7 @@ from .settings import REFINE
 
 Rows = NDArray[np.intp]
 _Step = tuple[Vector, float, float]
+Known = dict[bytes, "_Step | None"]
 
 GAIN = 1e-9
 TINY = 1e-12
@@ -101,15 +102,15 @@ def _moves(space: Admissible, rows: Vector) -> tuple[Vector, Rows]:
     return rules.complete(space.record.schema, x, out), owner
 
 
-def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = None) -> Scored:
+def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = None, known: Known | None = None) -> Scored:
     """The best candidate each row of Y leads to, shape (candidates, features), with probability and key.
 
-    Rows often arrive at the same candidate; what one led to is remembered for the others. `scored` is what `score` said of
-    Y, where that is known already.
+    Rows often arrive at the same candidate; what one led to is remembered for the others in `known`, which a caller may
+    keep for later rows of the same record and judge. `scored` is what `score` said of Y, where that is known already.
     """
     best = scored or score(judge, space, Y)
     Y, p, key = best.Y.copy(), best.p.copy(), best.key.copy()
-    active, known = list(range(len(Y))), dict[bytes, _Step | None]()
+    active, known = list(range(len(Y))), {} if known is None else known
     for _ in range(REFINE.passes):
         new = list({Y[i].tobytes(): i for i in active if Y[i].tobytes() not in known}.values())
         if new:

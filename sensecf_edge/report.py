@@ -153,7 +153,7 @@ def _none(console: Console, explanation: Explanation) -> None:
     rounds = explanation.rounds_used
     tried = explanation.provenance.proposals * rounds
     console.print(f"\nNo answer found: none of {tried} proposals in {rounds} round{'s'[: rounds != 1]} held.", style="bold yellow")
-    console.print("Why, equal proposals counted once a round:" if explanation.refusals else "No proposal could be read.")
+    console.print("Why, equal proposals counted once:" if explanation.refusals else "No proposal could be read.")
     for reason, count in sorted(explanation.refusals.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"  {count:>4} x  {plain(reason)}")
     console.print("Allow more changes, free a frozen feature or widen a bound, and ask again.")

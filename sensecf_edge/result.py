@@ -88,7 +88,7 @@ class Explanation:
     """The answer for one record.
 
     status     'found', 'none' (nothing within budget) or 'already' (the prediction is the wanted one)
-    refusals   reason -> how many proposals were refused for it, over all rounds
+    refusals   reason -> how many proposals were refused for it over all rounds; equal readable ones count once
     warnings   for people: values outside the training range, a weak classifier
     auc        the classifier's AUC on unseen people
     """
