@@ -65,9 +65,9 @@ def batch(source: str, output: str, **options: Any) -> int:
     signal.signal(signal.SIGINT, _interrupt)
     with terminal.extra("ray" if options["ray"] is not None else "batch"):
         from .admissible import Constraints
-        from .batch import Job, run
+        from .jobs.batch import Job, run
+        from .jobs.tables import Columns
         from .loop import Budget
-        from .tables import Columns
 
         job = Job(
             source, output, named(options["model"]), options["layout"], options["rejects"],
@@ -119,8 +119,8 @@ def watch(**options: Any) -> int:
 
     with terminal.extra("mqtt"):
         from .admissible import Constraints
+        from .jobs.watch import Watch, Watcher
         from .loop import Budget
-        from .watch import Watch, Watcher
 
         watcher = Watcher(
             Watch(
@@ -155,10 +155,10 @@ def _check_watch(options: dict[str, Any]) -> None:
 
 def _port(options: dict[str, Any], say: Callable[[str], None]) -> Any:
     if not options["mqtt"]:
-        from .stream import StandardPort
+        from .jobs.stream import StandardPort
 
         return StandardPort(say, options["dead"])
-    from .mqtt import Broker, MqttPort, Topics
+    from .jobs.mqtt import Broker, MqttPort, Topics
 
     topic = options["topic"]
     topics = Topics(topic, options["out_topic"] or f"{topic}/explained", options["dead_topic"], options["health_topic"])

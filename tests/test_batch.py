@@ -22,7 +22,7 @@ from conftest import STRESSED, Ran
 
 from sensecf_edge import Explainer
 from sensecf_edge.errors import EngineError
-from sensecf_edge.meter import Meter
+from sensecf_edge.jobs.meter import Meter
 from sensecf_edge.result import Explanation
 
 Command = Callable[..., Ran]
@@ -104,7 +104,7 @@ def test_parquet_is_read_from_the_middle_of_a_row_group(tmp_path: Path, toy: Pat
     pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
     pa = pytest.importorskip("pyarrow")
     from sensecf_edge.bundle import Bundle
-    from sensecf_edge.tables import Columns, open_source
+    from sensecf_edge.jobs.tables import Columns, open_source
 
     rows = [{**p, "deep_sleep": float(p["deep_sleep"] or "nan")} for p in people(50)]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet", row_group_size=20)
@@ -323,13 +323,13 @@ def test_a_full_disk_is_one_clear_error_and_another_input_is_not_resumed_onto_it
 def test_a_disk_that_fills_while_parquet_is_put_together_costs_nothing(command: Command, toy: Path, cohort: Path, tmp_path: Path,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
-    import sensecf_edge.parquet
+    import sensecf_edge.jobs.parquet
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sensecf_edge.parquet, "assemble", full)
+        patched.setattr(sensecf_edge.jobs.parquet, "assemble", full)
         ran = batch(command, toy, cohort, tmp_path / "out.parquet")
     assert ran.code == 1 and "disk is full" in ran.err and not (tmp_path / "out.parquet").exists()
     assert batch(command, toy, cohort, tmp_path / "out.parquet", "--resume").code == 0
@@ -397,8 +397,8 @@ def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command:
 
 
 def test_a_fault_of_the_program_names_its_place_and_no_value(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sensecf_edge import answers
     from sensecf_edge.admissible import Constraints
+    from sensecf_edge.jobs import answers
     from sensecf_edge.loop import Budget
     from sensecf_edge.record import Record
 

@@ -68,17 +68,17 @@ def _odd_fault(*_: Any, **__: Any) -> Any:
     raise ValueError(f"{WORD} {AGE}")
 
 
-@pytest.mark.parametrize("broken", ["loop.Explainer.explain_many", "layouts.lines", "record.Record.from_mapping", "tables.from_text",
-                                    "journal.Journal.commit", "watch.Watcher._is_due"])  # fmt: skip
+@pytest.mark.parametrize("broken", ["loop.Explainer.explain_many", "jobs.layouts.lines", "record.Record.from_mapping",
+                                    "jobs.tables.from_text", "jobs.journal.Journal.commit", "jobs.watch.Watcher._is_due"])  # fmt: skip
 def test_a_crash_names_its_place_and_no_value(
     broken: str, command: Command, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sensecf_edge.batch
-    import sensecf_edge.watch  # noqa: F401
+    import sensecf_edge.jobs.batch
+    import sensecf_edge.jobs.watch  # noqa: F401
 
     monkeypatch.setattr(f"sensecf_edge.{broken}", _odd_fault)
     monkeypatch.delenv("SENSECF_TRACEBACK", raising=False)
-    if broken.startswith("watch"):
+    if broken.startswith("jobs.watch"):
         from test_watch import ScriptedPort
 
         monkeypatch.setattr("sensecf_edge.cli_jobs._port", lambda *_: ScriptedPort(json.dumps(STRESSED).encode()))

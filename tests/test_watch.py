@@ -21,10 +21,10 @@ from cohort import PROGRAM
 from conftest import CALM, STRESSED, Ran
 
 from sensecf_edge.errors import EngineError, TableError
-from sensecf_edge.problem import Problem
+from sensecf_edge.jobs.problem import Problem
+from sensecf_edge.jobs.stream import Waiting
+from sensecf_edge.jobs.watch import FAULTS, Watch, Watcher
 from sensecf_edge.result import Explanation
-from sensecf_edge.stream import Waiting
-from sensecf_edge.watch import FAULTS, Watch, Watcher
 
 Command = Callable[..., Ran]
 MALFORMED = (
@@ -456,7 +456,7 @@ def test_tls_and_password_are_kept_to(watching: Callable[..., Running], toy: Pat
 
 def test_a_url_says_where_and_as_whom() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.mqtt import Broker
+    from sensecf_edge.jobs.mqtt import Broker
 
     assert Broker.parse("mqtts://hub@box.local", "s", None, "x") == Broker("box.local", 8883, True, "hub", "s", None, "x")
     for url in ("box", "mqtt://", "mqtt://h:x", "mqtt://h/path", "ws://h"):

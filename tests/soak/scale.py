@@ -52,7 +52,7 @@ def engine_alone(model: str, rows: list[dict[str, Any]]) -> dict[str, float]:
 
     No reading, writing or checking; loading is not counted.
     """
-    from sensecf_edge.tables import from_text
+    from sensecf_edge.jobs.tables import from_text
 
     with Explainer.load(model) as explainer:
         schema = explainer.schema
@@ -112,7 +112,7 @@ def latency(model: str, count: int = 400) -> dict[str, float]:
     )
     assert watch.stdin and watch.stdout
     with Explainer.load(model) as explainer:
-        from sensecf_edge.tables import from_text
+        from sensecf_edge.jobs.tables import from_text
 
         schema, taken = explainer.schema, []
         for row in invented(model, 4 * count, seed=1):

@@ -20,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from .errors import RecordError, TableError
+from ..errors import RecordError, TableError
+from ..record import parse_object
+from ..schema import Feature, Schema, spell_difference
+from ..settings import RECORD
 from .problem import Problem, not_one_object
-from .record import parse_object
-from .schema import Feature, Schema, spell_difference
-from .settings import RECORD
 
 STANDARD = "-"
 DELIMITERS = (",", ";", "\t", "|")

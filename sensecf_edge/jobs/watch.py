@@ -17,14 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .admissible import Constraints, check
+from ..admissible import Constraints, check
+from ..errors import CheckError, EngineError, RecordError, SenseCFError, place
+from ..loop import Budget, Explainer
+from ..record import Record, parse_object
+from ..settings import RECORD, WATCH
 from .answers import explain_all
-from .errors import CheckError, EngineError, RecordError, SenseCFError, place
 from .journal import OWNER_ONLY
-from .loop import Budget, Explainer
 from .problem import Problem, does_not_fit, not_one_object
-from .record import Record, parse_object
-from .settings import RECORD, WATCH
 from .stream import TOO_LONG, Message, Port, Say, Waiting
 
 FAULTS = 5

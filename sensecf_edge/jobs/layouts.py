@@ -12,10 +12,10 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..record import Value
+from ..result import Explanation
+from ..schema import Schema
 from .problem import Problem
-from .record import Value
-from .result import Explanation
-from .schema import Schema
 
 LAYOUTS = ("long", "wide", "json")
 REJECTS = ("row", "id", "reason", "remedy")

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .errors import TableError
+from ..errors import TableError
+from ..schema import Schema
 from .problem import Problem
-from .schema import Schema
 from .tables import Columns, Row, check_names
 
 BATCH = 1_000

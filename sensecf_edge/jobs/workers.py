@@ -13,9 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from typing import NamedTuple
 
+from ..errors import EngineError
+from ..loop import Explainer
 from .answers import Answered, Chunk, Plan, answer, load
-from .errors import EngineError
-from .loop import Explainer
 from .tables import Row
 
 AHEAD = 2

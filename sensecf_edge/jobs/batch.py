@@ -11,18 +11,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from . import __version__
-from .admissible import Constraints, check
+from .. import __version__
+from ..admissible import Constraints, check
+from ..bundle import Bundle
+from ..errors import SenseCFError, TableError
+from ..loop import Budget
+from ..schema import Schema
+from ..settings import BATCH
 from .answers import Chunk, Plan
-from .bundle import Bundle
-from .errors import SenseCFError, TableError
 from .journal import Journal, Progress
-from .loop import Budget
 from .meter import Meter, clock
 from .places import Files
 from .problem import Problem
-from .schema import Schema
-from .settings import BATCH
 from .tables import STANDARD, Columns, Source, fingerprint, open_source
 from .workers import Answers, alone, pooled
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from ..errors import TableError
+from ..schema import Schema
 from . import layouts
 from .answers import Answered, Plan
-from .errors import TableError
 from .journal import Part, Progress
-from .schema import Schema
 from .tables import STANDARD
 
 

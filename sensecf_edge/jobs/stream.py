@@ -16,10 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from .errors import TableError
+from ..errors import TableError
+from ..settings import RECORD
 from .journal import OWNER_ONLY
 from .problem import Problem
-from .settings import RECORD
 from .tables import lines
 
 POLICIES = ("drop-oldest", "drop-newest", "block")

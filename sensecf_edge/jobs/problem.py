@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .errors import RecordError
-from .record import encode
-from .schema import Schema
+from ..errors import RecordError
+from ..record import encode
+from ..schema import Schema
 
 LONGEST = 600
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")

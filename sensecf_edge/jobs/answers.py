@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..admissible import Constraints
+from ..errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError, place
+from ..loop import Budget, Explainer
+from ..record import Record
+from ..result import Explanation
+from ..schema import Schema
 from . import layouts
-from .admissible import Constraints
-from .errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError, place
-from .loop import Budget, Explainer
 from .problem import Problem, does_not_fit
-from .record import Record
-from .result import Explanation
-from .schema import Schema
 from .tables import Row
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .errors import SenseCFError, TableError
+from ..errors import SenseCFError, TableError
 
 OWNER_ONLY = 0o600
 

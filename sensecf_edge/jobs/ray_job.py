@@ -24,8 +24,8 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 import ray.data
 
+from ..errors import EngineError, SenseCFError
 from .answers import Answered, Chunk, Plan, answer, load
-from .errors import EngineError, SenseCFError
 
 Answers = Iterator[tuple[Chunk, Answered]]
 WINDOW, WINDOW_PER_WORKER = 1_024, 256

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from .errors import SenseCFError, TableError
+from ..errors import SenseCFError, TableError
+from ..settings import WATCH
 from .problem import Problem
-from .settings import WATCH
 from .stream import Say, Waiting, letter
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
