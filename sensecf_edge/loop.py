@@ -55,11 +55,22 @@ class _Search:
     refusals: Counter[str] = field(default_factory=Counter)
     first_try: FirstTry | None = None
     rounds: int = 0
+    stuck: bool = False
     seen: set[bytes] = field(default_factory=set)
     known: Known = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.scored = Scored(np.empty((0, len(self.space.record.vector))), np.empty(0), np.empty(0))
+
+    @property
+    def answers(self) -> int:
+        """How many different sets of changed features have passed."""
+        return distinct(self.space.record.vector, self.scored)
+
+    @property
+    def highest(self) -> float:
+        """The highest probability of the wanted class so far."""
+        return float(self.scored.p.max(initial=0.0))
 
 
 class Explainer:
@@ -134,11 +145,15 @@ class Explainer:
             return error
 
     def _search(self, spaces: Sequence[Admissible], budget: Budget) -> deque[_Search]:
-        """Rounds of propose, read, check, refine; a record leaves when it has enough different answers."""
+        """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
+
+        Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
+        proposals then end where the others did.
+        """
         judge = Judge(self.checker, self.realism, self.goal)
         searches = deque(_Search(space, Grammar(space), self._prompt(space)) for space in spaces)
         for k in range(budget.rounds):
-            active = [s for s in searches if distinct(s.space.record.vector, s.scored) < budget.answers]
+            active = [s for s in searches if s.answers < budget.answers and not s.stuck]
             heat = LOOP.temperature + LOOP.temperature_step * k
             seed = budget.seed + 1_000_003 * k
             requests = [Request(s.prompt, s.grammar, budget.proposals, seed, heat, greedy_first=k == 0) for s in active]
@@ -152,11 +167,13 @@ class Explainer:
 
     def _round(self, judge: Judge, search: _Search, answers: list[Proposal] | Fault) -> None:
         """One record's proposals of one round: read, judged as they came, refined, kept."""
+        before = search.highest
         candidates = self._read(search, answers)
         raw = self._audit(judge, search.space, candidates, search.refusals)
         if search.rounds == 1:
             search.first_try = self._first_try(search.space, answers, raw)
         _collect(search, raw, refine(judge, search.space, raw.Y, raw, search.known))
+        search.stuck = search.rounds > 1 and not search.answers and search.highest <= before
 
     def _read(self, search: _Search, answers: list[Proposal] | Fault) -> Vector:
         """Answers that can be read and that no round has had before, completed; shape (candidates, features)."""
