@@ -55,9 +55,11 @@ $(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
 
 models: $(TABLES)/stress.csv $(TABLES)/heart.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress \
-	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress
+	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
+	    --pairs 60000 --passes 6 --minutes 60
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart \
-	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart
+	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
+	    --pairs 60000 --passes 8 --minutes 20
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice
