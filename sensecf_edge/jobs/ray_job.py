@@ -28,7 +28,8 @@ from ..errors import EngineError, SenseCFError
 from .answers import Answered, Chunk, Plan, answer, load
 
 Answers = Iterator[tuple[Chunk, Answered]]
-WINDOW, WINDOW_PER_WORKER = 1_024, 256
+WINDOW, WINDOW_PER_WORKER = 2_048, 256
+CHUNKS_PER_TASK = 8
 LOCAL = ""
 PATIENCE = 5.0
 
@@ -50,7 +51,9 @@ def on_ray(plan: Plan, chunks: Iterable[Chunk], address: str, workers: int) -> A
 
 
 def _answered(plan: Plan, items: list[dict[str, Any]], workers: int, gpus: float) -> Iterator[Answered]:
-    lines = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+    """A task of Ray's takes several chunks: its own cost a task is some milliseconds, on the cores that the actors need."""
+    tasks = max(1, min(len(items), max(4 * workers, len(items) // CHUNKS_PER_TASK)))
+    lines = ray.data.from_items(items, override_num_blocks=tasks).map_batches(
         _Actor,
         fn_constructor_args=(pickle.dumps(plan),),
         batch_size=1,
