@@ -22,6 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 1 --model heart
+	@echo
 	@$(RUN) explain --sample 1 --model stress -n 2
 
 test: check
