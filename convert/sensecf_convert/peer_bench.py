@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.record import Record
 
-from . import classifier, peers
+from . import peers
 from .evaluate import parts
 from .progress import step
 
@@ -24,17 +23,12 @@ def run(bundle: Bundle, table: Path, limit: int) -> tuple[list[Record], dict[str
     train, test = parts(bundle, table)
     checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), bundle.manifest.target.index)
     rows = test.X[checker.p_target(test.X) < bundle.manifest.target.threshold]
-    centre = np.nanmedian(train.X, axis=0)
-    filled = np.where(np.isnan(train.X), centre, train.X)
-    model = classifier.pipeline(bundle.schema, peers._recipe(bundle), int(bundle.manifest.seed or 0)).fit(
-        filled.astype(np.float32), train.y
-    )
-    question = {"X": filled, "y": train.y, "records": np.where(np.isnan(rows), centre, rows)[:limit], "choices": peers._choices(bundle)}
+    question = peers.question(bundle, train, rows[:limit])
     graph = (bundle.classifier_bytes(), bundle.manifest.target.index)
     out = {}
-    for name, program, asked in (("NICE on scikit-learn", "nice", model), ("NICE on our ONNX", "nice_onnx", graph)):
-        with step(name) as say, tempfile.TemporaryDirectory(prefix="sensecf-") as folder:
-            _, seconds = peers._ask(program, Path(folder), {**question, "model": asked})
+    for name, program, asked in (("NICE on scikit-learn", "nice", question["model"]), ("NICE on our ONNX", "nice_onnx", graph)):
+        with step(name) as say:
+            _, seconds = peers.ask(program, {**question, "model": asked})
             out[name] = {"p50": float(np.median(seconds)), "records_per_second": len(seconds) / float(seconds.sum())}
             say(f"p50 {1000 * out[name]['p50']:.1f} ms a record")
     times = -(-limit // len(rows))

@@ -29,7 +29,7 @@ from .progress import step
 from .tables import Cohort
 
 PINS = {"nice": ["NICEx==0.2.3", "numpy<2", "pandas<2"], "nice_onnx": ["NICEx==0.2.3", "numpy<2", "pandas<2", "onnxruntime"]}
-PROGRAM = Path(__file__).parent / "peer_programs"
+PROGRAM = Path(__file__).parent / "peer_programs" / "nice.py"
 TIMEOUT = 1800
 
 
@@ -37,18 +37,25 @@ def run(names: tuple[str, ...], bundle: Bundle, train: Cohort, test: Cohort, lim
     """Figures of each named method on the records that `evaluate` explained. Raises SenseCFError where one fails."""
     checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), bundle.manifest.target.index)
     rows = test.X[checker.p_target(test.X) < bundle.manifest.target.threshold][:limit]
-    filled = np.where(np.isnan(train.X), np.nanmedian(train.X, axis=0), train.X)
-    records = np.where(np.isnan(rows), np.nanmedian(train.X, axis=0), rows)
-    model = classifier.pipeline(bundle.schema, _recipe(bundle), int(bundle.manifest.seed or 0)).fit(filled.astype(np.float32), train.y)
+    asked = question(bundle, train, rows)
     out = {}
     for name in names:
         with step(name) as say:
-            with tempfile.TemporaryDirectory(prefix="sensecf-") as folder:
-                question = {"model": model, "X": filled, "y": train.y, "records": records, "choices": _choices(bundle)}
-                answers, seconds = _ask(name, Path(folder), question)
-            out[name] = _figures(bundle, checker, records, answers, seconds)
+            answers, seconds = ask(name, asked)
+            out[name] = _figures(bundle, checker, asked["records"], answers, seconds)
             say(f"p50 {out[name]['p50_ms']} ms a record")
     return out
+
+
+def question(bundle: Bundle, train: Cohort, rows: np.ndarray) -> dict[str, Any]:
+    """What a method is asked: the classifier fitted again, training rows X and labels y, records, and which columns are choices.
+
+    Unknown values are filled in with the training medians, because other methods take none.
+    """
+    centre = np.nanmedian(train.X, axis=0)
+    filled, records = (np.where(np.isnan(X), centre, X) for X in (train.X, rows))
+    model = classifier.pipeline(bundle.schema, _recipe(bundle), int(bundle.manifest.seed or 0)).fit(filled.astype(np.float32), train.y)
+    return {"model": model, "X": filled, "y": train.y, "records": records, "choices": _choices(bundle)}
 
 
 def _recipe(bundle: Bundle) -> dict[str, Any]:
@@ -62,15 +69,18 @@ def _choices(bundle: Bundle) -> list[int]:
     return [i for i, f in enumerate(bundle.schema.features) if f.kind == "choice"]
 
 
-def _ask(name: str, folder: Path, question: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    (folder / "question.pickle").write_bytes(pickle.dumps(question))
-    command = [str(environment(name)), str(PROGRAM / f"{name}.py"), str(folder)]
-    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, **threads}, check=False)
-    if done.returncode:
-        raise SenseCFError(f"{name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    answer = np.load(folder / "answer.npz")
-    return answer["Y"], answer["seconds"]
+def ask(name: str, question: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """A method's answers, shape (records, features), and its seconds on each record. Raises SenseCFError where it fails."""
+    python, threads = str(environment(name)), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
+        folder = Path(place)
+        (folder / "question.pickle").write_bytes(pickle.dumps(question))
+        command = [python, str(PROGRAM), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, **threads}, check=False)
+        if done.returncode:
+            raise SenseCFError(f"{name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        answer = np.load(folder / "answer.npz")
+        return answer["Y"], answer["seconds"]
 
 
 def environment(name: str) -> Path:

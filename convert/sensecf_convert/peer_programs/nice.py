@@ -1,5 +1,7 @@
 """Runs NICE (optimisation for sparsity) in its own environment: question.pickle in the given folder -> answer.npz.
 
+The question's `model` is a scikit-learn pipeline, or an ONNX graph as bytes with the column of the wanted class.
+
 Not imported by the project. The pickle was written a moment ago by the process that started this one.
 """
 
@@ -14,10 +16,27 @@ folder = Path(sys.argv[1])
 sys.path.pop(0)  # this file is called nice, too
 from nice import NICE  # noqa: E402
 
+
+def from_onnx(graph, column):
+    """Probabilities of the unwanted and the wanted class, in the order of the labels 0 and 1, on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    given, wanted = session.get_inputs()[0].name, next(o.name for o in session.get_outputs() if len(o.shape) == 2)
+
+    def predict(X):
+        p = session.run([wanted], {given: X.astype(np.float32)})[0][:, column]
+        return np.stack([1 - p, p], axis=1)
+
+    return predict
+
+
 question = pickle.loads((folder / "question.pickle").read_bytes())
 model = question["model"]
 nice = NICE(
-    predict_fn=lambda X: model.predict_proba(X.astype(np.float32)),
+    predict_fn=from_onnx(*model) if isinstance(model, tuple) else lambda X: model.predict_proba(X.astype(np.float32)),
     X_train=question["X"],
     cat_feat=question["choices"],
     y_train=question["y"].astype(int),
