@@ -6,7 +6,7 @@ import os
 import signal
 from typing import NoReturn
 
-INTERRUPTED = 130
+from .errors import INTERRUPTED  # a module without imports: nothing may come before the handler
 
 
 def main() -> NoReturn:

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import __version__, cli_bench, cli_jobs, terminal
-from .__main__ import INTERRUPTED
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
-from .errors import SenseCFError, place
+from .errors import INTERRUPTED, SenseCFError, place
 from .settings import ENGINE, LOOP
 
 if TYPE_CHECKING:

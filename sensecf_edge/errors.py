@@ -16,6 +16,9 @@ the one module that imports them.
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as a shell gives it."""
+
 
 def place(error: BaseException) -> str:
     """An unexpected exception by its kind and place. Its own words are left out: they may hold a record's value."""
