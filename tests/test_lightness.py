@@ -17,14 +17,14 @@ FILES = {path.stem: path for path in sorted(ROOT.rglob("*.py")) if path.name != 
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cli_jobs", "cli_bench"}, "pyarrow": {"parquet"},
+DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cli_jobs", "cli_bench", "cli_build"}, "pyarrow": {"parquet"},
          "ray": {"ray_job"}, "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
     "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
     "rank", "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter",
     "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench", "terminal", "__main__", "cli_jobs",
-    "cli_bench", "cli",
+    "cli_bench", "cli_build", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 

@@ -79,7 +79,28 @@ def heart_cleveland(folder: Path) -> pd.DataFrame:
     return table
 
 
-SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland}
+def metabolic(folder: Path) -> pd.DataFrame:
+    """Adults of NHANES 2009-2012 (CDC/NCHS; US public domain), as arranged by the R package NHANES.
+
+    Reads `nhanes_2009_2012_adults.csv.gz`; one row per person of 20 years or more whose diabetes answer is known. Invalid
+    codes become unknown: a diastolic pressure of 0, 99 active days. The level None is data there, not a missing value.
+    """
+    raw = pd.read_csv(_file(folder, "nhanes_2009_2012_adults.csv.gz"), keep_default_na=False, na_values=[""], low_memory=False)
+    raw = raw[(raw.Age >= 20) & raw.Diabetes.notna()].reset_index(drop=True)
+    table = raw[METABOLIC].copy()
+    table["BPDiaAve"] = raw.BPDiaAve.where(raw.BPDiaAve > 0)
+    table["BPSysAve"] = raw.BPSysAve.where(raw.BPDiaAve > 0)
+    table["PhysActiveDays"] = raw.PhysActiveDays.where(raw.PhysActiveDays <= 7)
+    table["BMI"] = (10_000 * raw.Weight / raw.Height**2).round(2)
+    return table
+
+
+METABOLIC = [
+    "Age", "Sex", "Education", "Poverty", "Height", "Weight", "BMI", "Pulse", "BPSysAve", "BPDiaAve", "DirectChol", "TotChol",
+    "SleepHrsNight", "SleepTrouble", "PhysActive", "PhysActiveDays", "AlcoholDay", "AlcoholYear", "Smoke100", "SmokeNow", "Diabetes",
+]  # fmt: skip
+
+SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic}
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -1,0 +1,80 @@
+"""Commands of the build side: a table becomes a bundle, a bundle is measured. Their work is done by `sensecf_convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import terminal
+from .cli_jobs import MODEL_HELP, named
+from .settings import LOOP
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+@click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
+@click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new bundle.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
+@click.option("--name", help="Name of the model.  [default: DIR's name]")
+@click.option("--about", type=click.Path(path_type=Path), metavar="FILE", help="Title, source, licence, notes for the card (JSON).")
+@click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle.")
+@click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
+@click.option("--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach with.  [default: 40000]")
+@click.option("--passes", type=click.FloatRange(0.1), help="Passes of training over them.  [default: 6]")
+@click.option("--minutes", type=click.FloatRange(0.05), help="Limit on the generator's training.  [default: 30]")
+def fit(**options: Any) -> int:
+    """Train a classifier and a generator on TABLE and write a bundle.
+
+    Every finished step is kept in the work folder, which holds training rows: keep it where the table is kept. Run the
+    same command again to resume.
+    """
+    with terminal.extra("convert"):
+        from sensecf_convert.fit import fit as run
+
+        run(**options)
+    return 0
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--model", help=MODEL_HELP)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
+@click.option("--beside", type=click.Choice(["nice"]), multiple=True, help="Run another method on the same records.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(table: Path, model: str | None, limit: int | None, beside: tuple[str, ...], as_json: bool) -> int:
+    """Measure MODEL on people of TABLE it has not seen."""
+    with terminal.extra("convert"):
+        from sensecf_convert.evaluate import evaluate as run
+
+        run(table=table, model=named(model), limit=limit, beside=beside, as_json=as_json)
+    return 0
+
+
+@click.group()
+def schema() -> None:
+    """What a record may hold and what may change."""
+
+
+@schema.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
+def draft(table: Path, target: str, person: str | None, out: Path | None) -> int:
+    """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
+    with terminal.extra("convert"):
+        from sensecf_convert.draft import draft as run
+
+        drafted = run(table=table, target=target, person=person)
+    if out is None:
+        click.echo(terminal.json_text(drafted))
+    else:
+        import json
+
+        out.write_text(json.dumps(drafted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(f"wrote {out}; now mark what is immutable, one-way, optional, and give units", err=True)
+    return 0
