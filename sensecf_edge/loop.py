@@ -128,7 +128,7 @@ class Explainer:
         check(self.schema, constraints)
         p = self.checker.p_target(np.array([r.vector for r in records]).reshape(-1, len(self.schema)))
         spaces = [self._space(r, constraints) if now < self.target.threshold else None for r, now in zip(records, p, strict=True)]
-        searches = self._search([s for s in spaces if isinstance(s, Admissible)], budget)
+        searches = self._search([(s, float(now)) for s, now in zip(spaces, p, strict=True) if isinstance(s, Admissible)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
         how = self._provenance(budget, constraints)
         out: list[Explanation | ConstraintError] = []
@@ -144,14 +144,14 @@ class Explainer:
         except ConstraintError as error:
             return error
 
-    def _search(self, spaces: Sequence[Admissible], budget: Budget) -> deque[_Search]:
+    def _search(self, spaces: Sequence[tuple[Admissible, float]], budget: Budget) -> deque[_Search]:
         """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
 
         Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
         proposals then end where the others did.
         """
         judge = Judge(self.checker, self.realism, self.goal)
-        searches = deque(_Search(space, Grammar(space), self._prompt(space)) for space in spaces)
+        searches = deque(_Search(space, Grammar(space), self._prompt(space, p)) for space, p in spaces)
         for k in range(budget.rounds):
             active = [s for s in searches if s.answers < budget.answers and not s.stuck]
             heat = LOOP.temperature + LOOP.temperature_step * k
@@ -162,8 +162,8 @@ class Explainer:
                 self._round(judge, search, answers)
         return searches
 
-    def _prompt(self, space: Admissible) -> str:
-        return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted)
+    def _prompt(self, space: Admissible, p: float) -> str:
+        return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted, p)
 
     def _round(self, judge: Judge, search: _Search, answers: list[Proposal] | Fault) -> None:
         """One record's proposals of one round: read, judged as they came, refined, kept."""

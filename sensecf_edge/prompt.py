@@ -1,8 +1,10 @@
-"""(schema, record, target) -> the text a generator reads. One style per kind of generator, named in the manifest.
+"""(schema, record, target, p) -> the text a generator reads. One style per kind of generator, named in the manifest.
 
 `compact`   for generators tuned on this very schema: one short item per feature, on the feature's lattice. Its
             vocabulary (see `compact_items`) holds each item as one token, so a record costs about as many tokens as
             it has features.
+`scored`    as compact, and an item that says how likely the classifier finds the wanted class as the record stands:
+            how far a person has to go need not be guessed.
 `instruct`  for general instruction-tuned models: units, limits and the form of the answer in words.
 """
 
@@ -15,16 +17,22 @@ from .errors import BundleError
 from .feature import UNKNOWN
 from .schema import Feature, Schema
 
-STYLES = ("compact", "instruct")
+STYLES = ("compact", "scored", "instruct")
 ARROW = "=>"
+SCORE_STEP = 0.02
 
 
-def build(style: str, space: Admissible, target: str) -> str:
-    """The prompt for one record. Deterministic; the same for every proposal of the record."""
+def build(style: str, space: Admissible, target: str, p: float) -> str:
+    """The prompt for one record whose probability of the target class is p, 0..1, before any change.
+
+    Deterministic; the same for every proposal of the record. `compact` does not say p.
+    """
     if style == "compact":
-        return _compact(space, target)
+        return want(target) + _items(space) + ARROW
+    if style == "scored":
+        return want(target) + score_item(p) + _items(space) + ARROW
     if style == "instruct":
-        return _instruct(space, target)
+        return _instruct(space, target, p)
     raise BundleError(f"prompt style {style!r} is not known; this version has {', '.join(STYLES)}")
 
 
@@ -33,26 +41,35 @@ def want(target: str) -> str:
     return f"want={target};"
 
 
+def score_item(p: float) -> str:
+    """The item that says p, rounded down to a step of 0.02."""
+    return f"p={int(p / SCORE_STEP + 1e-9) * SCORE_STEP:.2f};"
+
+
+def score_items() -> list[str]:
+    """Every item that may say a probability, ascending."""
+    return [score_item(k * SCORE_STEP) for k in range(round(1 / SCORE_STEP) + 1)]
+
+
 def compact_items(feature: Feature) -> list[str]:
     """Every item a compact prompt may hold for a feature: one per lattice value, then the one for unknown."""
     return [f"{feature.name}={text};" for text in (*feature.texts, UNKNOWN)]
 
 
-def _compact(space: Admissible, target: str) -> str:
+def _items(space: Admissible) -> str:
     """Values are shown on the lattice: the nearest one. The exact value is what the classifier judges."""
-    record = space.record
-    items = [want(target)]
+    record, items = space.record, list[str]()
     for feature, code in zip(record.schema.features, record.vector, strict=True):
         text = UNKNOWN if math.isnan(code) else feature.texts[feature.nearest(code)]
         items.append(f"{feature.name}={text};")
-    return "".join(items) + ARROW
+    return "".join(items)
 
 
-def _instruct(space: Admissible, target: str) -> str:
+def _instruct(space: Admissible, target: str, p: float) -> str:
     record = space.record
     lines = [
         "A classifier has judged this person's record. Name the smallest realistic change of values that would make it",
-        f"predict: {target}.",
+        f"predict: {target}. Now it gives {target} a probability of {p:.2f}.",
         "",
         "Record:",
     ]

@@ -29,6 +29,9 @@ from .record import Record
 from .settings import EngineSettings
 from .tokens import Scores
 
+NOW = 0.3
+"""The probability that a measured prompt states; speed does not depend on it."""
+
 
 def records(bundle: Bundle, count: int, seed: int = 0) -> list[Record]:
     """Made-up records: every value drawn from the feature's reference range. No person's."""
@@ -157,7 +160,7 @@ def speed(path: Path, style: str, wanted: str, context: int, where: Sequence[Adm
     with engine:
 
         def requests() -> list[Request]:
-            return [Request(prompt.build(style, s, wanted), Grammar(s), n, 0, 0.7) for s in where]
+            return [Request(prompt.build(style, s, wanted, NOW), Grammar(s), n, 0, 0.7) for s in where]
 
         answers, spied = engine.spy(requests())
         best, bare, until = float("inf"), float("inf"), time.perf_counter() + seconds
@@ -180,7 +183,7 @@ def completions(path: Path, style: str, wanted: str, context: int, where: Sequen
     for k in range(1_000_000):
         space = where[k % len(where)]
         grammar = grammar_class.from_string(Grammar(space).gbnf(), verbose=False)
-        answer = model.create_completion(prompt.build(style, space, wanted), max_tokens=200, temperature=0.7, grammar=grammar)
+        answer = model.create_completion(prompt.build(style, space, wanted, NOW), max_tokens=200, temperature=0.7, grammar=grammar)
         tokens += answer["usage"]["completion_tokens"]
         if time.perf_counter() - began > seconds:
             break

@@ -486,7 +486,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, m
     chance = np.random.default_rng(0)
     X = np.column_stack([chance.integers(0, 40, 64), chance.integers(0, 2, 64), chance.integers(0, 10, 64) / 10]).astype(float)
     Y = X + np.array([50, 0, 0])
-    tokens, labels = generator.encode(vocabulary, X, Y)
+    tokens, labels = generator.encode(vocabulary, X, Y, np.full(len(X), 0.3))
     tuning = generator.Tuning(passes=6, minutes=10, batch=16)
 
     def trainer(name: str) -> generator.Trainer:

@@ -52,7 +52,7 @@ def space(k: int = 0, changes: int = 3) -> Admissible:
 
 def ask(k: int = 0, n: int = 8, temperature: float = 0.8, **more: Any) -> Request:
     where = space(k)
-    return Request(build("compact", where, "good"), Grammar(where), n, 7, temperature, **more)
+    return Request(build("compact", where, "good", 0.3), Grammar(where), n, 7, temperature, **more)
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from conftest import SCHEMA, STRESSED
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from strategies import spaces
 from test_rules import SCHEMA as RELATED
 from test_rules import space as related
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import BundleError
-from sensecf_edge.prompt import ARROW, UNKNOWN, build, compact_items, want
+from sensecf_edge.prompt import ARROW, STYLES, UNKNOWN, build, compact_items, score_item, score_items, want
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 
@@ -24,19 +25,30 @@ def toy(limits: Constraints | None = None, **changes: object) -> Admissible:
 
 
 def test_a_compact_prompt_is_the_wanted_class_one_item_a_feature_and_an_arrow() -> None:
-    assert build("compact", toy(), "calm") == "want=calm;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
-    assert build("compact", toy(deep_sleep=None), "calm") == "want=calm;age=44;steps=3000;deep_sleep=?;smoker=yes;=>"
+    assert build("compact", toy(), "calm", 0.31) == "want=calm;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
+    assert build("compact", toy(deep_sleep=None), "calm", 0.31) == "want=calm;age=44;steps=3000;deep_sleep=?;smoker=yes;=>"
 
 
 def test_a_value_off_the_lattice_is_shown_as_the_nearest_one() -> None:
-    assert ";steps=3000;" in build("compact", toy(steps=3249.9), "calm")
-    assert ";steps=3500;" in build("compact", toy(steps=3250.1), "calm")
+    assert ";steps=3000;" in build("compact", toy(steps=3249.9), "calm", 0.31)
+    assert ";steps=3500;" in build("compact", toy(steps=3250.1), "calm", 0.31)
+
+
+def test_a_scored_prompt_also_says_the_present_probability_rounded_down() -> None:
+    assert build("scored", toy(), "calm", 0.319) == "want=calm;p=0.30;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
+    assert "a probability of 0.32." in build("instruct", toy(), "calm", 0.319)
+
+
+@given(p=st.floats(0, 1))
+def test_every_probability_has_its_item(p: float) -> None:
+    said = score_item(p)
+    assert said in score_items() and -1e-6 <= p - float(said[2:-1]) < 0.02 + 1e-6
 
 
 @given(where=spaces())
 @QUICK
 def test_a_compact_prompt_is_made_of_the_items_of_the_vocabulary_alone(where: Admissible) -> None:
-    text = build("compact", where, "well")
+    text = build("compact", where, "well", 0.31)
     assert text.startswith(want("well")) and text.endswith(ARROW)
     rest = text.removeprefix(want("well"))
     for feature in where.record.schema.features:
@@ -47,32 +59,32 @@ def test_a_compact_prompt_is_made_of_the_items_of_the_vocabulary_alone(where: Ad
 
 def test_the_prompt_does_not_depend_on_the_request_so_that_records_share_it() -> None:
     limits = Constraints(frozenset({"smoker"}), {"steps": (4000, 9000)}, 1)
-    assert build("compact", toy(limits), "calm") == build("compact", toy(), "calm")
+    assert build("compact", toy(limits), "calm", 0.31) == build("compact", toy(), "calm", 0.31)
 
 
 def test_words_say_units_what_is_fixed_how_far_and_what_is_always_true() -> None:
-    text = build("instruct", related(Constraints(frozenset({"rem"}), max_changes=2), height=None), "well")
+    text = build("instruct", related(Constraints(frozenset({"rem"}), max_changes=2), height=None), "well", 0.31)
     for part in (
         "predict: well.", "- age = 50 (fixed)", "- deep = 20 (may become 21 to 40 in steps of 1)", "- rem = 20 (fixed)",
         "- light = 60 (fixed)", "- height = unknown (fixed)", "- smokes = no (may become yes)", "at most 2 features", "Answer: ",
         *(f"Always true: {relation.words()}." for relation in RELATED.relations),
     ):  # fmt: skip
         assert part in text, part
-    assert f"- age = 44 years{' (fixed)'}" in build("instruct", toy(), "calm")
+    assert f"- age = 44 years{' (fixed)'}" in build("instruct", toy(), "calm", 0.31)
 
 
 @given(where=spaces())
 @QUICK
 def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: Admissible) -> None:
-    for style in ("compact", "instruct"):
-        text = build(style, where, "well")
-        assert text == build(style, where, "well")
+    for style in STYLES:
+        text = build(style, where, "well", 0.31)
+        assert text == build(style, where, "well", 0.31)
         assert all(name in text for name in where.record.schema.names)
 
 
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has compact, instruct"):
-        build("poem", toy(), "calm")
+    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has compact, scored, instruct"):
+        build("poem", toy(), "calm", 0.31)
 
 
 def test_an_unknown_value_has_an_item_of_its_own() -> None:

@@ -50,13 +50,13 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Written:
     return write
 
 
-@given(where=spaces(), target=names())
+@given(where=spaces(), target=names(), p=st.floats(0, 1))
 @QUICK
-def test_llama_cpp_tokenises_a_prompt_as_the_vocabulary_encodes_it(gguf: Written, where: Admissible, target: str) -> None:
+def test_llama_cpp_tokenises_a_prompt_as_the_vocabulary_encodes_it(gguf: Written, where: Admissible, target: str, p: float) -> None:
     vocabulary = SchemaVocabulary(where.record.schema, target)
-    ours = vocabulary.prompts(where.record.vector[None])[0].tolist()
+    ours = vocabulary.prompts(where.record.vector[None], np.array([p]))[0].tolist()
     with LlamaEngine(gguf(vocabulary), ONE, vocabulary.longest) as engine:
-        assert engine.tokenise(build("compact", where, target)) == ours
+        assert engine.tokenise(build("scored", where, target, p)) == ours
         assert engine.n_vocab == len(vocabulary.tokens) and engine.context == vocabulary.longest
     assert len(ours) == vocabulary.prompt_length
 
@@ -127,7 +127,7 @@ def scores(engine: LlamaEngine, where: Admissible) -> np.ndarray:
         return out
 
     engine.decode = decode  # type: ignore[method-assign]
-    engine.propose([Request(build("compact", where, "calm"), Grammar(where), 1, 0, 0.0)])
+    engine.propose([Request(build("scored", where, "calm", 0.3), Grammar(where), 1, 0, 0.0)])
     engine.decode = plain  # type: ignore[method-assign]
     return seen[0]
 
@@ -139,7 +139,7 @@ def test_llama_cpp_scores_every_token_as_transformers_does(model: tuple[SchemaVo
     with LlamaEngine(path, ONE, vocabulary.longest) as engine:
         for where in spaces_of(SCHEMA, 8):
             theirs = scores(engine, where)
-            tokens = torch.from_numpy(vocabulary.prompts(where.record.vector[None]).astype(np.int64))
+            tokens = torch.from_numpy(vocabulary.prompts(where.record.vector[None], np.array([0.3])).astype(np.int64))
             with torch.no_grad():
                 ours = made(input_ids=tokens).logits[0, -1].numpy()
             top = np.argsort(-ours)[:20]
@@ -156,7 +156,7 @@ def test_rows_of_q_and_k_left_in_place_would_be_noticed(
     path = write_gguf(made, vocabulary, tmp_path / "wrong.gguf")
     (where,) = spaces_of(SCHEMA, 1)
     with LlamaEngine(path, ONE, vocabulary.longest) as engine, torch.no_grad():
-        ours = made(input_ids=torch.from_numpy(vocabulary.prompts(where.record.vector[None]).astype(np.int64))).logits[0, -1].numpy()
+        ours = made(input_ids=torch.from_numpy(vocabulary.prompts(where.record.vector[None], np.array([0.3])).astype(np.int64))).logits[0, -1].numpy()
         assert np.abs(scores(engine, where) - ours).max() > 0.01 * np.abs(ours).max()
 
 
@@ -181,7 +181,7 @@ def test_only_the_answer_is_learnt(model: tuple[SchemaVocabulary, Any]) -> None:
     x = Record.from_mapping(SCHEMA, {"age": 44, "steps": 3000, "deep_sleep": None, "smoker": "yes"}).vector
     y, z = x.copy(), x.copy()
     y[[1, 3]], z[1] = (9000, 1), 4000
-    tokens, labels = encode(vocabulary, np.array([x, x]), np.array([y, z]))
+    tokens, labels = encode(vocabulary, np.array([x, x]), np.array([y, z]), np.array([0.2, 0.2]))
     start = vocabulary.prompt_length
     assert (labels[:, :start] == IGNORE).all() and (tokens[0, start:] == labels[0, start:]).all()
     assert "".join(vocabulary.tokens[t] for t in labels[0, start:]) == '{"steps":9000,"smoker":"no"}'

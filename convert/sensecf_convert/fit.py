@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.record import Record
@@ -164,6 +165,7 @@ class Fit:
             if not path.exists():
                 self._teach(path)
             pairs = dict(np.load(path))
+            pairs["p"] = OnnxChecker(self.graph, len(self.schema), wanted=1).p_target(pairs["X"])
             changed = ~((pairs["X"] == pairs["Y"]) | np.isnan(pairs["X"]))
             say(f"{len(pairs['X']):,} invented people with an answer, {changed.sum(axis=1).mean():.2f} features changed")
         return pairs
@@ -211,7 +213,7 @@ class Fit:
                 shape = generator.Shape(self.plan.width, 3 * self.plan.width, self.plan.layers, self.plan.width // 32)
                 tuning = generator.Tuning(self.plan.passes, self.plan.minutes, seed=self.plan.seed)
                 trainer = generator.Trainer(generator.new_model(vocabulary, shape, self.plan.seed), tuning, self.work / "generator.pt")
-                tokens, labels = generator.encode(vocabulary, pairs["X"], pairs["Y"])
+                tokens, labels = generator.encode(vocabulary, pairs["X"], pairs["Y"], pairs["p"])
                 with bar("generator") as show:
                     loss = trainer.run(tokens, labels, lambda share, loss: show(share, f"loss {loss:.3f}"))
                 gguf_file.write_gguf(trainer.model, vocabulary, plain)
@@ -247,7 +249,7 @@ class Fit:
                 "rows_train": len(self.train), "rows_test": len(self.test),
             },
             "generator": {
-                "prompt": "compact", "architecture": "llama", "quantization": self.plan.quantization, "context": self.context,
+                "prompt": "scored", "architecture": "llama", "quantization": self.plan.quantization, "context": self.context,
                 "pairs": self.plan.pairs, **self.generator_facts,
             },
             "data": {"source": self.about.source, "licence": self.about.licence, "attribution": self.about.attribution},

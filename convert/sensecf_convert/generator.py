@@ -68,10 +68,11 @@ def new_model(vocabulary: SchemaVocabulary, shape: Shape, seed: int) -> LlamaFor
     return model
 
 
-def encode(vocabulary: SchemaVocabulary, X: Vector, Y: Vector) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pairs as (tokens, labels), both (pairs, length) int64; labels are IGNORE on the prompt and behind the answer."""
+def encode(vocabulary: SchemaVocabulary, X: Vector, Y: Vector, p: Vector) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pairs and the factuals' probabilities as (tokens, labels), both (pairs, length) int64; labels are IGNORE on the prompt
+    and behind the answer."""
     answers = [vocabulary.answer(x, y) for x, y in zip(X, Y, strict=True)]
-    prompts, start = vocabulary.prompts(X), vocabulary.prompt_length
+    prompts, start = vocabulary.prompts(X, p), vocabulary.prompt_length
     tokens = np.zeros((len(X), start + max(map(len, answers))), dtype=np.int64)
     labels = np.full_like(tokens, IGNORE)
     tokens[:, :start] = prompts

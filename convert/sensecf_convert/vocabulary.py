@@ -1,7 +1,7 @@
 """The vocabulary of a generator tuned for one schema, derived from the schema alone.
 
 Every item of a compact prompt is one token, every key of an answer with its punctuation is one, every value is one. A
-record of 12 features is 14 tokens, a change is 2: that is most of the engine's speed. The 256 bytes are there too, so
+record of 12 features is 15 tokens, a change is 2: that is most of the engine's speed. The 256 bytes are there too, so
 that any text can be read and any grammar written, as llama.cpp expects of a byte-level vocabulary.
 """
 
@@ -48,6 +48,7 @@ class SchemaVocabulary:
     def _items(self) -> Iterable[str]:
         yield prompt.want(self.target)
         yield prompt.ARROW
+        yield from prompt.score_items()
         for feature in self.schema.features:
             yield from prompt.compact_items(feature)
         for feature in self.schema.features:
@@ -67,18 +68,20 @@ class SchemaVocabulary:
 
     @property
     def prompt_length(self) -> int:
-        """Tokens of every prompt: the class, one per feature, the arrow."""
-        return len(self.schema) + 2
+        """Tokens of every prompt: the class, the present probability, one per feature, the arrow."""
+        return len(self.schema) + 3
 
-    def prompts(self, X: Vector) -> np.ndarray:
-        """Prompts of many records as token ids, shape (records, prompt_length); values go to the nearest lattice point."""
+    def prompts(self, X: Vector, p: Vector) -> np.ndarray:
+        """`scored` prompts of many records as token ids, shape (records, prompt_length); values go to the nearest lattice
+        point. `p`: probability of the target as the records stand, shape (records,)."""
         out = np.empty((len(X), self.prompt_length), dtype=np.int32)
         out[:, 0], out[:, -1] = self.ids[prompt.want(self.target)], self.ids[prompt.ARROW]
+        out[:, 1] = [self.ids[prompt.score_item(float(now))] for now in p]
         for i, feature in enumerate(self.schema.features):
             ids = np.array([self.ids[item] for item in prompt.compact_items(feature)])
             unknown = np.isnan(X[:, i])
             nearest = np.abs(np.nan_to_num(X[:, i])[:, None] - feature.lattice).argmin(axis=1)
-            out[:, i + 1] = np.where(unknown, ids[-1], ids[nearest])
+            out[:, i + 2] = np.where(unknown, ids[-1], ids[nearest])
         return out
 
     def answer(self, x: Vector, y: Vector) -> list[int]:
@@ -108,6 +111,10 @@ class SchemaVocabulary:
             offset = rng.normal(0, 0.02, width)
             items = prompt.compact_items(feature)[:-1]
             out[[self.ids[item] for item in items]] = offset + waves
+        scores = prompt.score_items()
+        place = np.linspace(0, 1, len(scores))[:, None]
+        waves = 0.02 * np.sqrt(2) * np.cos(place * rng.normal(0, 6, width) + rng.uniform(0, 2 * np.pi, width))
+        out[[self.ids[item] for item in scores]] = rng.normal(0, 0.02, width) + waves
         numbers = sorted({t for f in self.schema.features if f.kind == "number" for t in f.texts}, key=float)
         values = np.array([float(t) for t in numbers])
         waves = sum(
