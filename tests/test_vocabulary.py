@@ -156,7 +156,8 @@ def test_rows_of_q_and_k_left_in_place_would_be_noticed(
     path = write_gguf(made, vocabulary, tmp_path / "wrong.gguf")
     (where,) = spaces_of(SCHEMA, 1)
     with LlamaEngine(path, ONE, vocabulary.longest) as engine, torch.no_grad():
-        ours = made(input_ids=torch.from_numpy(vocabulary.prompts(where.record.vector[None], np.array([0.3])).astype(np.int64))).logits[0, -1].numpy()
+        tokens = torch.from_numpy(vocabulary.prompts(where.record.vector[None], np.array([0.3])).astype(np.int64))
+        ours = made(input_ids=tokens).logits[0, -1].numpy()
         assert np.abs(scores(engine, where) - ours).max() > 0.01 * np.abs(ours).max()
 
 
