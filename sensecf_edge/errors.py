@@ -5,6 +5,7 @@
     ├── RecordError                2      the record does not fit the schema
     ├── ConstraintError            2      the request leaves nothing that may change
     ├── TableError                 2      a table cannot be used as asked
+    ├── ExportError                1      a model cannot be written in another format
     ├── BundleError                1      a model folder is damaged, altered or too new
     ├── EngineError                1      llama.cpp refused or failed
     ├── CheckError                 1      onnxruntime refused, failed or answered NaN
@@ -57,6 +58,10 @@ class TableError(SenseCFError):
     """A table cannot be read, or cannot carry what was asked of it."""
 
     exit_code = 2
+
+
+class ExportError(SenseCFError):
+    """A model cannot be written in the format that was asked for, or what that takes is not there."""
 
 
 class GrammarError(SenseCFError):

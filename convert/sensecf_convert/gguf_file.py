@@ -1,20 +1,17 @@
-"""A tuned small Llama -> GGUF in float32, and GGUF -> a quantized GGUF through llama.cpp itself."""
+"""A small Llama tuned over a schema's own vocabulary -> GGUF in float32. Other models go through `export.convert`."""
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
-from sensecf_edge.errors import EngineError
-from sensecf_edge.native import library
-
+from .export.quantize import QUANTIZATIONS, quantize
 from .vocabulary import SchemaVocabulary
 
-QUANTIZATIONS = {"Q8_0": 7, "F16": 1}
+__all__ = ["QUANTIZATIONS", "quantize", "write_gguf"]
 
 
 def write_gguf(model: LlamaForCausalLM, vocabulary: SchemaVocabulary, path: Path) -> Path:
@@ -92,14 +89,3 @@ def _rows_for_llama(name: str, value: torch.Tensor, config: object) -> np.ndarra
             count = getattr(config, heads)
             out = out.reshape(count, 2, out.shape[0] // count // 2, out.shape[1]).swapaxes(1, 2).reshape(out.shape)
     return np.ascontiguousarray(out)
-
-
-def quantize(source: Path, target: Path, kind: str) -> Path:
-    """Quantize through llama.cpp's own `llama_model_quantize`. Raises EngineError with its code."""
-    lib = library()
-    params = lib.llama_model_quantize_default_params()
-    params.ftype, params.nthread = QUANTIZATIONS[kind], 1
-    code = lib.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
-    if code != 0:
-        raise EngineError(f"llama.cpp could not quantize {source.name} to {kind} (code {code})")
-    return target

@@ -1,0 +1,1 @@
+"""Models in other formats: checkpoints and adapters to GGUF, GGUF quantized and measured, classifiers to ONNX."""
