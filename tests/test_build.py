@@ -20,7 +20,7 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import classifier, evaluate, generator, realism, teacher
+from sensecf_convert import classifier, evaluate, generator, realism, teachers
 from sensecf_convert.draft import draft
 from sensecf_convert.fit import About, Fit, Plan, fit, with_references
 from sensecf_convert.tables import Cohort, cohort, read_table, split_people
@@ -106,7 +106,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     with pytest.MonkeyPatch.context() as patch:
         spy(classifier, "fit", patch)
         spy(realism, "fit", patch)
-        spy(teacher, "teach", patch, at=1)
+        spy(teachers, "teach", patch, at=1)
         plain = classifier.parity
         patch.setattr(classifier, "parity", lambda m, g, X: (parity_rows.append(len(X)), plain(m, g, X))[1])
         with pytest.MonkeyPatch.context() as interrupt:
@@ -146,7 +146,7 @@ def test_most_test_records_get_an_answer_and_none_breaks_a_rule(built: Built) ->
 def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) -> None:
     assert built.before == built.after
     names = [name for name, _ in built.learnt]
-    assert names == ["sensecf_convert.classifier.fit", "sensecf_convert.realism.fit", "sensecf_convert.teacher.teach"]
+    assert names == ["sensecf_convert.classifier.fit", "sensecf_convert.realism.fit", "sensecf_convert.teachers.teach"]
 
 
 def test_nothing_of_a_test_person_is_learnt_from(built: Built) -> None:
@@ -464,8 +464,8 @@ def test_a_lattice_too_large_to_search_is_unproven(monkeypatch: pytest.MonkeyPat
 
 def test_invented_people_are_mixes_of_training_people_inside_the_schema(built: Built) -> None:
     train, _ = built.parts()
-    X = teacher.invent(train, 64, np.random.default_rng(0))
-    np.testing.assert_array_equal(X, teacher.invent(train, 64, np.random.default_rng(0)))
+    X = teachers.invent(train, 64, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, teachers.invent(train, 64, np.random.default_rng(0)))
     for i, feature in enumerate(train.schema.features):
         low, high = feature.reference or (0, len(feature.choices) - 1)
         assert (X[:, i] >= low).all() and (X[:, i] <= high).all()

@@ -27,7 +27,7 @@ from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 from sensecf_edge.settings import LOOP
 
-from . import card, classifier, realism, teacher
+from . import card, classifier, realism, teachers
 from .evaluate import Figures, measure_bundle
 from .progress import bar, step
 from .tables import Cohort, cohort, read_table, split_people
@@ -170,9 +170,9 @@ class Fit:
             say(f"{len(pairs['X']):,} invented people with an answer, {changed.sum(axis=1).mean():.2f} features changed")
         return pairs
 
-    def _lesson(self) -> teacher.Lesson:
+    def _lesson(self) -> teachers.Lesson:
         goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
-        return teacher.Lesson(self.schema, self.graph, self.density, self.quantiles, THRESHOLD, goals, self.plan.max_changes)
+        return teachers.Lesson(self.schema, self.graph, self.density, self.quantiles, THRESHOLD, goals, self.plan.max_changes)
 
     def _teach(self, path: Path) -> None:
         """Chunks are kept as they come, so that an interruption loses a minute at most."""
@@ -183,16 +183,16 @@ class Fit:
             X, Y, chunks = [kept["X"]], [kept["Y"]], int(kept["chunks"])
         count = sum(map(len, X))
         with bar("pairs") as show:
-            for taught in teacher.teach(self._lesson(), self.train, self.plan.seed, self.jobs, skip=chunks):
+            for taught in teachers.teach(self._lesson(), self.train, self.plan.seed, self.jobs, skip=chunks):
                 chunks += 1
                 if taught:
-                    X.append(np.array([x for x, _ in taught]))
-                    Y.append(np.array([y for _, y in taught]))
+                    X.append(np.array([x for x, _, _ in taught]))
+                    Y.append(np.array([y for _, y, _ in taught]))
                     count += len(taught)
                 show(count / wanted, f"{count:,} of {wanted:,}")
                 if chunks >= 200 and count < chunks / 50:
                     raise TableError(
-                        f"only {count} of {chunks * teacher.CHUNK:,} invented people can be moved to {self.plan.wanted}; "
+                        f"only {count} of {chunks * teachers.CHUNK:,} invented people can be moved to {self.plan.wanted}; "
                         "free more features in the schema"
                     )
                 if chunks % 200 == 0 or count >= wanted:
@@ -281,7 +281,7 @@ class Fit:
             if len(out) == self.about.samples:
                 break
             record = Record(self.schema, self.test.X[i])
-            if teacher.answer(lesson, judge, record) is not None:
+            if teachers.answer(lesson, judge, record) is not None:
                 out.append({"id": str(len(out) + 1), "values": record.to_mapping()})
         return out
 

@@ -1,0 +1,84 @@
+"""What is taught, and what a teacher is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensecf_edge.admissible import Admissible
+from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.errors import TableError
+from sensecf_edge.refine import Judge
+from sensecf_edge.schema import Schema, Vector
+
+from ..tables import Cohort
+from .people import Drawn
+
+NOBODY = ""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a worker needs to teach.
+
+    classifier, realism, quantiles  models as bytes; the density is that of the class that is taught
+    threshold    of that class's probability: people below it are asked about
+    goals        probabilities to reach, strictest first
+    max_changes  largest number of proposed features
+    teachers     names in `TEACHERS`; chunks of people go to them turn about
+    wanted       column of the class that is taught: 1 the cohort's wanted class, 0 the other direction
+    data         training rows; `teach` fills them in, `answer` needs them for neighbours
+    floor        realism percentile (0 to 100) below which no answer may lie, unless its factual lies lower; 0 asks nothing
+    """
+
+    schema: Schema
+    classifier: bytes
+    realism: bytes
+    quantiles: list[float]
+    threshold: float
+    goals: tuple[float, ...]
+    max_changes: int
+    teachers: tuple[str, ...] = ("search",)
+    wanted: int = 1
+    data: Cohort | None = None
+    floor: float = 0.0
+
+    def judge(self) -> Judge:
+        """A judge with sessions of its own, for the first goal."""
+        size = len(self.schema)
+        checker = OnnxChecker(self.classifier, size, wanted=self.wanted)
+        return Judge(checker, OnnxRealism(self.realism, size, self.quantiles), self.goals[0])
+
+    def rows(self) -> Cohort:
+        """The training rows with `y` true for the class that is taught. Raises TableError where the lesson has none."""
+        if self.data is None:
+            raise TableError("this teacher looks at training rows, and the lesson has none; give Lesson(data=...)")
+        data = self.data
+        return data if self.wanted else Cohort(data.schema, data.X, ~data.y, data.persons, data.classes[::-1])
+
+
+class Teacher(Protocol):
+    """Knows people to ask about, and an answer for each."""
+
+    name: str
+
+    def people(self, count: int, rng: np.random.Generator) -> Drawn:
+        """Factuals, at most `count`; not yet sifted by their prediction. None is a training person's own row."""
+        ...
+
+    def answer(self, space: Admissible, person: str = NOBODY) -> Vector | None:
+        """A counterfactual that the space admits and that reaches a goal of the lesson, shape (features,); None for none.
+
+        `person` is whose record it is, as `people` told it, where that matters.
+        """
+        ...
+
+
+def good_rows(lesson: Lesson, judge: Judge) -> NDArray[np.bool_]:
+    """Training rows of the taught class that the classifier puts there with the lowest goal's margin, shape (rows,)."""
+    data = lesson.rows()
+    good: NDArray[np.bool_] = data.y & (judge.checker.p_target(data.X) >= lesson.goals[-1])
+    return good

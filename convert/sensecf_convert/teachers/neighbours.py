@@ -1,0 +1,52 @@
+"""Nearest unlike neighbours: towards real rows of the taught class that look like the factual, as few steps as hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sensecf_edge.admissible import Admissible
+from sensecf_edge.refine import Judge
+from sensecf_edge.schema import Vector
+
+from ..gower import gower
+from .lesson import NOBODY, Lesson, good_rows
+from .people import Drawn, People
+from .sparsify import towards
+
+NEAREST = 8
+
+
+@dataclass
+class Neighbours:
+    """Answers hold values that real people of the class have together; invented people are asked about.
+
+    After NICE (Brughmans, Leyman and Martens 2023), but bound to admissible values, relations and a margin, and only while
+    teaching: the bundle needs no training row.
+    """
+
+    lesson: Lesson
+    judge: Judge
+    name: str = field(default="neighbours", init=False)
+
+    def __post_init__(self) -> None:
+        data = self.lesson.rows()
+        self._good = data.X[good_rows(self.lesson, self.judge)]
+        self._people = People(data)
+
+    def people(self, count: int, rng: np.random.Generator) -> Drawn:
+        """Invented people."""
+        return self._people.invented(count, rng)
+
+    def answer(self, space: Admissible, person: str = NOBODY) -> Vector | None:
+        """The cheapest answer towards one of the eight nearest (Gower) good training rows."""
+        near = nearest(space, self._good)
+        return towards(self.judge, space, near, self.lesson.goals, self.lesson.floor)
+
+
+def nearest(space: Admissible, rows: Vector) -> Vector:
+    """The eight rows nearest to the factual, nearest first, shape (at most 8, features)."""
+    gaps = gower(space.record.schema, space.record.vector[None], rows)[0]
+    out: Vector = rows[np.argsort(gaps, kind="stable")[:NEAREST]]
+    return out
