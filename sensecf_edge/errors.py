@@ -6,6 +6,7 @@
     ├── ConstraintError            2      the request leaves nothing that may change
     ├── TableError                 2      a table cannot be used as asked
     ├── ExportError                1      a model cannot be written in another format
+    ├── BaseModelError             1      a base model cannot be tuned as asked
     ├── BundleError                1      a model folder is damaged, altered or too new
     ├── EngineError                1      llama.cpp refused or failed
     ├── CheckError                 1      onnxruntime refused, failed or answered NaN
@@ -62,6 +63,10 @@ class TableError(SenseCFError):
 
 class ExportError(SenseCFError):
     """A model cannot be written in the format that was asked for, or what that takes is not there."""
+
+
+class BaseModelError(SenseCFError):
+    """A checkpoint that a generator should be tuned from is not whole, of the wrong kind, or too large for the machine."""
 
 
 class GrammarError(SenseCFError):
