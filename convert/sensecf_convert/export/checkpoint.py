@@ -21,9 +21,14 @@ _UNSAID: dict[str, tuple[Any, ...]] = {
 
 def whole_model(folder: Path, llama: Path) -> None:
     """Raises ExportError for a folder that the converter could not turn into a model."""
+    vocabulary(folder, llama)
+    _weights(folder)
+
+
+def vocabulary(folder: Path, llama: Path) -> None:
+    """Raises ExportError for a folder whose vocabulary the converter could not read."""
     _known_architecture(folder, llama)
     _tokenizer(folder)
-    _weights(folder)
 
 
 def adapter(folder: Path, base: Path, llama: Path) -> None:

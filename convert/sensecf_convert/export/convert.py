@@ -51,6 +51,17 @@ def lora_to_gguf(adapter: Path, base: Path, out: Path, kind: str = "f32") -> Pat
     return _run(llama / "convert_lora_to_gguf.py", ["--base", str(base), str(adapter)], out, kind, adapter)
 
 
+def vocabulary_to_gguf(checkpoint: Path, out: Path) -> Path:
+    """The vocabulary of a checkpoint folder alone -> a GGUF at `out`; needs config.json and the tokenizer, no weights.
+
+    Raises ExportError where llama.cpp does not know the tokenizer: seconds, where the whole would take minutes to find out.
+    """
+    _check("f32", out)
+    llama = sources()
+    checks.vocabulary(checkpoint, llama)
+    return _run(llama / "convert_hf_to_gguf.py", ["--vocab-only", str(checkpoint)], out, "f32", checkpoint)
+
+
 def _check(kind: str, out: Path) -> None:
     if kind not in KINDS:
         raise ExportError(f"there is no type {kind!r} here; take one of {', '.join(KINDS)}, and `export quantize` for smaller ones")
