@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from sensecf_edge.settings import LOOP
 from .tables import Cohort, cohort, read_table, split_people
 
 EXHAUSTIVE = 30_000_000
+PROOF_SECONDS = 300.0
+"""Time spent, all in all, on telling "none exists" from "none found"; records beyond it count as unproven."""
 CHUNK = 50_000
 NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
 
@@ -40,7 +43,8 @@ class Figures:
     asked              test records predicted in the unwanted class
     possible_valid     of those, records that some admissible answer (any number of changes) moves to p >= threshold
     possible_usable    the same for p >= threshold + margin
-    unproven           records with no answer whose lattice was too large to search whole; counted as possible
+    unproven           records with no answer whose lattice was too large, or the time too short, to search it whole; counted
+                       as possible
     first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid
     usable             answers with p >= threshold + margin, plausible, over asked
     usable_of_possible the same over possible_usable
@@ -49,6 +53,7 @@ class Figures:
     knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
     knn_ratio_factual  the same for the records as they came
     lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
+    memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
     p50_ms, p95_ms     per record, warm
     """
 
@@ -75,6 +80,7 @@ class Figures:
     rounds: float | None
     p50_ms: float | None
     p95_ms: float | None
+    memorisation: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -114,7 +120,8 @@ def measure_bundle(
             answers.append(_explain(explainer, x))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
-        possible = [_possible(explainer, x, e) for x, e in zip(rows, answers, strict=True)]
+        until = time.monotonic() + PROOF_SECONDS
+        possible = [_possible(explainer, x, e, until) for x, e in zip(rows, answers, strict=True)]
     return _figures(bundle, train, test, rows, answers, possible)
 
 
@@ -126,23 +133,24 @@ def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
         return None
 
 
-def _possible(explainer: Explainer, x: Vector, answer: Explanation | None) -> tuple[bool, bool, bool]:
-    """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven."""
+def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, until: float) -> tuple[bool, bool, bool]:
+    """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven before the clock shows `until`."""
     if answer is None:
         return False, False, True
     if answer.found:
         return True, True, True
-    top = highest(explainer, x)
+    top = highest(explainer, x, until)
     first = answer.first_try is not None and answer.first_try.valid
     if top is None:
         return True, True, False
     return first or top >= explainer.target.threshold, top >= explainer.goal, True
 
 
-def highest(explainer: Explainer, x: Vector) -> float | None:
+def highest(explainer: Explainer, x: Vector, until: float = math.inf) -> float | None:
     """The highest p that any admissible answer reaches, over the whole lattice and any number of changes.
 
-    None where the lattice holds more than 30 million points. Stops early once the goal is reached.
+    None where the lattice holds more than 30 million points, or the monotonic clock passes `until`. Stops early once the
+    goal is reached.
     """
     schema = explainer.schema
     space = without_dead_ends(admissible(Record(schema, x), Constraints(max_changes=len(schema))))
@@ -155,6 +163,8 @@ def highest(explainer: Explainer, x: Vector) -> float | None:
         best = max(best, float(explainer.checker.p_target(Y).max(initial=0.0)))
         if best >= explainer.goal:
             break
+        if time.monotonic() > until:
+            return None
     return best
 
 

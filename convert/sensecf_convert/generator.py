@@ -68,6 +68,11 @@ def new_model(vocabulary: SchemaVocabulary, shape: Shape, seed: int) -> LlamaFor
     return model
 
 
+def load_weights(model: LlamaForCausalLM, checkpoint: Path) -> None:
+    """Start from what a Trainer saved, with a fresh optimizer."""
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
+
+
 def encode(vocabulary: SchemaVocabulary, X: Vector, Y: Vector, p: Vector) -> tuple[torch.Tensor, torch.Tensor]:
     """Pairs and the factuals' probabilities as (tokens, labels), both (pairs, length) int64; labels are IGNORE on the prompt
     and behind the answer."""

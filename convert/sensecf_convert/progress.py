@@ -33,3 +33,8 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     began, said = time.monotonic(), [""]
     yield said.append
     console.print(f"{title:<12} {said[-1]} [dim]({time.monotonic() - began:.1f} s)[/dim]")
+
+
+def note(text: str) -> None:
+    """A warning that a step has for the reader."""
+    console.print(f"[yellow]note[/yellow]         {text}")

@@ -1,0 +1,131 @@
+"""One round of self-improvement: a tuned generator answers new people through the real engine and learns from what holds.
+
+    invented people -> proposals under the grammar -> classifier, rules, realism -> what is accepted is taught again
+
+Of a person's proposals the cheapest one that reaches the highest goal is kept as it was said. Where none is accepted the
+teacher answers instead: those are the people the generator gets wrong. People are invented from training rows only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from sensecf_edge import prompt, reply, rules
+from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.engine import LlamaEngine
+from sensecf_edge.errors import ConstraintError
+from sensecf_edge.grammar import Grammar
+from sensecf_edge.proposals import Fault, Proposal, Request
+from sensecf_edge.record import Record
+from sensecf_edge.refine import Judge, score
+from sensecf_edge.schema import Vector
+from sensecf_edge.settings import LOOP, EngineSettings
+
+from . import teachers
+from .tables import Cohort
+from .teachers import Lesson
+
+REALISM_FLOOR = 5.0
+"""Percentile among real people of the wanted class that a kept answer reaches, or the person as they came."""
+PROPOSALS = 8
+CHUNK = 256
+PRACTICE, HELD_OUT = 31, 32
+"""Streams of chance: people to practise on and people to measure the gain on are never the same, nor the pairs'."""
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A generator that is asked: its GGUF, the style of its prompts and its target class."""
+
+    path: Path
+    style: str
+    target: str
+    context: int
+
+    def answers(self, people: Sequence[tuple[Admissible, float]], n: int, seed: int) -> Iterator[tuple[Admissible, list[Vector]]]:
+        """For every person and their probability the proposals that can be read, completed; the first is the greedy one."""
+        with LlamaEngine(self.path, EngineSettings(threads=1), self.context) as engine:
+            for at in range(0, len(people), CHUNK):
+                part = people[at : at + CHUNK]
+                asked = [Request(prompt.build(self.style, s, self.target, p), Grammar(s), n, seed, LOOP.temperature) for s, p in part]
+                for (space, _), said in zip(part, engine.propose(asked), strict=True):
+                    yield space, [] if isinstance(said, Fault) else _read(space, said)
+
+
+def _read(space: Admissible, said: Sequence[Proposal]) -> list[Vector]:
+    rows = [reply.read(space.record, answer.text) for answer in said if answer.complete]
+    read = [row for row in rows if not isinstance(row, str)]
+    if not read:
+        return []
+    return list(rules.complete(space.record.schema, space.record.vector, np.array(read)))
+
+
+def people(lesson: Lesson, judge: Judge, train: Cohort, count: int, stream: int, seed: int) -> list[tuple[Admissible, float]]:
+    """`count` invented people of the unwanted class who may change something, with their probability of the wanted one."""
+    out: list[tuple[Admissible, float]] = []
+    for k in range(1_000_000):
+        X = teachers.invent(train, CHUNK, np.random.default_rng((seed, stream, k)))
+        for x, p in zip(X, judge.checker.p_target(X), strict=True):
+            if p < lesson.threshold:
+                try:
+                    out.append((admissible(Record(lesson.schema, x), Constraints(max_changes=lesson.max_changes)), float(p)))
+                except ConstraintError:
+                    continue
+        if len(out) >= count:
+            break
+    return out[:count]
+
+
+def practise(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: int,
+             report: Callable[[float, str], None]) -> tuple[dict[str, Vector], dict[str, int]]:  # fmt: skip
+    """Pairs X, Y of `count` new people at most, and how many answers were the generator's own and how many the teacher's."""
+    judge = lesson.judge()
+    asked = people(lesson, judge, train, count, PRACTICE, seed)
+    X, Y, own = list[Vector](), list[Vector](), 0
+    for at, (space, said) in enumerate(speaker.answers(asked, PROPOSALS, seed)):
+        y = kept(lesson, judge, space, said)
+        own += y is not None
+        if y is None:
+            y = teachers.answer(lesson, judge, space.record)
+        if y is not None:
+            X.append(space.record.vector)
+            Y.append(y)
+        report((at + 1) / len(asked), f"{own:,} own answers kept, {len(X) - own:,} taught")
+    return {"X": np.array(X), "Y": np.array(Y)}, {"asked": len(asked), "own": own, "taught": len(X) - own}
+
+
+def kept(lesson: Lesson, judge: Judge, space: Admissible, said: Sequence[Vector]) -> Vector | None:
+    """The cheapest proposal at the highest goal that any of them reaches, as it was said; None where none is accepted."""
+    if not said:
+        return None
+    Y = np.array(said)
+    ordinary = _ordinary(judge, space, Y)
+    for goal in lesson.goals:
+        scored = score(replace(judge, goal=goal), space, Y)
+        good = scored.passed & ordinary
+        if good.any():
+            return Y[np.where(good, scored.key, np.inf).argmin()]
+    return None
+
+
+def _ordinary(judge: Judge, space: Admissible, Y: Vector) -> np.ndarray:
+    if judge.realism is None:
+        return np.ones(len(Y), dtype=bool)
+    floor = min(REALISM_FLOOR, float(judge.realism.percentile(space.record.vector[None])[0]))
+    return np.asarray(judge.realism.percentile(Y) >= floor)
+
+
+def first_try(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: int) -> float:
+    """Share of invented people, none of them practised on, whose greedy proposal is valid as it came.
+
+    Asked of people for whom the teacher knows an answer. It decides which weights are kept; test people are not looked at.
+    """
+    judge = lesson.judge()
+    able = [(s, p) for s, p in people(lesson, judge, train, count, HELD_OUT, seed) if teachers.answer(lesson, judge, s.record) is not None]
+    judge = replace(judge, goal=lesson.threshold)
+    valid = [bool(said and score(judge, space, said[0][None]).passed[0]) for space, said in speaker.answers(able, 1, seed)]
+    return float(np.mean(valid)) if valid else 0.0

@@ -1,0 +1,138 @@
+"""The last step of a fit: models, schema and aggregates become a bundle that opens."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.errors import TableError
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Schema
+
+from . import teachers
+from .plan import THRESHOLD, About, Plan
+from .tables import Cohort
+from .teachers import Lesson
+from .work import write
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF."""
+
+    schema: Schema
+    lesson: Lesson
+    classifier: dict[str, Any]
+    generator: dict[str, Any]
+    generator_file: Path
+    train: Cohort
+    test: Cohort
+    test_share: float
+    table: str
+
+    @property
+    def people(self) -> tuple[int, int]:
+        """People to train and to test."""
+        return len(np.unique(self.train.persons)), len(np.unique(self.test.persons))
+
+
+def pack(folder: Path, plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
+    """Write the bundle, all but its figures, and open it once. Returns the manifest's entries for `write_manifest`."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir()
+    lesson = inside.lesson
+    write(folder / "schema.json", pretty(inside.schema.to_json()))
+    write(folder / "classifier.onnx", lesson.classifier)
+    write(folder / "realism.onnx", lesson.realism)
+    shutil.copyfile(inside.generator_file, folder / "generator.gguf")
+    write(folder / "reference.json", pretty(_reference(inside)))
+    write(folder / "samples.json", pretty(_samples(inside, about.samples, plan.seed)))
+    write(folder / "CARD.md", b"Not measured yet.\n")
+    manifest = _manifest(plan, about, inside)
+    write_manifest(folder, manifest)
+    Bundle.open(folder)
+    return manifest
+
+
+def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
+    people = inside.people
+    return {
+        "name": plan.name, "version": "1", "title": about.title or plan.name, "created": date.today().isoformat(),
+        "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted, "threshold": THRESHOLD},
+        "classifier": {
+            **inside.classifier, "people_train": people[0], "people_test": people[1],
+            "rows_train": len(inside.train), "rows_test": len(inside.test),
+        },
+        "generator": {**inside.generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
+        "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution},
+        "split": {"seed": plan.seed, "test_share": plan.test_share, "person": plan.person, "table": inside.table},
+        "not_for": about.not_for, "seed": plan.seed, "versions": versions(),
+    }  # fmt: skip
+
+
+def _reference(inside: Contents) -> dict[str, Any]:
+    """Aggregates of the training people; ends are left out of the quantiles, an extreme value is one person's."""
+    levels = np.clip(np.linspace(0, 1, 11), 0.01, 0.99)
+    quantiles, mad = {}, {}
+    for i, feature in enumerate(inside.schema.features):
+        known = inside.train.X[:, i][~np.isnan(inside.train.X[:, i])]
+        quantiles[feature.name] = [round(float(q), 6) for q in np.quantile(known, levels)]
+        mad[feature.name] = round(float(np.median(np.abs(known - np.median(known)))), 6)
+    return {"quantiles": quantiles, "mad": mad, "realism_quantiles": inside.lesson.quantiles}
+
+
+def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:
+    """A few records of test people in the unwanted class that have an answer, without ids; as many as `count` allows."""
+    out = list[dict[str, Any]]()
+    judge, test = inside.lesson.judge(), inside.test
+    p = judge.checker.p_target(test.X)
+    complete = ~np.isnan(test.X).any(axis=1)
+    rows = np.flatnonzero((p < THRESHOLD) & ~test.y & complete)
+    for i in np.random.default_rng(seed).permutation(rows):
+        if len(out) == count:
+            break
+        record = Record(inside.schema, test.X[i])
+        if teachers.answer(inside.lesson, judge, record) is not None:
+            out.append({"id": str(len(out) + 1), "values": record.to_mapping()})
+    return out
+
+
+def with_references(schema: Schema, train: Cohort) -> Schema:
+    """The schema with every number's reference range filled in where it states none: the 1 to 99 % range of the training
+    rows, widened to the lattice. Advice stays inside it."""
+    features = []
+    for i, feature in enumerate(schema.features):
+        known = train.X[:, i][~np.isnan(train.X[:, i])]
+        if not known.size:
+            raise TableError(f"{feature.name} is unknown in every training row; leave it out of the schema")
+        if feature.kind == "number" and feature.reference is None:
+            low, high = (feature.lattice[feature.nearest(q)] for q in np.quantile(known, [0.01, 0.99]))
+            feature = replace(feature, reference=(float(low), float(high)))
+        features.append(feature)
+    return Schema(tuple(features), schema.relations)
+
+
+def pretty(data: Any) -> bytes:
+    """JSON for people."""
+    return (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def versions() -> dict[str, str]:
+    """Of everything a bundle was made with."""
+    runtime = ("sensecf-edge", "llama-cpp-python", "onnxruntime")
+    found = {}
+    for name in (*runtime, "scikit-learn", "skl2onnx", "xgboost", "torch", "transformers", "peft", "gguf"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

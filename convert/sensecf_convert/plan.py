@@ -1,0 +1,66 @@
+"""What decides a fit: the plan, and what its card says that no program can know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensecf_edge.errors import TableError
+from sensecf_edge.settings import LOOP
+
+SIZES = {"small": (128, 4), "large": (256, 5)}
+"""Generators from nothing, about 1 and 4 million parameters: width and layers. Rows of 256 suit every K-quant."""
+
+THRESHOLD = 0.5
+GOALS_ABOVE = (0.12, 0.08, 0.05)
+"""How far above the threshold the teacher aims, strictest first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides what a fit makes. Equal plans on equal tables make equal bundles, up to floating point."""
+
+    name: str
+    target: str
+    wanted: str
+    person: str | None = None
+    test_share: float = 0.3
+    seed: int = 0
+    pairs: int = 40_000
+    passes: float = 6.0
+    minutes: float = 30.0
+    size: str = "small"
+    quantization: str = "Q8_0"
+    max_changes: int = LOOP.max_changes
+    classifier: str = "random-forest"
+    teachers: tuple[str, ...] = ("search",)
+    improve: bool = True
+    base: str | None = None
+    tune: str = "lora"
+    device: str = "auto"
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class About:
+    """What the card says that no program can know."""
+
+    title: str = ""
+    source: str = "not stated"
+    licence: str = "not stated"
+    attribution: str = ""
+    not_for: str = "Decisions about a person without a clinician; any claim that a change causes the outcome."
+    notes: str = ""
+    samples: int = 0
+
+    @classmethod
+    def load(cls, path: Path | None) -> About:
+        """From a JSON file with these keys; unknown keys are refused. `samples` records of the test people are shipped:
+        leave it 0 unless the table's licence allows it."""
+        if path is None:
+            return cls()
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise TableError(f"{path} is no description of a bundle: {error}") from error
