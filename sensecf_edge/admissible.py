@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -14,15 +15,21 @@ from .schema import Feature, Schema, Vector, number_text, spell_difference
 from .settings import LOOP
 
 EPSILON = 1e-9
+LARGEST_COST = 1_000_000
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """What one request forbids on top of the schema. `bounds` are in units, both ends included, numbers only."""
+    """What one request asks on top of the schema.
+
+    `bounds` are in units, both ends included, numbers only. `costs` weigh a change of a feature for this person, in place
+    of the schema's own cost; 1 is ordinary.
+    """
 
     freeze: frozenset[str] = frozenset()
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_changes: int = LOOP.max_changes
+    costs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,11 @@ class Admissible:
     values: tuple[Vector, ...]
     max_changes: int
     constraints: Constraints = field(default_factory=Constraints)
+
+    @cached_property
+    def weights(self) -> Vector:
+        """Cost of a change of each feature for this person, shape (features,)."""
+        return np.array([self.constraints.costs.get(f.name, f.cost) for f in self.record.schema.features])
 
     @property
     def features(self) -> list[int]:
@@ -70,22 +82,26 @@ def reach(feature: Feature, code: float, constraints: Constraints) -> tuple[floa
 
 
 def _values(feature: Feature, code: float, constraints: Constraints) -> Vector:
-    """Lattice values within reach and the reference range, but for the present one. None where the value is unknown."""
+    """Lattice values within reach, reference range and what may be advised, but for the present one; none where it is unknown."""
     if math.isnan(code):
         return np.empty(0)
     lattice = feature.lattice
     keep = np.abs(lattice - code) > EPSILON
-    for low, high in (reach(feature, code, constraints), feature.reference or (-math.inf, math.inf)):
+    wide = (-math.inf, math.inf)
+    for low, high in (reach(feature, code, constraints), feature.reference or wide, feature.advise or wide):
         keep &= (lattice >= low - EPSILON) & (lattice <= high + EPSILON)
     return lattice[keep]
 
 
 def check(schema: Schema, constraints: Constraints) -> None:
     """Constraints that no record could meet. Raises ConstraintError naming the one at fault."""
-    named = [*constraints.freeze, *constraints.bounds]
+    named = [*constraints.freeze, *constraints.bounds, *constraints.costs]
     if set(named) - set(schema.names):
         difference = spell_difference([*schema.names, *named], schema.names)
         raise ConstraintError(f"freeze or bound names a feature that the schema does not have; {difference}")
+    for name, weight in constraints.costs.items():
+        if not (math.isfinite(weight) and 0 < weight <= LARGEST_COST):
+            raise ConstraintError(f"the cost {name}={weight} must be above 0 and at most {LARGEST_COST:,}; freeze what may not change")
     if constraints.max_changes < 1:
         raise ConstraintError(f"max-changes is {constraints.max_changes}; it must be 1 or more")
     for name, (low, high) in constraints.bounds.items():

@@ -40,6 +40,9 @@ class Feature:
     `low`/`high` are what a record may hold at all, `reference` the range seen in training people: advice stays inside
     it, a record outside it is answered with a warning. `direction` and `max_change` (in units, or in places of the
     list for choices) limit advice, never the record. `cost` weighs a change of this feature against the others.
+    `advise` is what a clinician would advise at all, apart from what the data hold: advised values lie in it.
+    `never_advise` marks what no answer may ever move (a drug dose): it counts as not mutable, and nothing may follow it
+    there. `error` is how far a reading may be off either way, in units; `stability` draws from it.
     """
 
     name: str
@@ -56,6 +59,9 @@ class Feature:
     max_change: float | None = None
     cost: float = 1.0
     reference: tuple[float, float] | None = None
+    advise: tuple[float, float] | None = None
+    never_advise: bool = False
+    error: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "feature name")
@@ -68,6 +74,10 @@ class Feature:
             raise SchemaError(f'{where}: max_change must be above 0, not {self.max_change}; use "mutable": false to forbid a change')
         if not (math.isfinite(self.cost) and self.cost > 0):
             raise SchemaError(f"{where}: cost must be a finite number above 0, not {self.cost}")
+        if self.error is not None and not (math.isfinite(self.error) and self.error >= 0):
+            raise SchemaError(f"{where}: error must be a finite number of 0 or more, not {self.error}")
+        if self.never_advise:
+            object.__setattr__(self, "mutable", False)
         if self.kind == "choice":
             self._check_choices(where)
         else:
@@ -82,8 +92,8 @@ class Feature:
                 raise SchemaError(
                     f"{where}: {UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
                 )
-        if self.low is not None or self.high is not None or self.step is not None or self.reference is not None:
-            raise SchemaError(f"{where}: low, high, step and reference belong to numbers, not to choices")
+        if any(v is not None for v in (self.low, self.high, self.step, self.reference, self.advise, self.error)):
+            raise SchemaError(f"{where}: low, high, step, reference, advise and error belong to numbers, not to choices")
 
     def _check_numbers(self, where: str) -> None:
         if self.choices:
@@ -96,6 +106,8 @@ class Feature:
             raise SchemaError(f"{where}: {self.low}..{self.high} by {self.step} is over {MAX_LATTICE} values; use a coarser step")
         if self.reference is not None and not (self.low <= self.reference[0] <= self.reference[1] <= self.high):
             raise SchemaError(f"{where}: reference {list(self.reference)} does not lie inside {self.low}..{self.high}")
+        if self.advise is not None and not (self.low <= self.advise[0] <= self.advise[1] <= self.high):
+            raise SchemaError(f"{where}: advise {list(self.advise)} does not lie inside {self.low}..{self.high}")
 
     @cached_property
     def lattice(self) -> Vector:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .schema import Schema, Vector
-from .settings import COST
+from .settings import COST, CostSettings
 
 
 def changed(x: Vector, Y: Vector) -> NDArray[np.bool_]:
@@ -38,15 +38,19 @@ def proximity(schema: Schema, x: Vector, Y: Vector) -> Vector:
     return out
 
 
-def cost(schema: Schema, x: Vector, Y: Vector, realism: Vector | None = None) -> Vector:
+def cost(
+    schema: Schema, x: Vector, Y: Vector, realism: Vector | None = None, weights: Vector | None = None, price: CostSettings = COST
+) -> Vector:
     """What refine and the teachers minimise, shape (candidates,): sparsity first, then distance, then realism.
 
-    cost = features changed + distance weight * sum of (feature cost * step) + realism weight * (1 - percentile / 100).
-    `realism` is the percentile (0-100) of each candidate; left out where no realism model exists.
+    cost = count price * features changed + distance price * sum of (feature cost * step) + realism price * (1 - percentile / 100).
+    `realism` is the percentile (0-100) of each candidate; left out where no realism model exists. `weights` are the
+    feature costs of a person, shape (features,); without them the schema's own count.
     """
-    weights = np.array([f.cost for f in schema.features])
-    out: Vector = sparsity(x, Y) + COST.distance * (steps(schema, x, Y) * weights).sum(axis=1)
-    return out if realism is None else out + COST.realism * (1.0 - realism / 100.0)
+    if weights is None:
+        weights = np.array([f.cost for f in schema.features])
+    out: Vector = price.count * sparsity(x, Y) + price.distance * (steps(schema, x, Y) * weights).sum(axis=1)
+    return out if realism is None else out + price.realism * (1.0 - realism / 100.0)
 
 
 def diversity(schema: Schema, x: Vector, Y: Vector) -> float:

@@ -19,7 +19,7 @@ from .admissible import Admissible
 from .check import Checker, OnnxRealism
 from .rules import Mask
 from .schema import Vector
-from .settings import REFINE
+from .settings import COST, REFINE, CostSettings
 
 Rows = NDArray[np.intp]
 _Step = tuple[Vector, float, float]
@@ -31,11 +31,28 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Judge:
-    """What candidates are judged by. `goal` is the probability of the wanted class to reach: threshold + margin."""
+    """What candidates are judged by. `goal` is the probability of the wanted class to reach: threshold + margin.
+
+    `price` is what those that reach it are compared by.
+    """
 
     checker: Checker
     realism: OnnxRealism | None
     goal: float
+    price: CostSettings = COST
+
+    def percentile(self, Y: Vector) -> Vector | None:
+        """How ordinary candidates are, 0 to 100, shape (candidates,); None without a realism model."""
+        return self.realism.percentile(Y) if self.realism else None
+
+    def cost(self, space: Admissible, Y: Vector) -> Vector:
+        """The whole cost of candidates, the realism floor included, shape (candidates,). The classifier is not asked."""
+        x = space.record.vector
+        percentile = self.percentile(np.concatenate([x[None], Y])) if len(Y) else None
+        if percentile is None:
+            return measure.cost(space.record.schema, x, Y, None, space.weights, self.price)
+        out = measure.cost(space.record.schema, x, Y, percentile[1:], space.weights, self.price)
+        return out + self.price.below * (percentile[1:] < min(self.price.floor, percentile[0]) - TINY)
 
 
 @dataclass(frozen=True)
@@ -61,25 +78,31 @@ def score(judge: Judge, space: Admissible, Y: Vector, beat: Vector | None = None
 
     With `beat`, a key for each candidate, those that could not reach a lower one are not asked about; their key is infinite.
     """
-    x, schema = space.record.vector, space.record.schema
-    ok = rules.admitted(space, Y) if beat is None else _may_beat(space, Y, beat)
-    if beat is not None:
-        ok[ok] = rules.admitted(space, Y[ok])
+    ok = rules.admitted(space, Y) if beat is None else _may_beat(judge, space, Y, beat)
     p, key = np.zeros(len(Y)), np.full(len(Y), np.inf)
     p[ok] = judge.checker.p_target(Y[ok])
     key[ok] = 1.0 - p[ok]
     good = np.flatnonzero(ok & (p >= judge.goal))
     if good.size:
-        percentile = judge.realism.percentile(Y[good]) if judge.realism else None
-        key[good] = -1.0 / measure.cost(schema, x, Y[good], percentile)
+        key[good] = keys(judge.cost(space, Y[good]))
     return Scored(Y, p, key)
 
 
-def _may_beat(space: Admissible, Y: Vector, beat: Vector) -> Mask:
-    """False for what would not be better even if it passed and were as ordinary as can be."""
-    least = measure.cost(space.record.schema, space.record.vector, Y)
-    out: Mask = (beat >= 0) | (-1.0 / np.maximum(least, TINY) < beat - GAIN)
+def keys(cost: Vector) -> Vector:
+    """The rank keys of what passed, below 0 and in the order of its cost."""
+    out: Vector = -1.0 / np.maximum(cost, TINY)
     return out
+
+
+def _may_beat(judge: Judge, space: Admissible, Y: Vector, beat: Vector) -> Mask:
+    """False for what breaks a rule, and for what would not be better even if it passed. Cheap questions first."""
+    least = measure.cost(space.record.schema, space.record.vector, Y, None, space.weights, judge.price)
+    ok: Mask = (beat >= 0) | (keys(least) < beat - GAIN)
+    ok[ok] = rules.admitted(space, Y[ok])
+    rivals = np.flatnonzero(ok & (beat < 0))
+    if rivals.size and judge.realism:
+        ok[rivals] = keys(judge.cost(space, Y[rivals])) < beat[rivals] - GAIN
+    return ok
 
 
 def moves(space: Admissible, y: Vector) -> Vector:
@@ -93,13 +116,14 @@ def _moves(space: Admissible, rows: Vector) -> tuple[Vector, Rows]:
     A move sets one feature to another admissible value or back. Features that follow others are completed. A move may
     exceed the number of changes; `rules` refuses it.
     """
-    x = space.record.vector
+    schema, x = space.record.schema, space.record.vector
+    rows = rules.said(schema, x, rows) if schema.moved - schema.completed else rows
     columns = np.concatenate([np.full(len(space.values[i]) + 1, i) for i in space.features])
     values = np.concatenate([part for i in space.features for part in (space.values[i], x[i : i + 1])])
     owner, move = np.nonzero(rows[:, columns] != values)
     out = rows[owner]
     out[np.arange(len(out)), columns[move]] = values[move]
-    return rules.complete(space.record.schema, x, out), owner
+    return rules.complete(schema, x, out), owner
 
 
 def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = None, known: Known | None = None) -> Scored:

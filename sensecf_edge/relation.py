@@ -17,9 +17,13 @@ class Relation:
     `ratio`    features[0] = scale * features[1] / features[2] ** power within `tolerance` (bmi: scale 10000, power 2, cm)
     `le`       features[0] <= features[1]
     `implies`  features[0] among `if_values` only when features[1] is among `then_values`
+    `band`     features[0] = slope * features[1] + intercept within `tolerance`: the band seen in data
+    `causes`   a change of features[0] moves features[1] by slope times as much, in whole steps, before any advice on it
 
-    `completes` names the feature that follows the others: it is never proposed, it is computed (sum and ratio only).
-    A record that breaks a relation to begin with may keep its own deviation, not enlarge it.
+    `completes` names the feature that follows the others: it is never proposed, it is computed (not for le and implies).
+    What a band completes moves only as far as it must to stay inside. The effect of a cause may be advised on as well,
+    unless the relation completes it. A record that breaks a relation to begin with may keep its own deviation, not
+    enlarge it.
     """
 
     kind: str
@@ -28,15 +32,17 @@ class Relation:
     tolerance: float = 0.0
     scale: float = 1.0
     power: float = 1.0
+    slope: float = 0.0
+    intercept: float = 0.0
     if_values: tuple[str, ...] = ()
     then_values: tuple[str, ...] = ()
     completes: str | None = None
 
     def __post_init__(self) -> None:
         where = f"relation {self.kind!r} over {', '.join(self.features)}"
-        sizes = {"ratio": 3, "le": 2, "implies": 2}
+        sizes = {"ratio": 3, "le": 2, "implies": 2, "band": 2, "causes": 2}
         if self.kind not in ("sum", *sizes):
-            raise SchemaError(f"{where}: kind is none of sum, ratio, le, implies")
+            raise SchemaError(f"{where}: kind is none of sum, {', '.join(sizes)}")
         count = len(self.features)
         if count < 2 or len(set(self.features)) != count or count != sizes.get(self.kind, count):
             raise SchemaError(f"{where}: needs {sizes.get(self.kind, 'two or more')} different features")
@@ -44,12 +50,20 @@ class Relation:
             raise SchemaError(f"{where}: needs if_values and then_values")
         if self.tolerance < 0:
             raise SchemaError(f"{where}: tolerance must be 0 or more, not {self.tolerance}")
+        if self.kind in ("band", "causes") and not self.slope:
+            raise SchemaError(f"{where}: needs a slope other than 0, fitted to data or stated")
         if self.completes is None:
             return
-        if self.kind not in ("sum", "ratio") or self.completes not in self.features:
-            raise SchemaError(f"{where}: only sum and ratio complete a feature, and only one of their own; not {self.completes!r}")
-        if self.kind == "ratio" and self.completes != self.features[0]:
-            raise SchemaError(f"{where}: a ratio completes its first feature, {self.features[0]!r}")
+        if self.kind in ("le", "implies") or self.completes not in self.features:
+            raise SchemaError(f"{where}: only sum, ratio, band and causes complete a feature, one of their own; not {self.completes!r}")
+        at = {"ratio": 0, "band": 0, "causes": 1}.get(self.kind)
+        if at is not None and self.completes != self.features[at]:
+            raise SchemaError(f"{where}: {self.kind} completes its {('first', 'second')[at]} feature, {self.features[at]!r}")
+
+    @property
+    def moves(self) -> str | None:
+        """The feature that this relation moves when others change: the one it completes, or the effect of a cause."""
+        return self.features[1] if self.kind == "causes" else self.completes
 
     def words(self) -> str:
         """The relation as a sentence for messages."""
@@ -61,6 +75,11 @@ class Relation:
             return f"{f[0]} = {number_text(self.scale)} x {f[1]} / {f[2]}{power}"
         if self.kind == "le":
             return f"{f[0]} <= {f[1]}"
+        if self.kind == "band":
+            line = f"{number_text(self.slope)} x {f[1]} + {number_text(self.intercept)}"
+            return f"{f[0]} = {line}, give or take {number_text(self.tolerance)}"
+        if self.kind == "causes":
+            return f"{f[1]} moves by {number_text(self.slope)} x the change of {f[0]}"
         return f"{f[0]} in ({', '.join(self.if_values)}) only if {f[1]} in ({', '.join(self.then_values)})"
 
     def to_json(self) -> dict[str, Any]:

@@ -18,21 +18,53 @@ Mask = NDArray[np.bool_]
 
 
 def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
-    """Y with every completed feature computed from the others, whatever Y says of it. Returns a new array.
+    """Y with every feature that follows computed from the others. Returns a new array.
 
-    A record's own deviation from the relation is kept: the completed feature moves by as much as the relation moves, and
-    not at all where a feature of the relation is unknown in x.
+    What Y says of a completed feature does not count; what it says of the effect of a cause does, unless that is where
+    the record stands. A record's own deviation from a relation is kept: the feature moves by as much as the relation
+    moves, and not at all where a feature of the relation is unknown in x.
     """
     Y = np.array(Y, dtype=np.float64)
-    for relation in schema.following:
-        out = schema.index[str(relation.completes)]
-        Y[:, out] = x[out]
-        if np.isnan(x[[schema.index[n] for n in relation.features]]).any():
-            continue
-        shift = expected(schema, relation, Y) - expected(schema, relation, x[None, :])
-        moved = np.abs(shift) > EPSILON
-        Y[moved, out] = np.round(x[out] + shift[moved], 9)
+    for name, relations in schema.followers:
+        i = schema.index[name]
+        still = Y[:, i] == x[i] if name not in schema.completed else slice(None)
+        Y[still, i] = _follows(schema, relations, i, x, Y[still])
     return Y
+
+
+def said(schema: Schema, x: Vector, Y: Vector) -> Vector:
+    """Y as it was proposed: what only follows others stands where the record does. `complete` undoes it. Returns a new array."""
+    out = np.array(Y, dtype=np.float64)
+    followed = following(schema, x, Y)
+    out[followed] = np.broadcast_to(x, out.shape)[followed]
+    return out
+
+
+def following(schema: Schema, x: Vector, Y: Vector) -> Mask:
+    """Which features stand where the others put them and nobody proposed, shape (candidates, features)."""
+    out: Mask = np.zeros(Y.shape, dtype=bool)
+    for name, relations in schema.followers:
+        i = schema.index[name]
+        out[:, i] = True if name in schema.completed else np.abs(Y[:, i] - _follows(schema, relations, i, x, Y)) <= EPSILON
+    return out
+
+
+def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector, Y: Vector) -> Vector:
+    """Where the others put feature i, shape (candidates,)."""
+    first = relations[0]
+    if first.kind == "causes":
+        causes = [schema.index[r.features[0]] for r in relations]
+        shift = np.nan_to_num(Y[:, causes] - x[causes]) @ np.array([r.slope for r in relations])
+        step = schema.features[i].step or 1.0
+        return np.asarray(np.round(x[i] + np.round(shift / step) * step, 9))
+    if np.isnan(x[[schema.index[n] for n in first.features]]).any():
+        return np.full(len(Y), x[i])
+    line, present = expected(schema, first, Y), expected(schema, first, x[None, :])
+    if first.kind == "band":
+        width = max(first.tolerance, abs(float(x[i] - present[0])))
+        return np.asarray(np.round(np.clip(x[i], line - width, line + width), 9))
+    shift = line - present
+    return np.where(np.abs(shift) > EPSILON, np.round(x[i] + shift, 9), x[i])
 
 
 def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
@@ -46,18 +78,19 @@ def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
 
     changed = ~((x == Y) | (np.isnan(Y) & np.isnan(x)))
     note("nothing changes", ~changed.any(axis=1))
-    counted, followed = changed.copy(), complete(schema, x, Y) if schema.completed else Y
+    completed, follows = (complete(schema, x, Y), following(schema, x, Y)) if schema.moved else (Y, np.zeros(Y.shape, dtype=bool))
     for i, feature in enumerate(schema.features):
-        if feature.name in schema.completed:
-            counted[:, i] = False
-            follows = np.isclose(Y[:, i], followed[:, i], rtol=0, atol=EPSILON, equal_nan=True)
-            note(f"{feature.name} does not follow the others", ~follows)
-            note(f"{feature.name} leaves its range", changed[:, i] & ~_inside(space, i, Y[:, i]))
-        elif not space.values[i].size:
-            note(f"{feature.name} may not change", changed[:, i])
+        advised = changed[:, i]
+        if feature.name in schema.moved:
+            there = np.isclose(Y[:, i], completed[:, i], rtol=0, atol=EPSILON, equal_nan=True)
+            note(f"{feature.name} does not follow the others", ~there)
+            note(f"{feature.name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i]))
+            advised = changed[:, i] & ~follows[:, i]
+        if not space.values[i].size:
+            note(f"{feature.name} may not change", advised)
         else:
-            note(f"{feature.name} is off its admissible values", changed[:, i] & ~_member(space.values[i], Y[:, i]))
-    note(f"more than {space.max_changes} changes", counted.sum(axis=1) > space.max_changes)
+            note(f"{feature.name} is off its admissible values", advised & ~_member(space.values[i], Y[:, i]))
+    note(f"more than {space.max_changes} changes", (changed & ~follows).sum(axis=1) > space.max_changes)
     for relation in schema.relations:
         note(f"breaks {relation.words()}", _breaks(schema, relation, x, Y))
     return out
@@ -74,8 +107,10 @@ def admitted(space: Admissible, Y: Vector) -> Mask:
 def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
     """For a feature that follows: within reach, and in the reference range or no further outside it than the record is."""
     feature, present = space.record.schema.features[i], space.record.vector[i]
+    assert feature.low is not None and feature.high is not None
     low, high = feature.reference or (feature.low, feature.high)
-    assert low is not None and high is not None
+    if feature.advise:
+        low, high = max(low, feature.advise[0]), min(high, feature.advise[1])
     near, far = reach(feature, present, space.constraints)
     inside: Mask = (codes >= max(near, min(low, present)) - EPSILON) & (codes <= min(far, max(high, present)) + EPSILON)
     return inside
@@ -94,6 +129,9 @@ def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     if relation.kind == "sum":
         total: Vector = relation.total - Y[:, others].sum(axis=1)
         return total
+    if relation.kind == "band":
+        line: Vector = relation.slope * Y[:, others[0]] + relation.intercept
+        return line
     above, below = Y[:, others[0]], Y[:, others[1]]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Vector = relation.scale * above / below**relation.power
@@ -109,10 +147,10 @@ def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
 def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector) -> Mask:
     at = [schema.index[n] for n in relation.features]
     breaks: Mask = np.zeros(len(Y), dtype=bool)
-    if np.isnan(x[at]).any():
+    if relation.kind == "causes" or np.isnan(x[at]).any():
         return breaks
     moved: Mask = (Y[:, at] != x[at]).any(axis=1)
-    if relation.kind in ("sum", "ratio"):
+    if relation.kind in ("sum", "ratio", "band"):
         own = _deviation(schema, relation, x[None, :])[0]
         allowed = max(relation.tolerance, own) + 1e-6
         breaks = moved & (_deviation(schema, relation, Y) > allowed)

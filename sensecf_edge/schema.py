@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from .errors import SchemaError
-from .feature import Feature, Vector, number_text
+from .feature import Feature, Vector, check_name, number_text
 from .relation import Relation
 
 __all__ = ["Feature", "Relation", "Schema", "Vector", "number_text", "spell_difference"]
@@ -29,10 +29,14 @@ LARGEST = 10**12
 
 @dataclass(frozen=True)
 class Schema:
-    """The ordered features and their relations. Equal schemas have equal `hash`es, whatever file they came from."""
+    """The ordered features and their relations. Equal schemas have equal `hash`es, whatever file they came from.
+
+    `horizon` says in words for what time `max_change` is meant ("four weeks"); empty where nobody said.
+    """
 
     features: tuple[Feature, ...]
     relations: tuple[Relation, ...] = ()
+    horizon: str = ""
     index: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +52,18 @@ class Schema:
         completed = [r.completes for r in self.relations if r.completes]
         if len(set(completed)) != len(completed):
             raise SchemaError("two relations complete the same feature; let one of them only check")
-        _ = self.following
+        if self.horizon:
+            check_name(self.horizon, "the schema's horizon")
+        self._check_moved()
+        _ = self.followers
+
+    def _check_moved(self) -> None:
+        for name in sorted(self.moved):
+            kinds = {r.kind for r in self.relations if r.moves == name}
+            if len(kinds) > 1:
+                raise SchemaError(f"{name} follows from a {' and a '.join(sorted(kinds))}; let one of them only check, or leave it out")
+            if self[name].never_advise:
+                raise SchemaError(f"{name} is marked never_advise, so no relation may move it; leave the relation out or let it only check")
 
     def _check_relation(self, relation: Relation) -> None:
         for name in relation.features:
@@ -83,17 +98,27 @@ class Schema:
         return frozenset(r.completes for r in self.relations if r.completes)
 
     @cached_property
-    def following(self) -> tuple[Relation, ...]:
-        """The relations that complete a feature, each behind those that complete what it reads. Raises SchemaError for a circle."""
-        waiting, out = [r for r in self.relations if r.completes], list[Relation]()
+    def moved(self) -> frozenset[str]:
+        """Features that some relation moves: those completed, and effects of causes, which may be proposed as well."""
+        return frozenset(r.moves for r in self.relations if r.moves)
+
+    @cached_property
+    def followers(self) -> tuple[tuple[str, tuple[Relation, ...]], ...]:
+        """What `moved` holds with the relations that move it, each behind those it reads. Raises SchemaError for a circle."""
+        waiting = {n: tuple(r for r in self.relations if r.moves == n) for n in sorted(self.moved, key=self.index.__getitem__)}
+        out = list[tuple[str, tuple[Relation, ...]]]()
         while waiting:
-            later = {r.completes for r in waiting}
-            ready = [r for r in waiting if not later & {n for n in r.features if n != r.completes}]
+            ready = [n for n, moving in waiting.items() if not set(waiting) & ({f for r in moving for f in r.features} - {n})]
             if not ready:
-                raise SchemaError(f"relation {waiting[0].words()}: {waiting[0].completes} follows from itself; let one relation only check")
-            out += ready
-            waiting = [r for r in waiting if r not in ready]
+                name, moving = next(iter(waiting.items()))
+                raise SchemaError(f"relation {moving[0].words()}: {name} follows from itself; let one relation only check")
+            out += [(n, waiting.pop(n)) for n in ready]
         return tuple(out)
+
+    @cached_property
+    def following(self) -> tuple[Relation, ...]:
+        """The relations that say exactly what a feature is (sum and ratio), each behind those that complete what it reads."""
+        return tuple(r for _, relations in self.followers for r in relations if r.kind in ("sum", "ratio"))
 
     @cached_property
     def spans(self) -> Vector:
@@ -110,7 +135,7 @@ class Schema:
         out: dict[str, Any] = {"format": FORMAT, "features": [f.to_json() for f in self.features]}
         if self.relations:
             out["relations"] = [r.to_json() for r in self.relations]
-        return out
+        return {**out, "horizon": self.horizon} if self.horizon else out
 
     @classmethod
     def from_json(cls, data: Any) -> Schema:
@@ -121,12 +146,14 @@ class Schema:
             raise SchemaError(f"schema format {data.get('format')!r} is not known; this version reads format {FORMAT}")
         if not isinstance(data.get("relations", []), list):
             raise SchemaError('"relations" of a schema is a list')
-        unknown = sorted(set(data) - {"format", "features", "relations"})
+        if not isinstance(data.get("horizon", ""), str):
+            raise SchemaError('"horizon" of a schema is a text, for example "four weeks"')
+        unknown = sorted(set(data) - {"format", "features", "relations", "horizon"})
         if unknown:
             raise SchemaError(f"unknown key {unknown[0]!r} in the schema")
         features = tuple(_build(Feature, item, f"feature {i}") for i, item in enumerate(data["features"]))
         relations = tuple(_build(Relation, item, f"relation {i}") for i, item in enumerate(data.get("relations", [])))
-        return cls(features, relations)
+        return cls(features, relations, data.get("horizon", ""))
 
     @classmethod
     def load(cls, path: Path) -> Schema:
@@ -144,7 +171,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
     "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
     "reference": _TEXTS, "features": _TEXTS, "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER,
-    "if_values": _TEXTS, "then_values": _TEXTS, "completes": _TEXT,
+    "if_values": _TEXTS, "then_values": _TEXTS, "completes": _TEXT, "advise": _TEXTS, "never_advise": _FLAG, "error": _NUMBER,
+    "slope": _NUMBER, "intercept": _NUMBER,
 }  # fmt: skip
 
 
@@ -170,8 +198,9 @@ def _build(kind: type[Any], item: Any, where: str) -> Any:
 def _freeze(key: str, value: Any, where: str) -> Any:
     if not isinstance(value, list | tuple):
         return value
-    wanted: tuple[type, ...] = _NUMBER if key == "reference" else _TEXT
-    if not all(isinstance(v, wanted) and not isinstance(v, bool) for v in value) or (key == "reference" and len(value) != 2):
+    pair = key in ("reference", "advise")
+    wanted: tuple[type, ...] = _NUMBER if pair else _TEXT
+    if not all(isinstance(v, wanted) and not isinstance(v, bool) for v in value) or (pair and len(value) != 2):
         raise SchemaError(f"{where}: {key} cannot be {value!r}")
     return tuple(value)
 

@@ -55,10 +55,17 @@ WEAK_AUC = 0.7
 
 @dataclass(frozen=True)
 class CostSettings:
-    """Weights of `measure.cost` beside one point per changed feature."""
+    """Prices in `measure.cost`: of a changed feature, of a change over a whole reference range, of the rarest record.
 
+    `floor` is a percentile of realism: an answer that is rarer than this and rarer than the record itself costs `below`
+    more, which is more than any number of changes; it is shown only where nothing above the floor was found.
+    """
+
+    count: float = 1.0
     distance: float = 1.0
     realism: float = 0.5
+    floor: float = 5.0
+    below: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -68,8 +75,25 @@ class RefineSettings:
     passes: int = 6
 
 
+@dataclass(frozen=True)
+class SearchSettings:
+    """How far sets of features are searched besides what the generator proposes.
+
+    `rows` a record may ask the classifier about by default, `exact_rows` where proof is asked for; in batches of `batch`.
+    `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`.
+    """
+
+    rows: int = 768
+    exact_rows: int = 2_000_000
+    batch: int = 256
+    features: int = 3
+
+
 COST = CostSettings()
+NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
+TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
 REFINE = RefineSettings()
+SEARCH = SearchSettings()
 
 
 @dataclass(frozen=True)

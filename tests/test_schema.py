@@ -154,7 +154,7 @@ RELATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "implies", "features": ("d", "a"), "if_values": ("maybe",), "then_values": ("1",)},
         "d is never maybe",
     ),
-    "le completes": ({"kind": "le", "features": ("a", "b"), "completes": "b"}, "only sum and ratio complete a feature"),
+    "le completes": ({"kind": "le", "features": ("a", "b"), "completes": "b"}, "only sum, ratio, band and causes complete a feature"),
     "completes another": ({"kind": "sum", "features": ("a", "b"), "completes": "c"}, "not 'c'"),
     "a ratio completes what divides": (
         {"kind": "ratio", "features": ("a", "b", "c"), "completes": "c"},
