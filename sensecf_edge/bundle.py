@@ -19,6 +19,7 @@ from typing import Any
 
 from .errors import BundleError, SchemaError
 from .manifest import (
+    ADAPTER,
     CARD,
     CLASSIFIER,
     FILES,
@@ -82,6 +83,11 @@ class Bundle:
     def generator_path(self) -> Path:
         """The GGUF whose hash held when the bundle was opened."""
         return self.folder / GENERATOR
+
+    @property
+    def adapter_path(self) -> Path | None:
+        """The LoRA adapter that goes over the generator, where the bundle lists one; its hash held, too."""
+        return self.folder / ADAPTER if ADAPTER in self.manifest.files else None
 
     def classifier_bytes(self) -> bytes:
         """The classifier's ONNX: the bytes that were hashed."""
@@ -164,14 +170,15 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     """Write manifest.json last, over the files that lie in the folder: format, hashes, sizes, schema hash, feature order.
 
-    What the folder itself can say is taken from it; everything else comes from `manifest`. Raises BundleError where a
-    file is missing or a key the runtime needs is.
+    What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf in the folder
+    is listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
     schema = Schema.load(folder / SCHEMA)
-    entries = {name: _entry(folder / name) for name in FILES}
+    present = (*FILES, ADAPTER) if (folder / ADAPTER).is_file() else FILES
+    entries = {name: _entry(folder / name) for name in present}
     files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
     whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}
     Manifest.from_json(whole)

@@ -15,7 +15,7 @@ from . import __version__
 from .bundle import Bundle
 from .engine import LlamaEngine
 from .errors import SenseCFError
-from .manifest import CLASSIFIER, GENERATOR, REALISM
+from .manifest import ADAPTER, CLASSIFIER, GENERATOR, REALISM
 from .settings import ENGINE
 from .threads import SMALL, calibrate, rule, usable
 
@@ -41,8 +41,9 @@ def examine() -> list[Finding]:
 
 def memory_mb(bundle: Bundle) -> int:
     """Estimated peak of one `explain` process in MB: the interpreter and libraries, then the models with their buffers."""
-    size = {name: bundle.manifest.files[name].bytes / 1e6 for name in (GENERATOR, CLASSIFIER, REALISM)}
-    return round(BASE_MB + GENERATOR_FACTOR * size[GENERATOR] + ONNX_FACTOR * (size[CLASSIFIER] + size[REALISM]))
+    size = {name: entry.bytes / 1e6 for name, entry in bundle.manifest.files.items()}
+    generator, others = size[GENERATOR] + size.get(ADAPTER, 0), size[CLASSIFIER] + size[REALISM]
+    return round(BASE_MB + GENERATOR_FACTOR * generator + ONNX_FACTOR * others)
 
 
 def _versions() -> list[Finding]:
@@ -125,7 +126,7 @@ def _models() -> list[Finding]:
 
 def _engine(bundle: Bundle) -> str:
     """The key-value cache, which is taken whole, and the threads that were fastest just now."""
-    with LlamaEngine(bundle.generator_path, ENGINE, bundle.manifest.generator.context) as engine:
+    with LlamaEngine(bundle.generator_path, ENGINE, bundle.manifest.generator.context, bundle.adapter_path) as engine:
         kept = f", {engine.kv_bytes / 1e6:.1f} MB of it for {engine.cells:,} key-value cells"
     fastest = calibrate(bundle.generator_path, bundle.manifest.generator.context)
     return f"{kept}; fastest just now: {fastest['prompt']} threads for prompts, {fastest['decode']} for answers"

@@ -39,11 +39,11 @@ class LlamaEngine:
     `context` is the most tokens that one prompt and one answer take together (never more than the model was trained
     for). The key-value cache holds one such prompt and `max_sequences` answers; shared prompts and beginnings are held
     once, and what all prompts begin with stays there from call to call. What else is in the batch moves scores by
-    rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. Safe to call from several threads:
-    calls wait for each other.
+    rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. `adapter` is a LoRA adapter in
+    GGUF that was tuned on this very model. Safe to call from several threads: calls wait for each other.
     """
 
-    def __init__(self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024) -> None:
+    def __init__(self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None) -> None:
         self._lib = lib = native.library()
         self._lock = threading.Lock()
         self._model = native.open_model(lib, path, settings)
@@ -56,6 +56,8 @@ class LlamaEngine:
         self._context = self._open_context(path, settings)
         self._finalizer.detach()
         self._finalizer = weakref.finalize(self, native.free, lib, self._model, self._context)
+        if adapter is not None:
+            native.wear_adapter(lib, self._model, self._context, adapter)
         self._memory = lib.llama_get_memory(self._context)
         self.cells = int(lib.llama_n_ctx(self._context))
         self.rows = int(lib.llama_n_batch(self._context))

@@ -92,7 +92,7 @@ class Explainer:
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
         realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
-        engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context)
+        engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context, bundle.adapter_path)
         return cls(bundle, engine, checker, realism)
 
     def explain(

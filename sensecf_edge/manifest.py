@@ -14,6 +14,7 @@ from .prompt import STYLES
 FORMAT = 1
 MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
 REFERENCE, REALISM, SAMPLES, CARD = "reference.json", "realism.onnx", "samples.json", "CARD.md"
+ADAPTER = "adapter.gguf"
 FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, REALISM, SAMPLES, CARD)
 REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
 

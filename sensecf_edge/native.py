@@ -94,6 +94,31 @@ def _model_params(lib: Any, settings: EngineSettings) -> Any:
 
 def open_model(lib: Any, path: Path, settings: EngineSettings) -> Any:
     """A model in llama.cpp\'s hands. Raises EngineError saying what is wrong with the file."""
+    _check_kind(path)
+    _errors.clear()
+    model = lib.llama_model_load_from_file(str(path).encode(), _model_params(lib, settings))
+    if not model:
+        raise EngineError(f"llama.cpp cannot load {path}{why()}; fetch or build the bundle again")
+    return model
+
+
+def wear_adapter(lib: Any, model: Any, context: Any, path: Path) -> None:
+    """Add a LoRA adapter, at its full strength, to all that the context computes; its memory is given back with the model's.
+
+    Raises EngineError for a file that is no adapter or was made for another model. Two models of the same shapes cannot
+    be told apart here: which adapter belongs to which model is the manifest's word.
+    """
+    _check_kind(path)
+    _errors.clear()
+    adapter = lib.llama_adapter_lora_init(model, str(path).encode())
+    if not adapter:
+        raise EngineError(f"llama.cpp cannot add the adapter {path} to this generator{why()}; give the one that was tuned on it")
+    adapters = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
+    if lib.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)) != 0:
+        raise EngineError(f"llama.cpp cannot use the adapter {path}{why()}; convert it again with `sensecf-edge export gguf`")
+
+
+def _check_kind(path: Path) -> None:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -101,11 +126,6 @@ def open_model(lib: Any, path: Path, settings: EngineSettings) -> Any:
         raise EngineError(f"cannot read the model {path}: {error.strerror}") from error
     if magic != b"GGUF":
         raise EngineError(f"{path} is not a GGUF file; fetch or build the bundle again")
-    _errors.clear()
-    model = lib.llama_model_load_from_file(str(path).encode(), _model_params(lib, settings))
-    if not model:
-        raise EngineError(f"llama.cpp cannot load {path}{why()}; fetch or build the bundle again")
-    return model
 
 
 def free(lib: Any, model: Any, context: Any) -> None:

@@ -92,16 +92,14 @@ def _watch(command: list[str], gguf: Path) -> list[str]:
     environment = {**os.environ, **offline, "PYTHONPATH": str(gguf), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
     environment.pop("NO_LOCAL_GGUF", None)
     last: deque[str] = deque(maxlen=40)
-    with bar("gguf") as show:
-        child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    options = {"env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with bar("gguf") as show, subprocess.Popen(command, **options) as child:
         try:
-            assert child.stdout is not None
             _follow(child.stdout, last, show)
-            code = child.wait()
         except BaseException:
             child.kill()
-            child.wait()
             raise
+    code = child.returncode
     return list(last) or [f"exit code {code}"] if code else []
 
 
