@@ -48,17 +48,21 @@ def make(choice: str, train: Cohort, test: Cohort, seed: int, say: Callable[[str
         model, warnings = chosen.model, list[str]()
         graph = export.to_onnx(model, len(train.schema))
         facts = {
-            "kind": choice, "recipe": chosen.recipe, "recipes_tried": chosen.tried, "calibrated": chosen.calibrated, "auc_cv": chosen.auc_cv,
-            "brier_cv": chosen.brier_cv, "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
+            "kind": choice, "recipe": chosen.recipe, "recipes_tried": chosen.tried, "calibrated": chosen.calibrated,
+            "class_weights": "both classes alike", "auc_cv": chosen.auc_cv, "brier_cv": chosen.brier_cv,
+            "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
         }  # fmt: skip
     elif Path(choice).suffix or Path(choice).exists():
         own = bring.bring(Path(choice), train)
         graph, model, warnings = own.graph, own.model, own.warnings
-        facts = {"kind": own.kind, "recipe": {}, "calibrated": "none", "auc_cv": None, "class_order": own.order, "warnings": warnings}
+        facts = {
+            "kind": own.kind, "recipe": {}, "calibrated": "none", "class_weights": "as brought", "auc_cv": None,
+            "class_order": own.order, "warnings": warnings,
+        }  # fmt: skip
         say(f"the wanted class is known {own.order}")
     else:
         raise TableError(f"{choice!r} is no classifier; choose one of {', '.join(KINDS)}, or give the path of an own .onnx or .skops file")
-    facts |= {"class_weights": "both classes alike", "wanted_share": float(train.y.mean()), "graph_bytes": len(graph)}
+    facts |= {"wanted_share": float(train.y.mean()), "graph_bytes": len(graph)}
     facts |= _measured(graph, test) | _agreement(model, graph, train, test, seed, say)
     return Made(graph, facts, warnings)
 

@@ -79,14 +79,17 @@ def _from_skops(data: bytes, name: str, train: Cohort) -> Brought:
     classes = _fits(estimator, name, train.schema)
     model, features = Model(estimator), len(train.schema)
     graph = to_onnx(model, features)
+    _check(graph, train.schema)
+    try:
+        model.p_wanted(lattice_points(train.schema, 100, seed=0))
+    except (ValueError, TypeError) as error:
+        raise CheckError(
+            f"{name} does not take rows of codes with NaN for unknown: {_line(error)}; choices are numbered in schema order, "
+            "and unknown values need an imputer inside the model"
+        ) from error
     order, turned = _order([str(c) for c in classes], graph, train)
     if turned:
         graph, model = _turned(graph), Model(_Turned(estimator))
-    _check(graph, train.schema)
-    try:
-        model.p_wanted(train.X[:1])
-    except (ValueError, TypeError) as error:
-        raise CheckError(f"{name} does not take codes in schema order: {_line(error)}; fit it on the codes `fit` uses") from error
     inside = [type(part).__name__ for part in _parts(estimator)]
     kept = [n for n in inside if n.startswith(("KNeighbors", "RadiusNeighbors", "GaussianProcess", "Nystroem"))]
     kept += [f"{type(p).__name__} with support vectors" for p in _parts(estimator) if hasattr(p, "support_vectors_")]
@@ -177,7 +180,6 @@ def _check(graph: bytes, schema: Schema) -> None:
     alone = np.array([checker.p_target(row[None])[0] for row in X[:20]])
     if np.abs(alone - p[:20]).max() > 1e-5:
         raise CheckError("the classifier answers a row alone otherwise than among others; export it in evaluation mode")
-    assert ort is not None
 
 
 def _labels(graph: Any) -> list[str]:
@@ -200,14 +202,14 @@ def _order(labels: list[str], graph: bytes, train: Cohort) -> tuple[str, bool]:
         right = 1 - auc if turned else auc
         if right < 0.5 - TELLING:
             raise CheckError(
-                f"the classifier's labels say that column {labels.index(train.classes[1])} is {train.classes[1]}, but read so its AUC on the "
-                f"training rows is {right:.2f}; its features are in another order, or its labels are exchanged"
+                f"the classifier's labels say that column {labels.index(train.classes[1])} is {train.classes[1]}, but read so "
+                f"its AUC on the training rows is {right:.2f}; its features are in another order, or its labels are exchanged"
             )
         return f"by its labels {labels[0]}, {labels[1]}", turned
     if abs(auc - 0.5) < TELLING:
         raise CheckError(
-            f"the classifier's AUC on the training rows is {auc:.2f}: it does not know this target, or takes the features in another order; "
-            f"it must take {', '.join(train.schema.names)}"
+            f"the classifier's AUC on the training rows is {auc:.2f}: it does not know this target, or takes the features in another "
+            f"order; it must take {', '.join(train.schema.names)}"
         )
     return f"by AUC on the training rows ({max(auc, 1 - auc):.2f})", auc < 0.5
 
@@ -240,9 +242,11 @@ def _parts(estimator: Any) -> list[Any]:
 
 
 def _rows_inside(kept: list[str]) -> list[str]:
+    """A warning where a classifier keeps rows it was fitted on."""
     if not kept:
         return []
-    return [f"{', '.join(sorted(set(kept)))}: this classifier is made of training rows, so the bundle will hold them; keep it where they may be"]
+    parts = ", ".join(sorted(set(kept)))
+    return [f"{parts}: this classifier is made of training rows, and so will the bundle be; keep it where they may be kept"]
 
 
 def _line(error: Exception) -> str:

@@ -98,9 +98,10 @@ def pipeline(schema: Schema, kind: str, recipe: Mapping[str, Any], seed: int) ->
         forest = RandomForestClassifier(class_weight="balanced_subsample", random_state=seed, n_jobs=1, **recipe)
         return Pipeline([("code", _coding(schema, False)), ("forest", forest)])
     if kind == "svm":
-        kernel = [("kernel", RBFSampler(gamma=recipe["gamma"], n_components=recipe["features"], random_state=seed))] if "gamma" in recipe else []
-        machine = LinearSVC(C=recipe["C"], class_weight="balanced", dual=False, random_state=seed)
-        return Pipeline([("code", _coding(schema, True)), *kernel, ("machine", machine)])
+        steps: list[tuple[str, Any]] = [("code", _coding(schema, True))]
+        if recipe["kernel"] == "rbf":  # random Fourier features: support vectors would be training rows inside the bundle
+            steps.append(("kernel", RBFSampler(gamma=recipe["gamma"], n_components=recipe["features"], random_state=seed)))
+        return Pipeline([*steps, ("machine", LinearSVC(C=recipe["C"], class_weight="balanced", dual=False, random_state=seed))])
     if kind == "xgboost":
         from xgboost import XGBClassifier
 
