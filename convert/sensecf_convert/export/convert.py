@@ -39,17 +39,6 @@ def hf_to_gguf(checkpoint: Path, out: Path, kind: str = "f32") -> Path:
     return _run(llama / "convert_hf_to_gguf.py", [str(checkpoint)], out, kind, checkpoint)
 
 
-def vocabulary_to_gguf(checkpoint: Path, out: Path) -> Path:
-    """The vocabulary alone of a checkpoint folder (config.json and tokenizer; no weights needed) -> a GGUF without weights.
-
-    Raises ExportError as `hf_to_gguf` does; so a tokenizer that llama.cpp does not know is found out in seconds.
-    """
-    _check("f32", out)
-    llama = sources()
-    checks.vocabulary(checkpoint, llama)
-    return _run(llama / "convert_hf_to_gguf.py", ["--vocab-only", str(checkpoint)], out, "f32", checkpoint)
-
-
 def lora_to_gguf(adapter: Path, base: Path, out: Path, kind: str = "f32") -> Path:
     """A PEFT LoRA folder -> an adapter GGUF at `out`, to lie beside the GGUF of `base` (a checkpoint folder).
 
