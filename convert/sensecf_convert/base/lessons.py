@@ -1,0 +1,79 @@
+"""Pairs -> token ids: the prompt in the `instruct` style, and the canonical answer that the grammar derives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sensecf_edge import measure, prompt
+from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.errors import ConstraintError
+from sensecf_edge.grammar import Grammar, answer_value
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Schema, Vector
+
+from .tokens import Tokens
+
+STYLE = "instruct"
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is learnt: prompt and answer of each pair as token ids. `left_out` pairs had an answer outside the grammar."""
+
+    prompts: Sequence[list[int]]
+    answers: Sequence[list[int]]
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest prompt and answer together."""
+        return max(len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True))
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens of the longest answer."""
+        return max(map(len, self.answers))
+
+    def rows(self, which: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(tokens, labels), both (rows, longest of them) int64. Padding lies behind the answer, where causal attention keeps
+        it from being seen; labels are IGNORE everywhere but on the answer."""
+        width = max(len(self.prompts[i]) + len(self.answers[i]) for i in which)
+        tokens, labels = np.zeros((len(which), width), np.int64), np.full((len(which), width), IGNORE, np.int64)
+        for row, i in enumerate(which):
+            start, end = len(self.prompts[i]), len(self.prompts[i]) + len(self.answers[i])
+            tokens[row, :end] = [*self.prompts[i], *self.answers[i]]
+            labels[row, start:end] = self.answers[i]
+        return torch.from_numpy(tokens), torch.from_numpy(labels)
+
+
+def encode(tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p: Vector, max_changes: int) -> Lessons:
+    """Pairs X -> Y, both (pairs, features), with the probability p of the target as X stands, (pairs,)."""
+    prompts, answers, limits = list[list[int]](), list[list[int]](), Constraints(max_changes=max_changes)
+    for x, y, now in zip(X, Y, p, strict=True):
+        try:
+            space = admissible(Record(schema, x), limits)
+        except ConstraintError:
+            continue
+        said = answer_text(space, y)
+        if Grammar(space).start.accepts(said):
+            prompts.append(tokens.prompt(prompt.build(STYLE, space, target, float(now))))
+            answers.append(tokens.answer(said))
+    return Lessons(prompts, answers, len(X) - len(prompts))
+
+
+def answer_text(space: Admissible, y: Vector) -> str:
+    """The answer that turns the record into y: what changes, in schema order, but for features that follow others."""
+    schema = space.record.schema
+    changed = np.flatnonzero(measure.changed(space.record.vector, y[None, :])[0])
+    said = [schema.features[i] for i in changed if schema.features[i].name not in schema.completed]
+    parts = (f"{json.dumps(f.name, ensure_ascii=False)}:{answer_value(f.text(y[schema.index[f.name]]), f.kind)}" for f in said)
+    return "{" + ",".join(parts) + "}"
