@@ -161,7 +161,6 @@ def _from_onnx(data: bytes, train: Cohort) -> Brought:
 def _check(graph: bytes, schema: Schema) -> None:
     """Ask the graph about points of the schema's lattice, with unknown values where the schema allows them: it must
     answer probabilities, that sum to 1, and the same for a row alone as for a row among others."""
-    import onnxruntime as ort
 
     X = lattice_points(schema, PROBES, seed=0, unknown=0.3)
     optional = [f.name for f in schema.features if f.optional]
