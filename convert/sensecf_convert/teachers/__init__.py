@@ -15,8 +15,8 @@ looked at; none leaves as a factual.
 
 from __future__ import annotations
 
+from .classroom import CHUNK, TEACHERS, answer, check, teach
 from .lesson import Lesson, Teacher
 from .people import invent
-from .teach import CHUNK, TEACHERS, answer, check, teach
 
 __all__ = ["CHUNK", "TEACHERS", "Lesson", "Teacher", "answer", "check", "invent", "teach"]

@@ -15,7 +15,7 @@ from .lesson import NOBODY, Lesson, good_rows
 from .people import Drawn, People
 from .sparsify import towards
 
-NEAREST = 8
+NEAREST, FARTHEST = 8, 64
 
 
 @dataclass
@@ -40,13 +40,20 @@ class Neighbours:
         return self._people.invented(count, rng)
 
     def answer(self, space: Admissible, person: str = NOBODY) -> Vector | None:
-        """The cheapest answer towards one of the eight nearest (Gower) good training rows."""
-        near = nearest(space, self._good)
-        return towards(self.judge, space, near, self.lesson.goals, self.lesson.floor)
+        """See `towards_nearest`, over all good training rows."""
+        return towards_nearest(self.lesson, self.judge, space, self._good)
 
 
-def nearest(space: Admissible, rows: Vector) -> Vector:
-    """The eight rows nearest to the factual, nearest first, shape (at most 8, features)."""
+def towards_nearest(lesson: Lesson, judge: Judge, space: Admissible, rows: Vector) -> Vector | None:
+    """The cheapest answer towards one of the eight rows nearest to the factual (Gower), shape (features,).
+
+    Where none of the eight leads to an answer the next eight are tried, up to 64: far ones give answers to more people, near
+    ones more ordinary answers.
+    """
     gaps = gower(space.record.schema, space.record.vector[None], rows)[0]
-    out: Vector = rows[np.argsort(gaps, kind="stable")[:NEAREST]]
-    return out
+    nearest = np.argsort(gaps, kind="stable")[:FARTHEST]
+    for at in range(0, len(nearest), NEAREST):
+        y = towards(judge, space, rows[nearest[at : at + NEAREST]], lesson.goals, lesson.floor)
+        if y is not None:
+            return y
+    return None

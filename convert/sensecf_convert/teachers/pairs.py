@@ -14,9 +14,8 @@ from sensecf_edge.schema import Vector
 
 from ..tables import Cohort
 from .lesson import NOBODY, Lesson, good_rows
-from .neighbours import nearest
+from .neighbours import towards_nearest
 from .people import Drawn, People
-from .sparsify import towards
 
 
 @dataclass
@@ -45,9 +44,9 @@ class Pairs:
         return self._people.nudged(self._bad, count, rng)
 
     def answer(self, space: Admissible, person: str = NOBODY) -> Vector | None:
-        """The cheapest answer towards one of the eight nearest good days of `person`; None for a stranger."""
+        """See `towards_nearest`, over the good days of `person`; None for a stranger."""
         days = self._good.get(person)
-        return None if days is None else towards(self.judge, space, nearest(space, days), self.lesson.goals, self.lesson.floor)
+        return None if days is None else towards_nearest(self.lesson, self.judge, space, days)
 
 
 def people_with_both(data: Cohort) -> NDArray[np.str_]:

@@ -59,10 +59,14 @@ class Copies:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Factuals X, shape (people, features), and for each the training person it was made from; "" where from several."""
+    """Factuals X, shape (people, features), and for each the training person it was made from; "" where from several.
+
+    `dropped` counts those that came out as somebody's own row and were left out.
+    """
 
     X: Vector
     persons: NDArray[np.str_]
+    dropped: int = 0
 
 
 class People:
@@ -73,8 +77,9 @@ class People:
 
     def invented(self, count: int, rng: np.random.Generator) -> Drawn:
         """People of several rows each; see `invent`."""
-        X = invent(self.data, count, rng, self.copies)
-        return Drawn(X, np.full(len(X), ""))
+        X = _mixed(self.data, count, rng)
+        own = self.copies.own(X)
+        return Drawn(X[~own], np.full(len(X) - own.sum(), ""), int(own.sum()))
 
     def nudged(self, rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> Drawn:
         """`count` of the given rows, each with noise. Whoever comes out as somebody's own row is nudged twice as hard, with
@@ -94,7 +99,7 @@ class People:
             at = at[kept][own]
             if not len(at):
                 break
-        return Drawn(X, persons)
+        return Drawn(X, persons, len(at))
 
 
 def _swap_one(data: Cohort, at: NDArray[np.intp], Y: Vector, rng: np.random.Generator) -> None:
@@ -107,13 +112,18 @@ def _swap_one(data: Cohort, at: NDArray[np.intp], Y: Vector, rng: np.random.Gene
             Y[i, column] = value
 
 
-def invent(data: Cohort, count: int, rng: np.random.Generator, copies: Copies | None = None) -> Vector:
+def invent(data: Cohort, count: int, rng: np.random.Generator) -> Vector:
     """At most `count` people made from training rows, shape (people, features): mixes of two rows, columns swapped, noise.
 
     A third are blends of two rows, a third take each feature from one of two, a third are single rows with noise.
     Unknown values come along with the rows; features that follow others are computed again. Dropped are those whose
     computed features leave their range, and those who come out as somebody's own row.
     """
+    return People(data).invented(count, rng).X
+
+
+def _mixed(data: Cohort, count: int, rng: np.random.Generator) -> Vector:
+    """The people of `invent`, copies among them."""
     schema = data.schema
     numbers = np.array([f.kind == "number" for f in schema.features])
     a, b = (data.X[rng.integers(len(data), size=count)] for _ in range(2))
@@ -123,8 +133,7 @@ def invent(data: Cohort, count: int, rng: np.random.Generator, copies: Copies | 
     swap = np.where(rng.random(a.shape) < rng.random((count, 1)), b, a)
     X = np.where(style == 0, np.where(numbers, blend, swap), np.where(style == 1, swap, a))
     X = np.where(numbers, X + rng.normal(0, NOISE, X.shape) * np.nanstd(data.X, axis=0) * (style != 1), X)
-    X, _ = settle(schema, _inside(schema, X))
-    return X[~(copies or Copies(data)).own(X)]
+    return settle(schema, _inside(schema, X))[0]
 
 
 def _inside(schema: Schema, X: Vector) -> Vector:

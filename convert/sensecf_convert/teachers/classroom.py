@@ -95,7 +95,7 @@ class Classroom:
         """The teacher's people that are predicted in the unwanted class."""
         drawn = self.teachers[teacher].people(count, rng)
         low = self.judge.checker.p_target(drawn.X) < self.lesson.threshold
-        return Drawn(drawn.X[low], drawn.persons[low])
+        return Drawn(drawn.X[low], drawn.persons[low], drawn.dropped)
 
     def chunk(self, seed: int, number: int) -> list[Taught]:
         """Chunk `number`: pairs of those people that have an answer."""
@@ -110,13 +110,13 @@ class Classroom:
         return out
 
 
-classroom: list[Classroom] = []
+room: list[Classroom] = []
 
 
 def open_lesson(lesson: Lesson) -> None:
     """Make a worker ready."""
-    classroom[:] = [Classroom(lesson)]
+    room[:] = [Classroom(lesson)]
 
 
 def _teach(seed: int, number: int) -> list[Taught]:
-    return classroom[0].chunk(seed, number)
+    return room[0].chunk(seed, number)
