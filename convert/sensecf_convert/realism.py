@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sensecf_edge.schema import Vector
 
-from .classifier import OPSET
+from .classifiers.export import OPSET
 from .tables import Cohort, folds_by_person
 
 COMPONENTS = (1, 2, 3, 4)
