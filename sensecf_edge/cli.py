@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from . import __version__, cli_bench, cli_build, cli_jobs, terminal
+from . import __version__, cli_bench, cli_build, cli_export, cli_jobs, terminal
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SenseCFError, place
@@ -146,6 +146,7 @@ def doctor() -> int:
 cli.add_command(cli_build.fit)
 cli.add_command(cli_build.evaluate)
 cli.add_command(cli_build.schema)
+cli.add_command(cli_export.export)
 
 
 def _one_source(record: str | None, sample: str | None, model: str | None) -> None:

@@ -67,6 +67,27 @@ def fallbacks(path: Path, kind: str) -> list[Fallback]:
     return [Fallback(t.name, int(t.shape[0]), t.tensor_type.name) for t in matrices if int(t.shape[0]) % block]
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a GGUF holds, whatever its types: names and sizes of its tensors, its token texts; `packed`: quantized types in it."""
+
+    tensors: dict[str, tuple[int, ...]]
+    tokens: tuple[bytes, ...]
+    packed: tuple[str, ...]
+
+
+def shape(path: Path) -> Shape:
+    """Raises ExportError where the file cannot be read."""
+    reader = _reader(path)
+    field = reader.get_field("tokenizer.ggml.tokens")
+    tokens = () if field is None else tuple(bytes(field.parts[k]) for k in field.data)
+    return Shape({t.name: tuple(map(int, t.shape)) for t in reader.tensors}, tokens, _packed(reader))
+
+
+def _packed(reader: Any) -> tuple[str, ...]:
+    return tuple(sorted({t.tensor_type.name for t in reader.tensors} - set(_PLAIN)))
+
+
 def _check(source: Path, target: Path, kind: str, again: bool) -> None:
     if not source.is_file():
         raise EngineError(f"llama.cpp could not quantize {source.name}: there is no such file as {source}")
@@ -78,8 +99,7 @@ def _check(source: Path, target: Path, kind: str, again: bool) -> None:
     field = reader.get_field("general.type")
     if field is not None and field.contents() == "adapter":
         raise ExportError(f"{source.name} is an adapter; quantize the model it goes with, adapters stay as they are")
-    packed = sorted({t.tensor_type.name for t in reader.tensors} - set(_PLAIN))
-    if packed and not again:
+    if (packed := _packed(reader)) and not again:
         raise ExportError(
             f"{source.name} is quantized already ({', '.join(packed)}); quantizing it to {kind} would lose twice. Take the f32 or f16 "
             "file it was made from, or allow it with --again"
