@@ -22,7 +22,8 @@ def towards(judge: Judge, space: Admissible, rows: Vector, goals: tuple[float, .
     changes decides. Its changed features hold (nearest admissible) values of one real row, all others are the factual's.
     """
     starts = _starts(space, rows)
-    for goal in goals:
+    starts = starts[holds(replace(judge, goal=goals[-1]), space, starts, floor)[0]]
+    for goal in goals if len(starts) else ():
         aimed = replace(judge, goal=goal)
         Y = sparsify(aimed, space, starts, floor)
         scored = score(aimed, space, Y)
