@@ -20,6 +20,7 @@ import numpy as np
 from sensecf_edge import measure, rules
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.settings import LOOP
 
 from ..tables import Cohort
 from .classroom import CHUNK, TEACHERS, check, open_lesson, room, space_of
@@ -160,16 +161,17 @@ def _text(key: str, value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.0f}" if key == "realism" else f"{value:.3f}"
 
 
-def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: int) -> Lesson:
-    """A lesson over training people with a random forest and a density fitted for it, as `fit` would."""
-    from .. import classifier, realism
-    from ..fit import GOALS_ABOVE, LOOP, THRESHOLD
+def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: int, kind: str = "random-forest") -> Lesson:
+    """A lesson over training people with a classifier and a density fitted for it, as `fit` would."""
+    from .. import realism
+    from ..classifiers import export, recipes
+    from ..plan import GOALS_ABOVE, THRESHOLD
 
-    graph = classifier.to_onnx(classifier.fit(train, seed).pipeline, len(train.schema))
+    size = len(train.schema)
+    graph = export.to_onnx(recipes.choose(kind, train, seed, lambda _: None).model, size)
     density, quantiles = realism.fit(train if wanted else replace(train, y=~train.y), seed)
     goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
-    plain = realism.to_onnx(density, len(train.schema))
-    return Lesson(train.schema, graph, plain, quantiles, THRESHOLD, goals, LOOP.max_changes, teachers, wanted)
+    return Lesson(train.schema, graph, realism.to_onnx(density, size), quantiles, THRESHOLD, goals, LOOP.max_changes, teachers, wanted)
 
 
 @click.command()
@@ -186,7 +188,8 @@ def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: in
 def main(file: Path, target: str, wanted: str, schema_file: Path, person: str | None, teachers: tuple[str, ...], away: bool,
          count: int, seed: int, jobs: int) -> None:  # fmt: skip
     """Compare teachers on people made of the training rows of TABLE, split as `fit` splits it."""
-    from ..fit import Plan, with_references
+    from ..pack import with_references
+    from ..plan import Plan
     from ..tables import cohort, read_table, split_people
 
     data = cohort(read_table(file), Schema.load(schema_file), target, wanted, person)

@@ -45,7 +45,7 @@ class Copies:
         for row, person in zip(places(data.schema, data.X), data.persons, strict=True):
             holders.setdefault(row.tobytes(), set()).add(str(person))
         combinations = np.prod([float(len(f.lattice) + f.optional) for f in data.schema.features])
-        crowded = combinations <= len(np.unique(data.persons))
+        crowded = bool(combinations <= len(np.unique(data.persons)))
         self._natural = {row: crowded or len(held) >= SHARED for row, held in holders.items()}
 
     def own(self, X: Vector) -> Mask:
