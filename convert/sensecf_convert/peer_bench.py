@@ -26,7 +26,7 @@ def run(bundle: Bundle, table: Path, limit: int) -> tuple[list[Record], dict[str
     question = peers.question(bundle, train, rows[:limit])
     graph = (bundle.classifier_bytes(), bundle.manifest.target.index)
     out = {}
-    for name, program, asked in (("NICE on scikit-learn", "nice", question["model"]), ("NICE on our ONNX", "nice_onnx", graph)):
+    for name, program, asked in (("NICE on scikit-learn", "nice-sklearn", question["model"]), ("NICE on our ONNX", "nice", graph)):
         with step(name) as say:
             _, seconds = peers.ask(program, {**question, "model": asked})
             out[name] = {"p50": float(np.median(seconds)), "records_per_second": len(seconds) / float(seconds.sum())}

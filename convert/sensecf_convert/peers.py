@@ -1,11 +1,13 @@
-"""Other methods on the same records, each as its users run it: in an environment of its own, on the scikit-learn model.
+"""Environments of other methods: their pins exclude ours and each other's, so each gets one in the user's cache, made once.
 
-Their pins exclude ours (and each other's), so each gets a virtual environment in the user's cache, made once. The
-records and the training rows go there through a private temporary folder that is deleted afterwards.
+And NICE as its users run it, on the scikit-learn model, for `evaluate --beside` and `bench --beside`. Records and training
+rows go there through a private temporary folder that is deleted afterwards. `compare` has programs of its own.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import pickle
@@ -13,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,12 +27,20 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import MissingExtraError, SenseCFError
 
-from . import classifier
+from .classifiers import recipes
 from .progress import step
 from .tables import Cohort
 
-PINS = {"nice": ["NICEx==0.2.3", "numpy<2", "pandas<2"], "nice_onnx": ["NICEx==0.2.3", "numpy<2", "pandas<2", "onnxruntime"]}
-PROGRAM = Path(__file__).parent / "peer_programs" / "nice.py"
+PINS: dict[str, tuple[str, ...]] = {
+    "nice": ("NICEx==0.2.3", "numpy<2", "pandas<2", "scikit-learn", "onnxruntime"),
+    "nice-sklearn": ("NICEx==0.2.3", "numpy<2", "pandas<2", f"scikit-learn=={version('scikit-learn')}"),
+    "dice": ("dice-ml==0.12", "pandas<3", "onnxruntime"),
+    "cfnow": ("cfnow==0.0.6", "onnxruntime"),
+    "treecf": ("treecf==0.3.2",),
+}
+"""What each environment holds. Pins of the packages exclude each other, and ours."""
+
+PROGRAMS = Path(__file__).parent / "peer_programs"
 TIMEOUT = 1800
 
 
@@ -41,7 +52,7 @@ def run(names: tuple[str, ...], bundle: Bundle, train: Cohort, test: Cohort, lim
     out = {}
     for name in names:
         with step(name) as say:
-            answers, seconds = ask(name, asked)
+            answers, seconds = ask(f"{name}-sklearn", asked)
             out[name] = _figures(bundle, checker, asked["records"], answers, seconds)
             say(f"p50 {out[name]['p50_ms']} ms a record")
     return out
@@ -54,15 +65,15 @@ def question(bundle: Bundle, train: Cohort, rows: np.ndarray) -> dict[str, Any]:
     """
     centre = np.nanmedian(train.X, axis=0)
     filled, records = (np.where(np.isnan(X), centre, X) for X in (train.X, rows))
-    model = classifier.pipeline(bundle.schema, _recipe(bundle), int(bundle.manifest.seed or 0)).fit(filled.astype(np.float32), train.y)
+    kind, recipe = _recipe(bundle)
+    model = recipes.pipeline(bundle.schema, kind, recipe, int(bundle.manifest.seed or 0)).fit(filled.astype(np.float32), train.y)
     return {"model": model, "X": filled, "y": train.y, "records": records, "choices": _choices(bundle)}
 
 
-def _recipe(bundle: Bundle) -> dict[str, Any]:
-    """How the bundle's classifier was fitted; it is fitted again, because a bundle holds only the ONNX graph."""
-    whole = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))
-    recipe: dict[str, Any] = whole["classifier"]["recipe"]
-    return recipe
+def _recipe(bundle: Bundle) -> tuple[str, dict[str, Any]]:
+    """Kind and recipe of the bundle's classifier; it is fitted again, because a bundle holds only the ONNX graph."""
+    whole = json.loads((bundle.folder / "manifest.json").read_text(encoding="utf-8"))["classifier"]
+    return str(whole["kind"]), dict(whole["recipe"])
 
 
 def _choices(bundle: Bundle) -> list[int]:
@@ -70,12 +81,12 @@ def _choices(bundle: Bundle) -> list[int]:
 
 
 def ask(name: str, question: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """A method's answers, shape (records, features), and its seconds on each record. Raises SenseCFError where it fails."""
+    """NICE's answers, shape (records, features), and its seconds on each record. Raises SenseCFError where it fails."""
     python, threads = str(environment(name)), {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
         folder = Path(place)
         (folder / "question.pickle").write_bytes(pickle.dumps(question))
-        command = [python, str(PROGRAM), str(folder)]
+        command = [python, str(PROGRAMS / "run_nice_sklearn.py"), str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, env={**os.environ, **threads}, check=False)
         if done.returncode:
             raise SenseCFError(f"{name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
@@ -83,22 +94,61 @@ def ask(name: str, question: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         return answer["Y"], answer["seconds"]
 
 
+def home(name: str) -> Path:
+    """Where the environment lies: in the user's cache, by its pins and this Python's version."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    held = hashlib.sha256(json.dumps([sys.version_info[:2], PINS[name]]).encode()).hexdigest()[:12]
+    return cache / "sensecf-edge" / "peers" / f"{name}-{held}"
+
+
+def cached(name: str) -> dict[str, str] | None:
+    """The versions in an environment that is ready, None where it is still to be made."""
+    stamp = home(name) / "ready.json"
+    versions: dict[str, str] | None = json.loads(stamp.read_text(encoding="utf-8")) if stamp.exists() else None
+    return versions
+
+
 def environment(name: str) -> Path:
-    """The Python of the method's own environment, made on first use (needs the network once)."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf-edge" / "peers" / name
-    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    pins = [*PINS[name], f"scikit-learn=={version('scikit-learn')}"]
-    stamp = home / "pins.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == pins:
+    """The Python of a method's own environment, made on first use (needs the network once, a few minutes).
+
+    Raises MissingExtraError where it cannot be installed: with pip's reason, and that a copy of the folder does as well.
+    """
+    folder = home(name)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if cached(name) is not None:
         return python
-    with step(f"{name} setup") as say:
-        venv.create(home, with_pip=True, clear=True)
-        done = subprocess.run([str(python), "-m", "pip", "install", "-q", *pins], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise MissingExtraError(f"{name} cannot be installed for {sys.version.split()[0]}: {done.stderr.strip().splitlines()[-1]}")
-        stamp.write_text(json.dumps(pins))
-        say(f"an environment with {', '.join(pins)}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with step(f"{name} setup") as say, _alone(folder.with_suffix(".lock")):
+        if cached(name) is None:
+            venv.create(folder, with_pip=True, clear=True)
+            _install(name, python)
+            listed = subprocess.run([str(python), "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
+            versions = {p["name"].lower().replace("_", "-"): p["version"] for p in json.loads(listed.stdout)}
+            (folder / "ready.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
+        say(f"an environment with {', '.join(PINS[name])}")
     return python
+
+
+def _install(name: str, python: Path) -> None:
+    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINS[name]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines() or ["no message"]
+        raise MissingExtraError(
+            f"{', '.join(PINS[name])} cannot be installed for Python {sys.version.split()[0]} ({said[0].removeprefix('ERROR: ')[:200]}); "
+            f"it is needed once, with a network, and then kept in {python.parents[1]}"
+        )
+
+
+@contextlib.contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Two processes do not make the same environment at once, where the system has file locks."""
+    with lock.open("w") as file:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _figures(bundle: Bundle, checker: OnnxChecker, X: np.ndarray, Y: np.ndarray, seconds: np.ndarray) -> dict[str, Any]:

@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+from nice import NICE
 
 folder = Path(sys.argv[1])
-sys.path.pop(0)  # this file is called nice, too
-from nice import NICE  # noqa: E402
 
 
 def from_onnx(graph, column):

@@ -1,0 +1,203 @@
+"""`compare`: ask every method, measure, write; and `pool`: the same page over several tables. A finished method is not asked again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sensecf_edge import __version__
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.errors import CheckError, MissingExtraError, TableError
+
+from .. import peers
+from ..evaluate import parts
+from ..peer_programs.asked import SAFE
+from ..progress import bar, console
+from . import figures, page, trees
+from .asked import Asked, Options, ask, write
+from .methods import METHODS, OWN, Method, chosen
+from .running import Run, run
+from .scoring import COLUMNS, Ruler
+
+FORMAT = 1
+SHOWN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "knn_ratio", "lof_inliers", "relations_broken", "p50_ms")
+MAIN_PACKAGES = {
+    "dice": ("dice-ml",),
+    "cfnow": ("cfnow",),
+    "nice": ("nicex",),
+    "treecf": ("treecf",),
+    OWN: ("llama-cpp-python", "onnxruntime"),
+}
+
+
+def compare(table: Path, model: str, names: tuple[str, ...], options: Options, out: Path) -> dict[str, Any]:
+    """Ask the named methods (all for none) and write results.csv, results.json and report.html. Returns the results.
+
+    Raises TableError for a table that the bundle was not fitted on, or without a record to ask.
+    """
+    bundle = Bundle.open(model)
+    train, test = parts(bundle, table)
+    asked = ask(bundle, train, test, options.limit)
+    _private(out)
+    runs: dict[str, Run] = {}
+    left_out: dict[str, str] = {}
+    for method in chosen(names):
+        done = _one(method, asked, options, out, runs)
+        if done.failed:
+            left_out[method.name] = done.failed
+            console.print(f"{method.name:<22} left out: {done.failed}")
+        else:
+            runs[method.name] = done
+    ruler = Ruler(asked)
+    rows = pd.DataFrame([row for name, done in runs.items() for row in ruler.rows(name, done)], columns=list(COLUMNS))
+    about = {"tables": [_about(asked, ruler)], "options": asdict(options), "methods": _methods(runs), "left_out": left_out}
+    return _write(out, rows, about)
+
+
+def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
+    """The same over what several runs of `compare` left behind. Raises TableError for a folder without, or one table given twice."""
+    tables, rows = [], []
+    merged: dict[str, Any] = {"methods": {}, "left_out": {}}
+    for folder in folders:
+        try:
+            got = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+            part = pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""], low_memory=False)
+        except (OSError, ValueError) as error:
+            raise TableError(f"{folder} holds no results of `compare`; run `sensecf-edge compare ... -o {folder}` first") from error
+        if got["format"] != FORMAT:
+            raise TableError(f"{folder} holds results of format {got['format']}; this version reads {FORMAT}: compare again")
+        tables += got["tables"]
+        rows.append(part.assign(why=part.why.fillna("")))
+        merged["methods"] |= {n: about for n, about in got["methods"].items() if n not in merged["methods"]}
+        merged["left_out"] |= {f"{n} ({got['tables'][0]['name']})": why for n, why in got["left_out"].items()}
+    twice = {t["name"] for t in tables if [o["name"] for o in tables].count(t["name"]) > 1}
+    if twice:
+        raise TableError(f"{', '.join(sorted(twice))} is given more than once; records would count twice")
+    order = {name: at for at, name in enumerate(METHODS)}
+    together = pd.concat(rows).sort_values("method", key=lambda c: c.map(order), kind="stable").reset_index(drop=True)
+    merged["methods"] = dict(sorted(merged["methods"].items(), key=lambda item: order[item[0]]))
+    _private(out)
+    return _write(out, together, {"tables": tables, "options": got["options"], **merged})
+
+
+def _private(out: Path) -> None:
+    """A folder for people's data: where it is made here, only its owner may look."""
+    if not out.exists():
+        out.mkdir(parents=True, mode=0o700)
+
+
+def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[str, Run]) -> Run:
+    """A method's answers: kept ones where nothing has changed since, else asked now and kept."""
+    needed = runs.get(method.needs) if method.needs else None
+    if method.needs and needed is None:
+        return Run([], None, f"it needs {method.needs}, which has no answers")
+    place = out / "methods" / f"{method.name}.json"
+    key = _key(method, asked, options, needed)
+    if place.exists() and (kept := json.loads(place.read_text(encoding="utf-8")))["key"] == key:
+        console.print(f"{method.name:<22} kept from before")
+        return Run(kept["answers"], kept["cold"])
+    began = time.monotonic()
+    try:
+        done = _ask(method, asked, options, needed)
+    except (MissingExtraError, trees.NoTreesError) as error:
+        return Run([], None, str(error))
+    if not done.failed:
+        place.parent.mkdir(exist_ok=True)
+        fresh = place.with_suffix(".part")
+        fresh.write_text(json.dumps({"key": key, "cold": done.cold, "answers": done.answers}), encoding="utf-8")
+        os.replace(fresh, place)
+        answered = sum(a["y"] is not None for a in done.answers)
+        console.print(f"{method.name:<22} {answered} of {len(done.answers)} records answered ({time.monotonic() - began:.1f} s)")
+    return done
+
+
+def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> Run:
+    if method.environment != OWN:
+        peers.environment(method.environment)
+    with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
+        folder = Path(place)
+        write(asked, folder, options, shifted=options.shift and not method.goal)
+        if method.environment == "treecf":
+            graph, column = asked.bundle.classifier_bytes(), asked.bundle.manifest.target.index
+            forest = trees.read(graph, asked.schema, column, asked.goal + SAFE, asked.train.X)
+            (folder / "trees.json").write_text(json.dumps(forest.to_json()), encoding="utf-8")
+        if needed is not None:
+            budget = [{"rows": a["rows"], "seconds": a["seconds"]} for a in needed.answers]
+            (folder / "budget.json").write_text(json.dumps(budget), encoding="utf-8")
+        with bar(method.name) if console.is_terminal else nullcontext(lambda *_: None) as show:
+            return run(method, folder, len(asked.rows), options, show)
+
+
+def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> str:
+    """What an answer depends on: bundle, table, options, the method's program and its environment; for some, ours."""
+    if method.environment == OWN:
+        program, pins = Path(__file__).with_name("own.py"), (__version__,)
+    else:
+        program, pins = peers.PROGRAMS / method.program, peers.PINS[method.environment]
+    source = hashlib.sha256(program.read_bytes() + (peers.PROGRAMS / "asked.py").read_bytes()).hexdigest()
+    budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
+    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, asdict(options), source, list(pins), budget]
+    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
+    out = {}
+    for name, done in runs.items():
+        room = METHODS[name].environment
+        held = {p: version(p) for p in MAIN_PACKAGES[OWN]} if room == OWN else peers.cached(room) or {}
+        out[name] = {"cold_start": done.cold, "versions": {p: held.get(p, "?") for p in MAIN_PACKAGES[room]}}
+    return out
+
+
+def _about(asked: Asked, ruler: Ruler) -> dict[str, Any]:
+    manifest, schema = asked.bundle.manifest, asked.schema
+    moves = asked.vary.any(axis=0)
+    return {
+        "name": manifest.name,
+        "title": manifest.title,
+        "wanted": manifest.target.wanted,
+        "classifier": manifest.classifier.kind,
+        "auc": manifest.classifier.auc,
+        "bundle": asked.bundle.hash,
+        "table": manifest.split.get("table"),
+        "asked": len(asked.rows),
+        "people": len(set(asked.persons.tolist())),
+        "threshold": asked.threshold,
+        "goal": asked.goal,
+        "mutable": [n for n, m in zip(schema.names, moves, strict=True) if m],
+        "immutable": [f.name for f in schema.features if not f.mutable],
+        "factual": ruler.factuals(),
+    }
+
+
+def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, Any]:
+    """Figures, files, and the table on standard output."""
+    if rows.empty:
+        raise CheckError("no method could be run, so there is nothing to write; the reasons stand above")
+    seed = int(about["options"]["seed"])
+    results: dict[str, Any] = {
+        "format": FORMAT,
+        "versions": {"sensecf-edge": __version__},
+        **about,
+        "pooled": figures.summary(rows, seed),
+        "classes": figures.by_class(rows, seed),
+        "paired": figures.paired(rows, seed),
+        "possible": figures.possible(rows),
+        "changes": figures.changes(rows),
+    }
+    rows.to_csv(out / "results.csv", index=False)
+    (out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
+    (out / "report.html").write_text(page.render(results, rows), encoding="utf-8")
+    print(figures.lines(results["pooled"], SHOWN))
+    console.print(f"wrote results.csv, results.json and report.html to {out}; they hold people's data")
+    return results

@@ -1,0 +1,174 @@
+"""Rows -> figures with intervals: pooled and by class, each method beside ours on the records both answer, equal budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+RESAMPLES = 2_000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure: the mean of a column over all records reached (`asked`) or over the answers. `better`: higher, lower or ''."""
+
+    key: str
+    title: str
+    column: str
+    over: str
+    better: str
+    about: str
+
+
+MEASURES = (
+    Measure("valid", "valid", "valid", "asked", "higher", "share of the records asked whose answer, as it came, has p >= threshold"),
+    Measure("usable", "usable", "usable", "asked", "higher",
+            "share of the records asked with an answer that is valid and plausible: every changed feature mutable, on its steps, and "
+            "inside the range, direction and reach this record was given"),
+    Measure("at_goal", "p >= goal", "at_goal", "asked", "higher", "the same, with p >= threshold + margin"),
+    Measure("n_changed", "changed", "n_changed", "answers", "lower", "features changed"),
+    Measure("n_unchanged", "unchanged", "n_unchanged", "answers", "higher", "features not changed"),
+    Measure("distance", "L1/range", "distance", "answers", "lower", "Gower distance: mean over all features of |change| / reference range"),
+    Measure("distance_mad", "L1/MAD", "distance_mad", "answers", "lower", "mean over all features of |change| / median absolute deviation"),
+    Measure("knn_ratio", "kNN ratio", "knn_ratio", "answers", "lower",
+            "mean distance to the 5 nearest wanted training rows over those rows' own median figure; 1 is as typical as real"),
+    Measure("lof_inliers", "LOF inliers", "lof_inlier", "answers", "higher",
+            "share that LOF(20) on the wanted training rows calls inliers"),
+    Measure("relations_broken", "relations broken", "relations_broken", "answers", "lower",
+            "share of answers that break a relation of the schema"),
+    Measure("realism", "realism", "realism", "answers", "higher",
+            "percentile of the answer's density among unseen real people of the wanted class"),
+    Measure("rows", "rows asked", "rows", "asked", "lower", "rows the classifier was asked, a record"),
+)  # fmt: skip
+
+
+def summary(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
+    """Figures of every method in the table, in the order of its rows."""
+    return {str(name): figures(part, seed) for name, part in rows.groupby("method", sort=False)}
+
+
+def figures(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """One method's figures: each with its 95 % interval (people resampled, the method's answers taken as they are)."""
+    reached = rows[rows.reached]
+    answers = reached[reached.answered]
+    out: dict[str, Any] = {"asked": len(rows), "reached": len(reached), "answers": len(answers)}
+    for measure in MEASURES:
+        part = reached if measure.over == "asked" else answers
+        out[measure.key] = mean(part, measure.column, seed)
+    seconds = reached.seconds.dropna().to_numpy(float)
+    out["p50_ms"] = 1000 * float(np.median(seconds)) if seconds.size else None
+    out["p95_ms"] = 1000 * float(np.quantile(seconds, 0.95)) if seconds.size else None
+    return out
+
+
+def mean(rows: pd.DataFrame, column: str, seed: int) -> dict[str, Any] | None:
+    """The mean of a column with its interval, and over how many records. None where there is no value."""
+    part = rows[rows[column].notna()]
+    if not len(part):
+        return None
+    values = part[column].to_numpy(float)
+    low, high = interval(values, people(part), seed)
+    return {"value": float(values.mean()), "low": low, "high": high, "n": len(values)}
+
+
+def people(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """A number for each row's person; the same number in two tables is two people."""
+    return np.asarray(pd.factorize(rows.table.astype(str) + "/" + rows.person.astype(str))[0])
+
+
+def interval(values: NDArray[np.float64], persons: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
+    """The bootstrap's 95 % interval of a mean over records when people are drawn again. (None, None) for a single person."""
+    from scipy.stats import bootstrap
+
+    sums, counts = np.bincount(persons, values), np.bincount(persons).astype(float)
+    if len(counts) < 2:
+        return None, None
+
+    def average(s: NDArray[np.float64], c: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
+        return np.asarray(s.sum(axis=axis) / c.sum(axis=axis))
+
+    done = bootstrap((sums, counts), average, paired=True, vectorized=True, n_resamples=RESAMPLES, confidence_level=LEVEL,
+                     method="percentile", rng=np.random.default_rng(seed))  # fmt: skip
+    return float(done.confidence_interval.low), float(done.confidence_interval.high)
+
+
+def by_class(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, dict[str, Any]]]:
+    """Figures apart for people whose recorded class is the unwanted one, and for those the classifier is wrong about."""
+    names = rows.table.nunique() > 1
+    label = rows["class"].where(~pd.Series(names, rows.index), rows.table + ": " + rows["class"])
+    return {str(name): summary(part, seed) for name, part in rows.groupby(label, sort=True)}
+
+
+def paired(rows: pd.DataFrame, seed: int, reference: str = "ours") -> dict[str, dict[str, Any]]:
+    """Each method minus `reference`, over the records for which both have an answer at the goal: fair where one answers fewer."""
+    keys = ["table", "record"]
+    ours = rows[(rows.method == reference) & rows.at_goal].set_index(keys)
+    out: dict[str, dict[str, Any]] = {}
+    for name, part in rows.groupby("method", sort=False):
+        theirs = part[part.at_goal].set_index(keys)
+        both = theirs.join(ours, how="inner", rsuffix="_ours")
+        if name == reference or not len(both):
+            continue
+        flat = both.reset_index()
+        out[str(name)] = {"n": len(flat)} | {
+            c: mean(flat.assign(gap=flat[c] - flat[f"{c}_ours"]), "gap", seed) for c in ("n_changed", "distance", "knn_ratio", "realism")
+        }
+    return out
+
+
+def possible(rows: pd.DataFrame) -> dict[str, Any]:
+    """Records for which at least one method has an answer at the goal, and each method's share of them."""
+    keys = rows.table.astype(str) + "/" + rows.record.astype(str)
+    some = set(keys[rows.at_goal])
+    share = {str(n): len(set(keys[part.index][part.at_goal])) / max(1, len(some)) for n, part in rows.groupby("method", sort=False)}
+    return {"records": len(some), "asked": keys.nunique(), "share": share}
+
+
+def changes(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """table -> method -> feature -> share of that method's answers that change it."""
+    import json
+
+    out: dict[str, dict[str, dict[str, float]]] = {}
+    for (table, method), part in rows[rows.answered].groupby(["table", "method"], sort=False):
+        counts: dict[str, int] = {}
+        for text in part.changed:
+            for name in json.loads(text):
+                counts[name] = counts.get(name, 0) + 1
+        out.setdefault(str(table), {})[str(method)] = {n: c / len(part) for n, c in counts.items()}
+    return out
+
+
+def lines(figures: dict[str, dict[str, Any]], keys: Iterable[str]) -> str:
+    """A plain table for the terminal."""
+    keys = list(keys)
+    titles = {m.key: m.title for m in MEASURES} | {"asked": "asked", "p50_ms": "p50 ms", "p95_ms": "p95 ms"}
+    head = f"{'method':<22}" + "".join(f"{titles[k]:>15}" for k in keys)
+    out = [head]
+    for name, got in figures.items():
+        out.append(f"{name:<22}" + "".join(f"{cell(k, got.get(k)):>15}" for k in keys))
+    return "\n".join(out)
+
+
+SHARES = ("valid", "usable", "at_goal", "lof_inliers", "relations_broken")
+
+
+def cell(key: str, figure: Any) -> str:
+    """A figure in words: shares in per cent, distances with three places."""
+    value = figure["value"] if isinstance(figure, dict) else figure
+    if value is None:
+        return "-"
+    if key in SHARES:
+        return f"{100 * value:.1f} %"
+    if key in ("asked", "reached", "answers"):
+        return f"{value:,}"
+    if key in ("rows", "realism"):
+        return f"{value:,.0f}"
+    if key in ("p50_ms", "p95_ms"):
+        return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+    return f"{value:.3f}" if key in ("distance",) else f"{value:.2f}"

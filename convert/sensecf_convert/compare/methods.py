@@ -1,0 +1,65 @@
+"""What there is to compare. `how` is what the report says about the way a method was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OWN = "own"
+"""The environment of methods that run in this very Python."""
+
+RANGES = "immutables, ranges and permitted choices through its own options"
+TREES = "the trees inside the ONNX classifier, an exact copy; Freeze, Range, AllowedCategories, Grid and Linear; the same distance as ours"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method. `environment` names an entry of `peers.PINS` or OWN; `goal` says whether it can be asked for a probability."""
+
+    name: str
+    environment: str
+    program: str
+    goal: bool
+    how: str
+    needs: str | None = None
+
+
+def _nice(kind: str) -> Method:
+    how = "no options: each record gets the training rows with its own immutables and inside its ranges; takes 0.5 for the threshold"
+    return Method(f"nice-{kind}", "nice", "run_nice.py", False, how)
+
+
+def _dice(kind: str) -> Method:
+    wish = "asked for p >= goal" if kind != "kdtree" else "picks training rows, so that p >= goal has no effect"
+    return Method(f"dice-{kind}", "dice", "run_dice.py", kind != "kdtree", f"{RANGES}; {wish}")
+
+
+def _cfnow(kind: str) -> Method:
+    how = "no options: shown only what may change; ranges and steps are put on inside the classifier; takes 0.5 for the threshold"
+    return Method(f"cfnow-{kind}", "cfnow", "run_cfnow.py", False, how)
+
+
+_ALL = (
+    Method("ours", OWN, "own", True, "the default budget of `explain`"),
+    Method("ours-first-try", OWN, "own", True, "the greedy proposal, untouched: nothing checked, repaired or shrunk"),
+    Method("ours-without-llm", OWN, "own", True, "random admissible proposals, as many as ours; the same checks, refinement and rounds"),
+    Method("ours-without-llm-rows", OWN, "own", True, "random proposals until the classifier was asked as many rows as ours on the record",
+           "ours"),
+    Method("ours-without-llm-time", OWN, "own", True, "random proposals until as much time has passed as ours took on the record", "ours"),
+    Method("search", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
+    *(_dice(kind) for kind in ("random", "genetic", "kdtree")),
+    *(_cfnow(kind) for kind in ("greedy", "random")),
+    *(_nice(kind) for kind in ("sparsity", "proximity", "plausibility")),
+    Method("treecf", "treecf", "run_treecf.py", True, f"{TREES}; its default genetic search"),
+    Method("treecf-exact", "treecf", "run_treecf.py", True, f"{TREES}; proves its optimum within the time limit; sums over three features "
+           "are left out of its rules, so its distance is a lower bound"),
+)  # fmt: skip
+
+METHODS = {method.name: method for method in _ALL}
+EQUAL_BUDGET = ("ours", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "search")
+
+
+def chosen(names: tuple[str, ...]) -> list[Method]:
+    """The named methods in the order of the table, all for none; what a method needs comes with it."""
+    wanted = set(names or METHODS)
+    wanted |= {needed for name in wanted if (needed := METHODS[name].needs)}
+    return [method for method in _ALL if method.name in wanted]

@@ -1,0 +1,137 @@
+"""Our own methods, in a process of their own like all others: `python -m sensecf_convert.compare.own FOLDER METHOD START`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sensecf_edge import measure, prompt, reply, rules
+from sensecf_edge.admissible import admissible
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.errors import ConstraintError
+from sensecf_edge.grammar import Grammar
+from sensecf_edge.loop import Explainer
+from sensecf_edge.proposals import Fault, Proposal, Request
+from sensecf_edge.record import Record, decode
+from sensecf_edge.schema import Vector
+from sensecf_edge.settings import LOOP
+
+from ..evaluate import vector
+from ..peer_programs import asked
+
+Answer = tuple[Vector | None, str]
+SMALL = 2
+"""Proposals in one helping of chance, where chance is given a budget to use up."""
+
+
+class RandomEngine:
+    """Proposals by chance instead of a language model: 1 to `max_changes` features, each at any admissible value, all equally likely."""
+
+    def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
+        """`n` proposals a request. The same record and seed get the same ones."""
+        return [[self._one(r, k) for k in range(r.n)] for r in requests]
+
+    @staticmethod
+    def _one(request: Request, k: int) -> Proposal:
+        space = request.grammar.space
+        rng = np.random.default_rng([request.seed, k, *space.record.vector.view(np.uint32)])
+        count = int(rng.integers(1, min(space.max_changes, len(space.features)) + 1))
+        chosen = sorted(rng.choice(space.features, size=count, replace=False))
+        schema = space.record.schema
+        changes = {schema.names[i]: decode(schema.features[i], float(rng.choice(space.values[i]))) for i in chosen}
+        return Proposal(json.dumps(changes), True)
+
+
+def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
+    """The method as a function of a record's number, and the classifier's count of rows."""
+    if method == "search":
+        return _search(question)
+    explainer = Explainer.load(question.plain["bundle"], threads=1)
+    if method.startswith("ours-without-llm"):
+        explainer.close()
+        explainer = Explainer(explainer.bundle, RandomEngine(), explainer.checker, explainer.realism)
+    checker = explainer.checker
+    assert isinstance(checker, OnnxChecker)
+    seed = question.seed
+    ways: dict[str, Callable[[int], Answer]] = {
+        "ours": lambda k: _explained(explainer, question.exact[k], seed),
+        "ours-without-llm": lambda k: _explained(explainer, question.exact[k], seed),
+        "ours-first-try": lambda k: _first(explainer, question.exact[k], seed),
+        "ours-without-llm-rows": lambda k: _spent(explainer, question, k, lambda: float(checker.rows), "rows"),
+        "ours-without-llm-time": lambda k: _spent(explainer, question, k, time.perf_counter, "seconds"),
+    }
+    return ways[method], lambda: checker.rows
+
+
+def _explained(explainer: Explainer, x: Vector, seed: int, **budget: Any) -> Answer:
+    try:
+        explanation = explainer.explain(Record(explainer.schema, x), seed=seed, **budget)
+    except ConstraintError:
+        return None, "nothing may change"
+    return (vector(explainer.schema, x, explanation), "") if explanation.found else (None, "none found")
+
+
+def _first(explainer: Explainer, x: Vector, seed: int) -> Answer:
+    """The greedy proposal as it comes out of the engine. The classifier is asked once, for the prompt."""
+    try:
+        space = admissible(Record(explainer.schema, x))
+    except ConstraintError:
+        return None, "nothing may change"
+    text = prompt.build(explainer.bundle.manifest.generator.prompt, space, explainer.target.wanted, _now(explainer, x))
+    (answers,) = explainer.engine.propose([Request(text, Grammar(space), 1, seed, LOOP.temperature)])
+    if isinstance(answers, Fault) or not answers or not answers[0].complete:
+        return None, "the engine gave no whole answer"
+    read = reply.read(space.record, answers[0].text)
+    return (None, "it cannot be read") if isinstance(read, str) else (rules.complete(explainer.schema, x, read[None])[0], "")
+
+
+def _now(explainer: Explainer, x: Vector) -> float:
+    return float(explainer.checker.p_target(x[None])[0])
+
+
+def _spent(explainer: Explainer, question: asked.Question, k: int, meter: Callable[[], float], what: str) -> Answer:
+    """The cheapest answer that helpings of chance give until the budget that ours took on this record is used up."""
+    budget = json.loads((question.folder / "budget.json").read_text(encoding="utf-8"))[k][what] or 0.0
+    began, best, least, why = meter(), None, np.inf, "none found"
+    x = question.exact[k]
+    for helping in range(10_000):
+        y, why = _explained(explainer, x, question.seed + 1_009 * helping, proposals=SMALL, rounds=1)
+        if y is not None and (cost := _cost(explainer, x, y)) < least:
+            best, least = y, cost
+        if meter() - began >= budget or why == "nothing may change":
+            break
+    return best, "" if best is not None else why
+
+
+def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
+    realism: OnnxRealism | None = explainer.realism
+    return float(measure.cost(explainer.schema, x, y[None], realism.percentile(y[None]) if realism else None)[0])
+
+
+def _search(question: asked.Question) -> tuple[Callable[[int], Answer], Callable[[], int]]:
+    """The teacher, asked for the runtime's goal instead of its own stricter ones."""
+    from ..teachers import Lesson, answer
+
+    bundle = Bundle.open(question.plain["bundle"])
+    goal = question.goal - asked.SAFE
+    lesson = Lesson(bundle.schema, bundle.classifier_bytes(), bundle.realism_bytes(), list(bundle.reference.realism_quantiles),
+                    bundle.manifest.target.threshold, (goal,), LOOP.max_changes, wanted=bundle.manifest.target.index)  # fmt: skip
+    judge = lesson.judge()
+    checker = judge.checker
+    assert isinstance(checker, OnnxChecker)
+
+    def one(k: int) -> Answer:
+        y = answer(lesson, judge, Record(bundle.schema, question.exact[k]))
+        return y, "" if y is not None else "none found"
+
+    return one, lambda: checker.rows
+
+
+if __name__ == "__main__":
+    asked.answer(sys.argv, prepare)

@@ -1,0 +1,179 @@
+"""Figures as pictures: PNG bytes, drawn by matplotlib without a display. The rows are those of `scoring`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+FAMILIES = {"ours": "#1f6feb", "search": "#57606a", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e"}
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
+COUNTS = ("#dbe9ff", "#9ec5fe", "#5a9bf6", "#1f6feb", "#0b3d91")
+
+
+def color(method: str) -> str:
+    """One colour a family of methods."""
+    return next((c for name, c in FAMILIES.items() if method.startswith(name)), "#57606a")
+
+
+def png(figure: Any) -> bytes:
+    """The picture; the figure is closed."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+    plt.close(figure)
+    return out.getvalue()
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    return [str(n) for n in rows.method.unique()]
+
+
+def radar(rows: pd.DataFrame, features: Sequence[str], table: str) -> bytes:
+    """Which features each method changes: share of its answers, one small radar a method, ours as an outline in each."""
+    answers = rows[rows.answered & (rows.table == table)]
+    shares = {n: _shares(part, features) for n, part in answers.groupby("method", sort=False)}
+    across = min(4, len(shares))
+    down = -(-len(shares) // max(1, across))
+    angles = np.linspace(0, 2 * np.pi, len(features), endpoint=False)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(down, across, figsize=(3.5 * across, 3.3 * down), subplot_kw={"projection": "polar"}, squeeze=False)
+        for axis, (name, share) in zip(axes.flat, shares.items(), strict=False):
+            _spider(axis, angles, share, color(name), fill=True)
+            if "ours" in shares and name != "ours":
+                _spider(axis, angles, shares["ours"], FAMILIES["ours"], fill=False)
+            axis.set_title(f"{name}  ({int((answers.method == name).sum())})", pad=16, color=color(name))
+            axis.set_xticks(angles, [_short(f) for f in features], fontsize=6.5)
+            axis.set_ylim(0, 1)
+            axis.set_yticks([0.5, 1.0], ["50 %", "100 %"], fontsize=6, color="#8c959f")
+        for axis in axes.flat[len(shares) :]:
+            axis.set_visible(False)
+        figure.tight_layout()
+    return png(figure)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 14 else name[:13] + "…"
+
+
+def _shares(part: pd.DataFrame, features: Sequence[str]) -> list[float]:
+    lists = [set(json.loads(text)) for text in part.changed]
+    return [sum(f in names for names in lists) / max(1, len(lists)) for f in features]
+
+
+def _spider(axis: Any, angles: Any, share: Sequence[float], tone: str, fill: bool) -> None:
+    around, values = np.append(angles, angles[0]), np.append(share, share[0])
+    axis.plot(around, values, color=tone, linewidth=1.2 if fill else 0.9, linestyle="-" if fill else ":")
+    if fill:
+        axis.fill(around, values, color=tone, alpha=0.22)
+
+
+def counts(rows: pd.DataFrame) -> bytes:
+    """How many features answers change: a bar a method, of all records asked; what is missing to 100 % got no answer."""
+    names = _names(rows)[::-1]
+    labels = ("1", "2", "3", "4", "5 and more")
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(names) + 1.2))
+        left = np.zeros(len(names))
+        for at, label in enumerate(labels):
+            low, high = at + 1, at + 1 if at < 4 else np.inf
+            width = np.array([100 * rows[rows.method == n].n_changed.between(low, high).mean() for n in names])
+            axis.barh(names, width, left=left, color=COUNTS[at], edgecolor="white", label=label)
+            left += width
+        axis.set_xlim(0, 100)
+        axis.set_xlabel("% of the records asked")
+        axis.legend(title="features changed", ncols=5, frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1.0))
+        axis.tick_params(axis="y", length=0)
+    return png(figure)
+
+
+def boxes(rows: pd.DataFrame, column: str, label: str, line: float | None = None) -> bytes:
+    """Distribution of a figure over the answers, a box a method: median, quartiles, 5 to 95 %, and the mean as a dot."""
+    names = [n for n in _names(rows) if rows[(rows.method == n)][column].notna().any()][::-1]
+    data = [rows[rows.method == n][column].dropna().to_numpy(float) for n in names]
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(names) + 1.0))
+        dot = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4}
+        drawn = axis.boxplot(data, orientation="horizontal", tick_labels=names, whis=(5, 95), showfliers=False, patch_artist=True,
+                             widths=0.6, showmeans=True, meanprops=dot, medianprops={"color": "black"})  # fmt: skip
+        for box, name in zip(drawn["boxes"], names, strict=True):
+            box.set(facecolor=color(name), alpha=0.55, edgecolor=color(name))
+        if line is not None:
+            axis.axvline(line, color="#8c959f", linewidth=0.8, linestyle="--")
+        axis.set_xlabel(label)
+        axis.grid(axis="x", color="#eaeef2")
+        axis.set_axisbelow(True)
+        axis.tick_params(axis="y", length=0)
+    return png(figure)
+
+
+def latency(rows: pd.DataFrame, cold: dict[str, float | None]) -> bytes:
+    """Time of a warm record: a bar from p50 to p95, on a logarithmic axis; the cold start as a hollow mark."""
+    names = [n for n in _names(rows) if rows[rows.method == n].seconds.notna().any()][::-1]
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(names) + 1.0))
+        for at, name in enumerate(names):
+            seconds = 1000 * rows[rows.method == name].seconds.dropna().to_numpy(float)
+            half, most = float(np.median(seconds)), float(np.quantile(seconds, 0.95))
+            axis.plot([half, most], [at, at], color=color(name), linewidth=5, alpha=0.45, solid_capstyle="round")
+            axis.plot(half, at, "o", color=color(name), markersize=6)
+            axis.annotate(
+                f"{half:,.1f}" if half < 100 else f"{half:,.0f}", (half, at), (0, 7), textcoords="offset points", ha="center", fontsize=7
+            )
+            if cold.get(name):
+                axis.plot(1000 * float(cold[name] or 0), at, "D", markerfacecolor="white", markeredgecolor=color(name), markersize=5)
+        axis.set_xscale("log")
+        axis.set_yticks(range(len(names)), names)
+        axis.set_ylim(-0.7, len(names) - 0.2)
+        axis.set_xlabel("milliseconds a record: p50 (dot) to p95 (bar); start of the program (diamond)")
+        axis.grid(axis="x", color="#eaeef2")
+        axis.set_axisbelow(True)
+        axis.tick_params(axis="y", length=0)
+    return png(figure)
+
+
+def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple[str, str]) -> bytes:
+    """One figure against another, a point a method with both intervals; its size says how many records it answers at the goal."""
+    with plt.rc_context(STYLE):
+        figure, axis = plt.subplots(figsize=(7.5, 4.6))
+        marks = []
+        for name, got in figures.items():
+            x, y = got.get(across[0]), got.get(up[0])
+            if not x or not y:
+                continue
+            share = (got.get("at_goal") or {"value": 0.0})["value"]
+            thin = {"color": color(name), "alpha": 0.25, "linewidth": 1}
+            if x["low"] is not None and y["low"] is not None:
+                axis.plot([x["low"], x["high"]], [y["value"]] * 2, **thin)
+                axis.plot([x["value"]] * 2, [y["low"], y["high"]], **thin)
+            axis.scatter(x["value"], y["value"], s=20 + 130 * share, color=color(name), alpha=0.8, edgecolor="white", zorder=3)
+            marks.append((x["value"], y["value"], name))
+        _label(axis, marks)
+        axis.set_xlabel(across[1])
+        axis.set_ylabel(up[1])
+        axis.grid(color="#eaeef2")
+        axis.set_axisbelow(True)
+    return png(figure)
+
+
+def _label(axis: Any, marks: list[tuple[float, float, str]]) -> None:
+    """Names beside the points, moved apart where they would lie on each other."""
+    axis.figure.canvas.draw()
+    taken: list[tuple[float, float]] = []
+    for x, y, name in sorted(marks, key=lambda m: -m[1]):
+        px, py = axis.transData.transform((x, y))
+        spot = next(
+            (dx, dy)
+            for dx, dy in ((8, 4), (8, -12), (8, 16), (8, -24), (8, 28), (8, -36), (8, 40), (8, -48), (8, 52), (8, 64), (8, 76))
+            if all(abs(py + dy - b) > 15 or abs(px - a) > 130 for a, b in taken) or dy == 76
+        )
+        taken.append((px, py + spot[1]))
+        line = {"arrowstyle": "-", "color": color(name), "alpha": 0.3, "linewidth": 0.6} if abs(spot[1]) > 12 else None
+        axis.annotate(name, (x, y), spot, textcoords="offset points", fontsize=7.5, color=color(name), arrowprops=line)
