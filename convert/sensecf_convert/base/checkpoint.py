@@ -12,7 +12,7 @@ from ..export import checkpoint as exported
 from ..export.upstream import sources
 from . import hub, memory
 from .architecture import PROJECTIONS, Architecture
-from .tokens import Tokens
+from .tokens import Tokens, highest
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Base:
         config = hub.read_config(folder)
         sizes = Architecture.from_config(config, str(where))
         memory.check(sizes, memory.Work(**{**vars(for_what), "rows": 1}), str(where))
-        tokens = Tokens.of(folder, str(where))
-        if tokens.size != sizes.vocabulary:
+        if (most := highest(folder)) >= sizes.vocabulary:
             raise BaseModelError(
-                f"{where}: the tokenizer has {tokens.size:,} tokens, config.json says vocab_size {sizes.vocabulary:,}; "
+                f"{where}: the tokenizer has a token {most:,}, config.json says vocab_size {sizes.vocabulary:,}; "
                 "they belong to different models, fetch the checkpoint again"
             )
+        tokens = Tokens.of(folder, str(where))
         folder = hub.whole(where)
         _weights(folder, sizes, str(where))
         stored = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")

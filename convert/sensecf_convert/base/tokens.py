@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import weakref
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,20 @@ class Tokens:
             size = self._lib.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, False)
             out += buffer.raw[: max(0, size)]
         return out.decode("utf-8", "replace")
+
+
+def highest(folder: Path) -> int:
+    """The highest token id that the tokenizer in a folder can say; -1 where there is none to be read."""
+    try:
+        if (folder / "tokenizer.json").is_file():
+            data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+            vocab = data["model"]["vocab"]
+            ids = vocab.values() if isinstance(vocab, dict) else range(len(vocab))
+            return max((*ids, *(int(token["id"]) for token in data.get("added_tokens", ()))), default=-1)
+        if (folder / "tokenizer.model").is_file():
+            from sentencepiece import SentencePieceProcessor
+
+            return int(SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).get_piece_size()) - 1
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError) as error:
+        raise BaseModelError(f"the tokenizer in {folder} cannot be read ({error}); fetch it again") from error
+    return -1
