@@ -11,6 +11,12 @@ from . import terminal
 from .cli_jobs import MODEL_HELP, named
 from .settings import LOOP
 
+KINDS = ("random-forest", "svm", "xgboost", "neural-network")
+TEACHERS = ("search", "neighbours", "pairs")
+SIZES = ("tiny", "small", "large")
+TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
+"""The build side's words, known here without importing it; a test holds the two together."""
+
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
@@ -23,6 +29,16 @@ from .settings import LOOP
 @click.option("--about", type=click.Path(path_type=Path), metavar="FILE", help="Title, source, licence, notes for the card (JSON).")
 @click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle.")
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
+@click.option("--classifier", metavar="KIND|FILE", help=f"{', '.join(KINDS)}, or your own .onnx or .skops file.  [default: {KINDS[0]}]")
+@click.option("--teacher", "teachers", multiple=True, type=click.Choice(TEACHERS), help="Who answers the invented people. Repeatable.")
+@click.option("--allow", multiple=True, metavar="COLUMN", help="Use a column that looks like a leak or an id. Repeatable.")
+@click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
+@click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
+@click.option("--tune", type=click.Choice(["lora", "full", "qlora"]), help="How the base is tuned.  [default: lora]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the base is tuned.  [default: auto]")
+@click.option("--type", "quantization", type=click.Choice(TYPES), help=f"How the generator is quantized.  [default: {TYPES[0]}]")
+@click.option("--improve/--no-improve", default=None, help="A round of self-improvement behind the training.  [default: improve]")
+@click.option("--study", is_flag=True, default=None, help="Say in the card what each teacher contributes (12 more minutes).")
 @click.option("--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach with.  [default: 40000]")
 @click.option("--passes", type=click.FloatRange(0.1), help="Passes of training over them.  [default: 6]")
 @click.option("--minutes", type=click.FloatRange(0.05), help="Limit on the generator's training.  [default: 30]")

@@ -7,7 +7,9 @@ from typing import Any
 
 from sensecf_edge.settings import LOOP, WEAK_AUC
 
+from . import memorisation, study
 from .evaluate import interval
+from .export import report
 
 
 def text(manifest: Mapping[str, Any], notes: str) -> str:
@@ -40,9 +42,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 ## Classifier
 
-{model["kind"]}, exported to ONNX with unknown values filled in inside the graph. AUC on unseen people **{model["auc"]:.3f}**
-(cross-validated over training people {model["auc_cv"]:.3f}). Largest difference between scikit-learn and onnxruntime on
-{model["parity_rows"]:,} rows: {model["parity"]:.1e}.
+{_classifier(model)}
 
 ## Generator
 
@@ -51,7 +51,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 ## Figures on the test people
 
 {_figures(figures)}
-
+{_more(manifest)}
 First-try validity is the greedy proposal, untouched, with p >= {threshold}; usable means p >= {threshold + LOOP.margin:.2f} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help` and the docstring of
 `sensecf_convert.evaluate.Figures`.
@@ -63,12 +63,57 @@ An answer says what this model would predict for a changed record. It does not s
 """
 
 
-def _generator(facts: Mapping[str, Any]) -> str:
-    return (
-        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
-        "rows (mixed, swapped, with noise; a few are such a row) with answers found by search; "
-        f"{facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
+def _classifier(model: Mapping[str, Any]) -> str:
+    folds = "" if model["auc_cv"] is None else f" (cross-validated over training people {model['auc_cv']:.3f})"
+    said = (
+        f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}. AUC on unseen "
+        f"people **{model['auc']:.3f}**{folds}, Brier score {model['brier']:.3f}."
     )
+    if model["parity"] is None:
+        return f"{said} It was brought as ONNX; there is nothing to compare the graph with."
+    ties = model["parity_ties"]
+    told = f"; {ties:,} more stand on a tree's threshold that float32 cannot tell from the value" if ties else ""
+    return (
+        f"{said} The graph differs from the fitted classifier by {model['parity']:.1e} at most on {model['parity_rows']:,} rows and by "
+        f"{model['parity_lattice']:.1e} on {model['parity_lattice_rows']:,} random points of the lattice{told}."
+    )
+
+
+def _generator(facts: Mapping[str, Any]) -> str:
+    said = (
+        f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
+        f"rows (mixed, swapped, with noise) with answers of the teachers {', '.join(facts['teachers'])}; "
+        f"{facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
+        if facts["how"] == "from nothing"
+        else f"{facts['base']}, {facts['parameters']:,} parameters, tuned ({facts['how']}) on {facts['pairs']:,} people made of training "
+        f"rows with answers of the teachers {', '.join(facts['teachers'])}; {facts['quantization']}."
+    )
+    if gain := facts.get("improvement"):
+        kept = "kept" if gain["after"] >= gain["before"] else "not kept"
+        said += (
+            f"\n\nA round of self-improvement on {gain['asked']:,} new invented people ({gain['own']:,} of its own answers accepted, "
+            f"{gain['taught']:,} taught) moved first-try validity on others again from {gain['before']:.1%} to {gain['after']:.1%}; {kept}."
+        )
+    return said
+
+
+def _more(manifest: Mapping[str, Any]) -> str:
+    """Memorisation, teachers and quantizations, as far as they were measured."""
+    out = []
+    if figures := manifest["metrics"].get("memorisation"):
+        out.append(f"\n## Memorisation\n\n{MEMORISATION}\n{memorisation.words(figures)}\n")
+    if rows := manifest.get("teachers"):
+        out.append(f"\n## What each teacher contributes\n\n{STUDY}\n\n{study.markdown(rows)}\n")
+    if rows := manifest.get("quantizations"):
+        out.append(f"\n## Quantizations\n\n{report.markdown(rows)}\n")
+    return "".join(out)
+
+
+MEMORISATION = "| | answers | unseen people |\n|---|---|---|"
+STUDY = (
+    f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone, {study.MINUTES:g} minutes at most; first tries on invented "
+    "people it had not met."
+)
 
 
 def _figures(f: Mapping[str, Any]) -> str:

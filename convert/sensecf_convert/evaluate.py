@@ -1,24 +1,23 @@
 """evaluate: what a bundle is worth on people that nothing was trained on.
 
 Every record of the test people that the classifier puts in the unwanted class is explained with the default budget.
-Where no answer is found, the whole lattice is searched, so that "none exists" is told apart from "none found".
+Where no answer is found, `proof` looks at the whole lattice, so that "none exists" is told apart from "none found".
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge import measure
+from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import ConstraintError, TableError
 from sensecf_edge.loop import Explainer
@@ -27,12 +26,12 @@ from sensecf_edge.result import Explanation
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
+from . import memorisation
+from .proof import Prover
 from .tables import Cohort, cohort, read_table, split_people
 
-EXHAUSTIVE = 30_000_000
-PROOF_SECONDS = 300.0
-"""Time spent, all in all, on telling "none exists" from "none found"; records beyond it count as unproven."""
-CHUNK = 50_000
+PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
+"""Time spent, all in all and on one record, on telling "none exists" from "none found"; what is left then is unproven."""
 NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
 
 
@@ -120,8 +119,12 @@ def measure_bundle(
             answers.append(_explain(explainer, x))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
-        until = time.monotonic() + PROOF_SECONDS
-        possible = [_possible(explainer, x, e, until) for x, e in zip(rows, answers, strict=True)]
+        prover = Prover(explainer.checker, bundle.classifier_bytes(), train)
+        until, possible = time.monotonic() + PROOF_SECONDS, list[tuple[bool, bool, bool]]()
+        for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
+            possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))
+            if report:
+                report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
     return _figures(bundle, train, test, rows, answers, possible)
 
 
@@ -133,66 +136,19 @@ def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
         return None
 
 
-def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, until: float) -> tuple[bool, bool, bool]:
+def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prover: Prover, until: float) -> tuple[bool, bool, bool]:
     """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven before the clock shows `until`."""
     if answer is None:
         return False, False, True
     if answer.found:
         return True, True, True
-    top = highest(explainer, x, until)
+    space = admissible(Record(explainer.schema, x), Constraints(max_changes=len(explainer.schema)))
+    reached = prover.reaches(space, explainer.goal, until)
+    if reached is not False:
+        return True, True, bool(reached)
     first = answer.first_try is not None and answer.first_try.valid
-    if top is None:
-        return True, True, False
-    return first or top >= explainer.target.threshold, top >= explainer.goal, True
-
-
-def highest(explainer: Explainer, x: Vector, until: float = math.inf) -> float | None:
-    """The highest p that any admissible answer reaches, over the whole lattice and any number of changes.
-
-    None where the lattice holds more than 30 million points, or the monotonic clock passes `until`. Stops early once the
-    goal is reached.
-    """
-    schema = explainer.schema
-    space = without_dead_ends(admissible(Record(schema, x), Constraints(max_changes=len(schema))))
-    if np.prod([float(len(v) + 1) for v in space.values]) > EXHAUSTIVE:
-        return None
-    best = 0.0
-    for Y in every_answer(space):
-        Y = rules.complete(schema, x, Y)
-        Y = Y[rules.admitted(space, Y)]
-        best = max(best, float(explainer.checker.p_target(Y).max(initial=0.0)))
-        if best >= explainer.goal:
-            break
-        if time.monotonic() > until:
-            return None
-    return best
-
-
-def without_dead_ends(space: Admissible) -> Admissible:
-    """The space less those values that break a relation whatever else changes: no other feature of it can move."""
-    schema, x, values = space.record.schema, space.record.vector, list(space.values)
-    for relation in schema.relations:
-        movable = [i for i in map(schema.index.get, relation.features) if i is not None and values[i].size]
-        if len(movable) == 1:
-            (i,) = movable
-            Y = np.repeat(x[None, :], len(values[i]), axis=0)
-            Y[:, i] = values[i]
-            values[i] = values[i][rules.admitted(space, rules.complete(schema, x, Y))]
-    return dataclasses.replace(space, values=tuple(values))
-
-
-def every_answer(space: Admissible) -> Iterator[Vector]:
-    """All combinations of admissible values, the record itself among them, in chunks of shape (<= 50,000, features)."""
-    x = space.record.vector
-    options = [np.append(v, x[i]) for i, v in enumerate(space.values)]
-    total = int(np.prod([len(o) for o in options]))
-    for start in range(0, total, CHUNK):
-        at = np.arange(start, min(start + CHUNK, total))
-        Y = np.empty((len(at), len(x)))
-        for i, values in enumerate(options):
-            at, digit = np.divmod(at, len(values))
-            Y[:, i] = values[digit]
-        yield Y
+    valid = True if first else prover.reaches(space, explainer.target.threshold, until)
+    return valid is not False, False, valid is not None
 
 
 def _figures(
@@ -230,6 +186,7 @@ def _figures(
         knn_ratio_factual=_mean(realism.knn_ratio(X)),
         lof_inliers=_mean(realism.lof_inliers(Y)),
         rounds=_mean([e.rounds_used for e in answers if e]),
+        memorisation=memorisation.check(Y, train.X, test.X, schema) if len(Y) else {},
         p50_ms=1000 * float(np.median(seconds)) if seconds else None,
         p95_ms=1000 * float(np.quantile(seconds, 0.95)) if seconds else None,
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 from sensecf_edge.errors import TableError
 from sensecf_edge.settings import LOOP
 
-SIZES = {"small": (128, 4), "large": (256, 5)}
-"""Generators from nothing, about 1 and 4 million parameters: width and layers. Rows of 256 suit every K-quant."""
+SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
+"""Generators from nothing: width and layers. Tiny is for trying the software; small and large have about 1 and 4 million
+parameters. Rows of 256 suit every K-quant."""
 
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05)
@@ -36,6 +37,7 @@ class Plan:
     classifier: str = "random-forest"
     teachers: tuple[str, ...] = ("search",)
     improve: bool = True
+    study: bool = False
     base: str | None = None
     tune: str = "lora"
     device: str = "auto"

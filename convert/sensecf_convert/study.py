@@ -39,9 +39,9 @@ def study(work: Work, plan: Plan, vocabulary: SchemaVocabulary, lesson: Lesson, 
             alone = replace(lesson, teachers=(name,))
             pairs = dict(gather.gather(own, alone, train, PAIRS, plan.seed, jobs))
             pairs["p"] = lesson.judge().checker.p_target(pairs["X"])
-            made = tuning.from_nothing(own, short, vocabulary, pairs)
-            speaker = improve.Speaker(made.file, "scored", plan.wanted, vocabulary.longest)
-            own.note("row.json", _row(name, lesson, train, pairs, improve.first_try(speaker, lesson, train, tuning.HELD_OUT, plan.seed)))
+            made = tuning.FromNothing(own, short, vocabulary).learn(pairs, tuning.FIRST, PASSES)
+            first_try = improve.first_try(made.speaker(plan.wanted), lesson, train, tuning.HELD_OUT, plan.seed)
+            own.note("row.json", _row(name, lesson, train, pairs, first_try))
         rows.append(own.facts("row.json"))
     return rows
 
