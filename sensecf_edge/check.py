@@ -73,6 +73,7 @@ class OnnxRealism:
         self._quantiles = np.asarray(quantiles, dtype=np.float64)
         if self._quantiles.ndim != 1 or len(self._quantiles) < 2 or not (np.diff(self._quantiles) >= 0).all():
             raise CheckError(f"the realism model's quantiles are not two or more ascending numbers; {FIX}")
+        self._at = np.linspace(0.0, 100.0, len(self._quantiles))
         self._graph = _Graph(model, "the realism model", features, threads, device)
         self._output = self._graph.output(rank=None, names=("log_density", "score_samples"))
 
@@ -91,8 +92,11 @@ class OnnxRealism:
 
     def percentile(self, Y: Vector) -> Vector:
         """Share (0..100) of real people of the wanted class who are less ordinary than the candidate, shape (candidates,)."""
-        at = np.linspace(0.0, 100.0, len(self._quantiles))
-        return np.asarray(np.interp(self.log_density(Y), self._quantiles, at), dtype=np.float64)
+        return self.rank(self.log_density(Y))
+
+    def rank(self, density: Vector) -> Vector:
+        """The percentiles (0..100) of log-densities, same shape."""
+        return np.asarray(np.interp(density, self._quantiles, self._at), dtype=np.float64)
 
 
 def build_features() -> str:

@@ -12,35 +12,42 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, measure, prompt, reply, rules
+from . import __version__, prompt, reply, rules
 from .admissible import Admissible, Constraints, admissible, check
 from .bundle import Bundle
 from .check import Checker, OnnxChecker, OnnxRealism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .errors import ConstraintError
+from .found import Found, changes
 from .grammar import Grammar
-from .rank import distinct, rank
-from .record import Record, decode
+from .rank import distinct
+from .record import Record
 from .refine import Judge, Known, Scored, refine, score
-from .result import Change, Counterfactual, Explanation, FirstTry, Provenance
+from .result import Explanation, FirstTry, Provenance
 from .schema import Schema, Vector
-from .settings import ENGINE, LOOP, WEAK_AUC
+from .settings import ENGINE, LOOP, SEARCH, WEAK_AUC
 from .threads import settled
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much one request may cost: n answers, proposals a round, rounds, and where chance starts."""
+    """How much one request may cost: n answers, proposals a round, rounds, and where chance starts.
+
+    `search` is how many rows the search over sets of features may ask the classifier about; 0 leaves it out.
+    """
 
     answers: int = LOOP.answers
     proposals: int = LOOP.proposals
     rounds: int = LOOP.rounds
     seed: int = LOOP.seed
+    search: int = SEARCH.rows
 
     def __post_init__(self) -> None:
-        for name, least in (("answers", self.answers), ("proposals", self.proposals), ("rounds", self.rounds)):
-            if least < 1:
-                raise ConstraintError(f"the number of {name} is {least}; it must be 1 or more")
+        for name, given in (("answers", self.answers), ("proposals", self.proposals), ("rounds", self.rounds)):
+            if given < 1:
+                raise ConstraintError(f"the number of {name} is {given}; it must be 1 or more")
+        if self.search < 0:
+            raise ConstraintError(f"the search may ask about {self.search} rows; it must be 0 or more")
 
 
 @dataclass
@@ -50,27 +57,32 @@ class _Search:
     space: Admissible
     grammar: Grammar
     prompt: str
-    scored: Scored = field(init=False)
-    origins: list[str] = field(default_factory=list)
+    found: Found = field(init=False)
     refusals: Counter[str] = field(default_factory=Counter)
     first_try: FirstTry | None = None
     rounds: int = 0
     stuck: bool = False
     seen: set[bytes] = field(default_factory=set)
     known: Known = field(default_factory=dict)
+    proven: int = 0
 
     def __post_init__(self) -> None:
-        self.scored = Scored(np.empty((0, len(self.space.record.vector))), np.empty(0), np.empty(0))
+        self.found = Found(self.space.record)
+
+    def widen(self, judge: Judge, answers: int, rows: int) -> None:
+        """Search sets of features besides the proposals; not at all with 0 rows."""
+        if rows:
+            self.proven = max(self.proven, self.found.widen(judge, self.space, self.known, answers, rows))
 
     @property
     def answers(self) -> int:
         """How many different sets of changed features have passed."""
-        return distinct(self.space.record.vector, self.scored)
+        return distinct(self.space.record.vector, self.found.scored)
 
     @property
     def highest(self) -> float:
         """The highest probability of the wanted class so far."""
-        return float(self.scored.p.max(initial=0.0))
+        return float(self.found.scored.p.max(initial=0.0))
 
 
 class Explainer:
@@ -82,6 +94,7 @@ class Explainer:
         self.target = bundle.manifest.target
         self.margin = min(LOOP.margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
+        self.judge = Judge(checker, realism, self.goal)
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
@@ -103,6 +116,7 @@ class Explainer:
         seed: int = LOOP.seed,
         proposals: int = LOOP.proposals,
         rounds: int = LOOP.rounds,
+        search: int = SEARCH.rows,
     ) -> Explanation:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
@@ -110,7 +124,7 @@ class Explainer:
         EngineError or CheckError where a model fails. Same record, seed and bundle: same answer.
         """
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
-        (answer,) = self.explain_many([factual], constraints, Budget(n, proposals, rounds, seed))
+        (answer,) = self.explain_many([factual], constraints, Budget(n, proposals, rounds, seed, search))
         if isinstance(answer, ConstraintError):
             raise answer
         return answer
@@ -134,7 +148,8 @@ class Explainer:
         out: list[Explanation | ConstraintError] = []
         for record, now, space in zip(records, p, spaces, strict=True):
             search = searches.popleft() if isinstance(space, Admissible) else None
-            out.append(space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, how, seconds))
+            answer = space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, how, seconds)
+            out.append(answer)
         return out
 
     @staticmethod
@@ -150,7 +165,6 @@ class Explainer:
         Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
         proposals then end where the others did.
         """
-        judge = Judge(self.checker, self.realism, self.goal)
         searches = deque(_Search(space, Grammar(space), self._prompt(space, p)) for space, p in spaces)
         for k in range(budget.rounds):
             active = [s for s in searches if s.answers < budget.answers and not s.stuck]
@@ -158,21 +172,29 @@ class Explainer:
             seed = budget.seed + 1_000_003 * k
             requests = [Request(s.prompt, s.grammar, budget.proposals, seed, heat, greedy_first=k == 0) for s in active]
             for search, answers in zip(active, self.engine.propose(requests), strict=True):
-                search.rounds = k + 1
-                self._round(judge, search, answers)
+                search.rounds, before = k + 1, search.answers
+                self._round(search, answers)
+                if search.rounds == 1 or (search.answers and not before):
+                    search.widen(self.judge, budget.answers, min(budget.search, SEARCH.rows))
+        for search in searches:
+            if budget.search > SEARCH.rows:
+                search.widen(self.judge, budget.answers, budget.search)
+            if budget.search and budget.answers > 1:
+                search.found.cover(self.judge, search.space)
         return searches
 
     def _prompt(self, space: Admissible, p: float) -> str:
         return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted, p)
 
-    def _round(self, judge: Judge, search: _Search, answers: list[Proposal] | Fault) -> None:
+    def _round(self, search: _Search, answers: list[Proposal] | Fault) -> None:
         """One record's proposals of one round: read, judged as they came, refined, kept."""
         before = search.highest
         candidates = self._read(search, answers)
-        raw = self._audit(judge, search.space, candidates, search.refusals)
+        raw = self._audit(search.space, candidates, search.refusals)
         if search.rounds == 1:
             search.first_try = self._first_try(search.space, answers, raw)
-        _collect(search, raw, refine(judge, search.space, raw.Y, raw, search.known))
+        first = search.rounds == 1 and search.first_try is not None and search.first_try.p_target is not None
+        search.found.refined(raw, refine(self.judge, search.space, raw.Y, raw, search.known), "first try" if first else "proposal")
         search.stuck = search.rounds > 1 and not search.answers and search.highest <= before
 
     def _read(self, search: _Search, answers: list[Proposal] | Fault) -> Vector:
@@ -190,9 +212,9 @@ class Explainer:
                 rows.append(read)
         return rules.complete(self.schema, record.vector, np.array(rows).reshape(-1, len(self.schema)))
 
-    def _audit(self, judge: Judge, space: Admissible, Y: Vector, refusals: Counter[str]) -> Scored:
+    def _audit(self, space: Admissible, Y: Vector, refusals: Counter[str]) -> Scored:
         """Rules and classifier over a round's candidates; why each one that fails does is counted."""
-        scored = score(judge, space, Y)
+        scored = score(self.judge, space, Y)
         for rule, mask in rules.broken(space, Y).items():
             refusals[rule] += int(mask.sum())
         low = np.isfinite(scored.key) & ~scored.passed
@@ -210,11 +232,11 @@ class Explainer:
         ):
             return FirstTry(False, False, None, ())
         p = float(raw.p[0]) if np.isfinite(raw.key[0]) else None
-        changes = self._changes(space.record, raw.Y[0])
-        return FirstTry(p is not None and p >= self.target.threshold, bool(raw.passed[0]), p, changes)
+        valid = p is not None and p >= self.target.threshold
+        return FirstTry(valid, bool(raw.passed[0]), p, changes(space.record, raw.Y[0]))
 
     def _explanation(self, factual: Record, p: float, search: _Search | None, how: Provenance, seconds: float) -> Explanation:
-        found = tuple(self._counterfactual(factual, search, i) for i in rank(factual.vector, search.scored, how.answers)) if search else ()
+        found = search.found.shown(self.judge, how.answers, self.target.threshold, how.seed) if search else ()
         status = "already" if search is None else "found" if found else "none"
         weak = self.bundle.manifest.classifier.auc
         notes = factual.warnings()
@@ -236,26 +258,8 @@ class Explainer:
             rounds_used=search.rounds if search else 0,
             seconds=seconds,
             provenance=how,
+            proven=search.proven if search else 0,
         )
-
-    def _counterfactual(self, factual: Record, search: _Search, row: int) -> Counterfactual:
-        x, y = factual.vector, search.scored.Y[row]
-        return Counterfactual(
-            changes=self._changes(factual, y),
-            p_target=float(search.scored.p[row]),
-            n_changed=int(measure.sparsity(x, y[None])[0]),
-            distance=float(measure.proximity(self.schema, x, y[None])[0]),
-            realism=float(self.realism.percentile(y[None])[0]) if self.realism else None,
-            origin=search.origins[row],
-        )
-
-    def _changes(self, factual: Record, y: Vector) -> tuple[Change, ...]:
-        out = []
-        for i in factual.differences(y):
-            feature = self.schema.features[i]
-            before, after = decode(feature, factual.vector[i]), decode(feature, y[i])
-            out.append(Change(feature.name, before, after, feature.unit, feature.name in self.schema.completed))
-        return tuple(out)
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
         return Provenance(
@@ -270,6 +274,8 @@ class Explainer:
             freeze=tuple(sorted(constraints.freeze)),
             bounds=dict(constraints.bounds),
             versions=self._versions,
+            costs=dict(constraints.costs),
+            search=budget.search,
         )
 
     def close(self) -> None:
@@ -282,13 +288,3 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _collect(search: _Search, raw: Scored, refined: Scored) -> None:
-    """Add a round's refined candidates, and say of each where it came from."""
-    untouched = (raw.Y == refined.Y) | (np.isnan(raw.Y) & np.isnan(refined.Y))
-    for i, same in enumerate(untouched.all(axis=1)):
-        first = search.rounds == 1 and i == 0 and search.first_try is not None and search.first_try.p_target is not None
-        search.origins.append("refined" if not same else "first try" if first else "proposal")
-    kept = search.scored
-    search.scored = Scored(*(np.concatenate(pair) for pair in ((kept.Y, refined.Y), (kept.p, refined.p), (kept.key, refined.key))))

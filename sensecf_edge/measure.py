@@ -26,9 +26,10 @@ def sparsity(x: Vector, Y: Vector) -> NDArray[np.int_]:
 
 def steps(schema: Schema, x: Vector, Y: Vector) -> Vector:
     """|change| of every feature over its reference range, choices 0 or 1, unknown 0; shape (candidates, features)."""
-    gaps: Vector = np.nan_to_num(np.abs(Y - x) / schema.spans)
-    choices = [i for i, f in enumerate(schema.features) if f.kind == "choice"]
-    gaps[:, choices] = np.minimum(gaps[:, choices], 1.0)
+    gaps: Vector = np.abs(Y - x) / schema.spans
+    gaps[np.isnan(gaps)] = 0.0
+    if schema.choices:
+        gaps[:, schema.choices] = np.minimum(gaps[:, schema.choices], 1.0)
     return gaps
 
 

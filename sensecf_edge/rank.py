@@ -1,25 +1,73 @@
-"""Which of the answers that passed are shown: the cheapest first, then the cheapest that change something else."""
+"""Which of the answers that passed are shown: the cheapest first, then those that change something else and are best at something.
+
+Several answers are worth having when they differ in what they change and in what they are good for: the fewest
+features, the smallest change, the most typical record.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from . import measure
-from .refine import Scored
-from .schema import Vector
+from .refine import Judge, Scored
+from .schema import Schema, Vector
+
+FEWEST, NEAREST, TYPICAL = "fewest features", "smallest change", "most typical"
 
 
-def rank(x: Vector, scored: Scored, n: int) -> list[int]:
-    """Row numbers of up to n answers, best first. Every set of changed features comes once before any comes twice.
+@dataclass(frozen=True)
+class Figures:
+    """What answers are compared by, row by row. `realism` is 0 where there is no model of it."""
 
-    Only rows that passed, and none twice.
+    n_changed: Vector
+    distance: Vector
+    realism: Vector
+
+    @classmethod
+    def of(cls, judge: Judge, schema: Schema, x: Vector, Y: Vector) -> Figures:
+        """The figures of candidates."""
+        realism = judge.percentile(Y)
+        return cls(measure.sparsity(x, Y).astype(float), measure.proximity(schema, x, Y), np.zeros(len(Y)) if realism is None else realism)
+
+    def best(self, rows: list[int]) -> dict[str, int]:
+        """Which of the rows is best at what; the first of equals."""
+        return {
+            FEWEST: min(rows, key=lambda i: (self.n_changed[i], self.distance[i])),
+            NEAREST: min(rows, key=lambda i: self.distance[i]),
+            TYPICAL: max(rows, key=lambda i: self.realism[i]),
+        }
+
+
+def rank(x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> list[int]:
+    """Row numbers of up to n answers, the cheapest first. Every set of changed features comes once before any comes twice.
+
+    With `figures`, for each strength in turn the answer of another set that is better at it than all before it comes
+    next; without, and after that, the cheapest of another set. Only rows that passed, and none twice.
     """
     order = [int(i) for i in np.argsort(scored.key, kind="stable") if scored.passed[i]]
     rows = {scored.Y[i].tobytes(): i for i in reversed(order)}
     distinct = [i for i in order if rows[scored.Y[i].tobytes()] == i]
-    sets = {measure.changed(x, scored.Y[i : i + 1]).tobytes(): i for i in reversed(distinct)}
-    first = [i for i in distinct if i in sets.values()]
-    return (first + [i for i in distinct if i not in first])[:n]
+    names = {i: measure.changed(x, scored.Y[i : i + 1]).tobytes() for i in distinct}
+    chosen = distinct[:1]
+    taken = {names[i] for i in chosen}
+    for strength in (FEWEST, NEAREST, TYPICAL) if figures and n > 1 else ():
+        others = [i for i in distinct if names[i] not in taken]
+        if others and figures and figures.best([*chosen, *others])[strength] not in chosen:
+            chosen.append(figures.best(others)[strength])
+            taken.add(names[chosen[-1]])
+    for i in distinct:
+        if names[i] not in taken:
+            chosen.append(i)
+            taken.add(names[i])
+    return (chosen + [i for i in distinct if i not in chosen])[:n] if len(chosen) < n else chosen[:n]
+
+
+def strengths(figures: Figures, shown: list[int]) -> list[tuple[str, ...]]:
+    """What each of several shown answers is best at among them; nothing where only one is shown."""
+    best = figures.best(shown) if len(shown) > 1 else {}
+    return [tuple(strength for strength, i in best.items() if i == row) for row in shown]
 
 
 def distinct(x: Vector, scored: Scored) -> int:

@@ -9,6 +9,7 @@ global one; `loop` starts from several proposals).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,8 @@ class Judge:
         if percentile is None:
             return measure.cost(space.record.schema, x, Y, None, space.weights, self.price)
         out = measure.cost(space.record.schema, x, Y, percentile[1:], space.weights, self.price)
-        return out + self.price.below * (percentile[1:] < min(self.price.floor, percentile[0]) - TINY)
+        out += self.price.below * (percentile[1:] < min(self.price.floor, percentile[0]) - TINY)
+        return out
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Scored:
         """True where the goal is reached and no rule broken, shape (candidates,)."""
         out: Mask = self.key < 0
         return out
+
+    @staticmethod
+    def joined(parts: Sequence[Scored]) -> Scored:
+        """The rows of several, one below the other; at least one part."""
+        return Scored(*(np.concatenate(column) for column in zip(*((s.Y, s.p, s.key) for s in parts), strict=True)))
 
 
 def score(judge: Judge, space: Admissible, Y: Vector, beat: Vector | None = None) -> Scored:

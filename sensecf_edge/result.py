@@ -36,7 +36,13 @@ class Counterfactual:
     n_changed  features that differ from the factual, those that follow a relation included
     distance   mean over all features of |change| / reference range, choices 0 or 1 (Gower's, without unknown values)
     realism    percentile (0-100) of the changed record's density among real people of the wanted class; None without a model
-    origin     'first try' (greedy, untouched), 'proposal' (sampled, untouched) or 'refined'
+    origin     'first try' (greedy, untouched), 'proposal' (sampled, untouched), 'refined' (a proposal, improved) or
+               'search' (a set of features that the search found)
+    margin     p_target less the threshold
+    stability  share (0..1) of noisy readings of the answer with p_target >= threshold; see `stability`
+    strengths  what it is best at among the answers shown: 'fewest features', 'smallest change', 'most typical'
+    given_up   figures in which it is worse than the valid answer it was made from: 'n_changed', 'distance', 'realism',
+               'p_target'
     """
 
     changes: tuple[Change, ...]
@@ -45,6 +51,16 @@ class Counterfactual:
     distance: float
     realism: float | None
     origin: str
+    margin: float | None = None
+    stability: float | None = None
+    strengths: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Counterfactual:
+        """The Counterfactual that JSON was made of."""
+        lists = {name: tuple(data.get(name, ())) for name in ("strengths", "given_up")}
+        return cls(**{**data, **lists, "changes": _changes(data["changes"])})
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,10 @@ class FirstTry:
 
 @dataclass(frozen=True)
 class Provenance:
-    """All that is needed, beside the factual, to compute the same answer again. `bundle` is the manifest's sha256."""
+    """All that is needed, beside the factual, to compute the same answer again. `bundle` is the manifest's sha256.
+
+    `costs` are the request's own, `search` is how many rows the search over sets of features might ask about.
+    """
 
     model: str
     bundle: str
@@ -75,6 +94,8 @@ class Provenance:
     freeze: tuple[str, ...]
     bounds: Mapping[str, tuple[float, float]]
     versions: Mapping[str, str]
+    costs: Mapping[str, float] = field(default_factory=dict)
+    search: int = 0
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:
@@ -91,6 +112,8 @@ class Explanation:
     refusals   reason -> how many proposals were refused for it over all rounds; equal readable ones count once
     warnings   for people: values outside the training range, a weak classifier
     auc        the classifier's AUC on unseen people
+    proven     sets of up to so many proposed features were searched whole: none of them holds a cheaper answer than those
+               found, or any where status is 'none'; 0: nothing was searched whole
     """
 
     status: str
@@ -108,6 +131,7 @@ class Explanation:
     rounds_used: int
     seconds: float
     provenance: Provenance
+    proven: int = 0
     format: int = field(default=FORMAT)
 
     def to_json(self) -> dict[str, Any]:
@@ -121,7 +145,7 @@ class Explanation:
         if data.get("format") != FORMAT:
             raise SenseCFError(f"explanation format {data.get('format')!r} is not known; this version reads format {FORMAT}")
         try:
-            found = tuple(Counterfactual(**{**c, "changes": _changes(c["changes"])}) for c in data["found"])
+            found = tuple(map(Counterfactual.from_json, data["found"]))
             first = data["first_try"]
             first_try = FirstTry(**{**first, "changes": _changes(first["changes"])}) if first else None
             provenance = Provenance.from_json(data["provenance"])

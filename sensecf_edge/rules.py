@@ -6,11 +6,13 @@ Nothing here says whether the prediction changes; that is `check`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import measure
 from .admissible import EPSILON, Admissible, reach
 from .schema import Relation, Schema, Vector
 
@@ -64,44 +66,49 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
         width = max(first.tolerance, abs(float(x[i] - present[0])))
         return np.asarray(np.round(np.clip(x[i], line - width, line + width), 9))
     shift = line - present
-    return np.where(np.abs(shift) > EPSILON, np.round(x[i] + shift, 9), x[i])
+    return np.asarray(np.where(np.abs(shift) > EPSILON, np.round(x[i] + shift, 9), x[i]))
 
 
 def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
     """Which candidates break which rule: rule in words -> mask of shape (candidates,). Only rules broken by someone."""
-    schema, x = space.record.schema, space.record.vector
     out: dict[str, Mask] = {}
-
-    def note(rule: str, mask: Mask) -> None:
+    for rule, mask in _verdicts(space, Y):
         if mask.any():
             out[rule] = out[rule] | mask if rule in out else mask
-
-    changed = ~((x == Y) | (np.isnan(Y) & np.isnan(x)))
-    note("nothing changes", ~changed.any(axis=1))
-    completed, follows = (complete(schema, x, Y), following(schema, x, Y)) if schema.moved else (Y, np.zeros(Y.shape, dtype=bool))
-    for i, feature in enumerate(schema.features):
-        advised = changed[:, i]
-        if feature.name in schema.moved:
-            there = np.isclose(Y[:, i], completed[:, i], rtol=0, atol=EPSILON, equal_nan=True)
-            note(f"{feature.name} does not follow the others", ~there)
-            note(f"{feature.name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i]))
-            advised = changed[:, i] & ~follows[:, i]
-        if not space.values[i].size:
-            note(f"{feature.name} may not change", advised)
-        else:
-            note(f"{feature.name} is off its admissible values", advised & ~_member(space.values[i], Y[:, i]))
-    note(f"more than {space.max_changes} changes", (changed & ~follows).sum(axis=1) > space.max_changes)
-    for relation in schema.relations:
-        note(f"breaks {relation.words()}", _breaks(schema, relation, x, Y))
     return out
 
 
 def admitted(space: Admissible, Y: Vector) -> Mask:
     """True for candidates that break no rule, shape (candidates,)."""
-    bad = np.zeros(len(Y), dtype=bool)
-    for mask in broken(space, Y).values():
+    bad: Mask = np.zeros(len(Y), dtype=bool)
+    for _, mask in _verdicts(space, Y):
         bad |= mask
     return ~bad
+
+
+def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
+    """Every rule with the candidates that break it."""
+    schema, x = space.record.schema, space.record.vector
+    changed: Mask = measure.changed(x, Y)
+    yield "nothing changes", np.asarray(~changed.any(axis=1))
+    proposed: Mask = changed
+    if schema.moved:
+        follows, completed = following(schema, x, Y), complete(schema, x, Y)
+        proposed = changed & ~follows
+        for name in schema.moved:
+            i = schema.index[name]
+            off = np.abs(Y[:, i] - completed[:, i]) > EPSILON
+            yield f"{name} does not follow the others", off | (np.isnan(Y[:, i]) != np.isnan(completed[:, i]))
+            yield f"{name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i])
+    touched = np.asarray(proposed.any(axis=0))
+    for i, name in enumerate(schema.names):
+        if touched[i] and not space.values[i].size:
+            yield f"{name} may not change", proposed[:, i]
+        elif touched[i]:
+            yield f"{name} is off its admissible values", proposed[:, i] & ~_member(space.values[i], Y[:, i])
+    yield f"more than {space.max_changes} changes", proposed.sum(axis=1) > space.max_changes
+    for relation in schema.relations:
+        yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y)
 
 
 def _inside(space: Admissible, i: int, codes: Vector) -> Mask:

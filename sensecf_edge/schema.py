@@ -121,6 +121,11 @@ class Schema:
         return tuple(r for _, relations in self.followers for r in relations if r.kind in ("sum", "ratio"))
 
     @cached_property
+    def choices(self) -> tuple[int, ...]:
+        """Positions of the features that are choices."""
+        return tuple(i for i, f in enumerate(self.features) if f.kind == "choice")
+
+    @cached_property
     def spans(self) -> Vector:
         """Unit of distance of every feature, shape (features,)."""
         return np.array([f.span for f in self.features])

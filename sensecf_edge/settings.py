@@ -63,7 +63,7 @@ class CostSettings:
 
     count: float = 1.0
     distance: float = 1.0
-    realism: float = 0.5
+    realism: float = 2.0
     floor: float = 5.0
     below: float = 10.0
 
@@ -83,10 +83,17 @@ class SearchSettings:
     `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`.
     """
 
-    rows: int = 768
+    rows: int = 256
     exact_rows: int = 2_000_000
     batch: int = 256
     features: int = 3
+
+
+@dataclass(frozen=True)
+class StabilitySettings:
+    """Noisy readings drawn for each answer that is shown."""
+
+    draws: int = 64
 
 
 COST = CostSettings()
@@ -94,6 +101,7 @@ NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
+STABILITY = StabilitySettings()
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ FILES = {path.stem: path for path in sorted(ROOT.rglob("*.py")) if path.name != 
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_export"}, "pyarrow": {"parquet"},
-         "ray": {"ray_job"}, "paho": {"mqtt"}}  # fmt: skip
+COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_export"}
+DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet"}, "ray": {"ray_job"}, "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
-    "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "rules", "measure",
+    "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
-    "exact", "rank", "result", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job", "journal", "places", "meter",
-    "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench", "terminal", "__main__", "cli_jobs",
-    "cli_bench", "cli_build", "cli_export", "cli",
+    "exact", "stability", "rank", "result", "found", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job",
+    "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench", "terminal", "__main__", "cli_jobs",
+    "cli_bench", "cli_build", "cli_compare", "cli_export", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 
@@ -87,7 +87,7 @@ def test_imports_point_up_the_order(module: str) -> None:
 def test_the_runtime_never_needs_the_build_side_to_start() -> None:
     for name, tree in MODULES.items():
         assert not any(found.split(".")[0] == "sensecf_convert" for found in at_start(tree)), name
-        if name not in ("cli_bench", "cli_build", "cli_export"):
+        if name not in ("cli_bench", "cli_build", "cli_compare", "cli_export"):
             assert not any(found.split(".")[0] == "sensecf_convert" for found, _ in imports(tree)), name
 
 

@@ -110,11 +110,13 @@ def test_several_answers_change_different_features_and_the_best_comes_first(bund
     made = proven(explainer(bundle, [GOOD, ALSO, OTHER], [GOOD], [GOOD]).explain(STRESSED, n=3))
     kinds = [frozenset(c.feature for c in answer.changes) for answer in made.found]
     assert len(made.found) == len(set(kinds)) >= 2
-    assert made.found[0].n_changed == min(answer.n_changed for answer in made.found)
+    assert {s for answer in made.found for s in answer.strengths} == {"fewest features", "smallest change", "most typical"}
+    fewest = next(answer for answer in made.found if "fewest features" in answer.strengths)
+    assert fewest.n_changed == min(answer.n_changed for answer in made.found)
 
 
 def test_the_first_try_is_told_untouched_and_apart_from_what_the_loop_made_of_it(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED))
+    made = proven(explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0))
     assert made.first_try is not None and made.first_try.valid and made.first_try.usable
     assert [(c.feature, c.after) for c in made.first_try.changes] == [("steps", 16000), ("deep_sleep", 40), ("smoker", "no")]
     assert made.found[0].origin == "refined" and made.found[0].n_changed < 3
@@ -137,7 +139,7 @@ def test_the_first_try_is_found_where_other_proposals_repeat_it(bundle: Bundle) 
 
 
 def test_a_later_round_leaves_the_first_try_as_it_was(bundle: Bundle) -> None:
-    made = explainer(bundle, ['{"age":20}'], [GOOD]).explain(STRESSED)
+    made = explainer(bundle, ['{"age":20}'], [GOOD]).explain(STRESSED, search=0)
     assert made.status == "found" and made.rounds_used == 2
     assert made.first_try is not None and not made.first_try.valid and made.found[0].origin != "first try"
 
@@ -152,7 +154,7 @@ def test_an_answer_says_where_it_came_from(bundle: Bundle) -> None:
 
 
 def test_a_near_miss_is_repaired(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, [NEAR]).explain(STRESSED))
+    made = proven(explainer(bundle, [NEAR]).explain(STRESSED, search=0))
     assert made.status == "found" and made.found[0].origin == "refined" and made.refusals == {LOW: 1}
 
 
@@ -193,7 +195,7 @@ def test_a_value_outside_the_reference_range_is_warned_of(bundle: Bundle) -> Non
 
 
 def test_a_fault_of_the_engine_is_an_answer_with_its_reason(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED))
+    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED, search=0))
     assert (made.status, dict(made.refusals)) == ("none", {"the prompt is too long": 2})  # a third round would be no better
     assert made.first_try is not None and (made.first_try.valid, made.first_try.p_target) == (False, None)
 
@@ -204,8 +206,38 @@ def test_a_fault_in_one_round_does_not_end_the_next(bundle: Bundle) -> None:
 
 
 def test_no_proposal_at_all_is_no_crash(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, [], [], []).explain(STRESSED))
+    made = proven(explainer(bundle, [], [], []).explain(STRESSED, search=0))
     assert made.status == "none" and made.first_try is not None and not made.first_try.valid
+
+
+def test_where_the_generator_fails_the_search_still_answers_and_the_fault_is_told(bundle: Bundle) -> None:
+    for script in ([Fault("the prompt is too long")], [[]], [[MISS]]):
+        made = proven(explainer(bundle, *script).explain(STRESSED))
+        assert made.status == "found" and made.found[0].origin == "search" and made.rounds_used == 1
+    assert dict(proven(explainer(bundle, Fault("once")).explain(STRESSED)).refusals) == {"once": 1}
+
+
+def test_where_none_exists_the_whole_search_proves_it_and_says_of_how_many_features(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, [MISS]).explain(STRESSED, constraints=STUCK, rounds=1))
+    assert made.status == "none" and made.proven == 1  # one feature is all that may change
+
+
+def test_answers_say_their_margin_their_stability_and_what_was_given_up(bundle: Bundle) -> None:
+    made = proven(explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0))
+    answer, first = made.found[0], made.first_try
+    assert first is not None and first.p_target is not None and answer.p_target < first.p_target and "p_target" in answer.given_up
+    assert answer.margin == pytest.approx(answer.p_target - 0.5) and answer.stability is not None and 0 <= answer.stability <= 1
+    assert (
+        explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0).found[0].stability
+        == answer.stability
+    )
+
+
+def test_a_cost_of_the_request_steers_clear_of_what_is_dear_and_stands_in_the_answer(bundle: Bundle) -> None:
+    free = proven(explainer(bundle, [OTHER]).explain(STRESSED))
+    dear = free.found[0].changes[0].feature
+    made = proven(explainer(bundle, [OTHER]).explain(STRESSED, constraints=Constraints(costs={dear: 50.0})))
+    assert dear not in {c.feature for c in made.found[0].changes} and dict(made.provenance.costs) == {dear: 50.0}
 
 
 def test_an_engine_that_fails_altogether_is_not_taken_for_an_answer(bundle: Bundle) -> None:

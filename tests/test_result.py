@@ -16,6 +16,7 @@ from sensecf_edge.errors import SenseCFError
 from sensecf_edge.result import Change, Counterfactual, Explanation, FirstTry, Provenance
 
 SHAPE: dict[str, Any] = json.loads((files("sensecf_edge") / "explanation.schema.json").read_text(encoding="utf-8"))
+LATER = {"margin", "stability", "strengths", "given_up", "costs", "search", "proven"}  # of format 1 still; older ones lack them
 VALIDATOR = jsonschema.Draft202012Validator(SHAPE)
 
 words = st.text(min_size=1, max_size=12)
@@ -30,7 +31,11 @@ answers = st.builds(
     n_changed=st.integers(1, 9),
     distance=st.floats(0, 9),
     realism=st.none() | st.floats(0, 100),
-    origin=st.sampled_from(["first try", "proposal", "refined"]),
+    origin=st.sampled_from(["first try", "proposal", "refined", "search"]),
+    margin=st.none() | shares,
+    stability=st.none() | shares,
+    strengths=st.lists(st.sampled_from(["fewest features", "smallest change", "most typical"]), unique=True).map(tuple),
+    given_up=st.lists(st.sampled_from(["n_changed", "distance", "realism", "p_target"]), unique=True).map(tuple),
 )
 first_tries = st.none() | st.builds(FirstTry, st.booleans(), st.booleans(), st.none() | shares, changes)
 provenances = st.builds(
@@ -46,6 +51,8 @@ provenances = st.builds(
     freeze=st.lists(words, max_size=2).map(tuple),
     bounds=st.dictionaries(words, st.tuples(st.floats(-9, 9), st.floats(-9, 9)), max_size=2),
     versions=st.dictionaries(words, words, max_size=3),
+    costs=st.dictionaries(words, st.floats(0.001, 9), max_size=2),
+    search=st.integers(0, 10**6),
 )
 
 
@@ -68,6 +75,7 @@ def explanations(draw: st.DrawFn) -> Explanation:
         rounds_used=0 if status == "already" else draw(st.integers(1, 9)),
         seconds=draw(st.floats(0, 1e4)),
         provenance=draw(provenances),
+        proven=draw(st.integers(0, 4)),
     )
 
 
@@ -94,7 +102,14 @@ def test_every_object_of_the_schema_names_every_key_and_tolerates_no_other() -> 
     for name, kind in parts.items():
         part = SHAPE["$defs"][name] if name else SHAPE
         keys = {f.name for f in dataclasses.fields(kind)}
-        assert (set(part["properties"]), set(part["required"]), part["additionalProperties"]) == (keys, keys, False), name
+        assert (set(part["properties"]), set(part["required"]) | LATER, part["additionalProperties"]) == (keys, keys | LATER, False), name
+
+
+def test_an_answer_of_an_older_version_is_read_and_valid() -> None:
+    old = plain()
+    del old["proven"], old["provenance"]["costs"], old["provenance"]["search"]
+    VALIDATOR.validate(old)
+    assert Explanation.from_json(old).proven == 0
 
 
 @pytest.mark.parametrize(

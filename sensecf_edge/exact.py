@@ -1,0 +1,203 @@
+"""Search sets of features on the lattice: what the proposals and single moves of `refine` pass by, and proof of an optimum.
+
+Every combination of one, two, three values is looked at whose least possible cost (features and distance) is below the
+dearest answer that is still of use. The classifier is asked about them in batches, the most promising first: what
+single changes gain, added up, says which. Each answer found leaves fewer that could be cheaper. Where none is left, no
+cheaper answer exists; where the budget of rows ends first, nothing is proven beyond the last size that was finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import measure, rules
+from .admissible import Admissible
+from .refine import Judge, Scored, keys
+from .schema import Vector
+from .settings import SEARCH
+
+Picks = NDArray[np.intp]
+MOST = 4_000_000
+PER_ROW = 400
+LARGEST_BATCH = 20_000
+GLANCE = 1 / 8
+GAP_PRICE = 1.0
+LEAST_P = 1e-6
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Answers that passed, and `proven`: nothing cheaper than the cheapest known changes this many proposed features or fewer."""
+
+    scored: Scored
+    proven: int
+
+
+class Stock:
+    """The least cost known for each set of changed features."""
+
+    def __init__(self, x: Vector, found: Scored) -> None:
+        self.x, self.costs = x, dict[bytes, float]()
+        self.add(found)
+
+    def add(self, found: Scored) -> None:
+        """Count in what passed."""
+        good = found.passed
+        for row, key in zip(measure.changed(self.x, found.Y[good]), found.key[good], strict=True):
+            name = row.tobytes()
+            self.costs[name] = min(self.costs.get(name, np.inf), -1.0 / float(key))
+
+    def limit(self, answers: int) -> float:
+        """The cost from which on an answer is of no more use; infinite while there are fewer sets than answers asked for."""
+        return sorted(self.costs.values())[answers - 1] if len(self.costs) >= answers else np.inf
+
+
+@dataclass(frozen=True)
+class _Singles:
+    """Every single change of a record: column, value, its part of the least cost, what it gains in logits and in log-density."""
+
+    column: Picks
+    value: Vector
+    least: Vector
+    gain: Vector
+    density: Vector
+    need: float
+    present: float
+
+
+class _Hunt:
+    """One record's search: what is left of the budget, and what was found."""
+
+    def __init__(self, judge: Judge, space: Admissible, found: Scored, answers: int, rows: int) -> None:
+        self.judge, self.space, self.answers, self.rows, self.left = judge, space, answers, rows, float(rows)
+        self.x, self.schema = space.record.vector, space.record.schema
+        self.stock = Stock(self.x, found)
+        self.parts: list[Scored] = []
+
+    @property
+    def limit(self) -> float:
+        """The cost from which on an answer is of no more use."""
+        return self.stock.limit(self.answers)
+
+    def ask(self, Y: Vector) -> None:
+        """Judge those candidates that could still be of use. A row only looked at costs a part of one asked about."""
+        at = np.flatnonzero(rules.admitted(self.space, Y))
+        at = at[self.judge.cost(self.space, Y[at]) < self.limit]
+        self.left -= len(at) + GLANCE * len(Y)
+        self.keep(Y[at], self.judge.checker.p_target(Y[at]))
+
+    def keep(self, Y: Vector, p: Vector) -> None:
+        """Take up what reaches the goal; all of Y keep the rules."""
+        good = p >= self.judge.goal
+        if good.any():
+            part = Scored(Y[good], p[good], keys(self.judge.cost(self.space, Y[good])))
+            self.parts.append(part)
+            self.stock.add(part)
+
+
+def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: int, largest: int = SEARCH.features) -> Searched:
+    """Answers that are cheaper than those `found`, or change other features while there are fewer sets of them than `answers`.
+
+    Asks the classifier about `rows` candidates or little more, and tries sets of at most `largest` proposed features.
+    """
+    hunt, largest = _Hunt(judge, space, found, answers, rows), min(largest, space.max_changes, len(space.features))
+    column, value, least = _changes(hunt)
+    Y = _candidates(hunt, column[:, None], value[:, None])
+    proven = 1
+    if largest == 1 or hunt.limit <= 2 * least.min():
+        hunt.ask(Y)
+        proven = largest
+    else:
+        singles = _singles(hunt, column, value, least, Y)
+        picks, least = np.arange(len(value))[:, None], singles.least
+        for size in range(2, largest + 1):
+            picks, least, whole = _extend(hunt, singles, picks, least)
+            if not (_try(hunt, singles, picks, least) and whole):
+                break
+            proven = size
+    return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven)
+
+
+def _changes(hunt: _Hunt) -> tuple[Picks, Vector, Vector]:
+    """Every single change: column, value, and the least that it adds to a cost; in the order of the columns."""
+    space, price = hunt.space, hunt.judge.price
+    column = np.concatenate([np.full(len(space.values[i]), i) for i in space.features])
+    value = np.concatenate([space.values[i] for i in space.features])
+    Y = np.repeat(hunt.x[None], len(value), axis=0)
+    Y[np.arange(len(value)), column] = value
+    step = measure.steps(hunt.schema, hunt.x, Y)[np.arange(len(value)), column]
+    return column, value, price.count + price.distance * step * space.weights[column]
+
+
+def _candidates(hunt: _Hunt, columns: Picks, values: Vector) -> Vector:
+    """Records with some values set, those that follow computed; `columns` and `values` of shape (candidates, changes)."""
+    Y = np.repeat(hunt.x[None], len(values), axis=0)
+    np.put_along_axis(Y, columns, values, axis=1)
+    return rules.complete(hunt.schema, hunt.x, Y)
+
+
+def _singles(hunt: _Hunt, column: Picks, value: Vector, least: Vector, Y: Vector) -> _Singles:
+    """All single changes, judged, also those of no use alone: they say what to expect of sets."""
+    judge, both = hunt.judge, np.concatenate([hunt.x[None], Y])
+    p = judge.checker.p_target(both)
+    hunt.left -= len(both)
+    ok = rules.admitted(hunt.space, Y)
+    hunt.keep(Y[ok], p[1:][ok])
+    p = np.clip(p, LEAST_P, 1 - LEAST_P)
+    logit = np.log(p / (1 - p))
+    density = judge.realism.log_density(both) if judge.realism else np.zeros(len(both))
+    need = float(np.log(judge.goal / (1 - judge.goal)) - logit[0])
+    return _Singles(column, value, least, logit[1:] - logit[0], density[1:] - density[0], need, float(density[0]))
+
+
+def _extend(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> tuple[Picks, Vector, bool]:
+    """Sets of one change more, each once, that could still be of use; and whether none had to be left out."""
+    width = len(singles.value)
+    most = max(1, min(MOST, PER_ROW * hunt.rows) // width)
+    whole = len(picks) <= most or hunt.rows * PER_ROW > MOST
+    if not whole:
+        picks, least = _promising(hunt, singles, picks, least, most)
+    near, ends = least < hunt.limit - singles.least.min(), np.flatnonzero(singles.least < hunt.limit - least.min(initial=np.inf))
+    picks, least = picks[near], least[near]
+    new, costs, count = list[Picks](), list[Vector](), 0
+    for start in range(0, len(picks), most):
+        part = picks[start : start + most]
+        sums = (least[start : start + most, None] + singles.least[ends]).ravel()
+        later = (singles.column[ends] > singles.column[part[:, -1], None]).ravel()
+        fit = np.flatnonzero((sums < hunt.limit) & later)
+        row, at = np.divmod(fit, len(ends))
+        new.append(np.concatenate([part[row], ends[at][:, None]], axis=1))
+        costs.append(sums[fit])
+        count += len(fit)
+        if count > MOST:
+            whole = False
+            break
+    return np.concatenate([np.empty((0, picks.shape[1] + 1), np.intp), *new]), np.concatenate([np.empty(0), *costs]), whole
+
+
+def _promising(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector, most: int) -> tuple[Picks, Vector]:
+    """At most `most` sets, the most promising first."""
+    worth = least + GAP_PRICE * np.maximum(0.0, singles.need - singles.gain[picks].sum(axis=1))
+    if hunt.judge.realism:
+        density = singles.present + singles.density[picks].sum(axis=1)
+        worth = worth + hunt.judge.price.realism * (1.0 - hunt.judge.realism.rank(density) / 100.0)
+    order = np.argpartition(worth, most)[:most] if most < len(worth) else np.arange(len(worth))
+    order = order[np.argsort(worth[order], kind="stable")]
+    return picks[order], least[order]
+
+
+def _try(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> bool:
+    """Judge sets, the most promising first, until the budget is spent; whether none is left that could be of use."""
+    most = max(SEARCH.batch, int(hunt.left / GLANCE)) if hunt.left > 0 else 0
+    whole = len(picks) <= most
+    picks, least = _promising(hunt, singles, picks, least, most)
+    while len(picks) and hunt.left > 0:
+        batch = min(max(SEARCH.batch, len(picks) // 8), LARGEST_BATCH)
+        now, picks, least = picks[:batch], picks[batch:], least[batch:]
+        hunt.ask(_candidates(hunt, singles.column[now], singles.value[now]))
+        useful = least < hunt.limit
+        picks, least = picks[useful], least[useful]
+    return whole and not len(picks)
