@@ -123,7 +123,7 @@ def test_a_table_larger_than_memory_is_refused_before_it_is_read(name: str, tmp_
 
 
 @pytest.mark.parametrize("free", [None, 10**9])
-def test_a_table_that_fits_is_read_and_so_is_one_where_nobody_knows(free: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_fits_is_read(free: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.DataFrame({"a": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
     monkeypatch.setattr(tables, "available_bytes", lambda: free)
     assert read_table(tmp_path / "t.csv")["a"].tolist() == [1, 2]

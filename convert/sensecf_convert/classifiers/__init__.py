@@ -84,8 +84,8 @@ def _agreement(
     if model is None:
         return dict.fromkeys(("parity", "parity_lattice", "parity_ties", "parity_rows", "parity_lattice_rows"))
     say("comparing the graph with the classifier")
-    rows = export.parity(model, graph, np.concatenate([train.X, test.X]))
-    points = export.parity(model, graph, export.lattice_points(train.schema, export.LATTICE_ROWS, seed))
+    rows = export.parity(model, graph, train.schema, np.concatenate([train.X, test.X]))
+    points = export.parity(model, graph, train.schema, export.lattice_points(train.schema, export.LATTICE_ROWS, seed))
     return {
         "parity": rows.worst, "parity_rows": rows.rows, "parity_lattice": points.worst, "parity_lattice_rows": points.rows,
         "parity_ties": rows.ties + points.ties,
