@@ -109,7 +109,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         spy(improve, "practise", patch, at=2)
         spy(improve, "first_try", patch, at=2)
         plain = classifiers.export.parity
-        patch.setattr(classifiers.export, "parity", lambda m, g, X: (parity_rows.append(len(X)), plain(m, g, X))[1])
+        patch.setattr(classifiers.export, "parity", lambda m, g, s, X: (parity_rows.append(len(X)), plain(m, g, s, X))[1])
         with pytest.MonkeyPatch.context() as interrupt:
             interrupt.setattr(generator.Trainer, "run", _interrupt)
             with pytest.raises(KeyboardInterrupt):
