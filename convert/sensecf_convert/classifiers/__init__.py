@@ -49,8 +49,8 @@ def make(choice: str, train: Cohort, test: Cohort, seed: int, say: Callable[[str
         graph = export.to_onnx(model, len(train.schema))
         facts = {
             "kind": choice, "recipe": chosen.recipe, "recipes_tried": chosen.tried, "calibrated": chosen.calibrated,
-            "class_weights": "both classes alike", "auc_cv": chosen.auc_cv, "brier_cv": chosen.brier_cv,
-            "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
+            "sigmoid": chosen.sigmoid and list(chosen.sigmoid), "class_weights": "both classes alike", "auc_cv": chosen.auc_cv,
+            "brier_cv": chosen.brier_cv, "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
         }  # fmt: skip
     elif Path(choice).suffix or Path(choice).exists():
         own = bring.bring(Path(choice), train)

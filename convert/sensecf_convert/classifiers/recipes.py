@@ -66,6 +66,7 @@ class Chosen:
     model: Model
     recipe: Recipe
     calibrated: str
+    sigmoid: Platt | None
     auc_cv: float
     brier_cv: float
     brier_cv_plain: float | None
@@ -138,21 +139,25 @@ def choose(kind: str, train: Cohort, seed: int, say: Callable[[str], None]) -> C
 
 
 def _finish(kind: str, train: Cohort, recipe: Recipe, best: tuple[float, Vector], folds: list[Any], seed: int, tried: int) -> Chosen:
+    """Decide on a sigmoid by the held-out scores, each judged by a sigmoid fitted on the other folds; then fit on everybody.
+
+    An SVM always gets one, because its distances are no probabilities."""
     auc, held = best
     rows = np.concatenate([test for _, test in folds])
-    fold = np.concatenate([np.full(len(test), i) for i, (_, test) in enumerate(folds)])
+    fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
     s, y = held[rows], train.y[rows]
     crossed = np.empty(len(rows))
     for i in range(len(folds)):
         crossed[fold == i] = squash(platt(s[fold != i], y[fold != i]), s[fold == i])
     margin = kind == "svm"
     plain = None if margin else brier(y, squash((1.0, 0.0), s))
-    sigmoid = plain is None or brier(y, crossed) < (1 - GAIN) * plain
-    p = crossed if sigmoid else squash((1.0, 0.0), s)
-    fitted = _fit(pipeline(train.schema, kind, recipe, seed), train.X, train.y)
-    model = Model(fitted, platt(s, y) if sigmoid else None)
-    return Chosen(folded(model) if margin else model, recipe, "sigmoid" if sigmoid else "none", auc, brier(y, p), plain,
-                  calibration_error(y, p), tried)  # fmt: skip
+    numbers = platt(s, y) if plain is None or brier(y, crossed) < (1 - GAIN) * plain else None
+    p = squash((1.0, 0.0), s) if numbers is None else crossed
+    model = Model(_fit(pipeline(train.schema, kind, recipe, seed), train.X, train.y), numbers)
+    return Chosen(
+        folded(model) if margin else model, recipe, "none" if numbers is None else "sigmoid", numbers, auc, brier(y, p), plain,
+        calibration_error(y, p), tried,
+    )  # fmt: skip
 
 
 def _held_out(kind: str, data: Cohort, recipe: Recipe, folds: list[Any], seed: int) -> Vector:
