@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +14,7 @@ KINDS = ("f32", "f16", "bf16", "Q8_0")
 TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
 """The build side's words, known here without importing it; a test holds the two together."""
 
-_OUT = {"type": click.Path(path_type=Path), "required": True}
+_OUT: dict[str, Any] = {"type": click.Path(path_type=Path), "required": True}
 
 
 @click.group()
@@ -40,6 +41,27 @@ def gguf(checkpoint: Path, out: Path, adapter: Path | None, kind: str) -> int:
         else:
             lora_to_gguf(adapter, checkpoint, out, kind)
     click.echo(f"wrote {out}, {out.stat().st_size / 1e6:,.1f} MB", err=True)
+    return 0
+
+
+@export.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="FILE", help="ONNX to write.", **_OUT)
+@click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Features in MODEL's order.")
+@click.option("--table", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Rows that tell which class is which.")
+@click.option("--target", required=True, metavar="COLUMN", help="Column of TABLE that MODEL predicts.")
+@click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
+def onnx(model: Path, out: Path, schema_file: Path, table: Path, target: str, wanted: str) -> int:
+    """Write MODEL, a scikit-learn or XGBoost classifier saved with skops (or an ONNX graph), as the ONNX a bundle takes.
+
+    The file is audited and never unpickled; the graph is compared with the model. `fit --classifier MODEL` does the same.
+    """
+    with terminal.extra("convert"):
+        from sensecf_convert.export.classifier import to_onnx_file
+
+        for line in to_onnx_file(model, out, schema_file, table, target, wanted):
+            click.echo(line, err=True)
+    click.echo(f"wrote {out}, {out.stat().st_size / 1e6:,.2f} MB", err=True)
     return 0
 
 

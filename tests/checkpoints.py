@@ -41,7 +41,7 @@ def tiny_checkpoint(folder: Path, width: int = 64, seed: int = 0, architecture: 
     config, model = kinds[architecture]
     sizes = {
         "vocab_size": size, "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "max_position_embeddings": 256, "tie_word_embeddings": False, "initializer_range": 0.15,
+        "num_key_value_heads": 2, "max_position_embeddings": 256, "tie_word_embeddings": False, "initializer_range": width**-0.5,
     }  # fmt: skip
     made = model(config(**{**sizes, **more}))
     made.save_pretrained(folder, max_shard_size=shards)
