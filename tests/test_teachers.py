@@ -272,6 +272,21 @@ def test_the_comparison_runs_from_a_table(tmp_path: Path) -> None:
     ran = CliRunner().invoke(compare.main, [str(a) for a in arguments], catch_exceptions=False)
     assert ran.exit_code == 0
     assert [line.split(" | ")[0] for line in ran.output.splitlines()[2:]] == ["| search", "| neighbours"]
+    ran = CliRunner().invoke(compare.main, [*map(str, arguments), "--teacher", "none"], catch_exceptions=False)
+    assert ran.exit_code == 1 and ran.output.startswith("Error: teachers are none; name one or more of")
+
+
+def test_turned_round_a_one_way_feature_goes_the_other_way_and_back() -> None:
+    schema = Schema(
+        (
+            Feature("steps", low=0, high=9, step=1, direction="increase"),
+            Feature("glucose", low=0, high=9, step=1, direction="decrease"),
+            Feature("sleep", low=0, high=9, step=1),
+            Feature("age", low=0, high=9, step=1, mutable=False),
+        )
+    )
+    assert [f.direction for f in teachers.turned(schema).features] == ["decrease", "increase", "either", "either"]
+    assert not teachers.turned(schema)["age"].mutable and teachers.turned(teachers.turned(schema)) == schema
 
 
 def test_every_teacher_keeps_to_the_protocol() -> None:

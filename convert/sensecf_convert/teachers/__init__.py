@@ -16,7 +16,7 @@ looked at; none leaves as a factual.
 from __future__ import annotations
 
 from .classroom import CHUNK, TEACHERS, answer, check, teach
-from .lesson import Lesson, Teacher
+from .lesson import Lesson, Teacher, turned
 from .people import invent
 
-__all__ = ["CHUNK", "TEACHERS", "Lesson", "Teacher", "answer", "check", "invent", "teach"]
+__all__ = ["CHUNK", "TEACHERS", "Lesson", "Teacher", "answer", "check", "invent", "teach", "turned"]

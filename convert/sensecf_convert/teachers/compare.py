@@ -18,13 +18,13 @@ import click
 import numpy as np
 
 from sensecf_edge import measure, rules
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import SenseCFError, TableError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
 from ..tables import Cohort
 from .classroom import CHUNK, TEACHERS, check, open_lesson, room, space_of
-from .lesson import Lesson
+from .lesson import Lesson, turned
 from .people import Copies
 
 MOST_CHUNKS = 2_000
@@ -181,7 +181,7 @@ def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: in
 @click.option("--schema", "schema_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True)
 @click.option("--person", help="Column that says who a row belongs to.")
 @click.option("--teacher", "teachers", multiple=True, default=("search", "neighbours"), help=f"Any of {', '.join(TEACHERS)}; repeatable.")
-@click.option("--away", is_flag=True, help="Teach the other direction: out of the wanted class.")
+@click.option("--away", is_flag=True, help="Teach the other direction, out of the wanted class, with one-way features turned round.")
 @click.option("--count", default=500, show_default=True, help="People to ask each teacher about.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--jobs", default=1, show_default=True)
@@ -192,13 +192,17 @@ def main(file: Path, target: str, wanted: str, schema_file: Path, person: str | 
     from ..plan import Plan
     from ..tables import cohort, read_table, split_people
 
-    data = cohort(read_table(file), Schema.load(schema_file), target, wanted, person)
-    test, _ = split_people(data, Plan.test_share, seed)
-    train = data.take(~test)
-    train = replace(train, schema=with_references(train.schema, train))
-    check(teachers, train)
-    lesson = quick_lesson(train, teachers, int(not away), seed)
-    click.echo(table(contributions(lesson, train, seed, jobs, count)))
+    try:
+        schema = Schema.load(schema_file)
+        data = cohort(read_table(file), turned(schema) if away else schema, target, wanted, person)
+        test, _ = split_people(data, Plan.test_share, seed)
+        train = data.take(~test)
+        train = replace(train, schema=with_references(train.schema, train))
+        check(teachers, train)
+        lesson = quick_lesson(train, teachers, int(not away), seed)
+        click.echo(table(contributions(lesson, train, seed, jobs, count)))
+    except SenseCFError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

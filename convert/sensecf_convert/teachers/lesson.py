@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -75,6 +75,16 @@ class Teacher(Protocol):
         `person` is whose record it is, as `people` told it, where that matters.
         """
         ...
+
+
+def turned(schema: Schema) -> Schema:
+    """The schema with every one-way feature going the other way, for lessons in the other direction.
+
+    Directions say what may be advised (activity may only grow); the way into the unwanted class leads against them, and on some
+    tables there is none without this. Immutable features stay immutable. For teaching and augmentation, never for advice.
+    """
+    other = {"increase": "decrease", "decrease": "increase"}
+    return replace(schema, features=tuple(replace(f, direction=other.get(f.direction, f.direction)) for f in schema.features))
 
 
 def good_rows(lesson: Lesson, judge: Judge) -> NDArray[np.bool_]:
