@@ -9,11 +9,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import onnx
 import pytest
 import skops.io
-from cohort import people
+from cohort import people, write_csv
 from conftest import SCHEMA, toy_classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,6 +246,25 @@ def test_lattice_points_are_points_of_the_schema_with_unknown_values_only_where_
         assert np.isnan(X[:, i]).any() == feature.optional
 
 
+def test_classifiers_are_compared_on_a_table_before_a_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sensecf_convert.classifiers.__main__ import main
+
+    rows = [{**Record(TOY, x).to_mapping(), "state": "calm" if y else "stressed"} for x, y in zip(TRAIN.X, TRAIN.y, strict=True)]
+    names = [*TOY.names, "state"]
+    write_csv(tmp_path / "t.csv", [{n: row.get(n) for n in names} for row in rows])
+    (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
+    plain = [str(tmp_path / "t.csv"), "--target", "state", "--wanted", "calm", "--schema", str(tmp_path / "s.json")]
+    plain += ["--classifier", "xgboost"]
+    main([*plain, "--json"], standalone_mode=False)
+    facts = json.loads(capsys.readouterr().out)
+    main([*plain, "--classifier", "svm"], standalone_mode=False)
+    table = capsys.readouterr().out.splitlines()
+    assert facts["kind"] == "xgboost" and facts["auc"] > 0.7 and facts["seconds"] > 0
+    assert len(table) == 4 and table[2].startswith(f"| xgboost | {facts['auc_cv']:.3f} |") and table[3].startswith("| svm |")
+    with pytest.raises(click.ClickException, match="the table lacks mood"):
+        main([*plain, "--target", "mood"], standalone_mode=False)
+
+
 # Classifiers from elsewhere
 
 
@@ -269,7 +289,7 @@ def column(index: list[int]) -> bytes:
 
 @pytest.fixture(autouse=True)
 def _few_points(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "own" in request.node.name:
+    if "own" in request.node.name or "compared" in request.node.name:
         monkeypatch.setattr(export, "LATTICE_ROWS", 2000)
 
 

@@ -81,7 +81,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.1e}" if 0 < value < 1e-3 else f"{value:.3f}".rstrip("0").rstrip(".") if value < 1 else f"{value:.1f}"
+    return f"{value:.1e}" if 0 < value < 1e-3 else f"{value:.3f}" if value < 1 else f"{value:.1f}"
 
 
 if __name__ == "__main__":
