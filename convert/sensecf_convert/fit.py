@@ -22,7 +22,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import card, classifiers, gather, realism, study, suspects, teachers, tuning
+from . import card, classifiers, gather, memorisation, realism, study, suspects, teachers, tuning
 from .evaluate import Figures, measure_bundle
 from .pack import Contents, pack, with_references
 from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
@@ -72,6 +72,8 @@ class Fit:
         with step("evaluate") as say:
             figures = measure_bundle(Bundle.open(folder), self.train, self.test)
             say(figures.line())
+        if figures.memorisation:
+            figures.memorisation["exact_factuals"] = memorisation.exact(self.schema, pairs["X"], self.train.X)
         self._finish(folder, manifest, figures, out)
         return figures
 
