@@ -86,6 +86,15 @@ def test_the_merged_model_scores_as_transformers_does(tuned: Tuned) -> None:
     assert np.abs(scores(tuned.base_gguf, tuned.adapter_gguf) - theirs).max() < 1e-3 * np.abs(theirs).max()
 
 
+def test_an_adapter_goes_over_a_quantized_base_as_well(tuned: Tuned, tmp_path: Path) -> None:
+    from sensecf_convert.export.quantize import quantize
+
+    small = quantize(tuned.base_gguf, tmp_path / "small.gguf", "Q8_0")
+    both, exact, bare = scores(small, tuned.adapter_gguf), scores(tuned.base_gguf, tuned.adapter_gguf), scores(small)
+    size = np.sqrt((exact**2).mean())
+    assert np.sqrt(((both - exact) ** 2).mean()) < 0.1 * size < 0.5 * np.sqrt(((bare - exact) ** 2).mean())
+
+
 def bundle(toy: Path, folder: Path, model: Path, adapter: Path | None) -> Path:
     """The toy bundle with another generator."""
     shutil.copytree(toy, folder)

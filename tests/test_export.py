@@ -226,7 +226,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (gone("config.json"), r"has no config\.json"),
     "config is no JSON": (lambda f: (f / "config.json").write_text("{"), r"config\.json in .* is not JSON"),
     "no architecture": (edited("config.json", architectures=None), "names no architectures"),
-    "unknown architecture": (edited("config.json", architectures=["Llama"]), "no model of the architecture Llama .*such as Ll"),
+    "unknown architecture": (edited("config.json", architectures=["LlamaForDreaming"]), "the architecture LlamaForDreaming .*such as L"),
     "no tokenizer": (gone("tokenizer.model"), "has no tokenizer"),
     "no weights": (gone("model.safetensors"), "has no weights"),
     "a file of several is missing": (index, r"lacks 1 of 2 weight files, model-2\.safetensors first"),
