@@ -339,3 +339,11 @@ def test_pairs_the_grammar_cannot_say_and_prompts_longer_than_the_base_reads_are
     short = replace(base, sizes=replace(base.sizes, context=100))
     with pytest.raises(BaseModelError, match=r"take 1\d\d tokens, .* reads 100"):
         tune(short, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK)
+
+
+def test_the_tables_of_the_docs_are_the_computed_ones() -> None:
+    from sensecf_convert.base.figures import tables
+
+    docs = (Path(__file__).parent.parent / "docs" / "large-models.md").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in tables() if line]
+    assert len(lines) > 20 and [line for line in lines if line not in docs] == []
