@@ -31,7 +31,12 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
 @click.option("--classifier", metavar="KIND|FILE", help=f"{', '.join(KINDS)}, or your own .onnx or .skops file.  [default: {KINDS[0]}]")
 @click.option("--teacher", "teachers", multiple=True, type=click.Choice(TEACHERS), help="Who answers the invented people. Repeatable.")
-@click.option("--allow", multiple=True, metavar="COLUMN", help="Use a column that looks like a leak or an id. Repeatable.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="COLUMN",
+    help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20. Repeatable.",
+)
 @click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
 @click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
 @click.option("--tune", type=click.Choice(["lora", "full", "qlora"]), help="How the base is tuned.  [default: lora]")

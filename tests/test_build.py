@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import classifiers, evaluate, generator, improve, proof, realism, teachers
+from sensecf_convert import classifiers, evaluate, generator, improve, proof, realism, study, teachers, tuning
 from sensecf_convert.draft import draft
 from sensecf_convert.fit import About, Fit, Plan, fit, with_references
 from sensecf_convert.tables import Cohort, cohort, read_table, split_people
 from sensecf_convert.vocabulary import SchemaVocabulary
+from sensecf_convert.work import Work
 from strategies import spaces
 from test_refine import Slope
 from test_result import SHAPE
@@ -498,3 +499,69 @@ def test_the_bundle_in_hand_answers_from_python_too(built: Built) -> None:
     for made in (first, again):
         del made["seconds"]
     assert first == again
+
+
+def _lesson(built: Built, **more: Any) -> tuple[teachers.Lesson, Cohort]:
+    bundle = Bundle.open(built.out)
+    train, _ = built.parts()
+    train = replace(train, schema=bundle.schema)
+    quantiles = json.loads((built.work / "quantiles.json").read_text())
+    values: dict[str, Any] = {"goals": (0.62, 0.58, 0.55), "max_changes": 4, "data": train, **more}
+    return teachers.Lesson(bundle.schema, bundle.classifier_bytes(), bundle.realism_bytes(), quantiles, 0.5, **values), train
+
+
+def test_practice_keeps_what_is_accepted_and_teaches_the_rest(built: Built) -> None:
+    lesson, train = _lesson(built)
+    facts = json.loads((built.work / "tuned.json").read_text())
+    speaker = improve.Speaker(built.work / "tuned.gguf", facts["prompt"], "slow", facts["context"])
+    pairs, counts = improve.practise(speaker, lesson, train, 60, 5, lambda share, words: None)
+    assert counts["asked"] == 60 and counts["own"] > 0 and counts["own"] + counts["taught"] == len(pairs["X"]) > 50
+    checker = lesson.judge().checker
+    assert (checker.p_target(pairs["X"]) < 0.5).all() and (checker.p_target(pairs["Y"]) >= 0.55).all()
+    for x, y in zip(pairs["X"], pairs["Y"], strict=True):
+        space = admissible(Record(lesson.schema, x), Constraints(max_changes=4))
+        assert rules.admitted(space, y[None])[0]
+    assert not _shared_rows(pairs["X"], train.X)
+
+
+def test_of_several_proposals_the_cheapest_at_the_highest_goal_is_kept(built: Built) -> None:
+    lesson, train = _lesson(built)
+    judge = lesson.judge()
+    ((space, _),) = improve.people(lesson, judge, train, 1, improve.HELD_OUT, 3)
+    options = [space.record.vector]
+    for i in space.features:
+        for value in space.values[i]:
+            y = space.record.vector.copy()
+            y[i] = value
+            options.append(y)
+    p = judge.checker.p_target(np.array(options))
+    kept = improve.kept(lesson, judge, space, options)
+    reached = [goal for goal in lesson.goals if p.max() >= goal]
+    assert kept is None or (reached and judge.checker.p_target(kept[None])[0] >= reached[0])
+    assert improve.kept(lesson, judge, space, []) is None
+    assert improve.kept(replace(lesson, goals=(1.01,)), judge, space, options) is None
+
+
+def test_the_study_asks_only_teachers_that_the_table_can_have(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "PAIRS", 120)
+    monkeypatch.setattr(tuning, "HELD_OUT", 40)
+    lesson, train = _lesson(built)
+    plan = Plan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
+    vocabulary = SchemaVocabulary(lesson.schema, "slow")
+    rows = study.study(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
+    possible = {"search", "neighbours", "pairs"}
+    assert {row["teacher"] for row in rows} <= possible and len(rows) >= 2
+    for row in rows:
+        assert 0 <= row["first_try"] <= 1 and row["p"] >= 0.55 and row["n_changed"] >= 1 and 0 <= row["realism"] <= 100
+    again = study.study(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
+    assert again == rows and all(row["teacher"] in study.markdown(rows) for row in rows)
+
+
+def test_the_command_line_offers_what_the_build_side_has() -> None:
+    from sensecf_convert.export.quantize import QUANTIZATIONS
+    from sensecf_convert import plan
+
+    from sensecf_edge import cli_build
+
+    assert (cli_build.KINDS, cli_build.TEACHERS, cli_build.SIZES) == (classifiers.KINDS, tuple(teachers.TEACHERS), tuple(plan.SIZES))
+    assert set(cli_build.TYPES) <= set(QUANTIZATIONS)
