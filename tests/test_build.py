@@ -558,10 +558,10 @@ def test_the_study_asks_only_teachers_that_the_table_can_have(built: Built, tmp_
 
 
 def test_the_command_line_offers_what_the_build_side_has() -> None:
-    from sensecf_convert.export.quantize import QUANTIZATIONS
     from sensecf_convert import plan
+    from sensecf_convert.export.quantize import QUANTIZATIONS
 
     from sensecf_edge import cli_build
 
-    assert (cli_build.KINDS, cli_build.TEACHERS, cli_build.SIZES) == (classifiers.KINDS, tuple(teachers.TEACHERS), tuple(plan.SIZES))
+    assert (classifiers.KINDS, tuple(teachers.TEACHERS), tuple(plan.SIZES)) == (cli_build.KINDS, cli_build.TEACHERS, cli_build.SIZES)
     assert set(cli_build.TYPES) <= set(QUANTIZATIONS)
