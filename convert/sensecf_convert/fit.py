@@ -40,9 +40,10 @@ class Fit:
     """One fit in one work folder."""
 
     def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int) -> None:
+        data = cohort(read_table(table), schema, plan.target, plan.wanted, plan.person)
+        plan = plan.sized(len(data))
         self.plan, self.about, self.jobs = plan, about, jobs
         self.studied: list[dict[str, Any]] = []
-        data = cohort(read_table(table), schema, plan.target, plan.wanted, plan.person)
         for warning in suspects.refuse(data, plan.allow):
             note(warning)
         self.table = data.fingerprint

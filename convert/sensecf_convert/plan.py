@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sensecf_edge.errors import TableError
@@ -12,6 +12,10 @@ from sensecf_edge.settings import LOOP
 SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
 """Generators from nothing: width and layers. Tiny is for trying the software; small and large have about 1 and 4 million
 parameters. Rows of 256 suit every K-quant."""
+
+SMALL_TABLE = 1_000
+EFFORT = {"small": {"pairs": 20_000, "minutes": 6.0}, "large": {"pairs": 40_000, "minutes": 30.0}}
+"""What is done by default for tables of fewer than SMALL_TABLE rows, and for others."""
 
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05)
@@ -28,9 +32,9 @@ class Plan:
     person: str | None = None
     test_share: float = 0.3
     seed: int = 0
-    pairs: int = 40_000
+    pairs: int = 0
     passes: float = 6.0
-    minutes: float = 30.0
+    minutes: float = 0.0
     size: str = "small"
     quantization: str = "Q8_0"
     max_changes: int = LOOP.max_changes
@@ -42,6 +46,11 @@ class Plan:
     tune: str = "lora"
     device: str = "auto"
     allow: tuple[str, ...] = ()
+
+    def sized(self, rows: int) -> Plan:
+        """The plan with pairs and minutes filled in where they were left open."""
+        effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
+        return replace(self, pairs=self.pairs or int(effort["pairs"]), minutes=self.minutes or effort["minutes"])
 
 
 @dataclass(frozen=True)
