@@ -19,7 +19,7 @@ from . import __version__, cli_bench, cli_build, cli_compare, cli_export, cli_jo
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SenseCFError, place
-from .settings import ENGINE, LOOP
+from .settings import ENGINE, LOOP, SEARCH
 
 if TYPE_CHECKING:
     from .result import Explanation
@@ -46,13 +46,15 @@ def cli() -> None:
 @click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
 @click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
 @click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable.")
+@click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is for this person; 1 is ordinary. Repeatable.")
 @click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
+@click.option("--exact", is_flag=True, help="Search on until nothing better is left, and say what is proven. Takes seconds.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
 @cli_bench.threads_option
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
-            max_changes: int, seed: int, threads: int, device: str, as_json: bool) -> int:  # fmt: skip
+            cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str, as_json: bool) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what to change, by how much, and the predicted risk before and after. Exit code 3: no answer found.
@@ -62,10 +64,11 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     from .admissible import Constraints
     from .loop import Explainer
 
-    constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes)
+    constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
+    rows = SEARCH.exact_rows if exact else SEARCH.rows
     with Explainer.load(_named(model), threads=threads, device=device) as explainer:
         values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
-        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed)
+        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
         _print_explanation(explanation, explainer.schema, as_json)
     return NONE_FOUND if explanation.status == "none" else 0
 

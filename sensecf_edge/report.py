@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .record import Value
 from .result import Change, Counterfactual, Explanation
 from .schema import Schema, number_text
-from .settings import WEAK_AUC
+from .settings import SEARCH, WEAK_AUC
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 DISCLAIMER = "This is what the model would predict. It does not show that the change causes it, and it is not medical advice."
+GIVEN_UP = {"n_changed": "features unchanged", "distance": "nearness", "realism": "realism"}  # p_target stands in the headline
 HEADINGS = ("What", "Now", "Change to", "By")
 ASCII = str.maketrans({"→": "->", "−": "-", "─": "-", "·": "-", "…": "...", "—": "-", "“": '"', "”": '"'})
 
@@ -37,6 +38,8 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
         _none(console, explanation)
     for i, answer in enumerate(explanation.found):
         _answer(console, explanation, schema, answer, f"Option {i + 1}: change" if len(explanation.found) > 1 else "Change")
+    if explanation.found and explanation.proven and explanation.provenance.search > SEARCH.rows:
+        console.print(hanging("", proven_text(explanation), "dim"))
     _notes(console, explanation, schema)
     return _text(console, unicode)
 
@@ -99,6 +102,23 @@ def realism_text(percentile: float, target: str) -> str:
     return f"{word}: more typical than {percentile:.0f} of 100 real “{target}” records."
 
 
+def stability_text(share: float) -> str:
+    """How often the answer holds when every reading is a little off, in words."""
+    word = "Steady" if share >= 0.9 else "Fairly steady" if share >= 0.7 else "Shaky"
+    return f"{word}: it holds in {100 * share:.0f} of 100 cases when every reading is as far off as sensors are."
+
+
+def proven_text(explanation: Explanation) -> str:
+    """What a search over all sets of features has proven; empty where it has proven nothing."""
+    k = explanation.proven
+    if not k:
+        return ""
+    many = "one feature" if k == 1 else f"up to {k} features"
+    if explanation.status == "none":
+        return f"None exists that changes {many}: every combination was ruled out."
+    return f"Nothing better exists that changes {many}, by the cost this model weighs: every combination was ruled out."
+
+
 def by_text(change: Change) -> str:
     """The change as a signed number with its unit: '+5 %', '−25 mg/dL'; empty between choices."""
     before, after = change.before, change.after
@@ -131,12 +151,18 @@ def _now(console: Console, explanation: Explanation) -> None:
 
 def _answer(console: Console, explanation: Explanation, schema: Schema, answer: Counterfactual, title: str) -> None:
     before, after = risk_text(explanation.p_target), risk_text(answer.p_target)
-    console.print(f"\n{title} this, and the risk goes {before} → {after}", style="bold green")
+    best = f" ({', '.join(answer.strengths)})" if answer.strengths else ""
+    console.print(f"\n{title} this, and the risk goes {before} → {after}{best}", style="bold green")
     console.print(columns(HEADINGS, right=HEADINGS[1:], rows=[_row(schema, change) for change in answer.changes]))
     if any(c.follows for c in answer.changes):
         console.print("  * moves along with the others", style="dim")
     if answer.realism is not None:
         console.print(hanging("  ", realism_text(answer.realism, plain(explanation.target))))
+    if answer.stability is not None:
+        console.print(hanging("  ", stability_text(answer.stability)))
+    lost = [GIVEN_UP[name] for name in answer.given_up if name in GIVEN_UP]
+    if lost:
+        console.print(hanging("  ", f"The answer it was made from had more {_listed(lost)}.", "dim"))
 
 
 def _row(schema: Schema, change: Change) -> tuple[str, str, str, str]:
@@ -149,6 +175,10 @@ def _title(schema: Schema, name: str) -> str:
     return plain(schema[name].title if name in schema.index else name)
 
 
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def _none(console: Console, explanation: Explanation) -> None:
     rounds = explanation.rounds_used
     tried = explanation.provenance.proposals * rounds
@@ -156,6 +186,8 @@ def _none(console: Console, explanation: Explanation) -> None:
     console.print("Why, equal proposals counted once:" if explanation.refusals else "No proposal could be read.")
     for reason, count in sorted(explanation.refusals.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"  {count:>4} x  {plain(reason)}")
+    if explanation.proven:
+        console.print(proven_text(explanation))
     console.print("Allow more changes, free a frozen feature or widen a bound, and ask again.")
 
 
@@ -166,6 +198,8 @@ def _notes(console: Console, explanation: Explanation, schema: Schema) -> None:
     notes = [plain(w) for w in explanation.warnings]
     if weak and not any("AUC" in w for w in notes):
         notes.insert(0, weak)
+    if schema.horizon and explanation.found:
+        notes.append(f"How far each feature may change is meant for {plain(schema.horizon)}.")
     if unknown:
         notes.append(f"Not in the record and left unknown: {', '.join(unknown)}.")
     console.print()

@@ -64,6 +64,20 @@ def bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     return out
 
 
+def costs(texts: Sequence[str]) -> dict[str, float]:
+    """FEATURE=WEIGHT, each feature once. Raises ConstraintError naming what cannot be."""
+    out: dict[str, float] = {}
+    for text in texts:
+        name, _, weight = text.rpartition("=")
+        try:
+            number = float(weight)
+        except ValueError as error:
+            raise ConstraintError(f"--cost {text!r} is not FEATURE=WEIGHT, for example steps=3") from error
+        if out.setdefault(name, number) != number:
+            raise ConstraintError(f"--cost gives {name} two weights; keep one")
+    return out
+
+
 def sample(bundle: Bundle, key: str) -> dict[str, Any]:
     """The values of a sample, by its number from 1 or its id. Raises RecordError naming what there is."""
     by_key = {str(i + 1): s for i, s in enumerate(bundle.samples)} | {s.id: s for s in bundle.samples}

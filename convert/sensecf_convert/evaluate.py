@@ -107,9 +107,13 @@ def interval(share: float | None, count: int) -> str:
 
 
 def measure_bundle(
-    bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None
-) -> Figures:
-    """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism."""
+    bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
+    prover: Prover | None = None,
+) -> Figures:  # fmt: skip
+    """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
+
+    `prover` may come from another measurement of the same classifier: it remembers what it has proved.
+    """
     with Explainer.load(bundle.folder) as explainer:
         p = explainer.checker.p_target(test.X)
         rows = test.X[p < explainer.target.threshold][:limit]
@@ -119,7 +123,7 @@ def measure_bundle(
             answers.append(_explain(explainer, x))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
-        prover = Prover(explainer.checker, bundle.classifier_bytes(), train)
+        prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train)
         until, possible = time.monotonic() + PROOF_SECONDS, list[tuple[bool, bool, bool]]()
         for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
             possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))
@@ -204,7 +208,7 @@ def _broken(schema: Schema, x: Vector, y: Vector) -> bool:
     """An answer that changes an immutable, leaves the range or the lattice. Written apart from `rules` on purpose."""
     for i in np.flatnonzero(measure.changed(x, y[None])[0]):
         feature = schema.features[i]
-        if feature.name in schema.completed:
+        if feature.name in schema.moved:
             if not (feature.low or 0) <= y[i] <= (feature.high or 0):
                 return True
         elif not feature.mutable or np.abs(feature.lattice - y[i]).min() > 1e-9:
