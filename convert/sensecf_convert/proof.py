@@ -91,10 +91,18 @@ class Prover:
         self.fill = np.array(
             [_middle(f.kind, column[~np.isnan(column)]) for f, column in zip(train.schema.features, train.X.T, strict=True)]
         )
+        self._known: dict[tuple[bytes, float], bool] = {}
         self._forests: dict[float, tuple[Forest, Levels] | None] = {}
 
     def reaches(self, space: Admissible, goal: float, until: float) -> bool | None:
-        """Whether some admissible answer reaches the goal; None where the time ended before that was known."""
+        """Whether some admissible answer reaches the goal; None where the time ended before that was known. What is known
+        of a record is remembered: ask one prover about one kind of space only."""
+        name = (space.record.vector.tobytes(), goal)
+        if name not in self._known and (found := self._prove(space, goal, until)) is not None:
+            self._known[name] = found
+        return self._known.get(name)
+
+    def _prove(self, space: Admissible, goal: float, until: float) -> bool | None:
         top = highest(self.checker, space, goal, until)
         if top is not None:
             return top >= goal

@@ -31,6 +31,7 @@ from sensecf_edge.settings import ENGINE, LOOP
 from sensecf_edge.threads import settled, usable
 
 from ..evaluate import Figures, measure_bundle, parts
+from ..proof import Prover
 from ..tables import Cohort
 from .divergence import Divergence, compare, scripts, summed
 from .quantize import fallbacks, quantize, shape
@@ -220,9 +221,12 @@ def _tokens_per_second(engine: LlamaEngine, asked: Sequence[Request]) -> float:
 
 
 def _figures(variants: Sequence[Variant], train: Cohort, asked: Cohort, limit: int | None, tell: Report) -> Iterator[Figures]:
+    first = variants[0].bundle
+    checker = OnnxChecker(first.classifier_bytes(), len(first.schema), first.manifest.target.index)
+    prover = Prover(checker, first.classifier_bytes(), train)
     for k, variant in enumerate(variants):
 
         def part(share: float, words: str, k: int = k, kind: str = variant.kind) -> None:
             tell(0.3 + 0.7 * (k + share) / len(variants), f"{kind}: {words}")
 
-        yield measure_bundle(variant.bundle, train, asked, limit, part)
+        yield measure_bundle(variant.bundle, train, asked, limit, part, prover)
