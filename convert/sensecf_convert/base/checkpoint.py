@@ -19,7 +19,7 @@ from .tokens import Tokens, highest
 class Base:
     """A whole Llama or Mistral checkpoint whose tokenizer llama.cpp knows. Make one with `Base.open`.
 
-    `name` is what it was opened by, `stored` the type of its weights as config.json has it (float32, bfloat16, float16).
+    `name` is the hub id or the folder's own name (it goes into manifests: no path of a machine), `stored` the type of its weights as config.json has it (float32, bfloat16, float16).
     """
 
     name: str
@@ -50,7 +50,7 @@ class Base:
         folder = hub.whole(where)
         _weights(folder, sizes, str(where))
         stored = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
-        return cls(str(where), folder, sizes, stored, tokens)
+        return cls(Path(where).resolve().name if Path(where).is_dir() else str(where), folder, sizes, stored, tokens)
 
 
 def chosen(device: str, how: str) -> str:

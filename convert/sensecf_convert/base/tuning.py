@@ -46,7 +46,8 @@ class Recipe:
 @dataclass(frozen=True)
 class Tuned:
     """What came out. `checkpoint`: the whole model (base and adapter merged), None where merging was left out; `adapter`:
-    the adapter alone, None after full tuning. `style` and `longest` belong into the manifest (prompt, context)."""
+    the adapter alone, None after full tuning. `style` and `longest` belong into the manifest (prompt, context): `longest`
+    is a quarter more than any pair took, for a record to come may take more words."""
 
     checkpoint: Path | None
     adapter: Path | None
@@ -89,7 +90,8 @@ def tune(
     if how != "full" and merged and not whole.exists():
         adapters.merge(base, adapter, whole)
     there = whole if whole.exists() else None
-    return Tuned(there, None if how == "full" else adapter, STYLE, lessons.longest, json.loads(done.read_text()))
+    longest = min(base.sizes.context, lessons.longest * 5 // 4)
+    return Tuned(there, None if how == "full" else adapter, STYLE, longest, json.loads(done.read_text()))
 
 
 class Tuner:
