@@ -19,7 +19,8 @@ from .tokens import Tokens, highest
 class Base:
     """A whole Llama or Mistral checkpoint whose tokenizer llama.cpp knows. Make one with `Base.open`.
 
-    `name` is the hub id or the folder's own name (it goes into manifests: no path of a machine), `stored` the type of its weights as config.json has it (float32, bfloat16, float16).
+    `name` is the hub id or the folder's own name (it goes into manifests: no path of a machine), `stored` the type of its
+    weights as config.json has it (float32, bfloat16, float16).
     """
 
     name: str
