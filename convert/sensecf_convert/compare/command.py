@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+import sensecf_edge
 from sensecf_edge import __version__
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
@@ -30,6 +31,7 @@ from .running import Run, run
 from .scoring import COLUMNS, Ruler
 
 FORMAT = 1
+TEXTS = ("table", "method", "class", "why", "changed", "before", "after")
 SHOWN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "knn_ratio", "lof_inliers", "relations_broken", "p50_ms")
 MAIN_PACKAGES = {
     "dice": ("dice-ml",),
@@ -71,7 +73,7 @@ def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     for folder in folders:
         try:
             got = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-            part = pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""], low_memory=False)
+            part = pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str))
         except (OSError, ValueError) as error:
             raise TableError(f"{folder} holds no results of `compare`; run `sensecf-edge compare ... -o {folder}` first") from error
         if got["format"] != FORMAT:
@@ -122,15 +124,15 @@ def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[s
 
 
 def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> Run:
-    if method.environment != OWN:
-        peers.environment(method.environment)
     with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
         folder = Path(place)
-        write(asked, folder, options, shifted=options.shift and not method.goal)
         if method.environment == "treecf":
             graph, column = asked.bundle.classifier_bytes(), asked.bundle.manifest.target.index
             forest = trees.read(graph, asked.schema, column, asked.goal + SAFE, asked.train.X)
             (folder / "trees.json").write_text(json.dumps(forest.to_json()), encoding="utf-8")
+        if method.environment != OWN:
+            peers.environment(method.environment)
+        write(asked, folder, options, shifted=options.shift and not method.goal)
         if needed is not None:
             budget = [{"rows": a["rows"], "seconds": a["seconds"]} for a in needed.answers]
             (folder / "budget.json").write_text(json.dumps(budget), encoding="utf-8")
@@ -139,15 +141,19 @@ def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
 
 
 def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> str:
-    """What an answer depends on: bundle, table, options, the method's program and its environment; for some, ours."""
-    if method.environment == OWN:
-        program, pins = Path(__file__).with_name("own.py"), (__version__,)
-    else:
-        program, pins = peers.PROGRAMS / method.program, peers.PINS[method.environment]
-    source = hashlib.sha256(program.read_bytes() + (peers.PROGRAMS / "asked.py").read_bytes()).hexdigest()
+    """What an answer depends on: bundle, table, options, the method's code and its environment; for some, ours."""
+    source, pins = hashlib.sha256((peers.PROGRAMS / "asked.py").read_bytes()), peers.PINS.get(method.environment, ())
+    for program in _own_code() if method.environment == OWN else [peers.PROGRAMS / method.program]:
+        source.update(program.read_bytes())
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
-    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, asdict(options), source, list(pins), budget]
+    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, asdict(options), source.hexdigest(), list(pins), budget]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
+
+
+def _own_code() -> list[Path]:
+    """All that our own methods are made of: this very code may change from day to day, a package's pins do not."""
+    here, runtime = Path(__file__).parent, Path(sensecf_edge.__file__).parent
+    return [here / "own.py", *sorted((here.parent / "teachers").glob("*.py")), *sorted(runtime.rglob("*.py"))]
 
 
 def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:

@@ -108,16 +108,14 @@ def by_class(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, dict[str, Any
 def paired(rows: pd.DataFrame, seed: int, reference: str = "ours") -> dict[str, dict[str, Any]]:
     """Each method minus `reference`, over the records for which both have an answer at the goal: fair where one answers fewer."""
     keys = ["table", "record"]
-    ours = rows[(rows.method == reference) & rows.at_goal].set_index(keys)
+    ours = rows[(rows.method == reference) & rows.at_goal]
     out: dict[str, dict[str, Any]] = {}
     for name, part in rows.groupby("method", sort=False):
-        theirs = part[part.at_goal].set_index(keys)
-        both = theirs.join(ours, how="inner", rsuffix="_ours")
+        both = part[part.at_goal].merge(ours, on=[*keys, "person"], suffixes=("", "_ours"))
         if name == reference or not len(both):
             continue
-        flat = both.reset_index()
-        out[str(name)] = {"n": len(flat)} | {
-            c: mean(flat.assign(gap=flat[c] - flat[f"{c}_ours"]), "gap", seed) for c in ("n_changed", "distance", "knn_ratio", "realism")
+        out[str(name)] = {"n": len(both)} | {
+            c: mean(both.assign(gap=both[c] - both[f"{c}_ours"]), "gap", seed) for c in ("n_changed", "distance", "knn_ratio", "realism")
         }
     return out
 
@@ -148,10 +146,10 @@ def lines(figures: dict[str, dict[str, Any]], keys: Iterable[str]) -> str:
     """A plain table for the terminal."""
     keys = list(keys)
     titles = {m.key: m.title for m in MEASURES} | {"asked": "asked", "p50_ms": "p50 ms", "p95_ms": "p95 ms"}
-    head = f"{'method':<22}" + "".join(f"{titles[k]:>15}" for k in keys)
-    out = [head]
+    wide = {k: max(len(titles[k]), 8) + 2 for k in keys}
+    out = [f"{'method':<22}" + "".join(f"{titles[k]:>{wide[k]}}" for k in keys)]
     for name, got in figures.items():
-        out.append(f"{name:<22}" + "".join(f"{cell(k, got.get(k)):>15}" for k in keys))
+        out.append(f"{name:<22}" + "".join(f"{cell(k, got.get(k)):>{wide[k]}}" for k in keys))
     return "\n".join(out)
 
 

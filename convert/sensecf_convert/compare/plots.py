@@ -16,6 +16,10 @@ from matplotlib import pyplot as plt
 
 FAMILIES = {"ours": "#1f6feb", "search": "#57606a", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e"}
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
+SHAPES = ("o", "s", "^", "D")
+VARIANTS = "ours-without-llm-"
+"""Methods that stand in the table of equal budgets only: left out of crowded pictures."""
+
 COUNTS = ("#dbe9ff", "#9ec5fe", "#5a9bf6", "#1f6feb", "#0b3d91")
 
 
@@ -38,13 +42,13 @@ def _names(rows: pd.DataFrame) -> list[str]:
 
 def radar(rows: pd.DataFrame, features: Sequence[str], table: str) -> bytes:
     """Which features each method changes: share of its answers, one small radar a method, ours as an outline in each."""
-    answers = rows[rows.answered & (rows.table == table)]
+    answers = rows[rows.answered & (rows.table == table) & ~rows.method.str.startswith(VARIANTS)]
     shares = {n: _shares(part, features) for n, part in answers.groupby("method", sort=False)}
     across = min(4, len(shares))
     down = -(-len(shares) // max(1, across))
     angles = np.linspace(0, 2 * np.pi, len(features), endpoint=False)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(down, across, figsize=(3.5 * across, 3.3 * down), subplot_kw={"projection": "polar"}, squeeze=False)
+        figure, axes = plt.subplots(down, across, figsize=(3.9 * across, 3.4 * down), subplot_kw={"projection": "polar"}, squeeze=False)
         for axis, (name, share) in zip(axes.flat, shares.items(), strict=False):
             _spider(axis, angles, share, color(name), fill=True)
             if "ours" in shares and name != "ours":
@@ -55,7 +59,7 @@ def radar(rows: pd.DataFrame, features: Sequence[str], table: str) -> bytes:
             axis.set_yticks([0.5, 1.0], ["50 %", "100 %"], fontsize=6, color="#8c959f")
         for axis in axes.flat[len(shares) :]:
             axis.set_visible(False)
-        figure.tight_layout()
+        figure.tight_layout(w_pad=2.5)
     return png(figure)
 
 
@@ -140,40 +144,25 @@ def latency(rows: pd.DataFrame, cold: dict[str, float | None]) -> bytes:
 
 
 def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple[str, str]) -> bytes:
-    """One figure against another, a point a method with both intervals; its size says how many records it answers at the goal."""
+    """One figure against another, a mark a method: colour for the family, shape within it, size for records answered at the goal."""
     with plt.rc_context(STYLE):
-        figure, axis = plt.subplots(figsize=(7.5, 4.6))
-        marks = []
+        figure, axis = plt.subplots(figsize=(7.5, 4.4))
+        seen: dict[str, int] = {}
         for name, got in figures.items():
             x, y = got.get(across[0]), got.get(up[0])
-            if not x or not y:
+            if not x or not y or name.startswith(VARIANTS):
                 continue
             share = (got.get("at_goal") or {"value": 0.0})["value"]
-            thin = {"color": color(name), "alpha": 0.25, "linewidth": 1}
-            if x["low"] is not None and y["low"] is not None:
-                axis.plot([x["low"], x["high"]], [y["value"]] * 2, **thin)
-                axis.plot([x["value"]] * 2, [y["low"], y["high"]], **thin)
-            axis.scatter(x["value"], y["value"], s=20 + 130 * share, color=color(name), alpha=0.8, edgecolor="white", zorder=3)
-            marks.append((x["value"], y["value"], name))
-        _label(axis, marks)
+            shape = SHAPES[seen.setdefault(color(name), 0) % len(SHAPES)]
+            seen[color(name)] += 1
+            axis.plot(x["value"], y["value"], shape, color=color(name), alpha=0.8, markersize=5 + 8 * share**0.5, markeredgecolor="white",
+                      linestyle="none", label=f"{name}  ({100 * share:.0f} %)")  # fmt: skip
+        axis.margins(0.12)
+        axis.legend(
+            frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, title="answered at the goal", labelspacing=0.9
+        )
         axis.set_xlabel(across[1])
         axis.set_ylabel(up[1])
         axis.grid(color="#eaeef2")
         axis.set_axisbelow(True)
     return png(figure)
-
-
-def _label(axis: Any, marks: list[tuple[float, float, str]]) -> None:
-    """Names beside the points, moved apart where they would lie on each other."""
-    axis.figure.canvas.draw()
-    taken: list[tuple[float, float]] = []
-    for x, y, name in sorted(marks, key=lambda m: -m[1]):
-        px, py = axis.transData.transform((x, y))
-        spot = next(
-            (dx, dy)
-            for dx, dy in ((8, 4), (8, -12), (8, 16), (8, -24), (8, 28), (8, -36), (8, 40), (8, -48), (8, 52), (8, 64), (8, 76))
-            if all(abs(py + dy - b) > 15 or abs(px - a) > 130 for a, b in taken) or dy == 76
-        )
-        taken.append((px, py + spot[1]))
-        line = {"arrowstyle": "-", "color": color(name), "alpha": 0.3, "linewidth": 0.6} if abs(spot[1]) > 12 else None
-        axis.annotate(name, (x, y), spot, textcoords="offset points", fontsize=7.5, color=color(name), arrowprops=line)

@@ -1,7 +1,8 @@
 """Answers -> one row per record and method. The ruler is the same for everyone, and reads nothing but the answers.
 
-A package's number is rounded to the feature's steps before it is measured, as a person would be told it; `valid` alone is
-asked of the answer as it came. What was unknown and stays untouched is unknown again for the classifier.
+A package's number is put on the feature's steps before it is measured, as a person would be told it: on the next step away
+from the record's own value, because the nearest would often undo what was just enough. `valid` alone is asked of the answer
+as it came. What was unknown and stays untouched is unknown again for the classifier.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Ruler:
 
     def _measured(self, k: int, given: Vector) -> dict[str, Any]:
         asked, schema, x = self.asked, self.schema, self.asked.rows[k]
-        y = rounded(schema, x, given)
+        y = rounded(schema, x, given, asked.low[k], asked.high[k])
         p_given, p = self.checker.p_target(np.stack([given, y]))
         plausible, kept = self._rules(k, y)
         Y, gaps = y[None], np.nan_to_num(np.abs(y - x) / self.mad)
@@ -118,13 +119,22 @@ class Ruler:
         return not limits, not relations
 
 
-def rounded(schema: Schema, x: Vector, given: Vector) -> Vector:
-    """An answer's changed numbers on the nearest step, choices on the nearest place; what does not change stays exact."""
+def rounded(schema: Schema, x: Vector, given: Vector, low: Vector, high: Vector) -> Vector:
+    """An answer's changed numbers on their steps, choices on a place; what does not change stays exact. All shape (features,).
+
+    A number between two steps goes to the one further from x, unless that leaves low to high.
+    """
     y = given.copy()
     for i in np.flatnonzero(measure.changed(x, given[None])[0]):
         feature = schema.features[i]
-        if feature.name not in schema.completed:
-            y[i] = feature.lattice[feature.nearest(float(given[i]))]
+        if feature.name in schema.completed:
+            continue
+        y[i] = nearest = feature.lattice[feature.nearest(float(given[i]))]
+        if feature.kind == "number" and abs(nearest - given[i]) > SAME:
+            up = given[i] > x[i]
+            within = feature.lattice[(feature.lattice >= low[i] - SAME) & (feature.lattice <= high[i] + SAME)]
+            beyond = within[within >= given[i]][:1] if up else within[within <= given[i]][-1:]
+            y[i] = beyond[0] if beyond.size else nearest
         if abs(y[i] - x[i]) <= SAME:
             y[i] = x[i]
     return y

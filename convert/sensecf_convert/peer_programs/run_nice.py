@@ -21,7 +21,7 @@ def auto_encoder(question):
     Z = scaler.transform(question.X)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net = MLPRegressor((max(2, Z.shape[1] // 2),), max_iter=500, random_state=question.seed).fit(Z, Z)
+        net = MLPRegressor(hidden_layer_sizes=(max(2, Z.shape[1] // 2),), max_iter=500, random_state=question.seed).fit(Z, Z)
 
     def error(X):
         Z = scaler.transform(X)

@@ -1,0 +1,458 @@
+"""compare: real methods of ours on a toy bundle, the ruler, the trees inside real classifiers, the files and the page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
+from sensecf_convert import peers
+from sensecf_convert.compare import asked, figures, methods, plots, running, scoring, trees
+from sensecf_convert.compare.own import RandomEngine
+from sensecf_convert.evaluate import parts
+from sensecf_convert.tables import cohort, read_table
+
+from sensecf_edge import reply, rules
+from sensecf_edge.admissible import Constraints, admissible
+from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.cli_compare import NAMES
+from sensecf_edge.grammar import Grammar
+from sensecf_edge.proposals import Request
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Schema
+
+Command = Callable[..., Ran]
+Forest = tuple[bytes, Schema, np.ndarray]
+OURS = ("ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "search")
+ASKED = 12
+FRACTION = 0.37
+"""A share of steps that no toy record has by chance: its digits are looked for where no value may stand."""
+
+
+def toy_table(path: Path) -> Path:
+    """240 people of the toy schema, four rows each person in two of three, labelled by the toy classifier and some chance."""
+    rng, schema = np.random.default_rng(0), Schema.from_json(SCHEMA)
+    X = np.column_stack([
+        rng.integers(18, 91, 240), rng.integers(2, 33, 240) * 500 + FRACTION, rng.integers(0, 41, 240), rng.integers(0, 2, 240)
+    ]).astype(float)  # fmt: skip
+    X[rng.random(240) < 0.1, 2] = np.nan
+    p = OnnxChecker(toy_classifier(), 4, 1).p_target(X)
+    smoker = np.array(schema["smoker"].choices)[X[:, 3].astype(int)]
+    table = pd.DataFrame({"age": X[:, 0], "steps": X[:, 1], "deep_sleep": X[:, 2], "smoker": smoker})
+    table["stressed"] = np.where(rng.random(240) < p, "calm", "stressed")
+    table["person"] = [f"p{i // 4 if i % 12 < 8 else 1000 + i}" for i in range(240)]
+    table.to_csv(path, index=False)
+    return path
+
+
+@dataclass
+class Compared:
+    """A toy bundle fitted, as far as anyone can tell, on a table; and what `compare` made of them."""
+
+    bundle: Path
+    table: Path
+    out: Path
+    ran: Ran
+
+    def asked(self) -> asked.Asked:
+        bundle = Bundle.open(self.bundle)
+        return asked.ask(bundle, *parts(bundle, self.table), ASKED)
+
+    def rows(self) -> pd.DataFrame:
+        return pd.read_csv(self.out / "results.csv")
+
+
+def known(folder: Path, name: str = "toy") -> tuple[Path, Path]:
+    """A toy bundle whose manifest knows its table."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, bundle = toy_table(folder / "table.csv"), write_toy(folder / name)
+    data = cohort(read_table(table), Schema.from_json(SCHEMA), "stressed", "calm", "person")
+    split = {"seed": 0, "test_share": 0.3, "person": "person", "table": data.fingerprint}
+    write_manifest(bundle, {**toy_manifest(), "name": name, "split": split})
+    return bundle, table
+
+
+def ask_for(command: Command, bundle: Path, table: Path, out: Path, names: tuple[str, ...] = OURS, *more: object) -> Ran:
+    named = [part for name in names for part in ("--methods", name)]
+    return command("compare", table, "--model", bundle, "-o", out, "--limit", ASKED, *named, *more)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
+    """One real run of the command, in a process of its own."""
+    import subprocess
+    import sys
+
+    folder = tmp_path_factory.mktemp("compared")
+    bundle, table = known(folder)
+    named = [part for name in (*OURS, "treecf") for part in ("--methods", name)]
+    line = ["compare", table, "--model", bundle, "-o", folder / "out", "--limit", ASKED, *named]
+    ran = subprocess.run([sys.executable, "-m", "sensecf_edge", *map(str, line)], capture_output=True, text=True, timeout=300)
+    return Compared(bundle, table, folder / "out", Ran(ran.returncode, ran.stdout, ran.stderr))
+
+
+def test_the_names_of_the_command_line_are_the_methods() -> None:
+    assert tuple(methods.METHODS) == NAMES
+
+
+def test_a_method_brings_what_it_needs() -> None:
+    assert [m.name for m in methods.chosen(("ours-without-llm-time",))] == ["ours", "ours-without-llm-time"]
+
+
+def test_every_method_of_ours_answers_and_the_table_is_printed(compared: Compared) -> None:
+    assert compared.ran.code == 0, compared.ran.err
+    for name in OURS:
+        assert re.search(rf"^{name} +{ASKED} ", compared.ran.out, re.M), compared.ran.out
+        assert re.search(rf"^{name} +\d+ of {ASKED} records answered", compared.ran.err, re.M)
+
+
+def test_what_cannot_be_run_is_left_out_with_its_reason(compared: Compared) -> None:
+    left = json.loads((compared.out / "results.json").read_text())["left_out"]
+    assert left == {"treecf": "it holds no single tree ensemble"}
+    assert "treecf" in compared.ran.err and "treecf" not in compared.ran.out
+
+
+def test_a_row_for_each_record_and_method(compared: Compared) -> None:
+    rows = compared.rows()
+    assert tuple(rows.columns) == scoring.COLUMNS
+    assert rows.groupby("method", sort=False).record.apply(list).to_dict() == {name: list(range(ASKED)) for name in OURS}
+
+
+def test_answers_of_ours_are_at_the_goal_and_cost_what_the_count_says(compared: Compared) -> None:
+    rows = compared.rows()
+    mine = rows[rows.method.isin(["ours", "search"]) & rows.answered]
+    assert len(mine) > ASKED and mine.at_goal.all() and (mine.p >= 0.55).all() and not mine.relations_broken.any()
+    assert (rows[rows.method == "ours-first-try"].rows == 1).all()
+    assert (rows[rows.method != "ours-first-try"].rows > 1).all()
+    budget = rows[rows.method == "ours"].rows.to_numpy()
+    spent = rows[rows.method == "ours-without-llm-rows"].rows.to_numpy()
+    assert (spent >= budget).all()
+
+
+def test_figures_of_a_method_are_the_means_of_its_rows(compared: Compared) -> None:
+    got = json.loads((compared.out / "results.json").read_text())["pooled"]["ours"]
+    rows = compared.rows()
+    mine = rows[rows.method == "ours"]
+    answers = mine[mine.answered]
+    assert got["asked"] == ASKED
+    assert got["at_goal"]["value"] == pytest.approx(mine.at_goal.mean())
+    assert got["distance"]["value"] == pytest.approx(answers.distance.mean())
+    assert got["distance"]["low"] <= got["distance"]["value"] <= got["distance"]["high"]
+    assert got["p50_ms"] == pytest.approx(1000 * mine.seconds.median())
+
+
+def test_both_recorded_classes_and_the_equal_budget_stand_in_the_results(compared: Compared) -> None:
+    got = json.loads((compared.out / "results.json").read_text())
+    assert set(got["classes"]) <= {"calm", "stressed"}
+    assert sum(part["ours"]["asked"] for part in got["classes"].values()) == ASKED
+    assert set(got["paired"]) == set(OURS) - {"ours"}
+    assert got["possible"]["asked"] == ASKED and 0 < got["possible"]["share"]["ours"] <= 1
+    assert got["methods"]["ours"]["cold_start"] > 0
+
+
+def test_the_page_holds_everything_and_fetches_nothing(compared: Compared) -> None:
+    text = (compared.out / "report.html").read_text(encoding="utf-8")
+    assert "://" not in text and "<script" not in text and "<link" not in text and "url(" not in text
+    assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
+    assert text.count("data:image/png") == 7
+    for part in ("What the language model contributes", "Worked examples", "it holds no single tree ensemble", *OURS):
+        assert part in text
+    assert text.count("<td>the record</td>") == 3
+
+
+def test_a_name_from_the_bundle_cannot_become_markup(compared: Compared) -> None:
+    from sensecf_convert.compare import page
+
+    results = json.loads((compared.out / "results.json").read_text())
+    results["tables"][0]["title"] = "<script>alert(1)</script>"
+    text = page.render(results, compared.rows())
+    assert "<script" not in text and "&lt;script&gt;" in text
+
+
+def test_finished_methods_are_kept_and_changed_ones_asked_again(compared: Compared, command: Command) -> None:
+    kept = compared.out / "methods" / "search.json"
+    before = kept.stat().st_mtime_ns
+    again = ask_for(command, compared.bundle, compared.table, compared.out)
+    assert again.err.count("kept from before") == len(OURS) and kept.stat().st_mtime_ns == before
+    other = ask_for(command, compared.bundle, compared.table, compared.out, ("search",), "--seed", 1)
+    assert "kept" not in other.err and kept.stat().st_mtime_ns > before
+
+
+def test_no_value_of_a_record_is_said(compared: Compared) -> None:
+    digits = str(FRACTION)[1:]
+    assert digits in (compared.out / "results.csv").read_text()  # else this test could not fail
+    assert digits not in compared.ran.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file modes are those of POSIX")
+def test_a_new_folder_of_results_is_its_owners_alone(compared: Compared) -> None:
+    assert stat.S_IMODE(compared.out.stat().st_mode) == 0o700
+
+
+def test_another_table_is_refused(compared: Compared, command: Command, tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("".join(compared.table.read_text().splitlines(keepends=True)[:-1]))
+    ran = ask_for(command, compared.bundle, other, tmp_path / "out")
+    assert ran.code == 2 and "is not the table" in ran.err and not (tmp_path / "out").exists()
+
+
+def test_pooled_tables_count_each_record_once(compared: Compared, command: Command, tmp_path: Path) -> None:
+    bundle, table = known(tmp_path / "second", "toy2")
+    assert ask_for(command, bundle, table, tmp_path / "two", ("ours", "search")).code == 0
+    assert ask_for(command, compared.bundle, compared.table, tmp_path / "one", ("ours", "search")).code == 0
+    ran = command("compare-pool", tmp_path / "one", tmp_path / "two", "-o", tmp_path / "both")
+    assert ran.code == 0, ran.err
+    got = json.loads((tmp_path / "both" / "results.json").read_text())
+    assert got["pooled"]["ours"]["asked"] == 2 * ASKED and [t["name"] for t in got["tables"]] == ["toy", "toy2"]
+    assert {name.split(":")[0] for name in got["classes"]} == {"toy", "toy2"}
+    with (tmp_path / "both" / "results.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 4 * ASKED
+    twice = command("compare-pool", tmp_path / "one", tmp_path / "one", "-o", tmp_path / "x")
+    assert twice.code == 2 and "more than once" in twice.err
+    empty = command("compare-pool", tmp_path, "-o", tmp_path / "x")
+    assert empty.code == 2 and "sensecf-edge compare" in empty.err
+
+
+def test_ranges_hold_all_that_a_record_may_change_to_and_its_present_value(compared: Compared) -> None:
+    got = compared.asked()
+    schema = got.schema
+    assert not got.vary[:, schema.index["age"]].any() and got.vary[:, schema.index["steps"]].all()
+    for k, space in enumerate(got.spaces):
+        assert space is not None
+        for i, values in enumerate(space.values):
+            assert got.vary[k, i] == bool(values.size)
+            if values.size:
+                assert got.low[k, i] <= min(*values, got.rows[k, i]) and got.high[k, i] >= max(*values, got.rows[k, i])
+            else:
+                assert got.low[k, i] == got.high[k, i] == got.filled[k, i]
+    assert not np.isnan(got.filled).any() and (got.p < got.threshold).all()
+
+
+def scored(compared: Compared, change: Callable[[np.ndarray], np.ndarray], k: int = 0) -> dict[str, Any]:
+    """The row of an invented answer: record k after `change`."""
+    got = compared.asked()
+    y = change(got.filled[k].copy())
+    answers = [{"y": None, "seconds": 0.1, "rows": 1, "why": "none found"}] * len(got.rows)
+    answers[k] = {"y": y.tolist(), "seconds": 0.1, "rows": 1, "why": ""}
+    return scoring.Ruler(got).rows("invented", running.Run(answers, 0.1))[k]
+
+
+def test_the_ruler_sees_what_an_answer_breaks(compared: Compared) -> None:
+    def moved(i: int, value: float) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda y: np.where(np.arange(4) == i, value, y)
+
+    fine = scored(compared, moved(1, 15000.0))
+    assert fine["plausible"] and fine["n_changed"] == 1 and json.loads(fine["changed"]) == ["steps"]
+    assert fine["distance"] == pytest.approx(abs(15000 - compared.asked().rows[0, 1]) / 15000 / 4)
+    immutable = scored(compared, moved(0, 19.0))
+    assert not immutable["plausible"] and not immutable["usable"]
+    beyond = scored(compared, moved(1, 20000.0))
+    assert not beyond["plausible"]
+    between = scored(compared, moved(1, 15130.0))
+    assert json.loads(between["after"]) == [15500] and between["plausible"]  # on the next step away from the record
+
+
+def test_an_answer_without_a_change_is_no_answer(compared: Compared) -> None:
+    same = scored(compared, lambda y: y)
+    assert same["n_changed"] == 0 and not same["valid"] and not same["at_goal"]
+
+
+def test_what_is_unknown_and_untouched_stays_unknown(compared: Compared) -> None:
+    got = compared.asked()
+    k = int(np.flatnonzero(np.isnan(got.rows[:, 2]))[0]) if np.isnan(got.rows[:, 2]).any() else -1
+    assert k >= 0, "the table has no unknown value among the records asked"
+    row = scored(compared, lambda y: np.where(np.arange(4) == 1, 15000.0, y), k)
+    assert json.loads(row["changed"]) == ["steps"]
+
+
+def test_a_broken_relation_is_seen(tmp_path: Path) -> None:
+    from sensecf_edge.feature import Feature
+    from sensecf_edge.relation import Relation
+
+    parts_ = tuple(Feature(n, low=0, high=100, step=1) for n in ("deep", "rem", "light"))
+    schema = Schema(parts_, (Relation("sum", ("deep", "rem", "light"), total=100, tolerance=0.5),))
+    space = admissible(Record(schema, np.array([20.0, 20.0, 60.0])))
+    got = asked.Asked(None, None, *[None] * 3, [space], *[None] * 6, 0.55)  # type: ignore[arg-type]
+    ruler = object.__new__(scoring.Ruler)
+    ruler.asked = got
+    assert ruler._rules(0, np.array([30.0, 20.0, 50.0])) == (True, True)
+    assert ruler._rules(0, np.array([30.0, 20.0, 60.0])) == (True, False)
+
+
+def test_random_proposals_are_admissible_repeatable_and_reach_every_number_of_changes(compared: Compared) -> None:
+    schema = Bundle.open(compared.bundle).schema
+    space = admissible(Record(schema, np.array([44.0, 3000.0, 10.0, 0.0])), Constraints(max_changes=3))
+    request = Request("", Grammar(space), 60, 7, 0.7)
+    (first,), (second,) = RandomEngine().propose([request]), RandomEngine().propose([request])
+    assert first == second
+    read = np.array([reply.read(space.record, p.text) for p in first])  # type: ignore[union-attr]
+    assert rules.admitted(space, read).all()
+    counts = (read != space.record.vector).sum(axis=1)
+    assert set(counts) == {1, 2, 3}
+    (other,) = RandomEngine().propose([replace(request, seed=8)])
+    assert other != first
+
+
+def test_intervals_hold_the_mean_and_shrink_with_people() -> None:
+    """The interval of 400 people is at most 0.75 of that of 100; its expected ratio is 0.5, so this fails by chance in no sane seed."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(1.0, 1.0, 400)
+    few = figures.interval(values[:100], np.arange(100), 0)
+    many = figures.interval(values, np.arange(400), 0)
+    assert few[0] < values[:100].mean() < few[1] and many[0] < values.mean() < many[1]  # type: ignore[operator]
+    assert many[1] - many[0] < 0.75 * (few[1] - few[0])  # type: ignore[operator]
+    assert figures.interval(values, np.zeros(400, dtype=int), 0) == (None, None)
+
+
+def test_rows_of_one_person_are_drawn_together() -> None:
+    """Ten people whose rows are all alike: the interval must be that of ten values, not of a thousand."""
+    means = np.random.default_rng(1).normal(0, 1, 10)
+    alone = figures.interval(means, np.arange(10), 0)
+    repeated = figures.interval(np.repeat(means, 100), np.repeat(np.arange(10), 100), 0)
+    assert repeated == pytest.approx(alone)
+
+
+def forest_graph(kind: str, X: np.ndarray, y: np.ndarray, schema: Schema) -> bytes:
+    """A real classifier of the build side, as it is exported."""
+    from sensecf_convert.classifiers import make
+    from sensecf_convert.tables import Cohort
+
+    half = np.arange(len(X)) % 2 == 0
+    data = Cohort(schema, X, y, np.arange(len(X)).astype(str), ("stressed", "calm"))
+    return bytes(make(kind, data.take(half), data.take(~half), 0, lambda _: None).graph)
+
+
+@pytest.fixture(scope="module", params=["random-forest", "xgboost"])
+def forest(request: pytest.FixtureRequest, compared: Compared) -> Forest:
+    if request.param == "xgboost":
+        pytest.importorskip("xgboost")
+    schema = Schema.from_json(SCHEMA)
+    data = cohort(read_table(compared.table), schema, "stressed", "calm", "person")
+    return forest_graph(request.param, data.X, data.y, schema), schema, data.X
+
+
+def test_trees_read_out_of_a_graph_decide_as_the_graph_does(forest: Forest) -> None:
+    graph, schema, X = forest
+    rng = np.random.default_rng(3)
+    points = np.column_stack([rng.choice(f.lattice, 4000) for f in schema.features])
+    points[rng.random(points.shape) < 0.1] = np.nan
+    read = trees.read(graph, schema, 1, 0.55, X)
+    p = OnnxChecker(graph, 4, 1).p_target(points)
+    above = read.base + trees.evaluate(read.trees, points) >= read.goal
+    assert 0.05 < above.mean() < 0.95
+    assert (above == (p >= 0.55))[np.abs(p - 0.55) > 1e-5].all()
+
+
+def test_a_classifier_that_is_no_forest_is_refused_with_a_reason(compared: Compared) -> None:
+    with pytest.raises(trees.NoTreesError, match="no single tree ensemble"):
+        trees.read(toy_classifier(), Schema.from_json(SCHEMA), 1, 0.55, compared.asked().rows)
+
+
+def test_a_program_that_hangs_is_ended_and_started_behind_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Record 1 hangs where no signal reaches it; record 2 crashes; all others answer."""
+    import sys
+
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import json, sys, time, signal\n"
+        "say = lambda **line: print(json.dumps(line), flush=True)\n"
+        "say(ready=True)\n"
+        "for k in range(int(sys.argv[3]), 5):\n"
+        "    if k == 1: time.sleep(60)\n"
+        "    if k == 2: raise ValueError('secret 12345')\n"
+        "    say(k=k, y=[1.0], seconds=0.1, rows=2, why='')\n"
+    )
+    monkeypatch.setattr(peers, "environment", lambda name: Path(sys.executable))
+    monkeypatch.setattr(peers, "PROGRAMS", tmp_path)
+    monkeypatch.setattr(running, "GRACE", 0.5)
+    method = methods.Method("hangs", "nice", "program.py", False, "")
+    done = running.run(method, tmp_path, 5, asked.Options(seconds=0.5), lambda *_: None)
+    assert [a["why"] for a in done.answers] == ["", "time limit", "it crashed (ValueError)", "", ""] and not done.failed
+    over = running.run(method, tmp_path, 5, asked.Options(seconds=30, minutes=0.01), lambda *_: None)
+    assert [a["why"] for a in over.answers] == [""] + ["not reached"] * 4
+
+
+def test_a_program_that_cannot_start_fails_with_its_kind_of_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    (tmp_path / "program.py").write_text("import a_package_that_is_not_there\n")
+    monkeypatch.setattr(peers, "environment", lambda name: Path(sys.executable))
+    monkeypatch.setattr(peers, "PROGRAMS", tmp_path)
+    done = running.run(methods.Method("broken", "nice", "program.py", False, ""), tmp_path, 3, asked.Options(), lambda *_: None)
+    assert done.failed == "its program ends before it answers (ModuleNotFoundError)"
+
+
+def test_an_environment_that_cannot_be_installed_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sensecf_edge.errors import MissingExtraError
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setitem(peers.PINS, "nice", ("a-package-that-is-not-there==1",))
+    with pytest.raises(MissingExtraError, match=r"a-package-that-is-not-there==1 cannot be installed .* kept in "):
+        peers.environment("nice")
+    assert peers.cached("nice") is None
+
+
+def test_pins_name_the_environment() -> None:
+    homes = {peers.home(name) for name in peers.PINS}
+    assert len(homes) == len(peers.PINS)
+    assert {m.environment for m in methods.METHODS.values()} - {methods.OWN} <= set(peers.PINS)
+
+
+@pytest.mark.parametrize("name", ["dice-random", "dice-kdtree", "cfnow-greedy", "nice-sparsity", "nice-plausibility"])
+def test_a_real_package_answers_within_what_it_may_change(name: str, compared: Compared, tmp_path: Path) -> None:
+    method = methods.METHODS[name]
+    if peers.cached(method.environment) is None:
+        pytest.skip(f"the environment of {name} is not installed here; `sensecf-edge compare` makes it")
+    got = compared.asked()
+    asked.write(got, tmp_path, asked.Options(seconds=10), shifted=False)
+    done = running.run(method, tmp_path, 3, asked.Options(seconds=10), lambda *_: None)
+    assert not done.failed and all(a["rows"] > 0 for a in done.answers)
+    for k, answer in enumerate(done.answers):
+        assert answer["y"] is not None or answer["why"] == "none found"
+        if answer["y"] is not None:
+            y = np.array(answer["y"])
+            assert np.array_equal(y[~got.vary[k]], got.filled[k][~got.vary[k]])
+            assert (y >= got.low[k] - 1e-9).all() and (y <= got.high[k] + 1e-9).all()
+
+
+@pytest.mark.parametrize("name", ["treecf", "treecf-exact"])
+def test_treecf_answers_on_the_trees_of_the_graph(name: str, forest: Forest, compared: Compared, tmp_path: Path) -> None:
+    if peers.cached("treecf") is None:
+        pytest.skip("the environment of treecf is not installed here; `sensecf-edge compare` makes it")
+    graph, schema, X = forest
+    checker, got = OnnxChecker(graph, 4, 1), compared.asked()
+    asked.write(got, tmp_path, asked.Options(), shifted=False)
+    read = trees.read(graph, schema, 1, 0.55 + 1e-6, X)
+    (tmp_path / "trees.json").write_text(json.dumps(read.to_json()))
+    done = running.run(methods.METHODS[name], tmp_path, 6, asked.Options(), lambda *_: None)
+    answers = [(k, np.array([np.nan if v is None else v for v in a["y"]])) for k, a in enumerate(done.answers) if a["y"]]
+    assert not done.failed and answers
+    for k, y in answers:
+        assert checker.p_target(y[None])[0] >= 0.55
+        assert np.array_equal(y[~got.vary[k]], got.rows[k][~got.vary[k]], equal_nan=True)
+
+
+def test_every_picture_is_drawn_with_one_method_alone(compared: Compared) -> None:
+    rows = compared.rows()
+    alone = rows[rows.method == "search"]
+    made = figures.summary(alone, 0)
+    for picture in (
+        plots.radar(alone, ["steps", "deep_sleep", "smoker"], "toy"),
+        plots.counts(alone),
+        plots.boxes(alone, "distance", "distance"),
+        plots.trade(made, ("distance", "distance"), ("knn_ratio", "kNN")),
+        plots.latency(alone, {"search": None}),
+    ):
+        assert picture.startswith(b"\x89PNG") and len(picture) > 2000
