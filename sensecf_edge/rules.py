@@ -58,15 +58,19 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
         causes = [schema.index[r.features[0]] for r in relations]
         shift = np.nan_to_num(Y[:, causes] - x[causes]) @ np.array([r.slope for r in relations])
         step = schema.features[i].step or 1.0
-        return np.asarray(np.round(x[i] + np.round(shift / step) * step, 9))
+        return _moved(x[i], np.round(shift / step) * step)
     if np.isnan(x[[schema.index[n] for n in first.features]]).any():
         return np.full(len(Y), x[i])
     line, present = expected(schema, first, Y), expected(schema, first, x[None, :])
     if first.kind == "band":
         width = max(first.tolerance, abs(float(x[i] - present[0])))
-        return np.asarray(np.round(np.clip(x[i], line - width, line + width), 9))
-    shift = line - present
-    return np.asarray(np.where(np.abs(shift) > EPSILON, np.round(x[i] + shift, 9), x[i]))
+        return _moved(x[i], np.clip(x[i], line - width, line + width) - x[i])
+    return _moved(x[i], line - present)
+
+
+def _moved(present: float, shift: Vector) -> Vector:
+    """Rounded where it moves, untouched to the last digit where it does not."""
+    return np.asarray(np.where(np.abs(shift) > EPSILON, np.round(present + shift, 9), present))
 
 
 def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:

@@ -9,7 +9,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.errors import ConstraintError
+from sensecf_edge.errors import ConstraintError, SchemaError
 from sensecf_edge.feature import DIRECTIONS, UNKNOWN, Feature
 from sensecf_edge.record import Record
 from sensecf_edge.relation import Relation
@@ -43,6 +43,8 @@ def numbers(draw: st.DrawFn, name: str, most: int = 12) -> Feature:
         step=float(step),
         reference=(max(reference[0], float(low)), min(reference[1], float(high))) if reference else None,
         max_change=draw(st.none() | st.sampled_from([float(step), 2.5 * float(step), 6 * float(step)])),
+        advise=draw(st.none() | st.just((float(low), float(high) - (float(high) - float(low)) / 4))),
+        error=draw(st.none() | st.sampled_from([0.0, float(step)])),
         **_flags(draw),
     )
 
@@ -57,6 +59,7 @@ def choices(draw: st.DrawFn, name: str) -> Feature:
 def _flags(draw: st.DrawFn) -> dict[str, object]:
     return {
         "mutable": draw(st.sampled_from([True, True, True, False])),
+        "never_advise": draw(st.sampled_from([False] * 7 + [True])),
         "optional": draw(st.booleans()),
         "direction": draw(st.sampled_from([*DIRECTIONS, "either", "either"])),
     }
@@ -68,7 +71,10 @@ def schemas(draw: st.DrawFn, most: int = 6, relations: bool = True) -> Schema:
     kinds = draw(st.lists(st.sampled_from([numbers, numbers, choices]), min_size=1, max_size=most))
     titles = draw(st.lists(names(), min_size=len(kinds), max_size=len(kinds), unique=True))
     features = tuple(draw(kind(name)) for kind, name in zip(kinds, titles, strict=True))
-    return Schema(features, tuple(draw(_relations(features))) if relations else ())
+    try:
+        return Schema(features, tuple(draw(_relations(features))) if relations else ())
+    except SchemaError:  # two of them move the same feature, in a circle, or one that is never advised
+        return Schema(features)
 
 
 @st.composite
@@ -81,6 +87,15 @@ def _relations(draw: st.DrawFn, features: tuple[Feature, ...]) -> list[Relation]
     if len(numeric) >= 3 and draw(st.booleans()):
         parts = tuple(draw(st.permutations(numeric))[:3])
         out.append(Relation("sum", parts, total=100, tolerance=1, completes=draw(st.sampled_from([None, parts[0]]))))
+    if len(numeric) >= 2 and draw(st.booleans()):
+        first, second = draw(st.permutations(numeric))[:2]
+        slope, width = draw(st.sampled_from([-0.5, 0.3, 2.0])), draw(st.sampled_from([0.0, 5.0]))
+        out.append(Relation("band", (first, second), slope=slope, tolerance=width, completes=draw(st.sampled_from([None, first]))))
+    if len(numeric) >= 2 and draw(st.booleans()):
+        for _ in range(draw(st.integers(1, 2))):
+            cause, effect = draw(st.permutations(numeric))[:2]
+            slope = draw(st.sampled_from([-2.0, 0.1, 1.0]))
+            out.append(Relation("causes", (cause, effect), slope=slope, completes=draw(st.sampled_from([None, None, effect]))))
     if len(lists) >= 2 and draw(st.booleans()):
         first, second = draw(st.permutations(lists))[:2]
         out.append(Relation("implies", (first.name, second.name), if_values=first.choices[:1], then_values=second.choices[1:]))

@@ -45,7 +45,7 @@ def test_every_value_is_on_the_lattice_within_every_limit_and_never_the_present_
             assert (values > code).all() if feature.direction == "increase" else (values < code).all()
         if feature.max_change is not None:
             assert (np.abs(values - code) <= feature.max_change + EPSILON).all()
-        for low, high in [r for r in (feature.reference, limits.bounds.get(feature.name)) if r]:
+        for low, high in [r for r in (feature.reference, feature.advise, limits.bounds.get(feature.name)) if r]:
             assert (values >= low - EPSILON).all() and (values <= high + EPSILON).all()
 
 
@@ -57,7 +57,7 @@ def test_no_value_that_keeps_every_limit_is_left_out(data: st.DataObject) -> Non
         feature, code = space.record.schema.features[i], space.record.vector[i]
         far = feature.max_change or math.inf
         low, high = -math.inf, math.inf
-        for a, b in [r for r in (feature.reference, limits.bounds.get(feature.name)) if r]:
+        for a, b in [r for r in (feature.reference, feature.advise, limits.bounds.get(feature.name)) if r]:
             low, high = max(low, a), min(high, b)
         ways = {"either": (-1, 1), "increase": (1,), "decrease": (-1,)}[feature.direction]
         allowed = [v for v in feature.lattice if abs(v - code) <= far and low <= v <= high and np.sign(v - code) in ways]
@@ -94,6 +94,8 @@ IMPOSSIBLE: dict[str, tuple[Constraints, str]] = {
     "a bound of NaN": (Constraints(bounds={"steps": (math.nan, 8)}), "the bound steps=nan:8 is empty"),
     "a bound outside": (Constraints(bounds={"steps": (30000, 40000)}), "steps=30000:40000 lies outside what is possible, 0 to 20000"),
     "a bound on a choice": (Constraints(bounds={"smoker": (0, 1)}), "smoker is a choice and takes no bound; freeze it instead"),
+    "a cost of nothing": (Constraints(costs={"steps": 0.0}), "the cost steps=0.0 must be above 0"),
+    "a cost of an unknown": (Constraints(costs={"stepps": 2.0}), "did you mean steps"),
     "frozen and bounded": (Constraints(frozenset({"steps"}), {"steps": (0, 9)}), "steps is both frozen and bounded; drop one of the two"),
     "bounds that leave nothing": (
         Constraints(frozenset({"deep_sleep", "smoker"}), {"steps": (3000, 3100)}),
@@ -128,3 +130,17 @@ def test_a_feature_that_follows_is_never_proposed() -> None:
     schema = Schema(parts, (Relation("sum", ("a", "b"), total=100, completes="b"),))
     space = admissible(Record(schema, np.array([40.0, 60.0])))
     assert space.features == [0] and not space.values[1].size
+
+
+def test_what_may_be_advised_is_apart_from_what_data_and_records_hold() -> None:
+    glucose = Feature("glucose", low=40, high=400, step=5, reference=(60, 300), advise=(90, 180))
+    for present, most in ((250.0, 180.0), (70.0, 180.0)):
+        values = admissible(Record(Schema((glucose,)), np.array([present]))).values[0]
+        assert (values[0], values[-1]) == (90.0, most)
+
+
+def test_what_is_never_advised_is_never_said_whatever_else_the_schema_says() -> None:
+    dose = Feature("insulin", low=0, high=99, step=1, direction="increase", never_advise=True)
+    assert not dose.mutable and Schema.from_json(Schema((dose,)).to_json()) == Schema((dose,))
+    space = admissible(Record(Schema((dose, Feature("a", low=0, high=9, step=1))), np.array([9.0, 1.0])))
+    assert space.features == [1]

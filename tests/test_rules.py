@@ -253,3 +253,83 @@ def test_completing_twice_is_completing_once_and_leaves_its_input_alone(where: A
     once = rules.complete(where.record.schema, where.record.vector, Y)
     np.testing.assert_array_equal(Y, before)
     np.testing.assert_array_equal(rules.complete(where.record.schema, where.record.vector, once), once)
+
+
+ACTIVE = Schema(
+    (
+        Feature("steps", low=0, high=20000, step=500),
+        Feature("active", low=0, high=300, step=5, direction="increase"),
+        Feature("glucose", low=50, high=300, step=5),
+        Feature("above", low=0, high=100, step=1),
+    ),
+    (
+        Relation("causes", ("steps", "active"), slope=0.01),
+        Relation("band", ("glucose", "above"), slope=1.5, intercept=100, tolerance=10, completes="glucose"),
+    ),
+)
+LAZY = Record(ACTIVE, np.array([3000.0, 20.0, 135.0, 20.0]))
+
+
+def moved(limits: Constraints | None = None, **changes: float) -> tuple[Admissible, Vector]:
+    where, y = admissible(LAZY, limits), LAZY.vector.copy()
+    for name, code in changes.items():
+        y[ACTIVE.index[name]] = code
+    return where, rules.complete(ACTIVE, LAZY.vector, y[None])
+
+
+def test_the_effect_of_a_cause_moves_along_in_whole_steps_and_counts_as_no_advice() -> None:
+    where, Y = moved(Constraints(max_changes=1), steps=6200.0 - 200)
+    assert Y[0].tolist() == [6000, 50, 135, 20] and rules.admitted(where, Y)[0]
+    assert rules.following(ACTIVE, LAZY.vector, Y)[0].tolist() == [False, True, True, False]
+    stays = np.array([[6000.0, 20, 135, 20]])
+    assert list(rules.broken(where, stays)) == ["active does not follow the others"]
+
+
+def test_advice_on_an_effect_goes_before_what_the_cause_makes_of_it() -> None:
+    where, Y = moved(steps=6000.0, active=90.0)
+    assert Y[0, 1] == 90 and rules.admitted(where, Y)[0] and not rules.following(ACTIVE, LAZY.vector, Y)[0, 1]
+    one, Y = moved(Constraints(max_changes=1), steps=6000.0, active=90.0)
+    assert list(rules.broken(one, Y)) == ["more than 1 changes"]
+
+
+def test_an_effect_keeps_its_own_limits_so_a_cause_may_not_push_it_past_them() -> None:
+    for limits, changes in (
+        (Constraints(frozenset({"active"})), 6000.0),
+        (None, 1000.0),
+        (Constraints(bounds={"active": (0, 40)}), 6000.0),
+    ):
+        where, Y = moved(limits, steps=changes)
+        assert list(rules.broken(where, Y)) == ["active leaves its range"]
+
+
+def test_what_a_band_completes_moves_only_as_far_as_it_must() -> None:
+    for above, glucose in ((20.0, 135.0), (22.0, 135.0), (10.0, 125.0), (40.0, 150.0)):
+        where, Y = moved(above=above)
+        assert Y[0, 2] == pytest.approx(glucose) and rules.broken(where, Y).keys() <= {"nothing changes"}
+
+
+@given(above=st.integers(0, 100), glucose=st.integers(10, 60), start=st.integers(0, 100))
+@QUICK
+def test_a_band_is_kept_or_left_no_further_than_the_record_left_it(above: int, glucose: int, start: int) -> None:
+    relation = ACTIVE.relations[1]
+    x = np.array([3000.0, 20.0, 5.0 * glucose, start])
+    Y = rules.complete(ACTIVE, x, np.array([[3000.0, 20, 5.0 * glucose, above]]))
+    own = abs(x[2] - (1.5 * x[3] + 100))
+    assert abs(Y[0, 2] - (1.5 * Y[0, 3] + 100)) <= max(relation.tolerance, own) + 1e-6
+    free = Schema(ACTIVE.features, (Relation("band", ("glucose", "above"), slope=1.5, intercept=100, tolerance=10),))
+    where = admissible(Record(free, x))
+    outside = abs(x[2] - (1.5 * above + 100)) > max(10, own) + 1e-6
+    assert any("breaks glucose" in rule for rule in rules.broken(where, np.array([[*x[:3], float(above)]]))) == (outside and above != start)
+
+
+@given(where=spaces(), chance=st.randoms(use_true_random=False))
+@QUICK
+def test_completing_is_idempotent_and_what_was_said_gives_the_same_record_again(where: Admissible, chance: Any) -> None:
+    schema, x = where.record.schema, where.record.vector
+    y = x.copy()
+    for i in chance.sample(where.features, chance.randint(1, len(where.features))):
+        y[i] = chance.choice(list(where.values[i]))
+    Y = rules.complete(schema, x, y[None])
+    np.testing.assert_array_equal(rules.complete(schema, x, Y), Y)
+    np.testing.assert_allclose(rules.complete(schema, x, rules.said(schema, x, Y)), Y, atol=1e-9)
+    np.testing.assert_array_equal(rules.complete(schema, x, x[None])[0], x)

@@ -125,6 +125,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a lattice too fine": (schema(number(step=10 / MAX_LATTICE / 2)), "is over 2000 values; use a coarser step"),
     "max_change 0": (schema(number(max_change=0)), 'max_change must be above 0, not 0; use "mutable": false'),
     "cost 0": (schema(number(cost=0)), "cost must be a finite number above 0"),
+    "advice out of range": (schema(number(advise=[-1, 5])), r"advise \[-1, 5\] does not lie inside"),
+    "an error below 0": (schema(number(error=-1)), "error must be a finite number of 0 or more"),
+    "a horizon that is no text": ({**schema(number()), "horizon": 4}, '"horizon" of a schema is a text'),
     "choices of a number": (schema(number(choices=["x", "y"])), "choices belong to kind 'choice'"),
     "one choice": (schema({"name": "a", "kind": "choice", "choices": ["x"]}), "two or more different choices"),
     "a choice twice": (schema({"name": "a", "kind": "choice", "choices": ["x", "x"]}), "two or more different choices"),
@@ -160,6 +163,14 @@ RELATIONS: dict[str, tuple[dict[str, Any], str]] = {
         {"kind": "ratio", "features": ("a", "b", "c"), "completes": "c"},
         "completes its first feature, 'a'",
     ),
+    "a band without a slope": ({"kind": "band", "features": ("a", "b")}, "needs a slope other than 0"),
+    "a band completes what it reads": (
+        {"kind": "band", "features": ("a", "b"), "slope": 1, "completes": "b"},
+        "completes its first feature",
+    ),
+    "a cause without a slope": ({"kind": "causes", "features": ("a", "b")}, "needs a slope other than 0"),
+    "a cause completes itself": ({"kind": "causes", "features": ("a", "b"), "slope": 1, "completes": "a"}, "completes its second feature"),
+    "three for a band": ({"kind": "band", "features": ("a", "b", "c"), "slope": 1}, "needs 2 different features"),
     "a tolerance below 0": ({"kind": "sum", "features": ("a", "b"), "tolerance": -1}, "tolerance must be 0 or more"),
 }
 
@@ -205,3 +216,27 @@ def test_names_that_differ_are_told_with_the_nearest_known_one() -> None:
     assert spell_difference(["glucos", "x"], ["glucose", "age"]) == (
         "unknown: glucos (did you mean glucose?); unknown: x; missing: glucose; missing: age"
     )
+
+
+def test_what_is_new_in_a_schema_is_written_only_where_it_is_set() -> None:
+    bare = Schema((A, B))
+    assert bare.hash == Schema.from_json(bare.to_json()).hash and not {"horizon"} & set(bare.to_json())
+    assert not {"advise", "never_advise", "error"} & {k for f in bare.to_json()["features"] for k in f}
+    full = Schema(
+        (Feature("a", low=0, high=9, step=1, advise=(1, 5), error=0.5), B),
+        (Relation("causes", ("a", "b"), slope=0.5), Relation("band", ("b", "a"), slope=2, intercept=1, tolerance=3)),
+        "four weeks",
+    )
+    assert Schema.from_json(full.to_json()) == full and full.hash != bare.hash
+
+
+def test_nothing_moves_what_is_never_advised_and_nothing_moves_in_a_circle_or_twice() -> None:
+    dose = Feature("dose", low=0, high=9, step=1, never_advise=True)
+    with pytest.raises(SchemaError, match="dose is marked never_advise, so no relation may move it"):
+        Schema((A, dose), (Relation("causes", ("a", "dose"), slope=1),))
+    with pytest.raises(SchemaError, match="follows from itself"):
+        Schema((A, B), (Relation("causes", ("a", "b"), slope=1), Relation("causes", ("b", "a"), slope=1)))
+    with pytest.raises(SchemaError, match="b follows from a causes and a sum"):
+        Schema((A, B, C), (Relation("causes", ("a", "b"), slope=1), Relation("sum", ("b", "c"), total=9, completes="b")))
+    two = Schema((A, B, C), (Relation("causes", ("a", "c"), slope=1), Relation("causes", ("b", "c"), slope=1)))
+    assert [name for name, _ in two.followers] == ["c"] and two.moved == {"c"} and not two.completed
