@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf_edge.rank import distinct, rank
+from sensecf_edge.rank import FEWEST, NEAREST, TYPICAL, Figures, distinct, rank, strengths
 from sensecf_edge.refine import Scored
 from sensecf_edge.schema import Vector
 
@@ -59,3 +61,22 @@ def test_what_is_shown_passed_differs_and_leaves_no_cheaper_kind_out(rows: list[
 
 def kind(y: Vector) -> tuple[bool, ...]:
     return tuple(bool(v) for v in y[:2])
+
+
+@given(candidates, st.integers(2, 6), st.randoms(use_true_random=False))
+def test_with_figures_the_cheapest_still_comes_first_and_every_strength_is_as_good_as_another_set_makes_it(
+    rows: list[tuple[list[int], float]], n: int, chance: random.Random
+) -> None:
+    found = scored(*((list(map(float, y)), key) for y, key in rows))
+    count = (found.Y[:, :2] != 0).sum(axis=1).astype(float)
+    figures = Figures(count, np.array([chance.random() for _ in rows]), np.array([chance.random() for _ in rows]))
+    shown = rank(X, found, n, figures)
+    assert len({found.Y[i].tobytes() for i in shown}) == len(shown) <= n and all(found.key[i] < 0 for i in shown)
+    assert len({kind(found.Y[i]) for i in shown}) == min(n, distinct(X, found))
+    if shown:
+        assert found.key[shown[0]] == found.key.min()
+        said = strengths(figures, shown)
+        assert sorted(s for each in said for s in each) == ([] if len(shown) == 1 else sorted([FEWEST, NEAREST, TYPICAL]))
+        if len(shown) > 1:
+            top = next(i for i, each in zip(shown, said, strict=True) if TYPICAL in each)
+            assert figures.realism[top] == max(figures.realism[i] for i in shown)

@@ -1,0 +1,85 @@
+"""Relations whose numbers come from data: the band two features keep to, and how far an effect moves with its cause.
+
+Training people only. A slope between two columns is no proof of a cause: a person states the edge, data say how steep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensecf_edge.errors import TableError
+from sensecf_edge.relation import Relation
+from sensecf_edge.schema import Vector
+
+SHARE = 0.98
+FEWEST = 20
+DIGITS = 4
+
+
+def fit_band(first: str, second: str, y: Vector, x: Vector, share: float = SHARE, completes: str | None = None) -> Relation:
+    """The band first = slope * second + intercept +- tolerance that holds `share` of the rows; least squares, then a quantile.
+
+    y are values of `first`, x of `second`, shape (rows,), NaN unknown. Raises TableError for fewer than 20 known rows or a
+    column that does not vary.
+    """
+    y, x = _known(first, second, y, x)
+    slope, intercept = np.polyfit(x, y, 1)
+    slope, intercept = _rounded(slope), _rounded(intercept)
+    width = float(np.quantile(np.abs(y - slope * x - intercept), share))
+    return Relation("band", (first, second), slope=slope, intercept=intercept, tolerance=_rounded(width, up=True), completes=completes)
+
+
+def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None) -> Relation:
+    """The edge cause -> effect with its least-squares slope; with `persons`, from the differences within a person alone.
+
+    x are values of `cause`, y of `effect`, shape (rows,), NaN unknown. Raises TableError as `fit_band` does.
+    """
+    known = ~(np.isnan(x) | np.isnan(y))
+    if persons is not None:
+        x, y, ids = x.copy(), y.copy(), np.asarray(persons)
+        for person in np.unique(ids[known]):
+            rows = known & (ids == person)
+            x[rows] -= x[rows].mean()
+            y[rows] -= y[rows].mean()
+    y, x = _known(effect, cause, y, x)
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    if not _rounded(slope):
+        raise TableError(f"{effect} does not move with {cause} in this table; leave the relation out")
+    return Relation("causes", (cause, effect), slope=_rounded(slope), completes=completes)
+
+
+def filled(schema: Mapping[str, Any], columns: Mapping[str, Vector], persons: NDArray[Any] | None = None) -> dict[str, Any]:
+    """A schema's JSON in which every band and cause without a slope has one fitted to `columns` (name -> values)."""
+    relations = []
+    for item in schema.get("relations", []):
+        if item.get("kind") in ("band", "causes") and "slope" not in item:
+            first, second = item["features"]
+            both = columns[first], columns[second]
+            done = item.get("completes")
+            made = (
+                fit_band(first, second, *both, completes=done) if item["kind"] == "band" else fit_cause(first, second, *both, persons, done)
+            )
+            item = made.to_json()
+        relations.append(item)
+    return {**schema, "relations": relations} if relations else dict(schema)
+
+
+def _known(first: str, second: str, y: Vector, x: Vector) -> tuple[Vector, Vector]:
+    known = ~(np.isnan(x) | np.isnan(y))
+    if known.sum() < FEWEST:
+        raise TableError(f"{first} and {second} are both known in {int(known.sum())} rows; {FEWEST} are needed to fit a relation")
+    if np.ptp(x[known]) == 0 or np.ptp(y[known]) == 0:
+        raise TableError(f"{first} or {second} does not vary, so no relation can be fitted between them")
+    return y[known], x[known]
+
+
+def _rounded(value: float, up: bool = False) -> float:
+    """Four significant digits, as a person would state it; upwards where asked."""
+    if value == 0 or not np.isfinite(value):
+        return 0.0
+    digits = DIGITS - 1 - int(np.floor(np.log10(abs(value))))
+    return float(np.round(np.ceil(value * 10.0**digits) / 10.0**digits, max(digits, 0))) if up else float(np.round(value, digits))

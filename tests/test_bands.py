@@ -1,0 +1,57 @@
+"""Relations fitted to data: the numbers are found again, hold for the share they say, and make a schema that runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("pandas", reason="the build side is not installed")
+
+from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause
+
+from sensecf_edge.errors import TableError
+from sensecf_edge.schema import Feature, Schema
+
+
+@given(slope=st.sampled_from([-3.0, -0.01, 0.5, 40.0]), intercept=st.sampled_from([-100.0, 0.0, 7.0]), seed=st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_a_band_holds_the_share_of_rows_that_it_says(slope: float, intercept: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 100, 400)
+    y = slope * x + intercept + rng.normal(0, abs(slope) * 5, 400)
+    x[0] = y[1] = np.nan
+    made = fit_band("y", "x", y, x)
+    off = np.abs(y - made.slope * x - made.intercept)[2:]
+    assert made.slope == pytest.approx(slope, rel=0.1)
+    assert SHARE - 0.01 <= (off <= made.tolerance).mean() <= SHARE + 0.01
+
+
+def test_a_cause_within_persons_is_not_misled_by_who_they_are() -> None:
+    """Fitter people walk more and are active less for other reasons: across persons the slope is negative, within it is 0.01."""
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(10), 40)
+    steps = 1000.0 * persons + rng.uniform(0, 2000, 400)
+    active = 0.01 * steps - 30.0 * persons + rng.normal(0, 0.5, 400)
+    assert fit_cause("steps", "active", steps, active, persons).slope == pytest.approx(0.01, rel=0.05)
+    assert fit_cause("steps", "active", steps, active).slope < 0
+
+
+def test_what_a_schema_leaves_open_is_filled_in_and_what_it_states_is_kept() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0, 9, 100)
+    columns = {"a": x, "b": 2 * x + rng.normal(0, 0.1, 100)}
+    plain = {"features": [Feature(n, low=0, high=30, step=1).to_json() for n in "ab"]}
+    open_ = {**plain, "relations": [{"kind": "band", "features": ["b", "a"], "completes": "b"}]}
+    made = Schema.from_json(filled(open_, columns)).relations[0]
+    assert made.slope == pytest.approx(2, rel=0.05) and made.completes == "b" and made.tolerance > 0
+    stated = {**plain, "relations": [{"kind": "causes", "features": ["a", "b"], "slope": 7}]}
+    assert filled(stated, columns)["relations"] == stated["relations"] and filled(plain, columns) == plain
+
+
+def test_too_few_rows_and_columns_that_stand_still_are_named() -> None:
+    with pytest.raises(TableError, match="both known in 3 rows"):
+        fit_band("a", "b", np.arange(3.0), np.arange(3.0))
+    with pytest.raises(TableError, match="does not vary"):
+        fit_cause("a", "b", np.ones(50), np.arange(50.0))
