@@ -73,17 +73,17 @@ def data_folder() -> Path | None:
 def measured(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """The figures that are held to the baseline. Shares are over all records asked for: where no answer is found it is not
     proven here that none exists, which takes minutes (`sensecf-edge evaluate` does)."""
-    from sensecf_convert import evaluate, sources
+    from sensecf_convert import evaluate, proof, sources
 
     table = folder / f"{name}.csv"
     sources.SOURCES[name](data).to_csv(table, index=False)
     bundle = Bundle.open(name)
     train, test = evaluate.parts(bundle, table)
-    before, evaluate.EXHAUSTIVE = evaluate.EXHAUSTIVE, 0
+    before, proof.EXHAUSTIVE = proof.EXHAUSTIVE, 0
     try:
         figures = evaluate.measure_bundle(bundle, train, test, LIMIT)
     finally:
-        evaluate.EXHAUSTIVE = before
+        proof.EXHAUSTIVE = before
     plain = figures.to_json()
     kept = {key: plain[key] for key in MARGINS if key != "time"}
     return {"asked": figures.asked, **kept, "time": round(time_of(bundle, test.X), 2)}
