@@ -23,8 +23,8 @@ NAMES = (
 @click.option("--methods", type=click.Choice(NAMES), multiple=True, help="Only this one. Repeatable.  [default: all]")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Ask about at most N records.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=LOOP.seed, help="Same seed, same answers, where a package has a seed.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Limit on one record.")
-@click.option("--minutes", type=click.FloatRange(0.1), default=30.0, help="Limit on one method.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Limit on one record, processor time.")
+@click.option("--minutes", type=click.FloatRange(0.1), default=30.0, help="Limit on one method, by the clock.")
 @click.option("--shift", is_flag=True, help="Show packages that cannot be asked for a probability a classifier whose 0.5 is the goal.")
 def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...], limit: int | None, seed: int, seconds: float,
             minutes: float, shift: bool) -> int:  # fmt: skip

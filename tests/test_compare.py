@@ -46,7 +46,7 @@ def toy_table(path: Path) -> Path:
     X = np.column_stack([
         rng.integers(18, 91, 240), rng.integers(2, 33, 240) * 500 + FRACTION, rng.integers(0, 41, 240), rng.integers(0, 2, 240)
     ]).astype(float)  # fmt: skip
-    X[rng.random(240) < 0.1, 2] = np.nan
+    X[rng.random(240) < 0.4, 2] = np.nan
     p = OnnxChecker(toy_classifier(), 4, 1).p_target(X)
     smoker = np.array(schema["smoker"].choices)[X[:, 3].astype(int)]
     table = pd.DataFrame({"age": X[:, 0], "steps": X[:, 1], "deep_sleep": X[:, 2], "smoker": smoker})
@@ -156,7 +156,7 @@ def test_both_recorded_classes_and_the_equal_budget_stand_in_the_results(compare
     got = json.loads((compared.out / "results.json").read_text())
     assert set(got["classes"]) <= {"calm", "stressed"}
     assert sum(part["ours"]["asked"] for part in got["classes"].values()) == ASKED
-    assert set(got["paired"]) == set(OURS) - {"ours"}
+    assert {"search", "ours-without-llm"} <= set(got["paired"]) <= set(OURS) - {"ours"}
     assert got["possible"]["asked"] == ASKED and 0 < got["possible"]["share"]["ours"] <= 1
     assert got["methods"]["ours"]["cold_start"] > 0
 
@@ -376,6 +376,7 @@ def test_a_program_that_hangs_is_ended_and_started_behind_the_record(tmp_path: P
     monkeypatch.setattr(peers, "environment", lambda name: Path(sys.executable))
     monkeypatch.setattr(peers, "PROGRAMS", tmp_path)
     monkeypatch.setattr(running, "GRACE", 0.5)
+    monkeypatch.setattr(running, "PATIENCE", 2.0)
     method = methods.Method("hangs", "nice", "program.py", False, "")
     done = running.run(method, tmp_path, 5, asked.Options(seconds=0.5), lambda *_: None)
     assert [a["why"] for a in done.answers] == ["", "time limit", "it crashed (ValueError)", "", ""] and not done.failed
@@ -420,7 +421,7 @@ def test_a_real_package_answers_within_what_it_may_change(name: str, compared: C
     done = running.run(method, tmp_path, 3, asked.Options(seconds=10), lambda *_: None)
     assert not done.failed and all(a["rows"] > 0 for a in done.answers)
     for k, answer in enumerate(done.answers):
-        assert answer["y"] is not None or answer["why"] == "none found"
+        assert answer["y"] is not None or answer["why"] in ("none found", "time limit")
         if answer["y"] is not None:
             y = np.array(answer["y"])
             assert np.array_equal(y[~got.vary[k]], got.filled[k][~got.vary[k]])

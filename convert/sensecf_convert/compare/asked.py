@@ -24,7 +24,7 @@ from ..tables import Cohort
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the answers beside bundle and table. `seconds` limits a record, `minutes` a method.
+    """What decides the answers beside bundle and table. `seconds` of processor time limit a record, `minutes` by the clock a method.
 
     With `shift`, packages that cannot be asked for a probability are shown a classifier whose 0.5 is the goal.
     """

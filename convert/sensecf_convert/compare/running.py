@@ -1,7 +1,7 @@
 """One method over all records: a process of its own, a limit for each record and one for the whole.
 
-A program stops a record itself when its time is over; where it cannot (inside native code), it is ended from here and
-started again behind that record.
+A program stops a record itself when its processor time is over; where it cannot (inside native code, or asleep), it is ended
+from here after six times as long, and started again behind that record.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .asked import Options
 from .methods import OWN, Method
 
 START = 300.0
-GRACE = 5.0
+GRACE, PATIENCE = 5.0, 6.0
 SENT = 3
 """Times a program may end by itself on one record before the method is given up."""
 
@@ -86,7 +86,7 @@ def _stretch(
                 if line is None:
                     out.said = _last_words(talk)
                     return "ended"
-                wait = options.seconds + GRACE
+                wait = PATIENCE * options.seconds + GRACE
                 if "ready" in line:
                     out.cold = out.cold or time.monotonic() - began
                     continue
