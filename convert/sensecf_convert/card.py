@@ -51,6 +51,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 ## Figures on the test people
 
 {_figures(figures)}
+
 First-try validity is the greedy proposal, untouched, with p >= {threshold}; usable means p >= {threshold + LOOP.margin:.2f} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help` and the docstring of
 `sensecf_convert.evaluate.Figures`.
@@ -81,11 +82,11 @@ def _classifier(model: Mapping[str, Any]) -> str:
 def _generator(facts: Mapping[str, Any]) -> str:
     said = (
         f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
-        f"rows (mixed, swapped, with noise) with answers of {', '.join(facts['teachers'])}; "
+        f"rows (mixed, swapped, with noise) and answered by {' and '.join(facts['teachers'])}; "
         f"{facts['vocabulary']:,} tokens derived from the schema; {facts['quantization']}."
         if facts["how"] == "from nothing"
         else f"{facts['base']}, {facts['parameters']:,} parameters, tuned ({facts['how']}) on {facts['pairs']:,} people made of training "
-        f"rows with answers of {', '.join(facts['teachers'])}; {facts['quantization']}."
+        f"rows and answered by {' and '.join(facts['teachers'])}; {facts['quantization']}."
     )
     if gain := facts.get("improvement"):
         kept = "kept" if gain["after"] >= gain["before"] else "not kept"
