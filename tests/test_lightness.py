@@ -18,7 +18,8 @@ MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in F
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
 COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_export"}
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet"}, "ray": {"ray_job"}, "paho": {"mqtt"}}  # fmt: skip
+DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet"}, "ray": {"ray_job"},
+         "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
     "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
