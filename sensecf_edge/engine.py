@@ -30,6 +30,7 @@ __all__ = ["Engine", "Fault", "LlamaEngine", "Proposal", "Request", "ScriptedEng
 
 _F16 = 2
 _PLAIN_ATTENTION_BYTES = 64 << 20
+_BEFORE = b"\n"
 _WORTH_KEEPING = 16
 
 
@@ -133,7 +134,11 @@ class LlamaEngine:
                 buffer = ctypes.create_string_buffer(-size)
                 size = lib.llama_token_to_piece(vocab, token, buffer, len(buffer), 0, False)
             out.append(buffer.raw[:size])
-        return Vocabulary(out, self._plain_tokens)
+        return Vocabulary(out, self._inner_tokens)
+
+    def _inner_tokens(self, data: bytes) -> list[int]:
+        """Token ids of text that goes on behind another: some vocabularies put a space in front of a text's first word."""
+        return self._plain_tokens(_BEFORE + data)[len(self._plain_tokens(_BEFORE)) :]
 
     def _plain_tokens(self, data: bytes) -> list[int]:
         out = (ctypes.c_int32 * (len(data) + 2))()

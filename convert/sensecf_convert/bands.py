@@ -5,7 +5,9 @@ Training people only. A slope between two columns is no proof of a cause: a pers
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.relation import Relation
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema import Schema, Vector
 
 SHARE = 0.98
 FEWEST = 20
@@ -52,11 +54,28 @@ def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[An
     return Relation("causes", (cause, effect), slope=_rounded(slope), completes=completes)
 
 
+OPEN = ("band", "causes")
+
+
+def read(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
+    """A schema file without the bands and causes that state no slope, and those relations as JSON: `filled` makes them whole.
+
+    Raises SchemaError.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        relations = list(raw.get("relations", []))
+        left = [item for item in relations if item.get("kind") in OPEN and "slope" not in item]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return Schema.load(path), []  # which says what is wrong
+    return (Schema.from_json({**raw, "relations": [r for r in relations if r not in left]}), left) if left else (Schema.load(path), [])
+
+
 def filled(schema: Mapping[str, Any], columns: Mapping[str, Vector], persons: NDArray[Any] | None = None) -> dict[str, Any]:
     """A schema's JSON in which every band and cause without a slope has one fitted to `columns` (name -> values)."""
     relations = []
     for item in schema.get("relations", []):
-        if item.get("kind") in ("band", "causes") and "slope" not in item:
+        if item.get("kind") in OPEN and "slope" not in item:
             first, second = item["features"]
             both = columns[first], columns[second]
             done = item.get("completes")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,12 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import card, classifiers, gather, memorisation, realism, study, suspects, teachers, tuning
+from . import bands, card, classifiers, gather, memorisation, realism, study, suspects, teachers, tuning
 from .evaluate import Figures, measure_bundle
 from .pack import Contents, pack, with_references
 from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
 from .progress import note, step
-from .tables import cohort, read_table, split_people
+from .tables import Cohort, cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
 from .work import Work, write
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class Fit:
     """One fit in one work folder."""
 
-    def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int) -> None:
+    def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int, left: Sequence[Any] = ()) -> None:
+        """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
         data = cohort(read_table(table), schema, plan.target, plan.wanted, plan.person)
         plan = plan.sized(len(data))
         self.plan, self.about, self.jobs = plan, about, jobs
@@ -48,11 +49,12 @@ class Fit:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
-        self.work.belongs({"plan": asdict(plan), "table": self.table, "schema": schema.hash})
+        self.work.belongs({"plan": asdict(plan), "table": self.table, "schema": schema.hash, "open": list(left)})
         test, self.test_share = split_people(data, plan.test_share, plan.seed)
-        teachers.check(plan.teachers, data.take(~test))
+        train = data.take(~test)
+        teachers.check(plan.teachers, train)
         self.base = _base(plan)
-        self.schema = with_references(schema, data.take(~test))
+        self.schema = with_references(_whole(schema, left, train), train)
         whole = replace(data, schema=self.schema)
         self.train, self.test = whole.take(~test), whole.take(test)
 
@@ -147,6 +149,15 @@ class Fit:
         shutil.copytree(folder, out)
 
 
+def _whole(schema: Schema, left: Sequence[Any], train: Cohort) -> Schema:
+    """The schema with the relations that were left open, fitted."""
+    if not left:
+        return schema
+    raw = schema.to_json()
+    columns = dict(zip(schema.names, train.X.T, strict=True))
+    return Schema.from_json(bands.filled({**raw, "relations": [*raw.get("relations", []), *left]}, columns, train.persons))
+
+
 def _base(plan: Plan) -> Base | None:
     """The checkpoint to be tuned, looked through before anything long begins."""
     if plan.base is None:
@@ -178,6 +189,6 @@ def fit(
         raise TableError(f"{out} is there already and is no bundle; it would be replaced, so name another folder")
     given = {k: v for k, v in choices.items() if v is not None and v != ()}
     plan = Plan(name=name, target=target, wanted=wanted, person=person, seed=seed, **given)
-    jobs = max(1, os.cpu_count() or 1)
-    job = Fit(table, Schema.load(schema_file), plan, About.load(about), work or Path("fit-work") / name, jobs)
+    schema, left = bands.read(schema_file)
+    job = Fit(table, schema, plan, About.load(about), work or Path("fit-work") / name, max(1, os.cpu_count() or 1), left)
     return job.run(out)
