@@ -49,7 +49,8 @@ class Fit:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
-        self.work.belongs({"plan": asdict(plan), "table": self.table, "schema": schema.hash, "open": list(left)})
+        made_by = {k: v for k, v in asdict(plan).items() if k != "study"}  # which adds to the card and changes nothing else
+        self.work.belongs({"plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left)})
         test, self.test_share = split_people(data, plan.test_share, plan.seed)
         train = data.take(~test)
         teachers.check(plan.teachers, train)
