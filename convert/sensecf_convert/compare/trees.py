@@ -17,7 +17,7 @@ from sensecf_edge.errors import CheckError
 from sensecf_edge.schema import Schema, Vector
 
 MODES = {"BRANCH_LEQ": ("le", False), "BRANCH_LT": ("lt", False), "BRANCH_GT": ("le", True), "BRANCH_GTE": ("lt", True)}
-CLOSE = 1e-4
+CLOSE, EDGE = 1e-4, 1e-3
 PROBES = 9
 
 
@@ -62,17 +62,38 @@ def read(graph: bytes, schema: Schema, wanted: int, goal: float, X: Vector) -> F
 
 
 def _least(sums: Vector, p: Vector, goal: float) -> float | None:
-    """The sum at which p reaches the goal: exact for plain and logistic sums, else between rows; None where p does not follow."""
+    """The sum at which p reaches the goal, None where p does not follow the sums.
+
+    Exact where p is the sum, or logistic in it or in its log-odds (calibrated forests); else the least sum of a row that does.
+    """
     if np.abs(sums - p).max() < CLOSE:
         return goal
-    with np.errstate(over="ignore"):
-        logistic = 1.0 / (1.0 + np.exp(-sums))
-    if np.abs(logistic - p).max() < CLOSE:
-        return float(np.log(goal / (1.0 - goal)))
     order = np.argsort(sums, kind="stable")
-    follows = (np.diff(p[order]) >= -CLOSE).all() and p.max() - p.min() > CLOSE
+    if (np.diff(p[order]) < -CLOSE).any() or p.max() - p.min() < CLOSE:
+        return None
+    inner = (p > EDGE) & (p < 1 - EDGE)
+    plain = _through_line(sums[inner], p[inner], goal)
+    if plain is not None:
+        return plain
+    inner &= (sums > EDGE) & (sums < 1 - EDGE)
+    odds = _through_line(_logit(sums[inner]), p[inner], goal)
+    if odds is not None:
+        return float(1.0 / (1.0 + np.exp(-odds)))
     enough = sums[p >= goal]
-    return float(enough.min()) if follows and enough.size else None
+    return float(enough.min()) if enough.size else None
+
+
+def _through_line(score: Vector, p: Vector, goal: float) -> float | None:
+    """The score with p = goal where p is logistic in a straight line of the score, None where it is not."""
+    if len(score) < PROBES or np.ptp(score) < CLOSE:
+        return None
+    slope, start = np.polyfit(score, _logit(p), 1)
+    fits = slope > 0 and np.abs(1.0 / (1.0 + np.exp(-(slope * score + start))) - p).max() < CLOSE
+    return float((_logit(np.array(goal)) - start) / slope) if fits else None
+
+
+def _logit(p: Vector) -> Vector:
+    return np.asarray(np.log(p / (1.0 - p)))
 
 
 @dataclass(frozen=True)
