@@ -1,7 +1,7 @@
 # make demo     explain real records with the shipped models
 # make test     everything the project is held to
 # make check    style and types only
-# make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables)
+# make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables; hours)
 # make evaluate measure the shipped models again  (SENSECF_DATA as above)
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
 # make bench    build llama.cpp's own bench (outside this folder) and measure beside it
@@ -54,17 +54,21 @@ $(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
 	@mkdir -p $(TABLES)
 	$(VENV)/bin/python -m sensecf_convert.sources $* $(SENSECF_DATA) -o $@
 
-models: $(TABLES)/stress.csv $(TABLES)/heart.csv
-	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress \
+models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
+	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
 	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
-	    --pairs 60000 --passes 6 --minutes 60
+	    --pairs 40000 --passes 5 --minutes 40
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
-	    --pairs 60000 --passes 8 --minutes 20
+	    --pairs 60000 --passes 7 --minutes 40
+	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic \
+	    --schema convert/schemas/metabolic.schema.json --about convert/about/metabolic.json --work $(TABLES)/metabolic \
+	    --pairs 40000 --passes 6 --minutes 60
 
-evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv
+evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice
 	$(RUN) evaluate $(TABLES)/heart.csv --model heart --beside nice
+	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge
