@@ -11,16 +11,15 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sensecf_edge import rules
 from sensecf_edge.admissible import Admissible
 from sensecf_edge.check import Checker
 from sensecf_edge.schema import Vector
 
+from .bounds import Ends, Levels, Mask
 from .compare import trees
 from .compare.trees import Forest
 from .tables import Cohort
@@ -28,7 +27,6 @@ from .tables import Cohort
 EXHAUSTIVE = 30_000_000
 CHUNK = 50_000
 SLACK = 1e-6
-Ends = NDArray[np.intp]
 
 
 def highest(checker: Checker, space: Admissible, goal: float, until: float = math.inf) -> float | None:
@@ -103,11 +101,11 @@ class Prover:
         return self._known.get(name)
 
     def _prove(self, space: Admissible, goal: float, until: float) -> bool | None:
-        top = highest(self.checker, space, goal, until)
-        if top is not None:
-            return top >= goal
         forest = self._forest(goal)
-        return None if forest is None else Search(self.checker, space, goal, *forest, self.fill).exists(until)
+        if forest is not None:
+            return Search(self.checker, space, goal, *forest, self.fill).exists(until)
+        top = highest(self.checker, space, goal, until)
+        return None if top is None else top >= goal
 
     def _forest(self, goal: float) -> tuple[Forest, Levels] | None:
         if goal not in self._forests:
@@ -127,86 +125,20 @@ def _middle(kind: str, known: Vector) -> float:
     return float(np.median(known)) if kind == "number" else float(np.bincount(known.astype(int)).argmax())
 
 
-@dataclass(frozen=True)
-class Levels:
-    """A forest's nodes as arrays, children behind parents. A split sends values up to `last` (float32) to `left`.
-
-    Choices are split by a table: `sets[k, code]` says whether the code goes left; `of_set` is k, -1 for numbers.
-    """
-
-    feature: Ends
-    last: NDArray[np.float32]
-    of_set: Ends
-    sets: NDArray[np.bool_]
-    left: Ends
-    right: Ends
-    value: Vector
-    depths: list[Ends]
-    roots: Ends
-
-    @classmethod
-    def of(cls, forest: Forest, codes: int) -> Levels:
-        """From plain nodes; `codes` is the largest number of choices of any feature."""
-        offset, rows, sets, roots = 0, list[tuple[float, ...]](), list[list[bool]](), list[int]()
-        depths: list[list[int]] = []
-        for tree in forest.trees:
-            roots.append(offset)
-            depth = {0: 0}
-            for k, node in enumerate(tree):
-                while len(depths) <= depth[k]:
-                    depths.append([])
-                depths[depth[k]].append(offset + k)
-                if "value" in node:
-                    rows.append((-1, 0, -1, 0, 0, node["value"]))
-                    continue
-                depth[node["left"]] = depth[node["right"]] = depth[k] + 1
-                last, of_set = 0.0, -1
-                if "codes" in node:
-                    of_set = len(sets)
-                    sets.append([code in node["codes"] for code in range(codes)])
-                else:
-                    last = np.float32(node["threshold"])
-                    last = float(last if node["op"] == "le" else np.nextafter(last, np.float32(-np.inf)))
-                rows.append((node["feature"], last, of_set, offset + node["left"], offset + node["right"], 0.0))
-            offset += len(tree)
-        feature, last32, of, left, right, value = (np.array(column) for column in zip(*rows, strict=True))
-        whole = [np.array(d, dtype=np.intp) for d in depths]
-        table = np.array(sets, dtype=bool).reshape(-1, codes)
-        return cls(feature.astype(np.intp), last32.astype(np.float32), of.astype(np.intp), table, left.astype(np.intp),
-                   right.astype(np.intp), value, whole, np.array(roots))  # fmt: skip
-
-    def upper(self, low: Vector, high: Vector, open_: NDArray[np.bool_]) -> Vector:
-        """An upper bound of the forest's sum over each box, shape (boxes,): every tree takes its best leaf that the box meets.
-
-        `low`, `high`: ends of the numbers, shape (boxes, features); `open_`: choices, shape (boxes, features, codes).
-        """
-        best = np.empty((len(self.value), len(low)))
-        low32, high32 = low.astype(np.float32), high.astype(np.float32)
-        for nodes in reversed(self.depths):
-            best[nodes] = self.value[nodes, None]
-            inner = nodes[self.feature[nodes] >= 0]
-            f = self.feature[inner]
-            left, right = (low32[:, f] <= self.last[inner]).T, (high32[:, f] > self.last[inner]).T
-            chosen = np.flatnonzero(self.of_set[inner] >= 0)
-            if chosen.size:
-                may, goes = open_[:, f[chosen]], self.sets[self.of_set[inner[chosen]]]
-                left[chosen], right[chosen] = (may & goes).any(axis=2).T, (may & ~goes).any(axis=2).T
-            best[inner] = np.maximum(np.where(left, best[self.left[inner]], -np.inf), np.where(right, best[self.right[inner]], -np.inf))
-        return np.asarray(best[self.roots].sum(axis=0))
-
-
 class Search:
     """Branch and bound over one record's lattice: boxes of admissible values, split where that tightens the bound most."""
 
     def __init__(self, checker: Checker, space: Admissible, goal: float, forest: Forest, levels: Levels, fill: Vector) -> None:
         """`fill`: what the graph is thought to put in place of unknown values, shape (features,); checked before it is believed."""
-        self.checker, self.goal, self.forest, self.levels = checker, goal, forest, levels
+        self.checker, self.goal, self.forest, self.codes = checker, goal, forest, levels.sets.shape[1]
         self.space = without_dead_ends(space)
         x = self.space.record.vector
         self.options = [np.sort(np.append(v, x[i])) if v.size else x[i : i + 1] for i, v in enumerate(self.space.values)]
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
         self.following = [self._following(r) for r in self.space.record.schema.following]
+        low, high, open_, _ = self._ends(np.array([[[0, len(o) - 1] for o in self.options]]))
+        self.levels = levels.within(low, high, open_)
 
     def _fills(self, fill: Vector) -> bool:
         """Whether the classifier answers alike with the unknown values filled, on 64 random answers."""
@@ -215,7 +147,7 @@ class Search:
         filled = np.where(np.isnan(Y), fill, Y)
         return bool(np.abs(self.checker.p_target(Y) - self.checker.p_target(filled)).max() < SLACK)
 
-    def _following(self, relation: object) -> tuple[int, list[int], NDArray[np.intp], Vector]:
+    def _following(self, relation: object) -> tuple[int, list[int], Ends, Vector]:
         """A followed feature: its column, the free features it follows, all their combinations and its value at each."""
         schema, x = self.space.record.schema, self.space.record.vector
         names = relation.features  # type: ignore[attr-defined]
@@ -271,6 +203,11 @@ class Search:
         return [(float(bounds[best, k]), halves[2 * best + k]) for k in (0, 1)]
 
     def _bounds(self, boxes: Ends) -> Vector:
+        low, high, open_, empty = self._ends(boxes)
+        return np.where(empty, -np.inf, self.forest.base + self.levels.upper(low, high, open_))
+
+    def _ends(self, boxes: Ends) -> tuple[Vector, Vector, Mask, Mask]:
+        """Ends of numbers and open choices of each box, as `Levels.upper` takes them, and whether a box holds no answer."""
         low = np.stack([o[boxes[:, i, 0]] for i, o in enumerate(self.options)], axis=1)
         high = np.stack([o[boxes[:, i, 1]] for i, o in enumerate(self.options)], axis=1)
         empty = np.zeros(len(boxes), dtype=bool)
@@ -282,6 +219,5 @@ class Search:
         low, high = (np.where(np.isnan(ends), self.fill, ends) for ends in (low, high))
         unknown = np.isnan(low)  # whatever the graph fills in, it lies between these
         low, high = np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
-        codes = np.arange(self.levels.sets.shape[1])
-        open_ = (codes >= low[:, :, None]) & (codes <= high[:, :, None])
-        return np.where(empty, -np.inf, self.forest.base + self.levels.upper(low, high, open_))
+        codes = np.arange(self.codes)
+        return low, high, (codes >= low[:, :, None]) & (codes <= high[:, :, None]), empty
