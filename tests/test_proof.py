@@ -58,17 +58,18 @@ def forest(data: Cohort, seed: int) -> tuple[bytes, OnnxChecker]:
     return graph, OnnxChecker(graph, len(SCHEMA), 1)
 
 
-def lattice(x: np.ndarray) -> Admissible:
-    return admissible(Record(SCHEMA, x), Constraints(max_changes=len(SCHEMA)))
+def lattice(x: np.ndarray, most: int = len(SCHEMA)) -> Admissible:
+    return admissible(Record(SCHEMA, x), Constraints(max_changes=most))
 
 
+@pytest.mark.parametrize("most", [1, 2, len(SCHEMA)])
 @pytest.mark.parametrize("seed", range(3))
-def test_branch_and_bound_finds_what_trying_everything_finds(seed: int) -> None:
+def test_branch_and_bound_finds_what_trying_everything_finds(seed: int, most: int) -> None:
     data = people(seed)
     graph, checker = forest(data, seed)
     prover, said = Prover(checker, graph, data), set()
     for x in data.X[checker.p_target(data.X) < 0.5][:12]:
-        space = lattice(x)
+        space = lattice(x, most)
         top = highest(checker, space, math.inf)
         assert top is not None
         for goal in (0.55, top - 1e-4, top + 1e-4):

@@ -40,7 +40,7 @@ class Figures:
     """One bundle's figures. Shares are 0..1; a share over no records is None.
 
     asked              test records predicted in the unwanted class
-    possible_valid     of those, records that some admissible answer (any number of changes) moves to p >= threshold
+    possible_valid     of those, records that some answer of the default request (at most four changes) moves to p >= threshold
     possible_usable    the same for p >= threshold + margin
     unproven           records with no answer whose lattice was too large, or the time too short, to search it whole; counted
                        as possible
@@ -146,7 +146,7 @@ def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prove
         return False, False, True
     if answer.found:
         return True, True, True
-    space = admissible(Record(explainer.schema, x), Constraints(max_changes=len(explainer.schema)))
+    space = admissible(Record(explainer.schema, x), Constraints())
     reached = prover.reaches(space, explainer.goal, until)
     if reached is not False:
         return True, True, bool(reached)

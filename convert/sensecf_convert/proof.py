@@ -27,6 +27,7 @@ from .tables import Cohort
 EXHAUSTIVE = 30_000_000
 CHUNK = 50_000
 SLACK = 1e-6
+DRAWN = 64
 
 
 def highest(checker: Checker, space: Admissible, goal: float, until: float = math.inf) -> float | None:
@@ -135,6 +136,7 @@ class Search:
         x = self.space.record.vector
         self.options = [np.sort(np.append(v, x[i])) if v.size else x[i : i + 1] for i, v in enumerate(self.space.values)]
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
+        self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
         self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
         self.following = [self._following(r) for r in self.space.record.schema.following]
         low, high, open_, _ = self._ends(np.array([[[0, len(o) - 1] for o in self.options]]))
@@ -176,12 +178,14 @@ class Search:
         return False
 
     def _met(self, box: Ends) -> bool:
-        """Whether a corner or the middle of the box is an answer."""
+        """Whether one of 64 points of the box, its corners among them, is an answer. What need not change stays as it is for all
+        but as many features as may."""
         x, schema = self.space.record.vector, self.space.record.schema
-        corners = np.array([box[:, 0], box[:, 1], box.mean(axis=1).round().astype(int)])
         rng = np.random.default_rng(int(box.sum()))
-        drawn = rng.integers(box[:, 0], box[:, 1] + 1, size=(61, len(box)))
-        at = np.concatenate([corners, drawn])
+        at = np.concatenate([box.T, rng.integers(box[:, 0], box[:, 1] + 1, size=(DRAWN - 2, len(box)))])
+        may = (self.own >= box[:, 0]) & (self.own <= box[:, 1])
+        order = np.where(may, rng.random(at.shape), -1.0).argsort(axis=1).argsort(axis=1)
+        at = np.where(may & (order >= self.space.max_changes), self.own, at)
         Y = rules.complete(schema, x, np.stack([o[at[:, i]] for i, o in enumerate(self.options)], axis=1))
         Y = Y[rules.admitted(self.space, Y)]
         return bool((self.checker.p_target(Y) >= self.goal).any())
@@ -197,10 +201,20 @@ class Search:
             for ends in ((box[i, 0], middle), (middle + 1, box[i, 1])):
                 half = box.copy()
                 half[i] = ends
-                halves.append(half)
+                halves.append(self._within_limit(half))
         bounds = self._bounds(np.array(halves)).reshape(-1, 2)
         best = int(np.maximum(bounds - self.forest.goal, 0).sum(axis=1).argmin())
         return [(float(bounds[best, k]), halves[2 * best + k]) for k in (0, 1)]
+
+    def _within_limit(self, box: Ends) -> Ends:
+        """The box less what would change too many features: once as many as may must change, all others stay as they are.
+        A box in which too many must change is turned inside out: it holds nothing."""
+        must = (self.own < box[:, 0]) | (self.own > box[:, 1])
+        if must.sum() > self.space.max_changes:
+            box[:, 0], box[:, 1] = 1, 0
+        elif must.sum() == self.space.max_changes:
+            box[~must] = self.own[~must, None]
+        return box
 
     def _bounds(self, boxes: Ends) -> Vector:
         low, high, open_, empty = self._ends(boxes)
@@ -208,9 +222,10 @@ class Search:
 
     def _ends(self, boxes: Ends) -> tuple[Vector, Vector, Mask, Mask]:
         """Ends of numbers and open choices of each box, as `Levels.upper` takes them, and whether a box holds no answer."""
+        empty = (boxes[:, :, 0] > boxes[:, :, 1]).any(axis=1)
+        boxes = np.where(empty[:, None, None], 0, boxes)
         low = np.stack([o[boxes[:, i, 0]] for i, o in enumerate(self.options)], axis=1)
         high = np.stack([o[boxes[:, i, 1]] for i, o in enumerate(self.options)], axis=1)
-        empty = np.zeros(len(boxes), dtype=bool)
         for column, inputs, at, value in self.following:
             inside = ((at >= boxes[:, None, inputs, 0]) & (at <= boxes[:, None, inputs, 1])).all(axis=2)
             low[:, column] = np.where(inside, value, np.inf).min(axis=1)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .base import Base
 
 FIRST, BETTER = "tuned", "improved"
-PRACTICE_SHARE, PRACTICE_PASSES, PRACTICE_RATE = 0.3, 2.0, 8e-4
+PRACTICE_SHARE, PRACTICE_PASSES, PRACTICE_RATE = 0.5, 3.0, 8e-4
 HELD_OUT = 1000
 Pairs = Mapping[str, Vector]
 """X and Y, shape (pairs, features), and p, shape (pairs,): the factuals' probability of the wanted class."""
