@@ -43,7 +43,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the base is tuned.  [default: auto]")
 @click.option("--type", "quantization", type=click.Choice(TYPES), help=f"How the generator is quantized.  [default: {TYPES[0]}]")
 @click.option("--improve/--no-improve", default=None, help="A round of self-improvement behind the training.  [default: improve]")
-@click.option("--study", is_flag=True, default=None, help="Say in the card what each teacher contributes (12 more minutes).")
+@click.option("--study", is_flag=True, default=None, help="Card: what each teacher contributes, what each type costs (20 minutes).")
 @click.option(
     "--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach.  [default: 40000, small tables 20000]"
 )

@@ -24,9 +24,10 @@ from sensecf_edge.schema import Schema, Vector
 
 from . import bands, card, classifiers, gather, memorisation, realism, study, suspects, teachers, tuning
 from .evaluate import Figures, measure_bundle
+from .export import report
 from .pack import Contents, pack, with_references
 from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
-from .progress import note, step
+from .progress import bar, note, step
 from .tables import Cohort, cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from .base import Base
 
 
+STUDIED = 300
+"""Unseen records, at most, that each quantization is measured on."""
+
+
 class Fit:
     """One fit in one work folder."""
 
@@ -43,8 +48,7 @@ class Fit:
         """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
         data = cohort(read_table(table), schema, plan.target, plan.wanted, plan.person)
         plan = plan.sized(len(data))
-        self.plan, self.about, self.jobs = plan, about, jobs
-        self.studied: list[dict[str, Any]] = []
+        self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
         for warning in suspects.refuse(data, plan.allow):
             note(warning)
         self.table = data.fingerprint
@@ -78,6 +82,8 @@ class Fit:
             say(figures.line())
         if figures.memorisation:
             figures.memorisation["exact_factuals"] = memorisation.exact(self.schema, pairs["X"], self.train.X)
+        if self.plan.study:
+            manifest |= self._studied(lesson, Bundle.open(folder), generator.plain)
         self._finish(folder, manifest, figures, out)
         return figures
 
@@ -131,15 +137,20 @@ class Fit:
             with step("improvement") as say:
                 made = tuning.improved(learner, pairs, made, lesson, self.train)
                 say("first try on new invented people {before:.1%} before, {after:.1%} after".format(**made.facts["improvement"]))
-        if plan.study:
-            with step("teachers") as say:
-                self.studied = study.study(self.work, plan, vocabulary, lesson, self.train, self.jobs)
-                say(", ".join(f"{row['teacher']} {row['first_try']:.1%}" for row in self.studied))
         return made
 
+    def _studied(self, lesson: Lesson, bundle: Bundle, plain: Path) -> dict[str, Any]:
+        """For the card: what each teacher contributes, and what each quantization costs."""
+        vocabulary = SchemaVocabulary(self.schema, self.plan.wanted)
+        with step("teachers") as say:
+            taught = study.study(self.work, self.plan, vocabulary, lesson, self.train, self.jobs)
+            say(", ".join(f"{row['teacher']} {row['first_try']:.1%}" for row in taught))
+        with step("types") as say, bar("types") as show:
+            types = report.measure(bundle, self.path, plain, limit=STUDIED, report=show)
+            say(f"the smallest within {100 * report.LOST:.1f} points of the whole: {report.choose(types)}")
+        return {"teachers": taught, "quantizations": types}
+
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
-        if self.studied:
-            manifest["teachers"] = self.studied
         manifest["metrics"] = {k: v for k, v in figures.to_json().items() if not k.endswith("_ms")}  # those are the machine's
         write(folder / "CARD.md", card.text(manifest, self.about.notes).encode())
         write_manifest(folder, manifest)
