@@ -16,6 +16,7 @@ from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.errors import TableError
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
+from sensecf_edge.settings import LOOP
 
 from . import teachers
 from .plan import THRESHOLD, About, Plan
@@ -91,9 +92,11 @@ def _reference(inside: Contents) -> dict[str, Any]:
 
 
 def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:
-    """A few records of test people in the unwanted class that have an answer, without ids; as many as `count` allows."""
+    """A few records of test people in the unwanted class that have an answer with the margin, without ids; as many as `count` allows."""
     out = list[dict[str, Any]]()
-    judge, test = inside.lesson.judge(), inside.test
+    lesson, test = inside.lesson, inside.test
+    lesson = replace(lesson, goals=tuple(goal for goal in lesson.goals if goal >= THRESHOLD + LOOP.margin))
+    judge = lesson.judge()
     p = judge.checker.p_target(test.X)
     complete = ~np.isnan(test.X).any(axis=1)
     rows = np.flatnonzero((p < THRESHOLD) & ~test.y & complete)
@@ -101,7 +104,7 @@ def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:
         if len(out) == count:
             break
         record = Record(inside.schema, test.X[i])
-        if teachers.answer(inside.lesson, judge, record) is not None:
+        if teachers.answer(lesson, judge, record) is not None:
             out.append({"id": str(len(out) + 1), "values": record.to_mapping()})
     return out
 
