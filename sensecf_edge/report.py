@@ -6,6 +6,7 @@ Risk is 1 - p_target: the model's probability that the prediction is not the wan
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 DISCLAIMER = "This is what the model would predict. It does not show that the change causes it, and it is not medical advice."
-GIVEN_UP = {"n_changed": "features unchanged", "distance": "nearness", "realism": "realism"}  # p_target stands in the headline
+GIVEN_UP = {"n_changed": "changes more features", "distance": "moves farther", "realism": "is less typical"}  # p stands in the headline
 HEADINGS = ("What", "Now", "Change to", "By")
 ASCII = str.maketrans({"→": "->", "−": "-", "─": "-", "·": "-", "…": "...", "—": "-", "“": '"', "”": '"'})
 
@@ -162,11 +163,13 @@ def _answer(console: Console, explanation: Explanation, schema: Schema, answer: 
         console.print(hanging("  ", stability_text(answer.stability)))
     lost = [GIVEN_UP[name] for name in answer.given_up if name in GIVEN_UP]
     if lost:
-        console.print(hanging("  ", f"The answer it was made from had more {_listed(lost)}.", "dim"))
+        console.print(hanging("  ", f"It {_listed(lost)} than the answer it was made from.", "dim"))
 
 
 def _row(schema: Schema, change: Change) -> tuple[str, str, str, str]:
     title = _title(schema, change.feature) + (" *" if change.follows else "")
+    if change.follows and isinstance(change.before, int | float) and isinstance(change.after, int | float):
+        change = replace(change, before=round(change.before, 2), after=round(change.after, 2))  # computed: off the lattice
     return title, _value(change.before), _value(change.after), by_text(change)
 
 
