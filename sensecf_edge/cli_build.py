@@ -44,9 +44,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 @click.option("--type", "quantization", type=click.Choice(TYPES), help=f"How the generator is quantized.  [default: {TYPES[0]}]")
 @click.option("--improve/--no-improve", default=None, help="A round of self-improvement behind the training.  [default: improve]")
 @click.option("--study", is_flag=True, default=None, help="Card: what each teacher contributes, what each type costs (20 minutes).")
-@click.option(
-    "--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach.  [default: 40000, small tables 20000]"
-)
+@click.option("--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach.  [default: 40000, small tables 20000]")
 @click.option("--passes", type=click.FloatRange(0.1), help="Passes of training over them.  [default: 6]")
 @click.option("--minutes", type=click.FloatRange(0.05), help="Limit on the generator's training.  [default: 30, small tables 6]")
 def fit(**options: Any) -> int:

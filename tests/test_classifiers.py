@@ -48,7 +48,7 @@ def toy_people(rows: int, seed: int) -> Cohort:
     X = np.array([Record.from_mapping(TOY, row).vector for row in given])
     X[chance.random(rows) < 0.2, 2] = np.nan
     p = OnnxChecker(toy_classifier(), 4, 1).p_target(X)
-    y = chance.random(rows) < p ** 0.4
+    y = chance.random(rows) < p**0.4
     return Cohort(TOY, X, y, np.array([f"s{seed}-{i // 2}" for i in range(rows)]), ("stressed", "calm"))
 
 

@@ -91,9 +91,7 @@ def _weights(folder: Path) -> None:
         files = sorted({str(name) for name in names.values()})
         lacking = [name for name in files if not (folder / name).is_file()]
         if lacking:
-            raise ExportError(
-                f"{folder} lacks {len(lacking)} of {len(files)} weight files, {lacking[0]} first; the rest has to be fetched"
-            )
+            raise ExportError(f"{folder} lacks {len(lacking)} of {len(files)} weight files, {lacking[0]} first; the rest has to be fetched")
     else:
         files = sorted(p.name for pattern in ("model*.safetensors", "pytorch_model*.bin") for p in folder.glob(pattern))
         if not files:
