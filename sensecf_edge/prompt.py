@@ -1,10 +1,9 @@
 """(schema, record, target, p) -> the text a generator reads. One style per kind of generator, named in the manifest.
 
-`compact`   for generators tuned on this very schema: one short item per feature, on the feature's lattice. Its
-            vocabulary (see `compact_items`) holds each item as one token, so a record costs about as many tokens as
-            it has features.
-`scored`    as compact, and an item that says how likely the classifier finds the wanted class as the record stands:
-            how far a person has to go need not be guessed.
+`scored`    for generators tuned on this very schema: an item that says how likely the classifier finds the wanted class
+            as the record stands (how far a person has to go need not be guessed), then one short item per feature, on
+            the feature's lattice. Its vocabulary (see `score_items`, `items`) holds each item as one token, so a record
+            costs about as many tokens as it has features.
 `instruct`  for general instruction-tuned models: units, limits and the form of the answer in words.
 """
 
@@ -17,7 +16,7 @@ from .errors import BundleError
 from .feature import UNKNOWN
 from .schema import Feature, Schema
 
-STYLES = ("compact", "scored", "instruct")
+STYLES = ("scored", "instruct")
 ARROW = "=>"
 SCORE_STEP = 0.02
 
@@ -25,19 +24,17 @@ SCORE_STEP = 0.02
 def build(style: str, space: Admissible, target: str, p: float) -> str:
     """The prompt for one record whose probability of the target class is p, 0..1, before any change.
 
-    Deterministic; the same for every proposal of the record. `compact` does not say p.
+    Deterministic; the same for every proposal of the record.
     """
-    if style == "compact":
-        return want(target) + _items(space) + ARROW
     if style == "scored":
-        return want(target) + score_item(p) + _items(space) + ARROW
+        return want(target) + score_item(p) + _values(space) + ARROW
     if style == "instruct":
         return _instruct(space, target, p)
     raise BundleError(f"prompt style {style!r} is not known; this version has {', '.join(STYLES)}")
 
 
 def want(target: str) -> str:
-    """The item that opens a compact prompt."""
+    """The item that opens a scored prompt."""
     return f"want={target};"
 
 
@@ -51,18 +48,18 @@ def score_items() -> list[str]:
     return [score_item(k * SCORE_STEP) for k in range(round(1 / SCORE_STEP) + 1)]
 
 
-def compact_items(feature: Feature) -> list[str]:
-    """Every item a compact prompt may hold for a feature: one per lattice value, then the one for unknown."""
+def items(feature: Feature) -> list[str]:
+    """Every item a scored prompt may hold for a feature: one per lattice value, then the one for unknown."""
     return [f"{feature.name}={text};" for text in (*feature.texts, UNKNOWN)]
 
 
-def _items(space: Admissible) -> str:
+def _values(space: Admissible) -> str:
     """Values are shown on the lattice: the nearest one. The exact value is what the classifier judges."""
-    record, items = space.record, list[str]()
+    record, out = space.record, list[str]()
     for feature, code in zip(record.schema.features, record.vector, strict=True):
         text = UNKNOWN if math.isnan(code) else feature.texts[feature.nearest(code)]
-        items.append(f"{feature.name}={text};")
-    return "".join(items)
+        out.append(f"{feature.name}={text};")
+    return "".join(out)
 
 
 def _instruct(space: Admissible, target: str, p: float) -> str:

@@ -16,10 +16,10 @@ import pytest
 from toys import toy_gguf
 
 from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.prompt import compact_items, want
+from sensecf_edge.prompt import items, want
 from sensecf_edge.schema import Schema
 
-SHIPPED = ("heart", "stress")
+SHIPPED = ("heart", "metabolic", "stress")
 STRESSED = {"age": 44, "steps": 3000, "deep_sleep": 10, "smoker": "yes"}
 CALM = {"age": 44, "steps": 14000, "deep_sleep": 30, "smoker": "no"}
 SCHEMA: dict[str, Any] = {
@@ -90,7 +90,7 @@ def toy_manifest() -> dict[str, Any]:
         "title": "Toy model",
         "target": {"column": "stressed", "classes": ["stressed", "calm"], "wanted": "calm", "threshold": 0.5},
         "classifier": {"kind": "logistic regression", "auc": 0.63, "people_train": 9, "people_test": 4},
-        "generator": {"prompt": "compact", "architecture": "llama", "parameters": 40000, "quantization": "F32", "context": 1024},
+        "generator": {"prompt": "scored", "architecture": "llama", "parameters": 40000, "quantization": "F32", "context": 1024},
         "data": {"source": "made up", "licence": "CC0"},
         "metrics": {"first_try_valid": 0.5, "possible_valid": 8},
         "not_for": "Anything but tests.",
@@ -112,7 +112,7 @@ def write_toy(folder: Path) -> Path:
     (folder / "CARD.md").write_text("# Toy\n\nFür Tests.\n", encoding="utf-8")
     (folder / "classifier.onnx").write_bytes(toy_classifier())
     (folder / "realism.onnx").write_bytes(toy_realism())
-    toy_gguf(folder / "generator.gguf", tokens=[want("calm"), *(item for f in schema.features for item in compact_items(f))])
+    toy_gguf(folder / "generator.gguf", tokens=[want("calm"), *(item for f in schema.features for item in items(f))])
     write_manifest(folder, toy_manifest())
     return folder
 

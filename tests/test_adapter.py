@@ -119,7 +119,7 @@ def greedy(folder: Path) -> list[str]:
     records = [Record.from_mapping(opened.schema, {**STRESSED, "steps": steps}) for steps in range(1000, 13000, 1000)]
     spaces = [admissible(record, Constraints()) for record in records]
     with LlamaEngine(opened.generator_path, EngineSettings(max_sequences=8), 256, opened.adapter_path) as engine:
-        given = engine.propose([Request(build("compact", s, "calm", 0.3), Grammar(s), 1, 0, 0.0) for s in spaces])
+        given = engine.propose([Request(build("scored", s, "calm", 0.3), Grammar(s), 1, 0, 0.0) for s in spaces])
     return [part.text for answer in given if isinstance(answer, list) for part in answer]
 
 

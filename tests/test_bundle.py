@@ -272,7 +272,7 @@ def test_a_bundle_is_not_written_without_its_files_or_with_a_manifest_nobody_cou
         write_manifest(folder, toy_manifest())
 
 
-def test_the_two_trained_bundles_are_shipped_and_small() -> None:
+def test_the_trained_bundles_are_shipped_and_small() -> None:
     shipped = dict(Bundle.available())
     assert set(SHIPPED) <= set(shipped)
     for name in SHIPPED:

@@ -24,7 +24,7 @@ from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, S
 from sensecf_edge.errors import EngineError
 from sensecf_edge.feature import Feature
 from sensecf_edge.grammar import Grammar, Node
-from sensecf_edge.prompt import build, compact_items, want
+from sensecf_edge.prompt import build, items, score_item, want
 from sensecf_edge.proposals import Branch
 from sensecf_edge.record import Record
 from sensecf_edge.reply import CUT, read
@@ -41,7 +41,7 @@ SCHEMA = Schema(
     )
 )
 OPENINGS = [f'{sign}"{f.name}":' for f in SCHEMA.features for sign in "{,"]
-TOKENS = [want("good"), *(item for f in SCHEMA.features for item in compact_items(f)), *OPENINGS, *SCHEMA["glucose"].texts, "=>"]
+TOKENS = [want("good"), *(item for f in SCHEMA.features for item in items(f)), *OPENINGS, *SCHEMA["glucose"].texts, "=>", score_item(0.3)]
 
 
 def space(k: int = 0, changes: int = 3) -> Admissible:
@@ -52,7 +52,7 @@ def space(k: int = 0, changes: int = 3) -> Admissible:
 
 def ask(k: int = 0, n: int = 8, temperature: float = 0.8, **more: Any) -> Request:
     where = space(k)
-    return Request(build("compact", where, "good", 0.3), Grammar(where), n, 7, temperature, **more)
+    return Request(build("scored", where, "good", 0.3), Grammar(where), n, 7, temperature, **more)
 
 
 @pytest.fixture(scope="module")
@@ -323,7 +323,7 @@ def bare_scores(engine: LlamaEngine, tokens: list[int]) -> Any:
 
 
 def test_prompt_items_are_single_tokens_and_text_never_becomes_a_control_token(engine: LlamaEngine) -> None:
-    assert len(engine.tokenise(ask().prompt)) == len(SCHEMA) + 2
+    assert len(engine.tokenise(ask().prompt)) == len(SCHEMA) + 3
     assert engine.tokenise("<|end|>") == list(b"<|end|>")
     assert engine.tokenise("früh") == list("früh".encode())
 

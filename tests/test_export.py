@@ -352,7 +352,7 @@ def requests(bundle: Bundle, count: int) -> list[Request]:
     out = []
     for steps in range(1000, 1000 + 500 * count, 500):
         space = admissible(Record.from_mapping(bundle.schema, {"age": 44, "steps": steps, "smoker": "yes"}), Constraints())
-        out.append(Request(build("compact", space, "calm", 0.3), Grammar(space), 1, 0, 0.0))
+        out.append(Request(build("scored", space, "calm", 0.3), Grammar(space), 1, 0, 0.0))
     return out
 
 

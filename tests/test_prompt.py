@@ -12,7 +12,7 @@ from test_rules import space as related
 
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import BundleError
-from sensecf_edge.prompt import ARROW, STYLES, UNKNOWN, build, compact_items, score_item, score_items, want
+from sensecf_edge.prompt import ARROW, STYLES, UNKNOWN, build, items, score_item, score_items, want
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 
@@ -24,17 +24,17 @@ def toy(limits: Constraints | None = None, **changes: object) -> Admissible:
     return admissible(Record.from_mapping(TOY, {**STRESSED, **changes}), limits)
 
 
-def test_a_compact_prompt_is_the_wanted_class_one_item_a_feature_and_an_arrow() -> None:
-    assert build("compact", toy(), "calm", 0.31) == "want=calm;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
-    assert build("compact", toy(deep_sleep=None), "calm", 0.31) == "want=calm;age=44;steps=3000;deep_sleep=?;smoker=yes;=>"
+def test_a_scored_prompt_is_the_wanted_class_the_probability_one_item_a_feature_and_an_arrow() -> None:
+    assert build("scored", toy(), "calm", 0.31) == "want=calm;p=0.30;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
+    assert build("scored", toy(deep_sleep=None), "calm", 0.31) == "want=calm;p=0.30;age=44;steps=3000;deep_sleep=?;smoker=yes;=>"
 
 
 def test_a_value_off_the_lattice_is_shown_as_the_nearest_one() -> None:
-    assert ";steps=3000;" in build("compact", toy(steps=3249.9), "calm", 0.31)
-    assert ";steps=3500;" in build("compact", toy(steps=3250.1), "calm", 0.31)
+    assert ";steps=3000;" in build("scored", toy(steps=3249.9), "calm", 0.31)
+    assert ";steps=3500;" in build("scored", toy(steps=3250.1), "calm", 0.31)
 
 
-def test_a_scored_prompt_also_says_the_present_probability_rounded_down() -> None:
+def test_a_prompt_says_the_present_probability_rounded_down() -> None:
     assert build("scored", toy(), "calm", 0.319) == "want=calm;p=0.30;age=44;steps=3000;deep_sleep=10;smoker=yes;=>"
     assert "a probability of 0.32." in build("instruct", toy(), "calm", 0.319)
 
@@ -47,19 +47,19 @@ def test_every_probability_has_its_item(p: float) -> None:
 
 @given(where=spaces())
 @QUICK
-def test_a_compact_prompt_is_made_of_the_items_of_the_vocabulary_alone(where: Admissible) -> None:
-    text = build("compact", where, "well", 0.31)
+def test_a_scored_prompt_is_made_of_the_items_of_the_vocabulary_alone(where: Admissible) -> None:
+    text = build("scored", where, "well", 0.31)
     assert text.startswith(want("well")) and text.endswith(ARROW)
-    rest = text.removeprefix(want("well"))
+    rest = text.removeprefix(want("well") + score_item(0.31))
     for feature in where.record.schema.features:
-        item = next(i for i in compact_items(feature) if rest.startswith(i))
+        item = next(i for i in items(feature) if rest.startswith(i))
         rest = rest.removeprefix(item)
     assert rest == ARROW
 
 
 def test_the_prompt_does_not_depend_on_the_request_so_that_records_share_it() -> None:
     limits = Constraints(frozenset({"smoker"}), {"steps": (4000, 9000)}, 1)
-    assert build("compact", toy(limits), "calm", 0.31) == build("compact", toy(), "calm", 0.31)
+    assert build("scored", toy(limits), "calm", 0.31) == build("scored", toy(), "calm", 0.31)
 
 
 def test_words_say_units_what_is_fixed_how_far_and_what_is_always_true() -> None:
@@ -83,9 +83,9 @@ def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: 
 
 
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has compact, scored, instruct"):
+    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has scored, instruct"):
         build("poem", toy(), "calm", 0.31)
 
 
 def test_an_unknown_value_has_an_item_of_its_own() -> None:
-    assert compact_items(TOY["smoker"]) == ["smoker=yes;", "smoker=no;", f"smoker={UNKNOWN};"]
+    assert items(TOY["smoker"]) == ["smoker=yes;", "smoker=no;", f"smoker={UNKNOWN};"]

@@ -25,7 +25,7 @@ MOST_BYTES = 8_000_000
 
 
 def test_heart_and_stress_are_shipped() -> None:
-    assert set(SHIPPED) == {"heart", "stress"} <= set(AVAILABLE)
+    assert set(SHIPPED) == {"heart", "metabolic", "stress"} <= set(AVAILABLE)
 
 
 @pytest.fixture(scope="module", params=AVAILABLE)

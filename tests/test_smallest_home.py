@@ -128,7 +128,7 @@ def test_days_of_hourly_records_do_not_make_it_grow(shipped: str) -> None:
 
 def explained(model: str, wanted: str, where: Any, **more: Any) -> Request:
     values = {"n": 2, "seed": 0, "temperature": 0.7, **more}
-    return Request(build("compact", where, wanted, 0.3), Grammar(where), **values)
+    return Request(build("scored", where, wanted, 0.3), Grammar(where), **values)
 
 
 def test_faulty_records_end_alone_with_a_reason_and_lose_no_memory(shipped: str, monkeypatch: pytest.MonkeyPatch) -> None:

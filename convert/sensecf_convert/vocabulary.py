@@ -1,6 +1,6 @@
 """The vocabulary of a generator tuned for one schema, derived from the schema alone.
 
-Every item of a compact prompt is one token, every key of an answer with its punctuation is one, every value is one. A
+Every item of a scored prompt is one token, every key of an answer with its punctuation is one, every value is one. A
 record of 12 features is 15 tokens, a change is 2: that is most of the engine's speed. The 256 bytes are there too, so
 that any text can be read and any grammar written, as llama.cpp expects of a byte-level vocabulary.
 """
@@ -50,7 +50,7 @@ class SchemaVocabulary:
         yield prompt.ARROW
         yield from prompt.score_items()
         for feature in self.schema.features:
-            yield from prompt.compact_items(feature)
+            yield from prompt.items(feature)
         for feature in self.schema.features:
             key = json.dumps(feature.name, ensure_ascii=False) + ":"
             yield from ("{" + key, "," + key)
@@ -78,7 +78,7 @@ class SchemaVocabulary:
         out[:, 0], out[:, -1] = self.ids[prompt.want(self.target)], self.ids[prompt.ARROW]
         out[:, 1] = [self.ids[prompt.score_item(float(now))] for now in p]
         for i, feature in enumerate(self.schema.features):
-            ids = np.array([self.ids[item] for item in prompt.compact_items(feature)])
+            ids = np.array([self.ids[item] for item in prompt.items(feature)])
             unknown = np.isnan(X[:, i])
             nearest = np.abs(np.nan_to_num(X[:, i])[:, None] - feature.lattice).argmin(axis=1)
             out[:, i + 2] = np.where(unknown, ids[-1], ids[nearest])
@@ -109,7 +109,7 @@ class SchemaVocabulary:
             place = (feature.lattice - feature.lattice[0]) / feature.span
             waves = 0.02 * np.sqrt(2) * np.cos(place[:, None] * rng.normal(0, 6, width) + rng.uniform(0, 2 * np.pi, width))
             offset = rng.normal(0, 0.02, width)
-            items = prompt.compact_items(feature)[:-1]
+            items = prompt.items(feature)[:-1]
             out[[self.ids[item] for item in items]] = offset + waves
         scores = prompt.score_items()
         place = np.linspace(0, 1, len(scores))[:, None]
