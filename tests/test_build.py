@@ -19,9 +19,11 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import classifiers, evaluate, generator, improve, proof, realism, study, teachers, tuning
+from sensecf_convert import classifiers, evaluate, generator, improve, plan, proof, realism, study, teachers, tuning
 from sensecf_convert.draft import draft
+from sensecf_convert.export.quantize import fallbacks, quantize
 from sensecf_convert.fit import About, Fit, Plan, fit, with_references
+from sensecf_convert.gguf_file import write_gguf
 from sensecf_convert.tables import Cohort, cohort, read_table, split_people
 from sensecf_convert.vocabulary import SchemaVocabulary
 from sensecf_convert.work import Work
@@ -558,10 +560,20 @@ def test_the_study_asks_only_teachers_that_the_table_can_have(built: Built, tmp_
 
 
 def test_the_command_line_offers_what_the_build_side_has() -> None:
-    from sensecf_convert import plan
+
     from sensecf_convert.export.quantize import QUANTIZATIONS
 
     from sensecf_edge import cli_build
 
     assert (classifiers.KINDS, tuple(teachers.TEACHERS), tuple(plan.SIZES)) == (cli_build.KINDS, cli_build.TEACHERS, cli_build.SIZES)
     assert set(cli_build.TYPES) <= set(QUANTIZATIONS)
+
+
+def test_the_large_size_has_four_million_weights_and_suits_every_k_quant(tmp_path: Path) -> None:
+    width, layers = plan.SIZES["large"]
+    vocabulary = SchemaVocabulary(NUMBERS, "well")
+    model = generator.new_model(vocabulary, generator.Shape(width, 3 * width, layers, width // 32), 0)
+    assert 3_500_000 < model.num_parameters() < 5_000_000
+    plain = write_gguf(model, vocabulary, tmp_path / "plain.gguf")
+    small = quantize(plain, tmp_path / "small.gguf", "Q4_K_M")
+    assert fallbacks(small, "Q4_K_M") == [] and small.stat().st_size < plain.stat().st_size / 5
