@@ -103,7 +103,7 @@ def time_of(bundle: Bundle, X: np.ndarray) -> float:
     return float(spent[0] / spent[1])
 
 
-@pytest.mark.parametrize("name", ["heart", "stress"])
+@pytest.mark.parametrize("name", ["heart", "metabolic", "stress"])
 def test_a_shipped_bundle_is_as_good_as_it_was(name: str, tmp_path: Path) -> None:
     data = data_folder()
     if data is None:
@@ -149,7 +149,7 @@ def write() -> None:
     if data is None:
         sys.exit("SENSECF_DATA does not name the folder with the public tables")
     shipped, out = dict(Bundle.available()), {}
-    for name in ("heart", "stress"):
+    for name in ("heart", "metabolic", "stress"):
         with tempfile.TemporaryDirectory() as folder:
             known = name in shipped
             out[name] = {
