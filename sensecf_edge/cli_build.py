@@ -37,6 +37,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
     metavar="COLUMN",
     help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20. Repeatable.",
 )
+@click.option("--turned", is_flag=True, default=None, help="Turn one-way features round: for rows of the unwanted class, never advice.")
 @click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
 @click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
 @click.option("--tune", type=click.Choice(["lora", "full", "qlora"]), help="How the base is tuned.  [default: lora]")

@@ -577,3 +577,17 @@ def test_the_large_size_has_four_million_weights_and_suits_every_k_quant(tmp_pat
     plain = write_gguf(model, vocabulary, tmp_path / "plain.gguf")
     small = quantize(plain, tmp_path / "small.gguf", "Q4_K_M")
     assert fallbacks(small, "Q4_K_M") == [] and small.stat().st_size < plain.stat().st_size / 5
+
+
+def test_the_other_direction_is_a_fit_with_one_way_features_turned(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Fit] = []
+    monkeypatch.setattr(Fit, "run", lambda self, out: made.append(self))
+    one_way = json.loads(built.schema.read_text())
+    bmi = next(f for f in one_way["features"] if f["name"] == "bmi")
+    bmi["direction"] = "decrease"
+    (tmp_path / "s.json").write_text(json.dumps(one_way))
+    for turned, wanted in ((False, "slow"), (True, "fast")):
+        fit(table=built.table, target="progression", wanted=wanted, schema_file=tmp_path / "s.json", out=tmp_path / "o", person="person",
+            work=tmp_path / wanted, turned=turned, **SIZES)  # fmt: skip
+    assert [job.schema["bmi"].direction for job in made] == ["decrease", "increase"]
+    assert [job.train.classes[1] for job in made] == ["slow", "fast"] and not made[1].schema["age"].mutable

@@ -202,5 +202,6 @@ def fit(
     given = {k: v for k, v in choices.items() if v is not None and v != ()}
     plan = Plan(name=name, target=target, wanted=wanted, person=person, seed=seed, **given)
     schema, left = bands.read(schema_file)
+    schema = teachers.turned(schema) if plan.turned else schema
     job = Fit(table, schema, plan, About.load(about), work or Path("fit-work") / name, max(1, os.cpu_count() or 1), left)
     return job.run(out)

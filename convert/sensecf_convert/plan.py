@@ -47,6 +47,7 @@ class Plan:
     tune: str = "lora"
     device: str = "auto"
     allow: tuple[str, ...] = ()
+    turned: bool = False
 
     def sized(self, rows: int) -> Plan:
         """The plan with pairs and minutes filled in where they were left open."""
