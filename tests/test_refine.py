@@ -36,7 +36,7 @@ class Slope:
         self.asked.append(len(Y))
         lows = np.array([f.lattice[0] for f in self.schema.features])
         places = np.nan_to_num((Y - lows) / self.schema.spans)
-        out: Vector = 1 / (1 + np.exp(-(places @ self.weights + self.offset)))
+        out: Vector = 1 / (1 + np.exp(-np.clip(places @ self.weights + self.offset, -500, 500)))
         return out
 
 
