@@ -15,12 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from sensecf_edge import prompt, reply, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge.admissible import Admissible
 from sensecf_edge.engine import LlamaEngine
-from sensecf_edge.errors import ConstraintError
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.proposals import Fault, Proposal, Request
-from sensecf_edge.record import Record
 from sensecf_edge.refine import Judge, score
 from sensecf_edge.schema import Vector
 from sensecf_edge.settings import LOOP, EngineSettings
@@ -66,15 +64,13 @@ def _read(space: Admissible, said: Sequence[Proposal]) -> list[Vector]:
 
 def people(lesson: Lesson, judge: Judge, train: Cohort, count: int, stream: int, seed: int) -> list[tuple[Admissible, float]]:
     """`count` invented people of the unwanted class who may change something, with their probability of the wanted one."""
-    out: list[tuple[Admissible, float]] = []
+    out, source = list[tuple[Admissible, float]](), teachers.People(train)
     for k in range(1_000_000):
-        X = teachers.invent(train, CHUNK, np.random.default_rng((seed, stream, k)))
+        X = source.invented(CHUNK, np.random.default_rng((seed, stream, k))).X
         for x, p in zip(X, judge.checker.p_target(X), strict=True):
-            if p < lesson.threshold:
-                try:
-                    out.append((admissible(Record(lesson.schema, x), Constraints(max_changes=lesson.max_changes)), float(p)))
-                except ConstraintError:
-                    continue
+            space = teachers.space_of(lesson, x) if p < lesson.threshold else None
+            if space is not None:
+                out.append((space, float(p)))
         if len(out) >= count:
             break
     return out[:count]
@@ -85,12 +81,12 @@ def practise(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: 
     """Pairs X, Y of `count` new people at most, and how many answers were the generator's own and how many the teacher's."""
     judge = lesson.judge()
     asked = people(lesson, judge, train, count, PRACTICE, seed)
-    X, Y, own = list[Vector](), list[Vector](), 0
+    X, Y, own, teacher = list[Vector](), list[Vector](), 0, teachers.ready(lesson, judge)
     for at, (space, said) in enumerate(speaker.answers(asked, PROPOSALS, seed)):
         y = kept(lesson, judge, space, said)
         own += y is not None
         if y is None:
-            y = teachers.answer(lesson, judge, space.record)
+            y = teacher.answer(space)
         if y is not None:
             X.append(space.record.vector)
             Y.append(y)
@@ -125,7 +121,8 @@ def first_try(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed:
     Asked of people for whom the teacher knows an answer. It decides which weights are kept; test people are not looked at.
     """
     judge = lesson.judge()
-    able = [(s, p) for s, p in people(lesson, judge, train, count, HELD_OUT, seed) if teachers.answer(lesson, judge, s.record) is not None]
+    teacher = teachers.ready(lesson, judge)
+    able = [(s, p) for s, p in people(lesson, judge, train, count, HELD_OUT, seed) if teacher.answer(s) is not None]
     judge = replace(judge, goal=lesson.threshold)
     valid = [bool(said and score(judge, space, said[0][None]).passed[0]) for space, said in speaker.answers(able, 1, seed)]
     return float(np.mean(valid)) if valid else 0.0

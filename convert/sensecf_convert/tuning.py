@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,11 +66,8 @@ class FromNothing:
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """See `Learner`."""
-        made = Made(self.work / f"{name}.gguf", self.work / f"{name}-f32.gguf", {})
-        if not made.file.exists():
-            self.work.note(f"{name}.json", self._train(pairs, name, passes, made.plain))
-            quantize(made.plain, made.file, self.plan.quantization)
-        return replace(made, facts=self.work.facts(f"{name}.json"))
+        plain = self.work / f"{name}-f32.gguf"
+        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
 
     def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
         from . import generator  # torch
@@ -103,17 +100,18 @@ class FromBase:
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """See `Learner`."""
+        plain = self.work / f"{name}-plain.gguf"
+        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
+
+    def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
         from .export.convert import hf_to_gguf
 
-        made = Made(self.work / f"{name}.gguf", self.work / f"{name}-plain.gguf", {})
-        if not made.file.exists():
-            checkpoint = self._tune(pairs, name, passes)
-            if not made.plain.exists():
-                hf_to_gguf(checkpoint, made.plain, "f32" if self.base.stored == "float32" else "bf16")
-            quantize(made.plain, made.file, self.plan.quantization)
-        return replace(made, facts=self.work.facts(f"{name}.json"))
+        checkpoint, facts = self._tune(pairs, name, passes)
+        if not plain.exists():
+            hf_to_gguf(checkpoint, plain, "f32" if self.base.stored == "float32" else "bf16")
+        return facts
 
-    def _tune(self, pairs: Pairs, name: str, passes: float) -> Path:
+    def _tune(self, pairs: Pairs, name: str, passes: float) -> tuple[Path, dict[str, Any]]:
         from .base import Base, tune
 
         plan, folder = self.plan, self.work / name
@@ -127,8 +125,16 @@ class FromBase:
         assert tuned.checkpoint is not None  # merged unless told otherwise
         facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": tuned.style, "context": tuned.longest,
                  "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip
-        self.work.note(f"{name}.json", facts)
-        return tuned.checkpoint
+        return tuned.checkpoint, facts
+
+
+def _quantized(learner: Learner, name: str, plain: Path, train: Callable[[], dict[str, Any]]) -> Made:
+    """What `train` leaves as the GGUF `plain`, in the plan's type; `train` returns the facts. Only read where it is finished."""
+    work, file = learner.work, learner.work / f"{name}.gguf"
+    if not file.exists():
+        work.note(f"{name}.json", train())
+        quantize(plain, file, learner.plan.quantization)
+    return Made(file, plain, work.facts(f"{name}.json"))
 
 
 def improved(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, train: Cohort) -> Made:

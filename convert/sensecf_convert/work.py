@@ -29,7 +29,7 @@ class Work:
         """A folder belongs to one plan on one table: what lies in it would be wrong for another. Raises TableError."""
         path, now = self / "plan.json", json.loads(json.dumps(facts))
         if not path.exists():
-            write(path, json.dumps(now, indent=1).encode())
+            write_json(path, now)
             return
         before = json.loads(path.read_text())
         differs = [k for k in now if before.get(k) != now[k]]
@@ -52,7 +52,12 @@ class Work:
 
     def note(self, name: str, facts: Any) -> None:
         """Write down what a step found; whole or not at all."""
-        write(self / name, json.dumps(facts, indent=1).encode())
+        write_json(self / name, facts)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """JSON for people, whole or not at all."""
+    write(path, json.dumps(data, indent=1).encode())
 
 
 def write(path: Path, data: bytes) -> None:

@@ -20,6 +20,7 @@ from sensecf_edge.errors import BaseModelError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
+from ..work import write_json
 from . import adapters, memory
 from .checkpoint import Base, chosen
 from .lessons import IGNORE, STYLE, Lessons, encode
@@ -83,8 +84,8 @@ def tune(
             adapters.save(tuner.model, base, whole)
         else:
             adapters.save_adapter(tuner.model, base, adapter)
-        _note(done, {**tuner.facts(), "base": base.name, "how": how, "device": device, "pairs": len(lessons),
-                     "left_out": lessons.left_out, "memory": memory.tuning(base.sizes, room)["total"]})  # fmt: skip
+        write_json(done, {**tuner.facts(), "base": base.name, "how": how, "device": device, "pairs": len(lessons),
+                          "left_out": lessons.left_out, "memory": memory.tuning(base.sizes, room)["total"]})  # fmt: skip
         (work / "tuning.pt").unlink(missing_ok=True)
         del tuner
     if how != "full" and merged and not whole.exists():
@@ -231,10 +232,4 @@ def _same_plan(work: Path, plan: dict[str, Any]) -> None:
         differs = [key for key in plan if before.get(key) != plan[key]]
         if differs:
             raise BaseModelError(f"{work} holds a tuning with another {' and '.join(differs)}; name another folder, or delete it")
-    _note(path, plan)
-
-
-def _note(path: Path, data: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_json(path, plan)

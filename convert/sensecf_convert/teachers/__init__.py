@@ -15,8 +15,8 @@ looked at; none leaves as a factual.
 
 from __future__ import annotations
 
-from .classroom import CHUNK, TEACHERS, answer, check, teach
+from .classroom import CHUNK, TEACHERS, answer, check, ready, space_of, teach
 from .lesson import Lesson, Teacher, turned
-from .people import invent
+from .people import People, invent
 
-__all__ = ["CHUNK", "TEACHERS", "Lesson", "Teacher", "answer", "check", "invent", "teach", "turned"]
+__all__ = ["CHUNK", "TEACHERS", "Lesson", "People", "Teacher", "answer", "check", "invent", "ready", "space_of", "teach", "turned"]

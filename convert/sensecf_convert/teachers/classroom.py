@@ -53,15 +53,20 @@ def space_of(lesson: Lesson, x: Vector) -> Admissible | None:
         return None
 
 
-def answer(lesson: Lesson, judge: Judge, record: Record) -> Vector | None:
-    """The first teacher's answer for a record of anybody, shape (features,); None where nothing may change or no goal is reached.
+def ready(lesson: Lesson, judge: Judge) -> Teacher:
+    """The first teacher that knows an answer for anybody, made ready once for many records.
 
-    A teacher that knows only its own people, pairs, is passed over; search answers where there is no other. Makes the
-    teacher ready each time: for many records keep `TEACHERS[name](lesson, judge)`.
+    A teacher that knows only its own people, pairs, is passed over; it is search where there is no other.
+    """
+    return TEACHERS[next((n for n in lesson.teachers if n != Pairs.name), Search.name)](lesson, judge)
+
+
+def answer(lesson: Lesson, judge: Judge, record: Record) -> Vector | None:
+    """The answer for a record of anybody by the teacher that `ready` names, shape (features,); None where nothing may change
+    or no goal is reached. Makes the teacher ready each time: for many records keep `ready(lesson, judge)`.
     """
     space = space_of(lesson, record.vector)
-    name = next((n for n in lesson.teachers if n != Pairs.name), Search.name)
-    return None if space is None else TEACHERS[name](lesson, judge).answer(space)
+    return None if space is None else ready(lesson, judge).answer(space)
 
 
 def teach(lesson: Lesson, data: Cohort, seed: int, jobs: int, skip: int = 0) -> Iterator[list[Taught]]:
