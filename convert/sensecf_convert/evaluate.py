@@ -22,7 +22,7 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import ConstraintError, TableError
 from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record, encode
-from sensecf_edge.result import Explanation
+from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
@@ -197,9 +197,14 @@ def _figures(
 
 
 def vector(schema: Schema, x: Vector, explanation: Explanation) -> Vector:
-    """The first answer's record, rebuilt from what the Explanation says, not from what the loop held."""
+    """The first answer's record; see `rebuilt`."""
+    return rebuilt(schema, x, explanation.found[0])
+
+
+def rebuilt(schema: Schema, x: Vector, answer: Counterfactual) -> Vector:
+    """An answer's record, shape (features,), rebuilt from what the Explanation says, not from what the loop held."""
     y = x.copy()
-    for change in explanation.found[0].changes:
+    for change in answer.changes:
         y[schema.index[change.feature]] = encode(schema[change.feature], change.after)
     return y
 

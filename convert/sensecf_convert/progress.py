@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
+Say = Callable[[str], None]
+"""Told what is going on, in words."""
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def bar(title: str) -> Iterator[Callable[[float, str], None]]:
 
 
 @contextmanager
-def step(title: str) -> Iterator[Callable[[str], None]]:
+def step(title: str) -> Iterator[Say]:
     """A step that ends in one line: title, what was said last, seconds."""
     began, said = time.monotonic(), [""]
     yield said.append

@@ -58,11 +58,15 @@ class Learner(Protocol):
 
 @dataclass(frozen=True)
 class FromNothing:
-    """A small Llama with a vocabulary of the schema's own."""
+    """A small Llama with a vocabulary of the schema's own.
+
+    `start`: a checkpoint of another such training, of the same schema and class, whose weights this one begins with.
+    """
 
     work: Work
     plan: Plan
     vocabulary: SchemaVocabulary
+    start: Path | None = None
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """See `Learner`."""
@@ -75,8 +79,8 @@ class FromNothing:
         width, layers = SIZES[self.plan.size]
         model = generator.new_model(self.vocabulary, generator.Shape(width, 3 * width, layers, width // 32), self.plan.seed)
         tuning = generator.Tuning(passes, self.plan.minutes, seed=self.plan.seed)
-        if name == BETTER:
-            generator.load_weights(model, self.work / f"{FIRST}.pt")
+        if begin := self.work / f"{FIRST}.pt" if name == BETTER else self.start:
+            generator.load_weights(model, begin)
             tuning = replace(tuning, rate=PRACTICE_RATE)
         trainer = generator.Trainer(model, tuning, self.work / f"{name}.pt")
         tokens, labels = generator.encode(self.vocabulary, pairs["X"], pairs["Y"], pairs["p"])

@@ -81,7 +81,7 @@ def candidates(kind: str, data: Cohort) -> list[Recipe]:
         return [{"n_estimators": 100, "min_samples_leaf": n, "max_depth": 10, "max_features": "sqrt"} for n in leaves]
     if kind == "svm":
         linear = [{"kernel": "linear", "C": c} for c in (0.001, 0.01, 0.1, 1.0)]
-        width = _coding(data.schema, True).fit_transform(data.X[:1]).shape[1]
+        width = coding(data.schema, True).fit_transform(data.X[:1]).shape[1]
         gammas = [round(share / width, 5) for share in (0.3, 1.0)]
         return linear + [{"kernel": "rbf", "gamma": g, "C": c, "features": 256} for g in gammas for c in (0.01, 0.1, 1.0)]
     if kind == "xgboost":
@@ -97,9 +97,9 @@ def pipeline(schema: Schema, kind: str, recipe: Mapping[str, Any], seed: int) ->
     """The unfitted pipeline of a recipe: unknown values filled in and choices coded, then the classifier."""
     if kind == "random-forest":
         forest = RandomForestClassifier(class_weight="balanced_subsample", random_state=seed, n_jobs=1, **recipe)
-        return Pipeline([("code", _coding(schema, False)), ("forest", forest)])
+        return Pipeline([("code", coding(schema, False)), ("forest", forest)])
     if kind == "svm":
-        steps: list[tuple[str, Any]] = [("code", _coding(schema, True))]
+        steps: list[tuple[str, Any]] = [("code", coding(schema, True))]
         if recipe["kernel"] == "rbf":  # random Fourier features: support vectors would be training rows inside the bundle
             steps.append(("kernel", RBFSampler(gamma=recipe["gamma"], n_components=recipe["features"], random_state=seed)))
         return Pipeline([*steps, ("machine", LinearSVC(C=recipe["C"], class_weight="balanced", dual=False, random_state=seed))])
@@ -108,10 +108,10 @@ def pipeline(schema: Schema, kind: str, recipe: Mapping[str, Any], seed: int) ->
 
         return Pipeline([("trees", XGBClassifier(random_state=seed, n_jobs=1, tree_method="hist", **recipe))])
     network = MLPClassifier(solver="lbfgs", random_state=seed, **recipe)
-    return Pipeline([("code", _coding(schema, True)), ("network", network)])
+    return Pipeline([("code", coding(schema, True)), ("network", network)])
 
 
-def _coding(schema: Schema, scaled: bool) -> ColumnTransformer:
+def coding(schema: Schema, scaled: bool) -> ColumnTransformer:
     """Numbers with the median for unknown, scaled where asked; choices with the most frequent one, each a column of its own."""
     numbers = [i for i, f in enumerate(schema.features) if f.kind == "number"]
     choices = [i for i, f in enumerate(schema.features) if f.kind == "choice"]

@@ -1,0 +1,122 @@
+"""A small table becomes everything that makes rows of one class: checker, density, pairs, generator; packed as a bundle.
+
+The same steps as a fit, without test people: every labelled row is needed here. So the checker's AUC is the one over folds of
+people. Each finished step is kept in the work folder, which holds training rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.errors import CheckError, TableError
+
+from .. import gather, realism, tuning
+from ..classifiers import export, recipes
+from ..pack import Contents, pack, with_references
+from ..plan import GOALS_ABOVE, SIZES, THRESHOLD, About, Plan
+from ..progress import Say
+from ..tables import MIN_PEOPLE_PER_CLASS, MIN_ROWS_PER_CLASS, Cohort
+from ..teachers import Lesson
+from ..vocabulary import SchemaVocabulary
+from ..work import Work
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much a generator is taught. `improve`: a round of practice through the real engine behind it."""
+
+    pairs: int
+    passes: float
+    minutes: float
+    improve: bool = False
+    size: str = "small"
+
+
+FULL = Effort(20_000, 6.0, 6.0, improve=True)
+"""What `fit` does for a table of this size."""
+BASE = Effort(6_000, 5.0, 4.0)
+"""For weights that many short tunings begin with."""
+SHORT = Effort(2_000, 3.0, 1.0)
+"""From such weights on: about a minute, most of it the teacher's."""
+TRY = Effort(150, 2.0, 0.2, size="tiny")
+"""For trying the software: a generator that knows next to nothing."""
+EFFORTS = {"full": FULL, "base": BASE, "short": SHORT, "try": TRY}
+
+
+def enough(data: Cohort) -> None:
+    """Raises TableError, with the numbers needed, where a class is too small for a checker to be trained and held against folds."""
+    for name, mask in zip(data.classes, (~data.y, data.y), strict=True):
+        rows, people = int(mask.sum()), len(np.unique(data.persons[mask]))
+        if rows < MIN_ROWS_PER_CLASS or people < MIN_PEOPLE_PER_CLASS:
+            raise TableError(
+                f"class {name} has {rows} rows of {people} people; a checker needs at least {MIN_ROWS_PER_CLASS} rows of "
+                f"{MIN_PEOPLE_PER_CLASS} people in each class: label more rows"
+            )
+
+
+def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: Say, start: Path | None = None, jobs: int = 1) -> Bundle:
+    """A bundle whose wanted class is `data.classes[1]`, made from the rows of `data` and nothing else.
+
+    `start`: a checkpoint of an earlier forge with the same schema and class; the generator goes on from its weights.
+    Raises TableError for too few rows, and where hardly any row of the other class can be moved.
+    """
+    enough(data)
+    data = Cohort(with_references(data.schema, data), data.X, data.y, data.persons, data.classes)
+    plan = Plan(
+        name=work.folder.name, target="class", wanted=data.classes[1], seed=seed, test_share=0.0, pairs=effort.pairs, passes=effort.passes,
+        minutes=effort.minutes, size=effort.size, classifier=kind, improve=effort.improve,
+    )  # fmt: skip
+    work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
+                  "classifier": kind, "start": str(start) if start else None})  # fmt: skip
+    graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
+    lesson = Lesson(data.schema, graph, work.kept("realism.onnx", lambda: _density(data, work, seed)), work.facts("quantiles.json"),
+                    THRESHOLD, tuple(THRESHOLD + above for above in GOALS_ABOVE), plan.max_changes, data=data)  # fmt: skip
+    made = _generator(data, lesson, plan, work, say, start, jobs)
+    inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)), 0.0,
+                      data.fingerprint)  # fmt: skip
+    pack(work / "bundle", plan, About(title="rows for training", licence="that of the table"), inside)
+    return Bundle.open(work / "bundle")
+
+
+def _checker(data: Cohort, kind: str, work: Work, seed: int, say: Say) -> bytes:
+    if kind not in recipes.KINDS:
+        raise TableError(f"{kind!r} is no classifier; choose one of {', '.join(recipes.KINDS)}")
+    chosen = recipes.choose(kind, data, seed, lambda words: say(f"checker: {words}"))
+    graph = export.to_onnx(chosen.model, len(data.schema))
+    parity = export.parity(chosen.model, graph, data.schema, data.X)
+    if parity.worst > export.PARITY:
+        raise CheckError(f"the {kind}'s ONNX graph is off by {parity.worst:.1e}; it cannot be used")
+    work.note("classifier.json", {
+        "kind": kind, "recipe": chosen.recipe, "calibrated": chosen.calibrated, "auc": chosen.auc_cv, "auc_cv": chosen.auc_cv,
+        "brier_cv": chosen.brier_cv, "measured": "over folds of people", "parity": parity.worst,
+    })  # fmt: skip
+    return graph
+
+
+def _density(data: Cohort, work: Work, seed: int) -> bytes:
+    model, quantiles = realism.fit(data, seed)
+    work.note("quantiles.json", quantiles)
+    return realism.to_onnx(model, len(data.schema))
+
+
+def _generator(data: Cohort, lesson: Lesson, plan: Plan, work: Work, say: Say, start: Path | None, jobs: int) -> tuning.Made:
+    say("teacher")
+    pairs: dict[str, Any] = dict(gather.gather(work, lesson, data, plan.pairs, plan.seed, jobs))
+    pairs["p"] = OnnxChecker(lesson.classifier, len(data.schema), wanted=1).p_target(pairs["X"])
+    say("generator")
+    learner = tuning.FromNothing(work, plan, SchemaVocabulary(data.schema, plan.wanted), start)
+    made = learner.learn(pairs, tuning.FIRST, plan.passes)
+    return tuning.improved(learner, pairs, made, lesson, data) if plan.improve else made
+
+
+def weights(work: Work) -> Path:
+    """The checkpoint that a forge left behind, for another one to start from."""
+    return work / f"{tuning.FIRST}.pt"
+
+

@@ -1,0 +1,202 @@
+"""How each method of the study makes good what the reduced training rows lack. It is given those rows and nothing else.
+
+Methods that make rows add the same number, class by class (`scarcity.wanting`); one that makes fewer has its rows repeated, so that
+what is compared is the rows, not their number.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.errors import SenseCFError
+from sensecf_edge.schema import Vector
+
+from .. import peers
+from ..classifiers.recipes import balance
+from ..compare.asked import Asked, Options, ask, stand_ins, write
+from ..compare.methods import METHODS as PACKAGES
+from ..compare.running import run
+from ..compare.scoring import rounded
+from ..tables import Cohort
+from ..work import Work
+from . import rows
+from .forge import FULL, SHORT, Effort, forge
+from .loose import facing
+
+TRIES = 4
+"""Times a package that draws by chance is asked about the same people, with other seeds, before its rows are repeated."""
+SECONDS, MINUTES = 2.0, 10.0
+UNWILLING = "it makes no row here"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a method is given: the rows that are left (y: positive), how many of each class are wanted, chance, and a folder.
+
+    `starts` holds, for each class, the weights that short tunings begin with, or nothing.
+    """
+
+    data: Cohort
+    wanting: tuple[int, int]
+    seed: int
+    work: Path
+    checker: str
+    effort: Effort = SHORT
+    starts: Mapping[str, Path] = field(default_factory=dict)
+    bundles: dict[tuple[str, str], Bundle] = field(default_factory=dict)
+
+    def missing(self) -> list[tuple[str, int]]:
+        """Classes that lack rows, and how many."""
+        return [(name, count) for name, count in zip(self.data.classes, self.wanting, strict=True) if count > 0]
+
+    def bundle(self, made: str, effort: str = "short") -> Bundle:
+        """The checker and generator for rows of class `made`, forged once."""
+        if (made, effort) not in self.bundles:
+            place = Work(self.work / f"{effort}-{self.data.classes.index(made)}")
+            start = self.starts.get(made) if effort == "short" else None
+            how = self.effort if effort == "short" else FULL
+            self.bundles[made, effort] = forge(facing(self.data, made), how, place, self.seed, self.checker, lambda _: None, start)
+        return self.bundles[made, effort]
+
+
+@dataclass(frozen=True)
+class Added:
+    """Rows that join the real ones: codes X, shape (rows, features), y true for the positive class; `made` counts those that are
+    not repeated, (negative, positive). `weights`: of real and added rows, or None."""
+
+    X: Vector
+    y: NDArray[np.bool_]
+    made: tuple[int, int]
+    weights: Vector | None = None
+
+
+Method = Callable[[Left], Added]
+
+
+def nothing(left: Left) -> Added:
+    """The reduced rows as they are."""
+    return Added(np.empty((0, len(left.data.schema))), np.empty(0, dtype=bool), (0, 0))
+
+
+def class_weights(left: Left) -> Added:
+    """No row; both classes weigh alike in the loss."""
+    plain = nothing(left)
+    return Added(plain.X, plain.y, (0, 0), balance(left.data.y))
+
+
+def _each(left: Left, make: Callable[[str, int], Vector]) -> Added:
+    """Rows of every class that lacks some, repeated where there are too few. Raises SenseCFError where there are none."""
+    parts, labels, made = list[Vector](), list[NDArray[np.bool_]](), {name: 0 for name in left.data.classes}
+    for at, (name, count) in enumerate(left.missing()):
+        X = make(name, count)[:count]
+        if not len(X):
+            raise SenseCFError(f"{UNWILLING}: none of class {name}")
+        made[name] = len(X)
+        again = np.random.default_rng((left.seed, at)).permutation(len(X))
+        parts.append(X[np.resize(np.concatenate([np.arange(len(X)), again]), count)] if len(X) < count else X)
+        labels.append(np.full(count, name == left.data.classes[1]))
+    empty = nothing(left)
+    low, high = left.data.classes
+    return Added(np.concatenate([empty.X, *parts]), np.concatenate([empty.y, *labels]), (made[low], made[high]))
+
+
+def duplicate(left: Left) -> Added:
+    """Rows of the class drawn again, all once before any twice."""
+
+    def again(name: str, count: int) -> Vector:
+        own = left.data.X[left.data.y == (name == left.data.classes[1])]
+        rng = np.random.default_rng((left.seed, 7))
+        return np.concatenate([own[rng.permutation(len(own))] for _ in range(-(-count // len(own)))])[:count]
+
+    return _each(left, again)
+
+
+def smote(left: Left) -> Added:
+    """SMOTE, for tables with choices SMOTE-NC (imbalanced-learn). It takes no unknown values: medians stand for them."""
+    from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+
+    data = left.data
+    filled = np.where(np.isnan(data.X), stand_ins(data), data.X)
+    choices = [i for i, f in enumerate(data.schema.features) if f.kind == "choice"]
+
+    def synthetic(name: str, count: int) -> Vector:
+        is_made = data.y == (name == data.classes[1])
+        how = {"sampling_strategy": {1: int(is_made.sum()) + count}, "random_state": left.seed, "k_neighbors": min(5, int(is_made.sum()) - 1)}
+        # it raises a class above the other only where that one is as large: repeated rows of the other class are not returned
+        others = np.flatnonzero(~is_made)
+        padded = np.concatenate([filled[is_made], filled[np.resize(others, max(len(others), int(is_made.sum()) + count))]])
+        y = np.concatenate([np.ones(int(is_made.sum()), dtype=int), np.zeros(len(padded) - int(is_made.sum()), dtype=int)])
+        if len(choices) == len(data.schema):
+            maker = SMOTEN(**how)
+        else:
+            maker = SMOTENC(categorical_features=choices, **how) if choices else SMOTE(**how)
+        X, _ = maker.fit_resample(padded, y)
+        return np.asarray(X)[len(padded) :]
+
+    return _each(left, synthetic)
+
+
+def ours(left: Left, effort: str = "short") -> Added:
+    """This project's pipeline, trained on the reduced rows."""
+
+    def made(name: str, count: int) -> Vector:
+        return rows.make(left.bundle(name, effort), facing(left.data, name), count, left.seed).Y
+
+    return _each(left, made)
+
+
+def package(left: Left, name: str) -> Added:
+    """Another package's counterfactuals of the rows that ours is asked about, with the same checker and the same freedom."""
+    return _each(left, lambda made, count: _answers(left, name, made, count))
+
+
+def _answers(left: Left, name: str, made: str, count: int) -> Vector:
+    """Valid answers in codes, numbers on their steps; asked again with other seeds while there are too few."""
+    bundle, data = left.bundle(made), facing(left.data, made)
+    data = rows.bundle_cohort(bundle, data)
+    sources = data.take(~data.y)
+    order = np.random.default_rng(left.seed).permutation(len(sources))
+    asked = ask(bundle, data, sources.take(order), count)
+    out = list[Vector]()
+    for k in range(TRIES if name.startswith("dice") else 1):
+        if len(out) < count:
+            out += _one_pass(asked, name, Options(None, left.seed + k, SECONDS, MINUTES))
+    return np.array(list({y.tobytes(): y for y in out}.values())).reshape(-1, len(data.schema))
+
+
+def _one_pass(asked: Asked, name: str, options: Options) -> list[Vector]:
+    method = PACKAGES[name]
+    peers.environment(method.environment)
+    with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
+        folder = Path(place)
+        write(asked, folder, options, shifted=False)
+        done = run(method, folder, len(asked.rows), options, lambda *_: None)
+    if done.failed:
+        raise SenseCFError(f"{name}: {done.failed}")
+    out = []
+    for k, answer in enumerate(done.answers):
+        if answer["y"] is None:
+            continue
+        given = np.array([np.nan if v is None else v for v in answer["y"]])
+        given = np.where(np.isnan(given) | (np.abs(given - asked.filled[k]) <= 1e-9), asked.rows[k], given)
+        out.append(rounded(asked.schema, asked.rows[k], given, asked.low[k], asked.high[k]))
+    target = asked.bundle.manifest.target
+    checker = OnnxChecker(asked.bundle.classifier_bytes(), len(asked.schema), target.index)
+    return [y for y, p in zip(out, checker.p_target(np.array(out).reshape(-1, len(asked.schema))), strict=True) if p >= target.threshold]
+
+
+METHODS: dict[str, Method] = {
+    "none": nothing, "duplicate": duplicate, "class-weights": class_weights, "smote": smote,
+    "dice": partial(package, name="dice-random"), "nice": partial(package, name="nice-sparsity"),
+    "ours": ours, "ours-full": partial(ours, effort="full"),
+}  # fmt: skip
+"""In the order of every table. `ours` is tuned briefly from shared weights, `ours-full` as long as a fit from nothing."""

@@ -1,0 +1,272 @@
+"""`augment study`: what added rows are worth where labels are scarce. Every cell once, whatever interrupts it.
+
+    split by person -> scarcer training rows -> each method's rows -> four classifiers -> the untouched test people
+
+A cell is (seed, scenario, reduction). Of the table a cell's methods are given the reduced training rows alone; test rows are only
+judged, after everything is made. The folder holds people's data and trained weights: keep it where the table is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.errors import SenseCFError, TableError
+from sensecf_edge.schema import Schema
+
+from .. import progress
+from ..pack import versions
+from ..tables import Cohort, cohort, read_table, split_people
+from ..work import Work, save, write_json
+from . import learners
+from .forge import BASE, EFFORTS, enough, forge, weights
+from .loose import facing, loose
+from .methods import METHODS, Added, Left
+from .scarcity import FULL, SCENARIOS, Scarcity, wanting
+
+FORMAT = 1
+QUICK_REDUCTIONS, REDUCTIONS = (50, 70), (10, 20, 30, 40, 50, 60, 70)
+QUICK_SEEDS, SEEDS = 2, 5
+OURS_FULL = "ours-full"
+FORGED = frozenset({"ours", "ours-full", "dice", "nice"})
+"""Methods that need a checker of the reduced rows."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides a study's figures beside the table. `effort` names how ours is tuned in a cell (see `forge.EFFORTS`)."""
+
+    target: str
+    positive: str
+    person: str | None = None
+    seeds: tuple[int, ...] = tuple(range(SEEDS))
+    scenarios: tuple[str, ...] = tuple(SCENARIOS)
+    reductions: tuple[int, ...] = REDUCTIONS
+    classifiers: tuple[str, ...] = learners.KINDS
+    methods: tuple[str, ...] = tuple(METHODS)
+    checker: str = "random-forest"
+    effort: str = "short"
+    test_share: float = 0.3
+    sample: int | None = None
+    quick: bool = False
+
+    def quickly(self) -> Plan:
+        """The plan cut to what two cores do in an hour: two seeds, reductions of 50 and 70 %; the full budget in one cell."""
+        return replace(self, seeds=self.seeds[:QUICK_SEEDS], reductions=QUICK_REDUCTIONS, quick=True)
+
+    def cells(self) -> list[Cell]:
+        """Every cell, the unreduced ones first."""
+        whole = [Cell(seed, Scarcity()) for seed in self.seeds]
+        return whole + [Cell(s, Scarcity(n, r)) for s in self.seeds for n in self.scenarios for r in self.reductions]
+
+    def asked(self, cell: Cell) -> tuple[str, ...]:
+        """The methods of a cell. On the full budget ours takes ten minutes a class: `quick` has it in one cell alone."""
+        if cell.scarcity.scenario == FULL:
+            return ("none",)
+        once = Cell(self.seeds[0], Scarcity(self.scenarios[0], max(self.reductions)))
+        return tuple(m for m in self.methods if m != OURS_FULL or not self.quick or cell == once)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the study."""
+
+    seed: int
+    scarcity: Scarcity
+
+    @property
+    def name(self) -> str:
+        """Its files' name."""
+        return f"{self.seed}-{self.scarcity}"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One seed's people: those who are trained on, and those nobody looks at before the end."""
+
+    train: Cohort
+    test: Cohort
+
+    @classmethod
+    def of(cls, data: Cohort, plan: Plan, seed: int) -> Parts:
+        """Split by person. Sizes and labels decide, and chance."""
+        test, _ = split_people(data, plan.test_share, seed)
+        return cls(data.take(~test), data.take(test))
+
+
+def load(table: Path, schema: Schema, plan: Plan) -> Cohort:
+    """The table with `y` true for the positive class, every feature free; a sample of people where the plan asks for one.
+
+    Raises TableError for what does not fit, and for reductions that leave too few rows: says how many are needed.
+    """
+    data = cohort(read_table(table), loose(schema), plan.target, plan.positive, plan.person)
+    if plan.sample is not None and plan.sample < len(people := np.unique(data.persons)):
+        data = data.take(np.isin(data.persons, np.random.default_rng(0).choice(people, plan.sample, replace=False)))
+    for cell in plan.cells():
+        train = Parts.of(data, plan, cell.seed).train
+        try:
+            enough(train.take(cell.scarcity.left(train.y, cell.seed)))
+        except TableError as error:
+            raise TableError(f"scenario {cell.scarcity.scenario} at {cell.scarcity.reduction} % (seed {cell.seed}): {error}, or leave "
+                             "that reduction out (--reduction)") from error  # fmt: skip
+    return data
+
+
+def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Callable[[float, str], None]) -> None:
+    """Fill the folder `out` with the plan's cells; those that are there already are kept. Raises TableError for another study's."""
+    (out / "cells").mkdir(parents=True, exist_ok=True, mode=0o700)
+    Work(out).belongs({"plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
+    write_json(out / "study.json", _about(data, plan, name))
+    waiting = [c for c in plan.cells() if not (out / "cells" / f"{c.name}.json").exists()]
+    starts = _starting(data, plan, out, waiting)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_quiet) as pool:
+        clock = _Clock(len(starts), len(waiting), jobs, report)
+        try:
+            for _ in _done(pool, [(_start, (data, plan, out, *s)) for s in starts], clock, "shared weights"):
+                pass
+            for _ in _done(pool, [(_cell, (data, plan, out, c)) for c in waiting], clock, "cells"):
+                pass
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):  # a cell takes minutes; whoever interrupts does not wait for it
+                process.terminate()
+            raise
+
+
+def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT, "name": name, "target": plan.target, "positive": plan.positive, "negative": data.classes[0], "rows": len(data),
+        "people": len(np.unique(data.persons)), **{k: list(getattr(plan, k)) for k in ("seeds", "reductions", "scenarios", "classifiers", "methods")},
+        "quick": plan.quick, "checker": {"kind": plan.checker}, "options": asdict(plan), "versions": versions(),
+    }  # fmt: skip
+
+
+def _quiet() -> None:
+    """Workers do not draw bars over each other, and use one core each."""
+    progress.console.quiet = True
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+
+
+class _Clock:
+    """Share done and the time left, judged by what has been done so far in this run."""
+
+    def __init__(self, starts: int, cells: int, jobs: int, report: Callable[[float, str], None]) -> None:
+        self.left = {"shared weights": starts, "cells": cells}
+        self.whole, self.jobs, self.report = starts + cells, jobs, report
+        self.seconds: list[float] = []
+
+    def tick(self, what: str, seconds: float) -> None:
+        """One more is done, and how long it took on its core."""
+        self.left[what] -= 1
+        self.seconds.append(seconds)
+        left = sum(self.left.values())
+        minutes = left * float(np.mean(self.seconds)) / self.jobs / 60
+        self.report(1 - left / max(1, self.whole), f"{self.left['cells']} cells to go, about {minutes:.0f} min left")
+
+
+def _done(pool: ProcessPoolExecutor, tasks: list[tuple[Callable[..., float], tuple[Any, ...]]], clock: _Clock, what: str) -> Iterator[None]:
+    futures: list[Future[float]] = [pool.submit(task, *given) for task, given in tasks]
+    for future in as_completed(futures):
+        clock.tick(what, future.result())
+        yield
+
+
+def _starting(data: Cohort, plan: Plan, out: Path, cells: list[Cell]) -> list[tuple[int, str]]:
+    """(seed, class) for which shared weights are still to be made: classes that `ours` makes rows of in some waiting cell."""
+    if "ours" not in plan.methods or plan.effort != "short":
+        return []
+    needed = {(c.seed, name) for c in cells if c.scarcity.scenario != FULL for name in data.classes}
+    return [(seed, name) for seed, name in sorted(needed) if not weights(_base(out, data, seed, name)).with_suffix(".gguf").exists()]
+
+
+def _base(out: Path, data: Cohort, seed: int, made: str) -> Work:
+    return Work(out / "work" / f"base-{seed}-{data.classes.index(made)}")
+
+
+def shared_rows(train: Cohort, plan: Plan, seed: int) -> NDArray[np.intp]:
+    """The training rows that every cell of a seed may read: what shared weights are learnt from."""
+    left = [set(c.scarcity.left(train.y, seed).tolist()) for c in plan.cells() if c.seed == seed]
+    return np.array(sorted(set.intersection(*left)), dtype=np.intp)
+
+
+def _start(data: Cohort, plan: Plan, out: Path, seed: int, made: str) -> float:
+    """Shared weights for rows of one class, learnt from the rows that all cells of the seed have in common."""
+    began, train = time.monotonic(), Parts.of(data, plan, seed).train
+    common = facing(train.take(shared_rows(train, plan, seed)), made)
+    forge(common, BASE, _base(out, data, seed, made), seed, plan.checker, lambda _: None)
+    return time.monotonic() - began
+
+
+def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
+    """Make, learn, judge, and write the cell whole. Returns its seconds."""
+    began, parts = time.monotonic(), Parts.of(data, plan, cell.seed)
+    left = given(parts.train, plan, cell, out)
+    runs, judged = list[dict[str, Any]](), list[learners.Judged]()
+    for name in plan.asked(cell):
+        start = time.monotonic()
+        added, why = added_by(name, left)
+        spent = time.monotonic() - start
+        for kind in plan.classifiers:
+            judged.append(_judged(kind, left, added, parts.test, cell.seed))
+            runs.append({"classifier": kind, "method": name, "added": [int((~added.y).sum()), int(added.y.sum())] if added else [0, 0],
+                         "made": list(added.made) if added else [0, 0], "why": why, "seconds": round(spent, 2)})  # fmt: skip
+    persons = np.unique(parts.test.persons, return_inverse=True)[1]
+    save(out / "cells" / f"{cell.name}.npz", {
+        "persons": persons, "y": parts.test.y, "scores": np.stack([j.scores for j in judged]), "predicted": np.stack([j.predicted for j in judged]),
+    })  # fmt: skip
+    y, seconds = left.data.y, time.monotonic() - began
+    write_json(out / "cells" / f"{cell.name}.json", {
+        "seed": cell.seed, "scenario": cell.scarcity.scenario, "reduction": cell.scarcity.reduction,
+        "rows": [int((~y).sum()), int(y.sum())], "people": len(np.unique(left.data.persons)), "auc": _auc(left, parts.test), "runs": runs,
+        "seconds": round(seconds, 1),
+    })  # fmt: skip
+    return seconds
+
+
+def given(train: Cohort, plan: Plan, cell: Cell, out: Path) -> Left:
+    """What the methods of a cell may read."""
+    rows = train.take(cell.scarcity.left(train.y, cell.seed))
+    bases = {name: weights(_base(out, train, cell.seed, name)) for name in train.classes}
+    return Left(rows, wanting(rows.y, train.y), cell.seed, out / "work" / cell.name, plan.checker, EFFORTS[plan.effort],
+                {name: path for name, path in bases.items() if path.exists()})  # fmt: skip
+
+
+def added_by(name: str, left: Left) -> tuple[Added | None, str]:
+    """A method's rows, or why there are none."""
+    try:
+        return METHODS[name](left), ""
+    except SenseCFError as error:
+        return None, str(error)
+
+
+def _judged(kind: str, left: Left, added: Added | None, test: Cohort, seed: int) -> learners.Judged:
+    """One classifier on one method's rows; not a number for a method that has none."""
+    if added is None:
+        return learners.Judged(np.full(len(test), np.nan, dtype=np.float32), np.zeros(len(test), dtype=bool))
+    X, y = np.concatenate([left.data.X, added.X]), np.concatenate([left.data.y, added.y])
+    return learners.learn(kind, left.data.schema, X, y, added.weights, test.X, seed)
+
+
+def _auc(left: Left, test: Cohort) -> float | None:
+    """The AUC of the checker that judged this cell's counterfactuals, on the untouched test people; None where none was made."""
+    if not left.bundles:
+        return None
+    bundle = next(iter(left.bundles.values()))
+    target = bundle.manifest.target
+    p = OnnxChecker(bundle.classifier_bytes(), len(test.schema), target.index).p_target(test.X)
+    return float(roc_auc_score(facing(test, target.wanted).y, p))
+
+
