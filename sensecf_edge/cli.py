@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from . import __version__, cli_bench, cli_build, cli_compare, cli_export, cli_jobs, terminal
+from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_export, cli_jobs, terminal
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SenseCFError, place
@@ -150,6 +150,7 @@ cli.add_command(cli_build.fit)
 cli.add_command(cli_build.evaluate)
 cli.add_command(cli_compare.compare)
 cli.add_command(cli_compare.pool)
+cli.add_command(cli_augment.augment)
 cli.add_command(cli_build.schema)
 cli.add_command(cli_export.export)
 

@@ -86,19 +86,26 @@ class _Search:
 
 
 class Explainer:
-    """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager)."""
+    """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager).
 
-    def __init__(self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None) -> None:
+    `margin` is how far above the classifier's threshold an answer must lie.
+    """
+
+    def __init__(
+        self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None, margin: float = LOOP.margin
+    ) -> None:
         self.bundle, self.engine, self.checker, self.realism = bundle, engine, checker, realism
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
-        self.margin = min(LOOP.margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
+        self.margin = min(margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
-    def load(cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device) -> Explainer:
+    def load(
+        cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin
+    ) -> Explainer:
         """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError."""
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
@@ -106,7 +113,7 @@ class Explainer:
         realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
         engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context, bundle.adapter_path)
-        return cls(bundle, engine, checker, realism)
+        return cls(bundle, engine, checker, realism, margin)
 
     def explain(
         self,

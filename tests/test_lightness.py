@@ -17,7 +17,7 @@ FILES = {path.stem: path for path in sorted(ROOT.rglob("*.py")) if path.name != 
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_export"}
+COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export"}
 DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet"}, "ray": {"ray_job"},
          "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
@@ -25,7 +25,7 @@ ORDER = (
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
     "exact", "stability", "rank", "result", "found", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job",
     "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench",
-    "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_export", "cli",
+    "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 

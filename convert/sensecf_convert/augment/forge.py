@@ -19,7 +19,7 @@ from sensecf_edge.errors import CheckError, TableError
 from .. import gather, realism, tuning
 from ..classifiers import export, recipes
 from ..pack import Contents, pack, with_references
-from ..plan import GOALS_ABOVE, SIZES, THRESHOLD, About, Plan
+from ..plan import THRESHOLD, About, Plan
 from ..progress import Say
 from ..tables import MIN_PEOPLE_PER_CLASS, MIN_ROWS_PER_CLASS, Cohort
 from ..teachers import Lesson
@@ -38,15 +38,17 @@ class Effort:
     size: str = "small"
 
 
+GOALS = (0.75, 0.70, 0.62, 0.55)
+"""What the teacher aims at, strictest first: higher than for advice, since a row for training is no near miss."""
 FULL = Effort(20_000, 6.0, 6.0, improve=True)
 """What `fit` does for a table of this size."""
 BASE = Effort(6_000, 5.0, 4.0)
-"""For weights that many short tunings begin with."""
+"""For weights that many short tunings begin with, and for a person in a hurry."""
 SHORT = Effort(2_000, 3.0, 1.0)
 """From such weights on: about a minute, most of it the teacher's."""
 TRY = Effort(150, 2.0, 0.2, size="tiny")
 """For trying the software: a generator that knows next to nothing."""
-EFFORTS = {"full": FULL, "base": BASE, "short": SHORT, "try": TRY}
+EFFORTS = {"full": FULL, "quick": BASE, "short": SHORT, "try": TRY}
 
 
 def enough(data: Cohort) -> None:
@@ -76,7 +78,7 @@ def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: S
                   "classifier": kind, "start": str(start) if start else None})  # fmt: skip
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
     lesson = Lesson(data.schema, graph, work.kept("realism.onnx", lambda: _density(data, work, seed)), work.facts("quantiles.json"),
-                    THRESHOLD, tuple(THRESHOLD + above for above in GOALS_ABOVE), plan.max_changes, data=data)  # fmt: skip
+                    THRESHOLD, GOALS, plan.max_changes, data=data)  # fmt: skip
     made = _generator(data, lesson, plan, work, say, start, jobs)
     inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)), 0.0,
                       data.fingerprint)  # fmt: skip

@@ -1,6 +1,6 @@
 """How each method of the study makes good what the reduced training rows lack. It is given those rows and nothing else.
 
-Methods that make rows add the same number, class by class (`scarcity.wanting`); one that makes fewer has its rows repeated, so that
+Methods that make rows add the same number, class by class (`Scarcity.wanting`); one that makes fewer has its rows repeated, so that
 what is compared is the rows, not their number.
 """
 
@@ -130,17 +130,13 @@ def smote(left: Left) -> Added:
 
     def synthetic(name: str, count: int) -> Vector:
         is_made = data.y == (name == data.classes[1])
-        how = {"sampling_strategy": {1: int(is_made.sum()) + count}, "random_state": left.seed, "k_neighbors": min(5, int(is_made.sum()) - 1)}
-        # it raises a class above the other only where that one is as large: repeated rows of the other class are not returned
-        others = np.flatnonzero(~is_made)
-        padded = np.concatenate([filled[is_made], filled[np.resize(others, max(len(others), int(is_made.sum()) + count))]])
-        y = np.concatenate([np.ones(int(is_made.sum()), dtype=int), np.zeros(len(padded) - int(is_made.sum()), dtype=int)])
+        have = int(is_made.sum())
+        how = {"sampling_strategy": {1: have + count}, "random_state": left.seed, "k_neighbors": min(5, have - 1)}
         if len(choices) == len(data.schema):
             maker = SMOTEN(**how)
         else:
             maker = SMOTENC(categorical_features=choices, **how) if choices else SMOTE(**how)
-        X, _ = maker.fit_resample(padded, y)
-        return np.asarray(X)[len(padded) :]
+        return np.asarray(maker.fit_resample(filled, is_made.astype(int))[0])[len(filled) :]
 
     return _each(left, synthetic)
 
@@ -148,10 +144,11 @@ def smote(left: Left) -> Added:
 def ours(left: Left, effort: str = "short") -> Added:
     """This project's pipeline, trained on the reduced rows."""
 
-    def made(name: str, count: int) -> Vector:
-        return rows.make(left.bundle(name, effort), facing(left.data, name), count, left.seed).Y
+    def make(name: str, count: int) -> Vector:
+        made, _ = rows.make(left.bundle(name, effort), facing(left.data, name), count, left.seed)
+        return np.array([row.y for row in made]).reshape(-1, len(left.data.schema))
 
-    return _each(left, made)
+    return _each(left, make)
 
 
 def package(left: Left, name: str) -> Added:
@@ -162,7 +159,6 @@ def package(left: Left, name: str) -> Added:
 def _answers(left: Left, name: str, made: str, count: int) -> Vector:
     """Valid answers in codes, numbers on their steps; asked again with other seeds while there are too few."""
     bundle, data = left.bundle(made), facing(left.data, made)
-    data = rows.bundle_cohort(bundle, data)
     sources = data.take(~data.y)
     order = np.random.default_rng(left.seed).permutation(len(sources))
     asked = ask(bundle, data, sources.take(order), count)

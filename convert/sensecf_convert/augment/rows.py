@@ -1,13 +1,21 @@
-"""A bundle's answers about real rows of the other class become rows of the class that is short; nobody's copy among them."""
+"""Rows of the class that is short, by a bundle's answers: who is asked about, what may leave.
+
+    real people of the other class           -> what would make them look like the short one       (the papers' rows)
+    invented people of the short class whom
+    the checker does not recognise           -> the same: the part of the class that it misses
+    invented people whom it recognises       -> as they are
+
+Answers about the other class alone crowd at the border, and a classifier trained on them misses those of the short class who lie
+elsewhere; docs/augmentation.md has the figures. So they are a share of the rows, and the rest comes from the short class itself.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.loop import Budget, Explainer
@@ -18,33 +26,32 @@ from sensecf_edge.schema import Vector
 from ..evaluate import rebuilt
 from ..gower import gower
 from ..tables import Cohort
-from ..teachers.people import Copies
+from ..teachers.people import Copies, People
 
-ANSWERS, MOST_ANSWERS = 3, 12
-"""Answers asked for a row: the most typical of a few is kept first; more where rows of the other class are rare."""
+MARGIN = 0.2
+"""How far above the threshold an answer about the other class must lie: a row for training is no near miss."""
+OTHERS = 0.2
+"""Share of the rows that is made from real people of the other class."""
+ANSWERS = 3
+"""Answers asked for each of them: the most typical one is kept first."""
 CHUNK = 64
 NEAR = 1.0
-"""Percentile of how near real people stand to each other: an answer that is nearer than that to another person is a copy."""
+"""Percentile of how near real people stand to each other: a row that is nearer than that to another person is a copy."""
+BARREN = 20
+"""Draws of invented people that may follow each other without a row before it is given up."""
+COUNTERFACTUAL, MOVED, INVENTED = "counterfactual", "invented, moved", "invented"
+NOBODY = -1
+Report = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Made:
-    """Rows of the short class: codes Y, shape (rows, features); row of the cohort each was made from; p of the class and
-    percentile of realism, shape (rows,). `refused` counts answers and rows that led to none, by reason."""
+class Row:
+    """One made row: codes, shape (features,); the cohort's row it was made from (NOBODY for invented people); how it was made;
+    p of the class by the checker; percentile of realism."""
 
-    Y: Vector
-    source: NDArray[np.intp]
-    p: Vector
-    realism: Vector
-    refused: Counter[str]
-
-    def __len__(self) -> int:
-        return len(self.Y)
-
-
-@dataclass(frozen=True)
-class _Answer:
     y: Vector
+    source: int
+    method: str
     p: float
     realism: float
 
@@ -62,11 +69,12 @@ class Guard:
         own = np.array([self._closest(x, person) for x, person in zip(data.X, data.persons, strict=True)])
         self.near = float(np.percentile(own, NEAR))
 
-    def why(self, y: Vector, source: int) -> str:
+    def why(self, y: Vector, source: int = NOBODY) -> str:
         """Why a row made from row `source` may not leave; "" where it may."""
         if self.copies.own(y[None])[0]:
             return "it is a real person's row"
-        return "it lies too near to another real person" if self._closest(y, self.data.persons[source]) < self.near else ""
+        person = "" if source == NOBODY else str(self.data.persons[source])
+        return "it lies too near to another real person" if self._closest(y, person) < self.near else ""
 
     def _closest(self, x: Vector, person: str) -> float:
         """Gower distance to the closest row of anybody but `person`."""
@@ -74,63 +82,95 @@ class Guard:
         return float(gower(self.data.schema, x[None], others).min(initial=1.0))
 
 
-def make(bundle: Bundle, data: Cohort, count: int, seed: int, report: Callable[[float, str], None] = lambda *_: None) -> Made:
-    """At most `count` rows of class `data.classes[1]`, made from rows of the other class that the bundle's classifier puts there.
+@dataclass(frozen=True)
+class _Desk:
+    """What all rows pass: the bundle, the real people, and a count of what was refused."""
 
-    One row from each source before any gives two, in an order drawn by `seed`; of a source's answers the most typical first.
-    Fewer than `count` where there are not so many answers. Sources are asked about only until there are enough.
+    bundle: Bundle
+    data: Cohort
+    guard: Guard
+    refused: Counter[str]
+    seed: int
+
+    def kept(self, rows: list[Row]) -> list[Row]:
+        """Those that may leave."""
+        out = []
+        for row in rows:
+            if why := self.guard.why(row.y, row.source):
+                self.refused[why] += 1
+            else:
+                out.append(row)
+        return out
+
+    def asked(self, explainer: Explainer, X: Vector, n: int, search: int | None = None) -> Iterator[list[tuple[Vector, float, float]]]:
+        """For each factual its answers: record, p, realism; the most typical first."""
+        budget = Budget(n, seed=self.seed) if search is None else Budget(n, seed=self.seed, search=search)
+        for x, answer in zip(X, explainer.explain_many([Record(self.bundle.schema, x) for x in X], None, budget), strict=True):
+            found = answer.found if isinstance(answer, Explanation) else ()
+            if not found and not (isinstance(answer, Explanation) and answer.status == "already"):
+                self.refused["no answer within the budget"] += 1
+            made = [(rebuilt(self.bundle.schema, x, f), f.p_target, f.realism or 0.0) for f in found]
+            yield sorted(made, key=lambda a: -a[2])
+
+
+def make(bundle: Bundle, data: Cohort, count: int, seed: int, report: Report = lambda *_: None) -> tuple[list[Row], Counter[str]]:
+    """At most `count` different rows of class `data.classes[1]`, in an order drawn by `seed`, and what was refused, by reason.
+
+    `data` are the rows the bundle was forged from. OTHERS of the rows are made from the other class where it has so many answers.
+    Fewer than `count` where neither source has more.
     """
-    refused: Counter[str] = Counter()
-    with Explainer.load(bundle.folder, threads=1) as explainer:
-        p = explainer.checker.p_target(data.X)
-        sources = np.flatnonzero(~data.y & (p < explainer.target.threshold))
-        refused["the checker puts this row of the other class in the short one already"] = int((~data.y).sum()) - len(sources)
-        shelves, guard = dict[int, list[_Answer]](), Guard(bundle_cohort(bundle, data))
-        budget = Budget(min(MOST_ANSWERS, max(ANSWERS, -(-2 * count // max(1, len(sources))))), seed=seed)
-        order = np.random.default_rng(seed).permutation(sources)
+    data = Cohort(bundle.schema, data.X, data.y, data.persons, data.classes)  # whose reference ranges are filled in
+    desk = _Desk(bundle, data, Guard(data), Counter(), seed)
+    others = _of_others(desk, round(OTHERS * count), lambda share, words: report(OTHERS * share, words))
+    own = _of_own(desk, count - len(others), {r.y.tobytes() for r in others}, lambda s, words: report(OTHERS + (1 - OTHERS) * s, words))
+    made = others + own
+    return [made[i] for i in np.random.default_rng(seed).permutation(len(made))], +desk.refused
+
+
+def _of_others(desk: _Desk, count: int, report: Report) -> list[Row]:
+    """Rows made from real people of the other class: one of each before any gives two."""
+    shelves, data = list[list[Row]](), desk.data
+    with Explainer.load(desk.bundle.folder, threads=1, margin=MARGIN) as explainer:
+        sources = np.flatnonzero(~data.y & (explainer.checker.p_target(data.X) < explainer.target.threshold))
+        order = np.random.default_rng(desk.seed).permutation(sources)
         for at in range(0, len(order), CHUNK):
             if len(shelves) >= count:
                 break
             part = order[at : at + CHUNK]
-            for source, answer in zip(part, explainer.explain_many([Record(bundle.schema, data.X[i]) for i in part], None, budget),
-                                      strict=True):  # fmt: skip
-                shelf = _kept(bundle, data.X[source], answer, guard, int(source), refused)
-                if shelf:
-                    shelves[int(source)] = shelf
-            report(min(1.0, max(len(shelves) / max(1, count), (at + len(part)) / len(order))), f"{len(shelves):,} rows led to an answer")
-    return _dealt(shelves, count, len(bundle.schema), refused)
+            for source, answers in zip(part, desk.asked(explainer, data.X[part], ANSWERS), strict=True):
+                if shelf := desk.kept([Row(y, int(source), COUNTERFACTUAL, p, typical) for y, p, typical in answers]):
+                    shelves.append(shelf)
+            report(min(1.0, len(shelves) / max(1, count)), f"{len(shelves):,} rows of the other class answered")
+    dealt = [shelf[k] for k in range(ANSWERS) for shelf in shelves if k < len(shelf)]
+    return list({row.y.tobytes(): row for row in reversed(dealt)}.values())[::-1][:count]
 
 
-def bundle_cohort(bundle: Bundle, data: Cohort) -> Cohort:
-    """The cohort under the bundle's own schema, which has its reference ranges filled in."""
-    return Cohort(bundle.schema, data.X, data.y, data.persons, data.classes)
+def _of_own(desk: _Desk, count: int, taken: set[bytes], report: Report) -> list[Row]:
+    """Rows made from invented people of the short class; those whom the checker does not recognise are moved until it does."""
+    out, data, barren = list[Row](), desk.data, 0
+    people, rng = People(data.take(data.y)), np.random.default_rng((desk.seed, 1))
+    with Explainer.load(desk.bundle.folder, threads=1) as explainer:
+        while len(out) < count and barren < BARREN:
+            before = len(out)
+            for row in desk.kept(_recognised(desk, explainer, people.invented(CHUNK, rng).X)):
+                if row.y.tobytes() not in taken:
+                    taken.add(row.y.tobytes())
+                    out.append(row)
+            barren = barren + 1 if len(out) == before else 0
+            report(min(1.0, len(out) / max(1, count)), f"{len(out):,} rows of invented people")
+    return out[:count]
 
 
-def _kept(bundle: Bundle, x: Vector, answer: object, guard: Guard, source: int, refused: Counter[str]) -> list[_Answer]:
-    """A row's answers that may leave, the most typical first."""
-    if not isinstance(answer, Explanation) or not answer.found:
-        refused["no answer within the budget"] += 1
-        return []
-    out = []
-    for found in answer.found:
-        y = rebuilt(bundle.schema, x, found)
-        if why := guard.why(y, source):
-            refused[why] += 1
-        else:
-            out.append(_Answer(y, found.p_target, found.realism or 0.0))
-    return sorted(out, key=lambda a: -a.realism)
-
-
-def _dealt(shelves: dict[int, list[_Answer]], count: int, width: int, refused: Counter[str]) -> Made:
-    """One answer of every source in turn, then the second ones; none twice."""
-    dealt, seen = list[tuple[int, _Answer]](), set[bytes]()
-    for k in range(MOST_ANSWERS):
-        for source, shelf in shelves.items():
-            if k < len(shelf) and len(dealt) < count and shelf[k].y.tobytes() not in seen:
-                seen.add(shelf[k].y.tobytes())
-                dealt.append((source, shelf[k]))
-    answers = [a for _, a in dealt]
-    return Made(
-        np.array([a.y for a in answers]).reshape(-1, width), np.array([s for s, _ in dealt], dtype=np.intp),
-        np.array([a.p for a in answers]), np.array([a.realism for a in answers]), +refused,
-    )  # fmt: skip
+def _recognised(desk: _Desk, explainer: Explainer, X: Vector) -> list[Row]:
+    """Each invented person as they are where the checker knows their class, else their cheapest answer."""
+    assert explainer.realism is not None  # `forge` packs one
+    p, typical = explainer.checker.p_target(X), explainer.realism.percentile(X)
+    known = p >= explainer.target.threshold
+    moved = iter(desk.asked(explainer, X[~known], 1, search=0))
+    out = list[Row]()
+    for i, x in enumerate(X):
+        if known[i]:
+            out.append(Row(x, NOBODY, INVENTED, float(p[i]), float(typical[i])))
+        elif answers := next(moved):
+            out.append(Row(answers[0][0], NOBODY, MOVED, *answers[0][1:]))
+    return out

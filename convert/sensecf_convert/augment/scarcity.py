@@ -32,12 +32,12 @@ class Scarcity:
             kept.append(order[: round(len(order) * (1 - self.reduction / 100))] if loses else order)
         return np.sort(np.concatenate(kept))
 
+    def wanting(self, left: NDArray[np.bool_], whole: NDArray[np.bool_]) -> tuple[int, int]:
+        """How many rows (negative, positive) every method adds to a class that lost some: up to the larger class as it was
+        before, so that scarcity and imbalance are both made good. `left`, `whole`: labels of the training rows now and before."""
+        size, loses = max(int(whole.sum()), int((~whole).sum())), SCENARIOS.get(self.scenario, (False, False))
+        have = (int((~left).sum()), int(left.sum()))
+        return (loses[0] * (size - have[0]), loses[1] * (size - have[1]))
+
     def __str__(self) -> str:
         return self.scenario if self.scenario == FULL else f"{self.scenario}{self.reduction}"
-
-
-def wanting(left: NDArray[np.bool_], whole: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many rows (negative, positive) every method adds: up to the larger class as it was before, so that scarcity and
-    imbalance are both made good. `left`, `whole`: labels of the reduced and of the unreduced training rows."""
-    size = max(int(whole.sum()), int((~whole).sum()))
-    return size - int((~left).sum()), size - int(left.sum())

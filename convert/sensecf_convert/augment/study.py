@@ -8,7 +8,6 @@ judged, after everything is made. The folder holds people's data and trained wei
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +33,7 @@ from . import learners
 from .forge import BASE, EFFORTS, enough, forge, weights
 from .loose import facing, loose
 from .methods import METHODS, Added, Left
-from .scarcity import FULL, SCENARIOS, Scarcity, wanting
+from .scarcity import FULL, SCENARIOS, Scarcity
 
 FORMAT = 1
 QUICK_REDUCTIONS, REDUCTIONS = (50, 70), (10, 20, 30, 40, 50, 60, 70)
@@ -146,10 +145,11 @@ def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Cal
 
 
 def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
+    lists = {k: list(getattr(plan, k)) for k in ("seeds", "reductions", "scenarios", "classifiers", "methods")}
     return {
         "format": FORMAT, "name": name, "target": plan.target, "positive": plan.positive, "negative": data.classes[0], "rows": len(data),
-        "people": len(np.unique(data.persons)), **{k: list(getattr(plan, k)) for k in ("seeds", "reductions", "scenarios", "classifiers", "methods")},
-        "quick": plan.quick, "checker": {"kind": plan.checker}, "options": asdict(plan), "versions": versions(),
+        "people": len(np.unique(data.persons)), **lists, "quick": plan.quick, "checker": {"kind": plan.checker},
+        "options": asdict(plan), "versions": versions(),
     }  # fmt: skip
 
 
@@ -225,7 +225,8 @@ def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
                          "made": list(added.made) if added else [0, 0], "why": why, "seconds": round(spent, 2)})  # fmt: skip
     persons = np.unique(parts.test.persons, return_inverse=True)[1]
     save(out / "cells" / f"{cell.name}.npz", {
-        "persons": persons, "y": parts.test.y, "scores": np.stack([j.scores for j in judged]), "predicted": np.stack([j.predicted for j in judged]),
+        "persons": persons, "y": parts.test.y, "scores": np.stack([j.scores for j in judged]),
+        "predicted": np.stack([j.predicted for j in judged]),
     })  # fmt: skip
     y, seconds = left.data.y, time.monotonic() - began
     write_json(out / "cells" / f"{cell.name}.json", {
@@ -240,7 +241,7 @@ def given(train: Cohort, plan: Plan, cell: Cell, out: Path) -> Left:
     """What the methods of a cell may read."""
     rows = train.take(cell.scarcity.left(train.y, cell.seed))
     bases = {name: weights(_base(out, train, cell.seed, name)) for name in train.classes}
-    return Left(rows, wanting(rows.y, train.y), cell.seed, out / "work" / cell.name, plan.checker, EFFORTS[plan.effort],
+    return Left(rows, cell.scarcity.wanting(rows.y, train.y), cell.seed, out / "work" / cell.name, plan.checker, EFFORTS[plan.effort],
                 {name: path for name, path in bases.items() if path.exists()})  # fmt: skip
 
 

@@ -1,0 +1,82 @@
+"""`augment`: a small table in, counterfactual rows of its short class out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from sensecf_edge.errors import TableError
+from sensecf_edge.schema import Schema
+
+from .. import suspects
+from ..draft import draft
+from ..progress import bar, console, note, step
+from ..tables import Cohort, cell_text, cohort, read_table
+from ..work import Work
+from . import sheet
+from .forge import EFFORTS, enough, forge
+from .loose import loose
+from .rows import make
+
+
+def augment(
+    table: Path, target: str, out: Path, schema_file: Path | None = None, person: str | None = None, made: str | None = None,
+    ratio: float = 1.0, seed: int = 0, checker: str = "random-forest", effort: str = "full", work: Path | None = None,
+    allow: tuple[str, ...] = (), append: bool = False, force: bool = False,
+) -> int:  # fmt: skip
+    """Write rows of class `made` (the short one), as many as bring it to `ratio` times the other class; returns how many.
+
+    Raises TableError before anything long begins for what cannot be augmented. With `append`, the real rows stand before them.
+    """
+    whole = read_table(table)
+    sheet.check(whole, out, force)
+    data = _cohort(whole, table, target, schema_file, person, made)
+    enough(data)
+    for warning in suspects.refuse(data, (*allow, suspects.PEOPLE)):
+        note(warning)
+    short, count = data.classes[1], wanted_rows(data, ratio)
+    console.print(f"{len(data):,} rows, {int(data.y.sum()):,} of them {short}; making {count:,} more")
+    folder = Work(work or Path("augment-work") / out.stem)
+    with step("generator") as say:
+        bundle = forge(data, EFFORTS[effort], folder, seed, checker, say, jobs=max(1, os.cpu_count() or 1))
+        auc = bundle.manifest.classifier.auc or 0.0
+        say(f"checker's AUC {auc:.3f} over folds of people" + (", weak: read its rows with doubt" if auc < 0.7 else ""))
+    with step("rows") as say, bar("rows") as show:
+        rows, refused = make(bundle, data, count, seed, show)
+        say(f"{len(rows):,} of {count:,}: " + ", ".join(f"{n:,} {how}" for how, n in Counter(r.method for r in rows).most_common()))
+    for why, number in refused.most_common():
+        console.print(f"left out     {number:,} x {why}")
+    if len(rows):
+        _write(whole, sheet.sheet(whole, bundle.schema, target, short, rows, seed), out, append)
+    return len(rows)
+
+
+def _cohort(whole: pd.DataFrame, path: Path, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
+    schema = Schema.load(schema_file) if schema_file else Schema.from_json(draft(path, target, person))
+    if target not in whole.columns:
+        raise TableError(f"the table lacks {target}; it has {', '.join(map(str, whole.columns))}")
+    counts = whole[target].dropna().map(cell_text).value_counts()
+    if made is None and len(counts) == 2 and counts.iloc[0] == counts.iloc[1]:
+        raise TableError(f"{counts.index[0]} and {counts.index[1]} have {counts.iloc[0]} rows each; say which class to make with --make")
+    return cohort(whole, loose(schema), target, made or str(counts.index[-1]), person)
+
+
+def wanted_rows(data: Cohort, ratio: float) -> int:
+    """How many rows bring the made class to `ratio` times the other. Raises TableError where none are missing."""
+    have, other = int(data.y.sum()), int((~data.y).sum())
+    count = round(ratio * other) - have
+    if count < 1:
+        raise TableError(f"{data.classes[1]} has {have} rows, {have / other:.2f} times as many as {data.classes[0]}; ask for more with "
+                         f"--ratio above {have / other:.2f}")  # fmt: skip
+    return count
+
+
+def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> None:
+    if append:
+        real = whole.assign(**{sheet.METHOD: "real"})
+        rows = pd.concat([real, rows.astype({n: object for n in rows.columns if rows[n].isna().all()})], ignore_index=True)
+    sheet.write(rows, out)
+    console.print(f"wrote {out}; like the table it holds people's data, and so does the work folder")

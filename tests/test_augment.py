@@ -1,0 +1,330 @@
+"""Counterfactuals as training rows: what may be read, what may leave, and a study that is interrupted and resumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import Ran
+from hypothesis import given
+from hypothesis import strategies as st
+from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command
+from sensecf_convert.augment.command import augment, wanted_rows
+from sensecf_convert.augment.loose import facing, loose
+from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
+from sensecf_convert.draft import draft
+from sensecf_convert.tables import Cohort, cohort, read_table
+from sensecf_convert.teachers.people import places
+from sensecf_convert.work import Work
+from test_build import diabetes
+
+from sensecf_edge import cli_augment, rules
+from sensecf_edge.admissible import admissible
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.errors import TableError
+from sensecf_edge.record import Record
+from sensecf_edge.schema import Feature, Relation, Schema
+
+Command = Callable[..., Ran]
+CHEAP = ("none", "duplicate", "class-weights", "smote")
+SIDES = SCENARIOS
+POISON = 7
+
+
+@dataclass
+class Small:
+    """A table short of one class, and what was forged from it."""
+
+    table: Path
+    schema: Path
+    data: Cohort
+    work: Path
+    bundle: Bundle
+
+    def checker(self) -> OnnxChecker:
+        return OnnxChecker(self.bundle.classifier_bytes(), len(self.data.schema), wanted=1)
+
+
+def frame() -> pd.DataFrame:
+    """The diabetes table with fewer rows of the class `fast`, an id and a column of words."""
+    table = diabetes().drop(columns=["person"])
+    table["sex"] = table["sex"].map({1.0: "f", 2.0: "m"})
+    fast = table.index[table.progression == "fast"]
+    table = table.drop(index=fast[60:]).reset_index(drop=True).head(200)
+    return table.assign(visit=[f"v{i:04d}" for i in range(len(table))])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    folder = tmp_path_factory.mktemp("augment")
+    table, schema = folder / "t.csv", folder / "s.json"
+    frame().to_csv(table, index=False)
+    drafted = draft(table, "progression")
+    drafted["features"] = [f for f in drafted["features"] if f["name"] != "visit"]
+    drafted["features"][0]["mutable"] = False
+    schema.write_text(json.dumps(drafted))
+    data = cohort(read_table(table), loose(Schema.load(schema)), "progression", "fast")
+    bundle = forge.forge(data, forge.TRY, Work(folder / "work"), 0, "random-forest", lambda _: None)
+    return Small(table, schema, data, folder / "work", bundle)
+
+
+labels = st.lists(st.booleans(), min_size=8, max_size=80).map(lambda y: np.array([True, False, *y]))
+
+
+@given(labels, st.integers(0, 5), st.integers(1, 95), st.integers(1, 95))
+def test_what_is_left_shrinks_with_the_reduction_and_the_scenario_says_of_which_class(y: np.ndarray, seed: int, one: int, two: int) -> None:
+    less, more = sorted((one, two))
+    for name, loses in SIDES.items():
+        few, many = (set(Scarcity(name, r).left(y, seed).tolist()) for r in (more, less))
+        assert few <= many <= set(range(len(y)))
+        assert set(Scarcity("C", more).left(y, seed).tolist()) <= few
+        for positive, reduced in zip((False, True), loses, strict=True):
+            have, whole = sum(y[i] == positive for i in few), int((y == positive).sum())
+            assert have == (round(whole * (1 - more / 100)) if reduced else whole)
+
+
+@given(labels, st.sampled_from([*SIDES]), st.integers(1, 95))
+def test_only_classes_that_lost_rows_are_filled_up_and_to_the_larger_class_as_it_was(y: np.ndarray, scenario: str, reduction: int) -> None:
+    scarcity = Scarcity(scenario, reduction)
+    left = y[scarcity.left(y, 0)]
+    larger = max(y.sum(), (~y).sum())
+    for positive, loses, count in zip((False, True), SIDES[scenario], scarcity.wanting(left, y), strict=True):
+        assert count == (larger - (left == positive).sum() if loses else 0)
+
+
+def test_a_loose_schema_keeps_what_makes_a_row_possible_and_drops_what_limits_advice() -> None:
+    strict = Schema(
+        (Feature("a", low=0, high=9, step=1, mutable=False),
+         Feature("b", low=0, high=9, step=1, direction="increase", max_change=2, cost=3),
+         Feature("c", low=0, high=9, step=1, never_advise=True), Feature("d", low=0, high=18, step=1)),
+        (Relation("le", ("a", "d")),),
+    )  # fmt: skip
+    free = loose(strict)
+    assert free.relations == strict.relations
+    assert [f.lattice.tolist() for f in free.features] == [f.lattice.tolist() for f in strict.features]
+    assert all(f.mutable and f.direction == "either" and f.max_change is None and not f.never_advise for f in free.features)
+
+
+def test_facing_a_class_turns_the_labels_and_refuses_a_class_that_is_not_there(small: Small) -> None:
+    assert facing(small.data, "fast") is small.data
+    other = facing(small.data, "slow")
+    assert other.classes == ("fast", "slow") and (other.y == ~small.data.y).all()
+    with pytest.raises(TableError, match="no class 'medium'; the table has slow and fast"):
+        facing(small.data, "medium")
+
+
+def test_made_rows_are_of_the_class_possible_and_nobodys_copy(small: Small) -> None:
+    made, _ = rows.make(small.bundle, small.data, 60, 0)
+    assert len(made) == 60 and {r.method for r in made} == {rows.COUNTERFACTUAL, rows.MOVED, rows.INVENTED}
+    schema = small.bundle.schema
+    Y = np.array([r.y for r in made])
+    p = small.checker().p_target(Y)
+    known = {row.tobytes() for row in places(schema, small.data.X)}
+    floor = {rows.COUNTERFACTUAL: 0.5 + rows.MARGIN, rows.MOVED: 0.55, rows.INVENTED: 0.5}
+    for row, now, place in zip(made, p, places(schema, Y), strict=True):
+        assert row.p == pytest.approx(now, abs=1e-5) and row.p >= floor[row.method] - 1e-6 and 0 <= row.realism <= 100
+        assert place.tobytes() not in known
+        assert (row.source == rows.NOBODY) == (row.method != rows.COUNTERFACTUAL)
+        if row.source != rows.NOBODY:
+            assert not small.data.y[row.source]
+            space = admissible(Record(schema, small.data.X[row.source]))
+            assert not [rule for rule, broken in rules.broken(space, row.y[None]).items() if broken[0]]
+    again, _ = rows.make(small.bundle, small.data, 60, 0)
+    assert [(r.y.tobytes(), r.source) for r in again] == [(r.y.tobytes(), r.source) for r in made]
+
+
+def test_no_row_is_made_twice_and_the_other_class_gives_its_share(small: Small) -> None:
+    made, _ = rows.make(small.bundle, small.data, 60, 1)
+    assert len({r.y.tobytes() for r in made}) == len(made) == 60
+    assert sum(r.method == rows.COUNTERFACTUAL for r in made) <= rows.OTHERS * 60
+
+
+def test_the_guard_refuses_a_real_persons_row_and_what_lies_beside_another_person(small: Small) -> None:
+    data = replace(small.data, schema=small.bundle.schema)
+    guard = rows.Guard(data)
+    assert guard.why(data.X[3], 3) == "it is a real person's row"
+    nudged = data.X[5].copy()
+    nudged[data.schema.index["bmi"]] += 2 * float(data.schema["bmi"].step or 0)
+    assert guard.why(nudged, 3) == "it lies too near to another real person"
+    assert guard.why(nudged, 5) in ("", "it lies too near to another real person")
+
+
+def outside_poisoned(data: Cohort, kept: np.ndarray) -> Cohort:
+    """The same cohort with every other row, label included, turned into nonsense that the schema still admits."""
+    X, y = data.X.copy(), data.y.copy()
+    away = np.setdiff1d(np.arange(len(data)), kept)
+    rng = np.random.default_rng(POISON)
+    for i, feature in enumerate(data.schema.features):
+        X[away, i] = rng.choice(feature.lattice, len(away))
+    y[away] = rng.random(len(away)) < 0.5
+    return replace(data, X=X, y=y)
+
+
+@pytest.mark.parametrize("name", [*CHEAP, "ours"])
+def test_no_row_outside_the_reduced_set_is_ever_read(small: Small, tmp_path: Path, name: str) -> None:
+    """Everything outside is replaced by nonsense, test people included: each method still adds the very same rows."""
+    plan = study.Plan("progression", "fast", seeds=(0,), effort="try", reductions=(50,))
+    train = study.Parts.of(small.data, plan, 0).train
+    cell = study.Cell(0, Scarcity("A", 50))
+    kept = cell.scarcity.left(train.y, 0)
+    added = []
+    for at, rest in enumerate((train, outside_poisoned(train, kept))):
+        wanting = cell.scarcity.wanting(train.y[kept], train.y)
+        left = methods.Left(rest.take(kept), wanting, 0, tmp_path / str(at), "random-forest", forge.TRY)
+        added.append(methods.METHODS[name](left))
+    assert (added[0].X == added[1].X).all() and (added[0].y == added[1].y).all()
+    assert (len(added[0].X) > 0) == (name not in ("none", "class-weights"))
+
+
+def test_a_cell_gives_its_methods_the_reduced_rows_and_shared_weights_read_only_what_all_cells_may(small: Small, tmp_path: Path) -> None:
+    plan = study.Plan("progression", "fast", seeds=(0,), effort="try", reductions=(30, 50))
+    train = study.Parts.of(small.data, plan, 0).train
+    common = set(study.shared_rows(train, plan, 0).tolist())
+    assert common
+    for cell in plan.cells():
+        left = study.given(train, plan, cell, tmp_path)
+        assert left.data.fingerprint == train.take(cell.scarcity.left(train.y, 0)).fingerprint
+        assert common <= set(cell.scarcity.left(train.y, 0).tolist())
+
+
+def test_methods_add_the_same_number_and_repeat_rows_where_they_have_too_few(small: Small, tmp_path: Path) -> None:
+    left = methods.Left(small.data, (0, 80), 0, tmp_path, "random-forest", forge.TRY, {}, {("fast", "short"): small.bundle})
+    for name in ("duplicate", "smote", "ours"):
+        added = methods.METHODS[name](left)
+        assert len(added.X) == 80 and added.y.all() and 0 < added.made[1] <= 80
+    weights = methods.METHODS["class-weights"](left).weights
+    assert weights is not None
+    assert weights[small.data.y].sum() == pytest.approx(weights[~small.data.y].sum())
+
+
+@pytest.mark.parametrize("kind", learners.KINDS)
+def test_learners_take_unknown_values_and_weights(kind: str, small: Small) -> None:
+    X = small.data.X.copy()
+    X[::7, 2] = np.nan
+    plain = learners.learn(kind, small.data.schema, X, small.data.y, None, X[:50], 0)
+    even = learners.learn(kind, small.data.schema, X, small.data.y, methods.balance(small.data.y), X[:50], 0)
+    assert plain.scores.shape == plain.predicted.shape == (50,) and np.isfinite(plain.scores).all()
+    assert even.predicted.sum() >= plain.predicted.sum()
+
+
+def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from(small: Small, tmp_path: Path) -> None:
+    out = tmp_path / "rows.csv"
+    count = augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6)
+    whole, made = read_table(small.table), pd.read_csv(out)
+    assert count == len(made) > 0
+    assert [*made.columns] == [*whole.columns, *sheet.PROVENANCE]
+    assert (made.progression == "fast").all() and made.visit.isna().all() and set(made.sex) <= {"f", "m"}
+    real = made[made.augmented_method == rows.COUNTERFACTUAL]
+    assert made.augmented_p.between(0.5, 1).all() and 0 < len(real) < len(made)
+    assert (whole.progression.iloc[real.augmented_source.astype(int) - 1] == "slow").all()
+    assert made.augmented_source.isna().sum() == len(made) - len(real)
+    assert (made.age == made.age.round()).all() and "." not in out.read_text().splitlines()[1].split(",")[0]
+    both = tmp_path / "all.parquet"
+    augment(small.table, "progression", both, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6, append=True)
+    read = pd.read_parquet(both)
+    assert len(read) == len(whole) + len(made) and (read.augmented_method == "real").sum() == len(whole)
+    assert read.visit.notna().sum() == len(whole)
+
+
+def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, tmp_path: Path, command: Command) -> None:
+    def refused(words: str, table: Path = small.table, out: str = "o.csv", *more: str) -> None:
+        ran = command("augment", str(table), "--target", "progression", "--schema", str(small.schema), "-o", str(tmp_path / out), *more)
+        assert ran.code != 0 and words in ran.err and not (tmp_path / "o.csv").exists(), ran.err
+
+    def other(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Path:
+        path = tmp_path / name
+        change(frame()).to_csv(path, index=False)
+        return path
+
+    refused("must end in .csv, .parquet", out="o.txt")
+    (tmp_path / "there.csv").write_text("mine")
+    refused("there.csv is there already", out="there.csv")
+    refused("at least 20 rows of 4 people are needed",
+            other("few.csv", lambda t: pd.concat([t[t.progression == "fast"].head(12), t[t.progression == "slow"]])))  # fmt: skip
+    refused("may have been made up", other("again.csv", lambda t: t.assign(augmented_p=0.5)))
+    refused("say which class to make with --make", other("even.csv", lambda t: t.groupby("progression").head(40)))
+    refused("ask for more with --ratio above", small.table, "o.csv", "--ratio", "0.1")
+    refused("is none of", small.table, "o.csv", "--make", "medium")
+    refused("two classes", other("one.csv", lambda t: t.assign(progression="slow")))
+    assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_how_many_rows_bring_a_class_to_a_ratio(small: Small) -> None:
+    have, other = int(small.data.y.sum()), int((~small.data.y).sum())
+    assert wanted_rows(small.data, 1.0) == other - have
+    assert wanted_rows(small.data, 2.0) == 2 * other - have
+
+
+def cells(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in sorted((out / "cells").iterdir())}
+
+
+def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_report(small: Small, tmp_path: Path) -> None:
+    out = tmp_path / "study"
+    choices: dict[str, Any] = {"scenarios": ("A", "C"), "reductions": (40,), "methods": (*CHEAP, "ours"), "effort": "try", "seeds": 1,
+                               "classifiers": ("random-forest", "svm"), "jobs": 1}  # fmt: skip
+
+    class StopError(Exception):
+        pass
+
+    def stop(data: Cohort, plan: study.Plan) -> None:
+        def after_two(share: float, words: str) -> None:
+            if len(list((out / "cells").glob("*.json"))) == 2:
+                raise StopError
+
+        study.study(data, plan, "t", out, 1, after_two)
+
+    plan = replace(study.Plan("progression", "fast"), **_plan(choices))
+    with pytest.raises(StopError):
+        stop(study.load(small.table, Schema.load(small.schema), plan), plan)
+    before = cells(out)
+    assert 4 <= len(before) < 6
+    results = study_command.run(small.table, "progression", "fast", small.schema, out, **choices)
+    after = cells(out)
+    assert len(after) == 6 and {n: after[n] for n in before} == before
+    assert (out / "report.html").stat().st_size > 1000 and json.loads((out / "results.json").read_text())["format"] == results["format"]
+    for path in (out / "cells").glob("*-A40.json"):
+        cell = json.loads(path.read_text())
+        assert {r["method"] for r in cell["runs"]} == {*CHEAP, "ours"} and not any(r["why"] for r in cell["runs"])
+        assert cell["auc"] is not None and all(r["added"][0] == 0 for r in cell["runs"])
+    with pytest.raises(TableError, match="with another plan"):
+        study_command.run(small.table, "progression", "fast", small.schema, out, **{**choices, "scenarios": ("B",)})
+
+
+def _plan(choices: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in choices.items() if k != "jobs"} | {"seeds": (0,)}
+
+
+def test_a_reduction_that_leaves_too_few_rows_says_how_many_are_needed(small: Small, tmp_path: Path) -> None:
+    plan = study.Plan("progression", "fast", reductions=(20, 90))
+    with pytest.raises(TableError, match=r"scenario A at 90 % .* needs at least 20 rows of 4 people .* leave that reduction out"):
+        study.load(small.table, Schema.load(small.schema), plan)
+
+
+def test_a_category_that_only_test_people_have_does_not_stop_a_study(small: Small) -> None:
+    schema = Schema((*small.data.schema.features, Feature("colour", kind="choice", choices=("red", "blue", "green"))))
+    X = np.column_stack([small.data.X, np.arange(len(small.data)) % 2])
+    unseen = X[:30].copy()
+    unseen[:, -1] = 2
+    for kind in learners.KINDS:
+        assert np.isfinite(learners.learn(kind, schema, X, small.data.y, None, unseen, 0).scores).all()
+
+
+def test_the_quick_plan_has_the_full_budget_in_one_cell_and_the_whole_plan_everywhere() -> None:
+    whole = study.Plan("t", "p")
+    assert len(whole.cells()) == 5 + 5 * 3 * 7
+    assert all("ours-full" in whole.asked(c) for c in whole.cells() if c.scarcity.scenario != "full")
+    quick = whole.quickly()
+    assert [str(c.scarcity) for c in quick.cells() if "ours-full" in quick.asked(c)] == ["A70"]
+
+
+def test_the_command_line_knows_the_build_sides_words() -> None:
+    assert tuple(methods.METHODS) == cli_augment.METHODS and tuple(SIDES) == cli_augment.SCENARIOS
+    assert set(cli_augment.EFFORTS) <= set(forge.EFFORTS)
