@@ -67,7 +67,7 @@ def _points(figure: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def _share(figure: dict[str, Any] | None) -> dict[str, Any]:
-    text = "-" if figure is None else f"{100 * figure['value']:.0f} %"
+    text = "-" if figure is None else f"{round(100 * figure['value']) + 0} %"
     return {"text": text, "interval": ends(figure, 100, 0), "sure": False, "bad": False}
 
 
@@ -134,12 +134,11 @@ def _full(got: dict[str, Any]) -> dict[str, Any]:
 
 
 def pictures(results: dict[str, Any], block: dict[str, Any]) -> dict[str, Any]:
-    """Curves over all classifiers and for each; bars of F1 recovered by table and by scenario, where the summary's reductions are there."""
+    """Curves over all classifiers and for each; bars of F1 recovered by table (where there are several) and by scenario."""
     by, methods = results["by"], results["methods"]
     several = len(by["table"]) > 1
-    everything = {"all tables" if several else results["tables"][0]["name"]: block}
-    places = everything | (dict(by["table"]) if several else {})
-    named = {plots.scenario(k): v for k, v in by["scenario"].items()}
+    places = {"all tables": block, **by["table"]} if several else {}
+    named = {"all scenarios": block, **{plots.scenario(k): v for k, v in by["scenario"].items()}}
     held = {k: {t: b for t, b in part.items() if b["cells"]} for k, part in (("tables", places), ("scenarios", named))}
     return {
         "curves": plots.curves(results, None) if results["curves"] else None,

@@ -51,6 +51,7 @@ def curves(results: dict[str, Any], classifier: str | None) -> bytes:
             row[0].set_ylabel(f"{plain(table['name'])}: F1")
         for axis in axes[-1]:
             axis.set_xlabel("labels removed, %")
+            axis.set_xticks(results["reductions"])
         handles = {label: h for axis in axes.flat for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
         order = [n for n in (*results["methods"], "full data") if n in handles]
         figure.tight_layout(w_pad=1.2)
