@@ -61,7 +61,7 @@ def _cell(
             lost = reduction / 100 * (1 - STRENGTH[method])
             shift = {"A": -1.6, "B": 1.6}.get(scenario, 0) * lost
             scores.append(np.where(y, 0.8, -0.8) * (1 - 0.5 * lost) + base + noise.normal(0, 0.2, len(y)) + shift)
-            runs.append({"classifier": classifier, "method": method, "added": [0, 10], "why": "", "seconds": 0.5})
+            runs.append({"classifier": classifier, "method": method, "added": [0, 10], "made": [0, 8], "why": "", "seconds": 0.5})
     said = {"seed": seed, "scenario": scenario, "reduction": reduction, "rows": [90, 90 - reduction], "people": 120 - reduction,
             "auc": 0.8 - reduction / 1000, "runs": runs, "seconds": 3.0}  # fmt: skip
     table = np.array(scores, dtype=np.float32)
@@ -255,6 +255,25 @@ def test_the_best_method_of_a_table_is_that_of_the_highest_mean(study: Path) -> 
     assert best["method"] == max(means, key=lambda m: means[m]) and best["cells"] == 12 and best["ahead"]["value"] > 0
 
 
+def test_a_method_that_has_few_cells_is_neither_ranked_nor_judged(tmp_path: Path) -> None:
+    def once(said: dict[str, Any], held: dict[str, Any]) -> None:
+        asked = (said["seed"], said["scenario"], said["reduction"]) == (0, "A", 70)
+        kept = [at for at, run in enumerate(said["runs"]) if asked or run["method"] != "ours-full"]
+        said["runs"] = [said["runs"][at] for at in kept]
+        held["scores"], held["predicted"] = held["scores"][kept], held["predicted"][kept]
+
+    got = read(make_study(tmp_path / "s", reductions=(50, 70), change=once))
+    assert got["chosen"]["methods"]["ours-full"]["cells"] == 2 and got["left_out"] == []
+    assert got["best"]["toy"]["method"] == "ours" and got["best"]["toy"]["cells"] == 12
+    assert {m["method"] for m in got["marks"]} == {"ours"}
+    assert "2 of 12 cells" in page.render(got)
+
+
+def test_rows_added_and_how_many_are_repetitions_are_told(study: Path) -> None:
+    ours = next(r for r in read(study)["rows"] if r["method"] == "ours")
+    assert ours == {"table": "toy", "method": "ours", "added": 10, "made": 0.8, "seconds": 0.5}
+
+
 def test_the_papers_figures_stand_beside_ours_measured_the_same_way(study: Path) -> None:
     got = read(study)["papers"]
     assert got["papers"][0]["f1"] == 22.4 and got["papers"][0]["mean_f1"] == 19.9 and got["papers"][1]["accuracy"] == 5.0
@@ -301,7 +320,7 @@ def test_a_row_a_run_stands_in_the_csv_with_its_metrics(study: Path, written: Pa
     for seed, method in ((0, "ours"), (1, "nice")):
         one = rows.query(f"seed == {seed} and scenario == 'B' and reduction == 70 and classifier == 'svm' and method == '{method}'")
         assert one.f1.item() == pytest.approx(f1(study, seed, "B", 70, "svm", method), abs=1e-6)
-        assert (one.added_negative.item(), one.added_positive.item(), one.seconds.item()) == (0, 10, 0.5)
+        assert (one.added_negative.item(), one.added_positive.item(), one.made_positive.item(), one.seconds.item()) == (0, 10, 8, 0.5)
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_other_intervals(study: Path, written: Path) -> None:
@@ -340,7 +359,9 @@ def test_a_study_with_a_single_cell_is_a_page_already(keep: str, tmp_path: Path)
         if place.stem != keep:
             place.unlink()
     got = results.write((folder,), tmp_path / "out", resamples=20)
-    assert got["tables"][0]["missing"] == 19 and got["chosen"]["cells"] == 0 and got["marks"] == []
+    assert got["tables"][0]["missing"] == 19 and got["chosen"]["cells"] == (0 if keep == "0-full-0" else 1)
+    assert got["chosen_reductions"] == ([] if keep == "0-full-0" else [30])  # neither 50 nor 70: all there are
+    assert bool(got["marks"]) == (keep != "0-full-0")
     assert "19 of 20 cells are missing" in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -22,6 +22,8 @@ SEVERE = 15.0
 LEAST_LOSS = 1.0
 """Points of mean loss under which no share of it is formed: it would be noise over noise."""
 HALF = 50
+LEAST_CELLS = 0.6
+"""Share of the cells that a method must have to be ranked, drawn as a bar, or said to reach a mark."""
 PAPERS = (
     {"who": "papers: LLaMA-3.1-8B, fine-tuned",
      "accuracy": 21.0, "precision": 20.0, "recall": 24.6, "f1": 22.4, "auc": 25.4, "mean_f1": 19.9},
@@ -151,9 +153,12 @@ def _severe(draws: Draws, cells: Sequence[Cell], method: str) -> dict[str, Any]:
 
 
 def best(draws: Draws, cells: Sequence[Cell], methods: Sequence[str]) -> dict[str, Any] | None:
-    """The method of the highest mean F1 over the cells that all methods have, and its lead over the next. None without such cells."""
-    there = [m for m in methods if any(draws.shared((*c, m)) for c in cells)]
-    common = {c: seeds for c in cells if (seeds := draws.shared(*((*c, m) for m in there)))}
+    """The method of the highest mean F1 over the cells that all methods have, and its lead over the next. None without such cells.
+
+    Methods with too few of the cells (`LEAST_CELLS`) are not ranked: they would leave too few in common.
+    """
+    there = [m for m in methods if sum(bool(draws.shared((*c, m))) for c in cells) >= max(1, LEAST_CELLS * len(cells))]
+    common = {c: seeds for c in cells if there and (seeds := draws.shared(*((*c, m) for m in there)))}
     if not common:
         return None
     means = {m: np.asarray(np.mean([draws.mean((*c, m), "f1", s) for c, s in common.items()], axis=0)) for m in there}
@@ -229,12 +234,15 @@ def beside_papers(draws: Draws, cells: Sequence[Cell], methods: Sequence[str]) -
 
 
 def marks(draws: Draws, cells: Sequence[Cell], methods: Sequence[str]) -> list[dict[str, Any]]:
-    """The figures this study was asked to reach, for each of our own methods: method, title, whether met (None: no case), and in words."""
+    """The figures this study was asked to reach, for each of our own methods: method, title, whether met (None: no case), and in words.
+
+    A method of ours that has too few of the cells (`LEAST_CELLS`) is not judged.
+    """
     severe = [c for c in cells if (gap := loss(draws, c)) is not None and gap[0] >= SEVERE]
     out = []
     for name in methods:
         mine = _method(draws, cells, name) if name.startswith(OURS) else None
-        if mine is None:
+        if mine is None or mine["cells"] < LEAST_CELLS * len(cells):
             continue
         wrong, held = len(mine["worse"]), mine["cells"]
         text = (f"{wrong} of {held} cells have an interval wholly below 0; if it changed nothing, chance alone would make about "

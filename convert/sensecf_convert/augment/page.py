@@ -7,25 +7,27 @@ from typing import Any
 from ..pages import template
 from . import plots
 from .figures import METRICS
-from .gains import BASE, SEVERE, words
+from .gains import BASE, LEAST_CELLS, SEVERE, words
 
 TEMPLATE = "augment/study.html.j2"
 TITLES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC", "mean_f1": "F1, scenarios A-C"}
 HOW = {
-    "none": "The reduced training set as it is.",
-    "duplicate": "Rows of the short class are repeated, drawn by chance, until the classes are as many.",
-    "class-weights": "No new rows: the classifier's loss counts a row of the short class for more.",
-    "smote": "New rows between a row of the short class and one of its nearest neighbours (SMOTE; SMOTE-NC with categories).",
-    "dice": "Counterfactuals by DiCE's search become rows of the class that the checking classifier puts them in.",
-    "nice": "Counterfactuals by NICE, which borrows values from the nearest real row of the other class, become rows.",
-    "ours": "Counterfactuals proposed by a generator that saw the reduced training set only, checked and refined, become rows.",
-    "ours-full": "As ours, on the full budget of proposals and refinement.",
-}
+    "none": "The reduced training rows as they are.",
+    "duplicate": "Rows of the class that lost some are drawn again, all once before any twice.",
+    "class-weights": "No new row: both classes weigh alike in the classifier's loss.",
+    "smote": "New rows between a row of the class and one of its nearest neighbours (SMOTE; SMOTE-NC with choices); medians stand for "
+             "unknown values.",
+    "dice": "Counterfactuals by DiCE's random search, of the rows that ours is asked about, with the same checker and the same freedom.",
+    "nice": "Counterfactuals by NICE, which borrows values from the nearest real row of the class; asked as DiCE is.",
+    "ours": "Counterfactuals of this project's pipeline, trained on the reduced rows; its generator is tuned briefly from shared weights, "
+            "learnt from rows that all cells of the seed have in common.",
+    "ours-full": "As ours, its generator tuned from nothing, as long as a fit is.",
+}  # fmt: skip
 
 
 def render(results: dict[str, Any]) -> str:
     """The whole page from what `results.summarise` made."""
-    block = results["chosen"] if results["chosen"]["cells"] else results["all"]
+    block = results["chosen"]
     return template(TEMPLATE).render(
         r=results, block=block, summary=summary(block), severe=severe(block), severe_all=severe(results["all"]),
         by_seed=by_seed(block), over=_over(results), titles=TITLES, metrics=METRICS, severe_points=SEVERE,
@@ -34,14 +36,15 @@ def render(results: dict[str, Any]) -> str:
         details={k: {"summary": summary(part), "cells": details(results, k)} for k, part in results["by"]["classifier"].items()},
         tables={k: summary(part) for k, part in results["by"]["table"].items()},
         scenarios={k: summary(part) for k, part in results["by"]["scenario"].items()},
-        how={m: HOW.get(m, "") for m in results["methods"]}, pictures=pictures(results, block), color=plots.color,
-        points=words, level=level, ends=ends, scenario=plots.scenario,
+        how={m: HOW.get(m, "") for m in results["methods"]}, rows=rows_added(results["rows"]),
+        checked=_checked(results["tables"]), pictures=pictures(results, block), color=plots.color,
+        points=words, level=level, ends=ends, scenario=plots.scenario, least=f"{100 * LEAST_CELLS:.0f} %",
     )  # fmt: skip
 
 
 def _over(results: dict[str, Any]) -> str:
     """The reductions that the summary is about, in words."""
-    return " and ".join(f"{r} %" for r in results["chosen_reductions"] or results["reductions"])
+    return " and ".join(f"{r} %" for r in results["chosen_reductions"])
 
 
 def level(figure: dict[str, Any] | None) -> str:
@@ -80,7 +83,8 @@ def summary(block: dict[str, Any]) -> list[dict[str, Any]]:
         beside = _points(other) | ({"more": _seeds(other["by_seed"])} if other else {})
         cells = [f1, _points(gain.get("f1")), _share(got["share"]), _points(gain.get("auc")), beside]
         worse = None if name == BASE else len(got["worse"])
-        out.append({"name": name, "cells": cells, "n": got["cells"], "missing": block["cells"] - got["cells"], "worse": worse})
+        few = got["cells"] < LEAST_CELLS * block["cells"]
+        out.append({"name": name, "cells": cells, "n": got["cells"], "missing": block["cells"] - got["cells"], "worse": worse, "few": few})
     return out
 
 
@@ -116,9 +120,25 @@ def papers(got: dict[str, Any]) -> list[dict[str, Any]]:
     return rows + [{"name": m["who"], "kind": "method", "cells": [_points(m[k]) for k in keys]} for m in got["methods"]]
 
 
+def rows_added(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows a method added in a cell of each table, in words; methods that add none are left out."""
+    out = []
+    for r in rows:
+        if r["added"]:
+            made = "-" if r["method"] == "duplicate" else f"{100 * r['made']:.0f} %"  # it repeats by its nature
+            spent = f"{r['seconds']:,.0f}" if r["seconds"] >= 10 else f"{r['seconds']:.1f}"
+            out.append({**r, "cells": [f"{r['added']:,.0f}", made, spent]})
+    return out
+
+
+def _checked(tables: list[dict[str, Any]]) -> bool:
+    """Whether any study states the AUC of a checker on the full labels."""
+    return any(t["checker"].get("auc") is not None for t in tables)
+
+
 def details(results: dict[str, Any], classifier: str) -> list[dict[str, Any]]:
     """The cells of one classifier at the summary's reductions, all metrics."""
-    shown = results["chosen_reductions"] or results["reductions"]
+    shown = results["chosen_reductions"]
     aucs = {(t["table"], t["scenario"], t["reduction"]): t["auc"] for t in results["training"]}
     out = []
     for c in results["cells"]:

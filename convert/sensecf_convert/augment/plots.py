@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compare.plots import FAMILIES, STYLE, plt, png
+from .gains import LEAST_CELLS
 
 COLORS = {
     "none": "#24292f", "duplicate": "#8c959f", "class-weights": "#2e8b57", "smote": "#cf222e", "dice": FAMILIES["dice"],
@@ -84,8 +85,11 @@ def _panel(axis: Any, points: Sequence[dict[str, Any]], methods: Sequence[str], 
 
 
 def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
-    """F1 recovered, in points, a bar a method with its interval; a panel for each (title -> block), all on one scale."""
-    names = [m for m in methods if m != "none" and any(m in b["methods"] for b in blocks.values())][::-1]
+    """F1 recovered, in points, a bar a method with its interval; a panel for each (title -> block), all on one scale.
+
+    No bar for a method with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its neighbours do.
+    """
+    names = [m for m in methods if any(_gain(b, m) for b in blocks.values())][::-1]
     across = min(4, len(blocks))
     down = -(-len(blocks) // across)
     with plt.rc_context(STYLE):
@@ -103,9 +107,14 @@ def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
     return png(figure)
 
 
+def _gain(block: dict[str, Any], method: str) -> dict[str, Any] | None:
+    mine = block["methods"].get(method)
+    return mine["gain"].get("f1") if mine and mine["cells"] >= LEAST_CELLS * block["cells"] else None
+
+
 def _bars(axis: Any, block: dict[str, Any], names: Sequence[str]) -> None:
     for at, name in enumerate(names):
-        got = block["methods"].get(name, {}).get("gain", {}).get("f1")
+        got = _gain(block, name)
         if got is None:
             continue
         axis.barh(at, got["value"], color=color(name), height=0.62, alpha=0.85)
@@ -114,6 +123,7 @@ def _bars(axis: Any, block: dict[str, Any], names: Sequence[str]) -> None:
             axis.plot([got["low"], got["high"]], [at, at], "|", color="#24292f", markersize=5)
     axis.axvline(0, color="#24292f", linewidth=0.8)
     axis.set_yticks(range(len(names)), names)
+    axis.set_ylim(-0.6, len(names) - 0.4)
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="x", color="#eaeef2")
     axis.set_axisbelow(True)

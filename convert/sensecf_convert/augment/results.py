@@ -23,9 +23,9 @@ RESULTS_FORMAT = 1
 METHODS = ("none", "duplicate", "class-weights", "smote", "dice", "nice", "ours", "ours-full")
 """The order in which methods are shown; others follow."""
 CHOSEN = (50, 70)
-"""Reductions (%) that the summary is about."""
-CSV = ("table", "seed", "scenario", "reduction", "classifier", "method", *figures.METRICS, "added_negative", "added_positive", "why",
-       "seconds")  # fmt: skip
+"""Reductions (%) that the summary is about; all where a study has none of these."""
+CSV = ("table", "seed", "scenario", "reduction", "classifier", "method", *figures.METRICS, "added_negative", "added_positive",
+       "made_negative", "made_positive", "why", "seconds")  # fmt: skip
 MARK = "study.json"
 
 
@@ -34,6 +34,8 @@ class Run:
     """One classifier trained on one method's rows. `why`: the reason it was left out, then without scores.
 
     added      rows added to the reduced training set: negatives, positives
+    made       how many of them are no repetition of another one added
+    seconds    to make the rows, whatever classifier they are for
     scores     shape (test rows,), higher is more positive
     predicted  shape (test rows,), the class it puts each test row in
     """
@@ -41,6 +43,7 @@ class Run:
     classifier: str
     method: str
     added: tuple[int, int]
+    made: tuple[int, int]
     why: str
     seconds: float
     scores: NDArray[np.float32]
@@ -133,10 +136,7 @@ def _cell(place: Path) -> Cell:
         said = json.loads(place.read_text(encoding="utf-8"))
         with place.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
             persons, y, scores, predicted = (held[k] for k in ("persons", "y", "scores", "predicted"))
-        runs = tuple(
-            Run(r["classifier"], r["method"], (int(r["added"][0]), int(r["added"][1])), r["why"], float(r["seconds"]), s, p.astype(bool))
-            for r, s, p in zip(said["runs"], scores, predicted, strict=True)
-        )
+        runs = tuple(_run(r, s, p) for r, s, p in zip(said["runs"], scores, predicted, strict=True))
         cell = Cell(int(said["seed"]), said["scenario"], int(said["reduction"]), (said["rows"][0], said["rows"][1]), int(said["people"]),
                     said["auc"], persons, y.astype(bool), runs)  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
@@ -145,6 +145,11 @@ def _cell(place: Path) -> Cell:
         if len(run.scores) != len(y) or len(run.predicted) != len(y) or (not run.why and np.isnan(run.scores).any()):
             raise TableError(f"{place} is damaged: {run.classifier} with {run.method} has no score for some test row; delete it and run on")
     return cell
+
+
+def _run(said: dict[str, Any], scores: NDArray[np.float32], predicted: NDArray[Any]) -> Run:
+    added, made = ((int(rows[0]), int(rows[1])) for rows in (said["added"], said.get("made", said["added"])))
+    return Run(said["classifier"], said["method"], added, made, said["why"], float(said["seconds"]), scores, predicted.astype(bool))
 
 
 def _check(cells: list[Cell], folder: Path) -> None:
@@ -170,7 +175,7 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
     reductions = sorted({c.reduction for s in studies for c in s.cells} - {0})
     order = [(s.name, a, r, k) for s in studies for a in scenarios for r in reductions for k in classifiers]
     cells = [c for c in order if draws.shared((*c, gains.BASE))]
-    chosen = [c for c in cells if c[2] in CHOSEN]
+    chosen = [c for c in cells if c[2] in CHOSEN] or cells
     auc = _checker_auc(studies)
     blocks = {
         by: {name: gains.block(draws, [c for c in chosen if c[at] == name], methods, auc) for name in names}
@@ -188,7 +193,7 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
         "curves": gains.curves(draws, cells, methods),
         "cells": gains.table(draws, cells, methods),
         "full": gains.full(draws, [s.name for s in studies], classifiers),
-        "training": _training(studies), "left_out": _left_out(studies),
+        "training": _training(studies), "rows": _rows(studies, methods), "left_out": _left_out(studies),
     }  # fmt: skip
 
 
@@ -224,6 +229,19 @@ def _training(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
     return out
 
 
+def _rows(studies: tuple[Study, ...], methods: list[str]) -> list[dict[str, Any]]:
+    """What each method added in each table, a mean over the cells: rows, the share of them that repeat no other, median seconds."""
+    out = []
+    for study in studies:
+        for method in methods:
+            runs = [r for c in study.cells if c.scenario != gains.FULL for r in c.runs if r.method == method and not r.why]
+            if runs:
+                added, made = sum(sum(r.added) for r in runs), sum(sum(r.made) for r in runs)
+                out.append({"table": study.name, "method": method, "added": added / len(runs), "made": made / added if added else None,
+                            "seconds": float(np.median([r.seconds for r in runs]))})  # fmt: skip
+    return out
+
+
 def _left_out(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
     """Runs without figures, those of one table, classifier, method and reason together."""
     got: dict[tuple[str, str, str, str], list[Cell]] = {}
@@ -246,13 +264,14 @@ def _csv(studies: tuple[Study, ...], results: dict[str, Any], place: Path) -> No
         for c in sorted(study.cells, key=lambda c: (c.seed, c.scenario != gains.FULL, c.scenario, c.reduction)):
             for r in c.runs:
                 got = (None,) * len(figures.METRICS) if r.why else figures.point(c.y, r.predicted, r.scores)
-                rows.append((study.name, c.seed, c.scenario, c.reduction, r.classifier, r.method, *got, *r.added, r.why, r.seconds))
+                where = (study.name, c.seed, c.scenario, c.reduction, r.classifier, r.method)
+                rows.append((*where, *got, *r.added, *r.made, r.why, r.seconds))
     pd.DataFrame(rows, columns=list(CSV)).to_csv(place, index=False)
 
 
 def lines(results: dict[str, Any]) -> str:
     """A plain table for the terminal: each method over the chosen reductions, and what the study still lacks."""
-    block = results["chosen"] if results["chosen"]["cells"] else results["all"]
+    block = results["chosen"]
     out = [f"{'method':<15}{'cells':>6}{'F1':>8}{'recovered, points':>26}{'of the loss':>13}{'ours minus it':>26}{'worse':>7}"]
     for name, got in block["methods"].items():
         share = f"{100 * got['share']['value']:.0f} %" if got["share"] else "-"
