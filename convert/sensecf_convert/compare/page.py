@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ..pages import template
 from . import plots
 from .figures import MEASURES, cell
 from .methods import EQUAL_BUDGET, METHODS
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = "compare/report.html.j2"
 MAIN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "distance_mad", "knn_ratio", "lof_inliers", "relations_broken",
         "realism", "p50_ms", "p95_ms")  # fmt: skip
 BUDGET = ("at_goal", "n_changed", "distance", "knn_ratio", "realism", "rows", "p50_ms", "p95_ms")
@@ -24,13 +23,8 @@ EXAMPLES = 3
 
 def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
     """The whole page."""
-    from jinja2 import Environment, StrictUndefined
-
-    text = (Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["image"] = lambda data: "data:image/png;base64," + base64.b64encode(data).decode("ascii")
     pooled = results["pooled"]
-    return environment.from_string(text).render(
+    return template(TEMPLATE).render(
         results=results,
         main=grid(pooled, MAIN),
         classes={name: grid(part, MAIN) for name, part in results["classes"].items()},
