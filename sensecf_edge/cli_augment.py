@@ -20,10 +20,13 @@ METHODS = ("none", "duplicate", "class-weights", "smote", "dice", "nice", "ours"
 class _Augment(click.Group):
     """A group whose first word may be a table: `augment TABLE` is `augment rows TABLE`."""
 
+    def spelled_out(self, args: list[str]) -> list[str]:
+        """The words with the command that they leave out."""
+        plain = not args or args[0] in self.commands or args[0] in ("-h", "--help")
+        return args if plain else ["rows", *args]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["rows", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self.spelled_out(args))
 
 
 @click.group(cls=_Augment, options_metavar="", subcommand_metavar="TABLE|study|pool ...")

@@ -63,6 +63,7 @@ def test_every_command_and_every_option_in_readme_exists(line: str) -> None:
     context = click.Context(cli, info_name="sensecf-edge")
     while isinstance(command, click.Group):
         assert rest, line
+        rest = getattr(command, "spelled_out", list)(rest)
         found = command.get_command(context, rest[0])
         assert found is not None, f"{rest[0]} is no command: {line}"
         command, rest = found, rest[1:]

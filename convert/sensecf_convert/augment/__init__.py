@@ -9,7 +9,8 @@
     learners.py  the classifiers that learn from what is left
     methods.py   what each method adds to it
     study.py     `augment study`: every cell once, whatever interrupts it
-    results.py   figures.py  plots.py  page.py   what the cells say
+    study_command.py  plan, cells, report
+    results.py  figures.py  gains.py  plots.py  page.py   what the cells say
 
 All of it looks only at the rows it is given: the study gives it the reduced training people and nothing else.
 """

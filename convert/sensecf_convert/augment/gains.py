@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from .figures import LEVEL, METRICS, Draw, Draws, figure
+from .scarcity import FULL
 
 BASE = "none"
 OURS = "ours"
-FULL = "full"
-"""The scenario of the unreduced training set."""
 SEVERE = 15.0
 """Points of F1 under the full-data F1 from which a cell counts as severe (the mark this study was given)."""
 LEAST_LOSS = 1.0

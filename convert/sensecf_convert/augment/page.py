@@ -19,8 +19,9 @@ HOW = {
              "unknown values.",
     "dice": "Counterfactuals by DiCE's random search, of the rows that ours is asked about, with the same checker and the same freedom.",
     "nice": "Counterfactuals by NICE, which borrows values from the nearest real row of the class; asked as DiCE is.",
-    "ours": "Counterfactuals of this project's pipeline, trained on the reduced rows; its generator is tuned briefly from shared weights, "
-            "learnt from rows that all cells of the seed have in common.",
+    "ours": "Rows of this project's pipeline, trained on the reduced rows: a fifth are counterfactuals of real people of the other class, "
+            "the rest invented people of the class, moved where the checker did not recognise them. The generator is tuned briefly "
+            "from shared weights, learnt from rows that all cells of the seed have in common.",
     "ours-full": "As ours, its generator tuned from nothing, as long as a fit is.",
 }  # fmt: skip
 

@@ -16,12 +16,11 @@ from sensecf_edge import __version__
 from sensecf_edge.errors import TableError
 
 from . import figures, gains
+from .methods import METHODS
+from .scarcity import FULL
+from .study import FORMAT
 
-FORMAT = 1
-"""Of study.json, as the study writes it."""
 RESULTS_FORMAT = 1
-METHODS = ("none", "duplicate", "class-weights", "smote", "dice", "nice", "ours", "ours-full")
-"""The order in which methods are shown; others follow."""
 CHOSEN = (50, 70)
 """Reductions (%) that the summary is about; all where a study has none of these."""
 CSV = ("table", "seed", "scenario", "reduction", "classifier", "method", *figures.METRICS, "added_negative", "added_positive",
@@ -127,7 +126,7 @@ def _study(folder: Path) -> Study:
 def _grid(about: dict[str, Any]) -> Iterator[tuple[int, str, int]]:
     """(seed, scenario, reduction) of every cell that the study is made of."""
     for seed in about["seeds"]:
-        yield seed, gains.FULL, 0
+        yield seed, FULL, 0
         yield from ((seed, s, r) for s in about["scenarios"] for r in about["reductions"])
 
 
@@ -169,9 +168,9 @@ def _check(cells: list[Cell], folder: Path) -> None:
 def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figures.RESAMPLES) -> dict[str, Any]:
     """All figures, ready for JSON: shares from 0 to 1 in `metrics` and `f1`, points (hundredths) in `gain`, `loss` and `beside`."""
     draws = figures.draws(((s.name, s.cells) for s in studies), seed, resamples)
-    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, METHODS)
+    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, tuple(METHODS))
     classifiers = _ordered({r.classifier for s in studies for c in s.cells for r in c.runs}, tuple(studies[0].about["classifiers"]))
-    scenarios = sorted({c.scenario for s in studies for c in s.cells} - {gains.FULL})
+    scenarios = sorted({c.scenario for s in studies for c in s.cells} - {FULL})
     reductions = sorted({c.reduction for s in studies for c in s.cells} - {0})
     order = [(s.name, a, r, k) for s in studies for a in scenarios for r in reductions for k in classifiers]
     cells = [c for c in order if draws.shared((*c, gains.BASE))]
@@ -219,7 +218,7 @@ def _training(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
     """What was left for training in each (table, scenario, reduction): means over seeds."""
     out = []
     for study in studies:
-        for key in sorted({(c.scenario, c.reduction) for c in study.cells}, key=lambda k: (k[0] != gains.FULL, k)):
+        for key in sorted({(c.scenario, c.reduction) for c in study.cells}, key=lambda k: (k[0] != FULL, k)):
             part = [c for c in study.cells if (c.scenario, c.reduction) == key]
             aucs = [c.auc for c in part if c.auc is not None]
             out.append({"table": study.name, "scenario": key[0], "reduction": key[1], "seeds": len(part),
@@ -234,7 +233,7 @@ def _rows(studies: tuple[Study, ...], methods: list[str]) -> list[dict[str, Any]
     out = []
     for study in studies:
         for method in methods:
-            runs = [r for c in study.cells if c.scenario != gains.FULL for r in c.runs if r.method == method and not r.why]
+            runs = [r for c in study.cells if c.scenario != FULL for r in c.runs if r.method == method and not r.why]
             if runs:
                 added, made = sum(sum(r.added) for r in runs), sum(sum(r.made) for r in runs)
                 out.append({"table": study.name, "method": method, "added": added / len(runs), "made": made / added if added else None,
@@ -261,7 +260,7 @@ def _csv(studies: tuple[Study, ...], results: dict[str, Any], place: Path) -> No
 
     rows = []
     for study in studies:
-        for c in sorted(study.cells, key=lambda c: (c.seed, c.scenario != gains.FULL, c.scenario, c.reduction)):
+        for c in sorted(study.cells, key=lambda c: (c.seed, c.scenario != FULL, c.scenario, c.reduction)):
             for r in c.runs:
                 got = (None,) * len(figures.METRICS) if r.why else figures.point(c.y, r.predicted, r.scores)
                 where = (study.name, c.seed, c.scenario, c.reduction, r.classifier, r.method)
