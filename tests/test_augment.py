@@ -268,7 +268,7 @@ def cells(out: Path) -> dict[str, int]:
 
 def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_report(small: Small, tmp_path: Path) -> None:
     out = tmp_path / "study"
-    choices: dict[str, Any] = {"scenarios": ("A", "C"), "reductions": (40,), "methods": (*CHEAP, "ours"), "effort": "try", "seeds": 1,
+    choices: dict[str, Any] = {"scenarios": ("A",), "reductions": (30, 40), "methods": (*CHEAP, "ours"), "effort": "try", "seeds": 1,
                                "classifiers": ("random-forest", "svm"), "jobs": 1}  # fmt: skip
 
     class StopError(Exception):
@@ -290,7 +290,7 @@ def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_r
     after = cells(out)
     assert len(after) == 6 and {n: after[n] for n in before} == before
     assert (out / "report.html").stat().st_size > 1000 and json.loads((out / "results.json").read_text())["format"] == results["format"]
-    for path in (out / "cells").glob("*-A40.json"):
+    for path in (out / "cells").glob("*-A*.json"):
         cell = json.loads(path.read_text())
         assert {r["method"] for r in cell["runs"]} == {*CHEAP, "ours"} and not any(r["why"] for r in cell["runs"])
         assert cell["auc"] is not None and all(r["added"][0] == 0 for r in cell["runs"])

@@ -32,7 +32,7 @@ from . import rows
 from .forge import FULL, SHORT, Effort, forge
 from .loose import facing
 
-TRIES = 4
+TRIES = 2
 """Times a package that draws by chance is asked about the same people, with other seeds, before its rows are repeated."""
 SECONDS, MINUTES = 2.0, 10.0
 UNWILLING = "it makes no row here"

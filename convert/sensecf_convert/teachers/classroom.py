@@ -80,8 +80,11 @@ def teach(lesson: Lesson, data: Cohort, seed: int, jobs: int, skip: int = 0) -> 
 
 
 def _chunks(lesson: Lesson, seed: int, jobs: int, skip: int) -> Iterator[list[Taught]]:
-    context: Any = multiprocessing.get_context("spawn")
     numbers = itertools.count(skip)
+    if jobs == 1:  # who has one core, or is one of several workers already, needs no other process
+        alone = Classroom(lesson)
+        yield from (alone.chunk(seed, number) for number in numbers)
+    context: Any = multiprocessing.get_context("spawn")
     with context.Pool(jobs, initializer=open_lesson, initargs=(lesson,)) as pool:
         waiting = deque(pool.apply_async(_teach, (seed, next(numbers))) for _ in range(4 * jobs))
         while True:
