@@ -132,6 +132,8 @@ def test_made_rows_are_of_the_class_possible_and_nobodys_copy(small: Small) -> N
         assert row.p == pytest.approx(now, abs=1e-5) and row.p >= floor[row.method] - 1e-6 and 0 <= row.realism <= 100
         assert place.tobytes() not in known
         assert (row.source == rows.NOBODY) == (row.method != rows.COUNTERFACTUAL)
+        if row.source == rows.NOBODY:
+            assert all(np.abs(f.lattice - v).min() < 1e-9 for f, v in zip(schema.features, row.y, strict=True))
         if row.source != rows.NOBODY:
             assert not small.data.y[row.source]
             space = admissible(Record(schema, small.data.X[row.source]))

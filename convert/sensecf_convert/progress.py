@@ -10,13 +10,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
+LINE_SECONDS = 60.0
 Say = Callable[[str], None]
 """Told what is going on, in words."""
 
 
 @contextmanager
 def bar(title: str) -> Iterator[Callable[[float, str], None]]:
-    """A bar for one long step: call the yielded function with the share done (0..1) and a few words."""
+    """A bar for one long step: call the yielded function with the share done (0..1) and a few words.
+
+    Where nobody watches a terminal (a log file), a line a minute instead.
+    """
+    if not console.is_terminal:
+        yield _lines(title)
+        return
     columns = (
         TextColumn("{task.description:<12}"),
         BarColumn(),
@@ -27,6 +34,18 @@ def bar(title: str) -> Iterator[Callable[[float, str], None]]:
     with Progress(*columns, console=console, transient=True) as shown:
         task = shown.add_task(title, total=1.0, words="")
         yield lambda share, words: shown.update(task, completed=min(share, 1.0), words=words)
+
+
+def _lines(title: str) -> Callable[[float, str], None]:
+    told = time.monotonic()
+
+    def tell(share: float, words: str) -> None:
+        nonlocal told
+        if time.monotonic() - told > LINE_SECONDS:
+            told = time.monotonic()
+            console.print(f"{title:<12} {100 * share:.0f} %  {words}")
+
+    return tell
 
 
 @contextmanager

@@ -21,12 +21,12 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.loop import Budget, Explainer
 from sensecf_edge.record import Record
 from sensecf_edge.result import Explanation
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema import Schema, Vector
 
 from ..evaluate import rebuilt
 from ..gower import gower
 from ..tables import Cohort
-from ..teachers.people import Copies, People
+from ..teachers.people import Copies, People, places, settle
 
 MARGIN = 0.2
 """How far above the threshold an answer about the other class must lie: a row for training is no near miss."""
@@ -152,13 +152,21 @@ def _of_own(desk: _Desk, count: int, taken: set[bytes], report: Report) -> list[
     with Explainer.load(desk.bundle.folder, threads=1) as explainer:
         while len(out) < count and barren < BARREN:
             before = len(out)
-            for row in desk.kept(_recognised(desk, explainer, people.invented(CHUNK, rng).X)):
+            for row in desk.kept(_recognised(desk, explainer, on_steps(desk.bundle.schema, people.invented(CHUNK, rng).X))):
                 if row.y.tobytes() not in taken:
                     taken.add(row.y.tobytes())
                     out.append(row)
             barren = barren + 1 if len(out) == before else 0
             report(min(1.0, len(out) / max(1, count)), f"{len(out):,} rows of invented people")
     return out[:count]
+
+
+def on_steps(schema: Schema, X: Vector) -> Vector:
+    """Rows with every value on its feature's lattice, shape (rows at most, features); what follows other features is computed
+    anew, and a row that leaves its range by that is dropped."""
+    at = places(schema, X)
+    columns = [np.where(i < 0, np.nan, f.lattice[np.maximum(i, 0)]) for f, i in zip(schema.features, at.T, strict=True)]
+    return settle(schema, np.column_stack(columns))[0]
 
 
 def _recognised(desk: _Desk, explainer: Explainer, X: Vector) -> list[Row]:
