@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from . import exact, rules
 from .admissible import Admissible
+from .check import Checker
 from .rank import Figures, rank, strengths
 from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
 from .result import Change, Counterfactual
 from .schema import Vector
 from .settings import NEAREST, SEARCH, TYPICAL
-from .stability import stability
+from .stability import agreement, stability
 
 SLACK = 1e-9
 
@@ -78,7 +80,7 @@ class Found:
             led = refine(other, space, top[None])
             self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
 
-    def shown(self, judge: Judge, n: int, threshold: float, seed: int) -> tuple[Counterfactual, ...]:
+    def shown(self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = ()) -> tuple[Counterfactual, ...]:
         """Up to n answers, best first, with their figures."""
         x, schema, scored = self.record.vector, self.record.schema, self.scored
         if not scored.passed.any():
@@ -89,6 +91,7 @@ class Found:
         own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
         p_before = judge.checker.p_target(np.array(sources))
         firm = stability(judge.checker, schema, scored.Y[rows], threshold, seed)
+        agreed = agreement(rivals, scored.Y[rows], threshold)
         best = strengths(own, list(range(len(rows))))
         out = []
         for k, i in enumerate(rows):
@@ -104,6 +107,7 @@ class Found:
                     origin=self.origins[i],
                     margin=float(scored.p[i]) - threshold,
                     stability=float(firm[k]),
+                    agreement=None if agreed is None else float(agreed[k]),
                     strengths=best[k],
                     given_up=tuple(name for name, yes in worse.items() if yes),
                 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,7 +40,7 @@ def test_between_two_prices_lies_what_neither_has_alone() -> None:
 @given(points=st.lists(st.tuples(figures, figures), min_size=1, max_size=8))
 def test_no_point_lies_below_the_edge(points: list[tuple[float, float]]) -> None:
     line = curve.edge(points)
-    assert set(line) <= set(points) and line == sorted(line) and all(a[1] > b[1] for a, b in zip(line, line[1:], strict=False))
+    assert set(line) <= set(points) and line == sorted(line) and all(a[1] > b[1] for a, b in pairwise(line))
     xs, ys = zip(*line, strict=True)
     for x, y in points:
         assert x >= xs[0] and y >= np.interp(x, xs, ys) - 1e-9
