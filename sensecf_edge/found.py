@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from . import exact, rules
+from . import exact, measure, rules
 from .admissible import Admissible
 from .check import Checker
-from .rank import Figures, rank, strengths
+from .rank import Figures, needless, rank, strengths
 from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
 from .result import Change, Counterfactual
@@ -79,6 +79,28 @@ class Found:
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
             led = refine(other, space, top[None])
             self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
+
+    def differ(self, judge: Judge, space: Admissible, answers: int) -> None:
+        """While too few answers are worth showing, look for those that do without a change of the cheapest one, or with less of it."""
+        best = self.cheapest
+        if best is None:
+            return
+        x, nothing = self.record.vector, Scored(best[None][:0], np.empty(0), np.empty(0))
+        proposed = [i for i in self.record.differences(best) if space.values[i].size]
+        for narrow in [*(space.without(i) for i in proposed), *(space.less(i, float(best[i])) for i in proposed)]:
+            known = self.worth(judge)
+            if len(known) >= answers:
+                return
+            met = exact.search(judge, narrow, nothing, 1, SEARCH.wide_rows, narrow.max_changes).scored if narrow.features else nothing
+            new = [i for i in np.argsort(met.key, kind="stable") if measure.changed(x, met.Y[i : i + 1]).tobytes() not in known][:1]
+            self.searched(met.rows(new))
+            self.searched(refine(judge, narrow, met.Y[new]))
+
+    def worth(self, judge: Judge) -> set[bytes]:
+        """The different sets of changed features of the answers that are not `needless`."""
+        x, good = self.record.vector, self.scored.passed
+        idle = needless(x, self.scored, Figures.of(judge, self.record.schema, x, self.scored.Y))
+        return {row.tobytes() for row in measure.changed(x, self.scored.Y[good & ~idle])}
 
     def shown(self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = ()) -> tuple[Counterfactual, ...]:
         """Up to n answers, best first, with their figures."""

@@ -184,6 +184,7 @@ class Explainer:
                 search.widen(self.judge, budget.answers, budget.search)
             if budget.search and budget.answers > 1:
                 search.found.cover(self.judge, search.space)
+                search.found.differ(self.judge, search.space, budget.answers)
         return searches
 
     def _prompt(self, space: Admissible, p: float) -> str:
