@@ -10,6 +10,7 @@ import numpy as np
 from . import exact, measure, rules
 from .admissible import Admissible
 from .check import Checker
+from .exchange import exchange
 from .rank import Figures, needless, rank, strengths
 from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
@@ -65,6 +66,8 @@ class Found:
             top = searched.scored.Y[searched.scored.key.argmin()][None]
             self.searched(searched.scored)
             self.searched(refine(judge, space, top, known=known))
+        if self.cheapest is not None:
+            self.searched(exchange(judge, space, self.scored.rows([int(self.scored.key.argmin())])))
         return searched.proven
 
     def cover(self, judge: Judge, space: Admissible) -> None:
@@ -77,7 +80,7 @@ class Found:
             start = Scored(best[None], np.array([judge.goal]), keys(other.cost(space, best[None])))
             nearer = exact.search(other, space, start, 1, SEARCH.rows).scored
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
-            led = refine(other, space, top[None])
+            led = exchange(other, space, refine(other, space, top[None]))
             self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
 
     def differ(self, judge: Judge, space: Admissible, answers: int) -> None:

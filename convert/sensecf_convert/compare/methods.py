@@ -9,6 +9,9 @@ from sensecf_edge.settings import COST, NEAREST, TYPICAL, CostSettings
 OWN = "own"
 """The environment of methods that run in this very Python."""
 
+DISTANCE = CostSettings(count=0.0, distance=1.0, realism=0.0)
+"""Nothing but the distance counts, as for methods that know no other cost."""
+
 RANGES = "immutables, ranges and permitted choices through its own options"
 TREES = "the trees inside the ONNX classifier, an exact copy; Freeze, Range, AllowedCategories, Grid and Linear; the same distance as ours"
 
@@ -57,8 +60,10 @@ _ALL = (
            "ours"),
     Method("ours-without-llm-time", OWN, "own", True, "random proposals until as much time has passed as ours took on the record", "ours"),
     Method("search", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
+    _curve("distance", DISTANCE),
+    *(_curve(f"distance-{weight:g}", replace(DISTANCE, realism=weight)) for weight in (0.25, 1)),
     _curve("nearest", NEAREST),
-    *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 1, 5, 12)),
+    *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 5, 12)),
     _curve("typical", TYPICAL),
     *(_dice(kind) for kind in ("random", "genetic", "kdtree")),
     *(_cfnow(kind) for kind in ("greedy", "random")),
