@@ -35,9 +35,10 @@ FEWEST = 5
 def trade(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
     """plane -> method -> records, the method's point, ours' points on those records, factor and its 95 % interval.
 
-    Records count that the method and every price of ours answer at the goal. Empty without at least two prices of ours.
+    Records count that the method and every price of ours answer at the goal, no relation broken: what breaks one is no answer
+    that ours could give. Empty without at least two prices of ours.
     """
-    good = rows[rows.at_goal]
+    good = rows[rows.at_goal & ~rows.relations_broken.eq(True)]
     curve = [name for name in CURVE if (good.method == name).any()]
     others = [str(n) for n in good.method.unique() if n not in OURS and n != "ours-first-try"]
     if len(curve) < 2:

@@ -181,11 +181,11 @@ def curves(beside: dict[str, dict[str, Any]], axes: tuple[str, str]) -> bytes:
         for panel, (name, made) in zip(panels.flat, beside.items(), strict=False):
             ours = {n: (x, y) for n, (x, y) in made["ours"].items()}
             line = np.array(edge(list(ours.values())))
-            panel.plot(*np.array(list(ours.values())).T, ".", color=FAMILIES["ours"], alpha=0.4, markersize=5)
+            panel.plot(*np.array(list(ours.values())).T, ".", color=FAMILIES["ours"], alpha=0.6, markersize=7)
             panel.plot(*line.T, color=FAMILIES["ours"], linewidth=1.6)
             panel.plot(*ours["ours"], "o", color=FAMILIES["ours"], markersize=6) if "ours" in ours else None
             panel.plot(*made["point"], "D", color=color(name), markersize=7, markeredgecolor="white")
-            panel.set_title(f"{name}  ({made['n']}, {verdict(made)})", color=color(name), fontsize=8.5)
+            panel.set_title(f"{name}  ({made['n']}: ours {verdict(made)})", color=color(name), fontsize=8.5)
             panel.margins(0.15)
             panel.grid(color="#eaeef2")
             panel.tick_params(labelsize=7)
