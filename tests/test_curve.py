@@ -47,16 +47,16 @@ def test_no_point_lies_below_the_edge(points: list[tuple[float, float]]) -> None
 
 
 def rows(method: str, records: range, changed: float, knn: float, goal: bool = True, broken: bool = False) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"table": "t", "method": method, "record": list(records), "person": list(records), "at_goal": goal, "relations_broken": broken, "n_changed": changed,
-         "distance": changed / 10, "knn_ratio": knn}
-    )  # fmt: skip
+    same = {"table": "t", "method": method, "at_goal": goal, "relations_broken": broken}
+    figures = {"n_changed": changed, "distance": changed / 10, "knn_ratio": knn}
+    return pd.DataFrame({"record": list(records), "person": list(records), **same, **figures})
 
 
 def test_only_records_that_all_answer_at_the_goal_count() -> None:
     table = pd.concat([
-        rows("ours", range(20), 2.0, 1.0), rows("ours-nearest", range(20), 1.0, 2.0), rows("peer", range(8), 2.0, 2.0),
-        rows("peer", range(8, 12), 0.1, 0.1, goal=False), rows("peer", range(12, 20), 0.1, 0.1, broken=True), rows("rare", range(4), 1.0, 1.0),
+        rows("ours", range(20), 2.0, 1.0), rows("ours-nearest", range(20), 1.0, 2.0),
+        rows("peer", range(8), 2.0, 2.0), rows("peer", range(8, 12), 0.1, 0.1, goal=False),
+        rows("peer", range(12, 20), 0.1, 0.1, broken=True), rows("rare", range(4), 1.0, 1.0),
     ])  # fmt: skip
     made = curve.trade(table, 0)["sparse and typical"]
     assert set(made) == {"peer"} and made["peer"]["n"] == 8
