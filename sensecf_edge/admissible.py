@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -49,6 +49,19 @@ class Admissible:
     def weights(self) -> Vector:
         """Cost of a change of each feature for this person, shape (features,)."""
         return np.array([self.constraints.costs.get(f.name, f.cost) for f in self.record.schema.features])
+
+    def without(self, i: int) -> Admissible:
+        """The same space with feature i left as it is."""
+        return self._only(i, np.empty(0))
+
+    def less(self, i: int, code: float) -> Admissible:
+        """The same space with feature i moving less far than to `code`; not at all where it is a choice."""
+        present = self.record.vector[i]
+        plain = self.record.schema.features[i].kind == "number"
+        return self._only(i, self.values[i][np.abs(self.values[i] - present) < abs(code - present) - EPSILON] if plain else np.empty(0))
+
+    def _only(self, i: int, values: Vector) -> Admissible:
+        return replace(self, values=(*self.values[:i], values, *self.values[i + 1 :]))
 
     @property
     def features(self) -> list[int]:

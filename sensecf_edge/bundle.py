@@ -29,6 +29,7 @@ from .manifest import (
     REALISM,
     REBUILD,
     REFERENCE,
+    RIVALS,
     SAMPLES,
     SCHEMA,
     FileEntry,
@@ -73,6 +74,7 @@ class Bundle:
     card: str
     _classifier: bytes = field(repr=False)
     _realism: bytes = field(repr=False)
+    _rivals: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def name(self) -> str:
@@ -97,6 +99,10 @@ class Bundle:
         """The density model's ONNX: the bytes that were hashed."""
         return self._realism
 
+    def rivals_bytes(self) -> tuple[bytes, ...]:
+        """Other classifiers as good as the bundle's own, where it lists some: the bytes that were hashed."""
+        return self._rivals
+
     @property
     def unlisted(self) -> list[str]:
         """Names in the folder that the manifest does not list. They are never read."""
@@ -108,7 +114,7 @@ class Bundle:
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
         texts = (SCHEMA, REFERENCE, SAMPLES, CARD)
-        contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM)) for n, e in manifest.files.items()}
+        contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
         for name in texts:
             if len(contents[name]) > MAX_TEXT:
                 raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
@@ -123,6 +129,7 @@ class Bundle:
             card=contents[CARD].decode("utf-8", "replace"),
             _classifier=contents[CLASSIFIER],
             _realism=contents[REALISM],
+            _rivals=tuple(contents[name] for name in RIVALS if name in contents),
         )
 
     @staticmethod
@@ -170,14 +177,14 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     """Write manifest.json last, over the files that lie in the folder: format, hashes, sizes, schema hash, feature order.
 
-    What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf in the folder
-    is listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
+    What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf and
+    rivals in the folder are listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
     schema = Schema.load(folder / SCHEMA)
-    present = (*FILES, ADAPTER) if (folder / ADAPTER).is_file() else FILES
+    present = (*FILES, *(name for name in (ADAPTER, *RIVALS) if (folder / name).is_file()))
     entries = {name: _entry(folder / name) for name in present}
     files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
     whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}

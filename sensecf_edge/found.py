@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from . import exact, rules
+from . import exact, measure, rules
 from .admissible import Admissible
-from .rank import Figures, rank, strengths
+from .check import Checker
+from .exchange import exchange
+from .rank import Figures, needless, rank, strengths
 from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
 from .result import Change, Counterfactual
 from .schema import Vector
 from .settings import NEAREST, SEARCH, TYPICAL
-from .stability import stability
+from .stability import agreement, stability
 
 SLACK = 1e-9
 
@@ -63,6 +66,8 @@ class Found:
             top = searched.scored.Y[searched.scored.key.argmin()][None]
             self.searched(searched.scored)
             self.searched(refine(judge, space, top, known=known))
+        if self.cheapest is not None:
+            self.searched(exchange(judge, space, self.scored.rows([int(self.scored.key.argmin())])))
         return searched.proven
 
     def cover(self, judge: Judge, space: Admissible) -> None:
@@ -75,10 +80,32 @@ class Found:
             start = Scored(best[None], np.array([judge.goal]), keys(other.cost(space, best[None])))
             nearer = exact.search(other, space, start, 1, SEARCH.rows).scored
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
-            led = refine(other, space, top[None])
+            led = exchange(other, space, refine(other, space, top[None]))
             self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
 
-    def shown(self, judge: Judge, n: int, threshold: float, seed: int) -> tuple[Counterfactual, ...]:
+    def differ(self, judge: Judge, space: Admissible, answers: int) -> None:
+        """While too few answers are worth showing, look for those that do without a change of the cheapest one, or with less of it."""
+        best = self.cheapest
+        if best is None:
+            return
+        x, nothing = self.record.vector, Scored(best[None][:0], np.empty(0), np.empty(0))
+        proposed = [i for i in self.record.differences(best) if space.values[i].size]
+        for narrow in [*(space.without(i) for i in proposed), *(space.less(i, float(best[i])) for i in proposed)]:
+            known = self.worth(judge)
+            if len(known) >= answers:
+                return
+            met = exact.search(judge, narrow, nothing, 1, SEARCH.wide_rows, narrow.max_changes).scored if narrow.features else nothing
+            new = [i for i in np.argsort(met.key, kind="stable") if measure.changed(x, met.Y[i : i + 1]).tobytes() not in known][:1]
+            self.searched(met.rows(new))
+            self.searched(refine(judge, narrow, met.Y[new]))
+
+    def worth(self, judge: Judge) -> set[bytes]:
+        """The different sets of changed features of the answers that are not `needless`."""
+        x, good = self.record.vector, self.scored.passed
+        idle = needless(x, self.scored, Figures.of(judge, self.record.schema, x, self.scored.Y))
+        return {row.tobytes() for row in measure.changed(x, self.scored.Y[good & ~idle])}
+
+    def shown(self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = ()) -> tuple[Counterfactual, ...]:
         """Up to n answers, best first, with their figures."""
         x, schema, scored = self.record.vector, self.record.schema, self.scored
         if not scored.passed.any():
@@ -89,6 +116,7 @@ class Found:
         own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
         p_before = judge.checker.p_target(np.array(sources))
         firm = stability(judge.checker, schema, scored.Y[rows], threshold, seed)
+        agreed = agreement(rivals, scored.Y[rows], threshold)
         best = strengths(own, list(range(len(rows))))
         out = []
         for k, i in enumerate(rows):
@@ -104,6 +132,7 @@ class Found:
                     origin=self.origins[i],
                     margin=float(scored.p[i]) - threshold,
                     stability=float(firm[k]),
+                    agreement=None if agreed is None else float(agreed[k]),
                     strengths=best[k],
                     given_up=tuple(name for name, yes in worse.items() if yes),
                 )

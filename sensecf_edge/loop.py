@@ -92,9 +92,10 @@ class Explainer:
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None, margin: float = LOOP.margin
-    ) -> None:
-        self.bundle, self.engine, self.checker, self.realism = bundle, engine, checker, realism
+        self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None, rivals: Sequence[Checker] = (),
+        margin: float = LOOP.margin,
+    ) -> None:  # fmt: skip
+        self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
         self.margin = min(margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
@@ -113,7 +114,8 @@ class Explainer:
         realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
         engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context, bundle.adapter_path)
-        return cls(bundle, engine, checker, realism, margin)
+        others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
+        return cls(bundle, engine, checker, realism, others, margin)
 
     def explain(
         self,
@@ -188,6 +190,7 @@ class Explainer:
                 search.widen(self.judge, budget.answers, budget.search)
             if budget.search and budget.answers > 1:
                 search.found.cover(self.judge, search.space)
+                search.found.differ(self.judge, search.space, budget.answers)
         return searches
 
     def _prompt(self, space: Admissible, p: float) -> str:
@@ -243,7 +246,7 @@ class Explainer:
         return FirstTry(valid, bool(raw.passed[0]), p, changes(space.record, raw.Y[0]))
 
     def _explanation(self, factual: Record, p: float, search: _Search | None, how: Provenance, seconds: float) -> Explanation:
-        found = search.found.shown(self.judge, how.answers, self.target.threshold, how.seed) if search else ()
+        found = search.found.shown(self.judge, how.answers, self.target.threshold, how.seed, self.rivals) if search else ()
         status = "already" if search is None else "found" if found else "none"
         weak = self.bundle.manifest.classifier.auc
         notes = factual.warnings()

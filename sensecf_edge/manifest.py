@@ -15,6 +15,8 @@ FORMAT = 1
 MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
 REFERENCE, REALISM, SAMPLES, CARD = "reference.json", "realism.onnx", "samples.json", "CARD.md"
 ADAPTER = "adapter.gguf"
+RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
+"""Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
 FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, REALISM, SAMPLES, CARD)
 REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
 

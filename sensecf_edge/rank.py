@@ -1,7 +1,7 @@
 """Which of the answers that passed are shown: the cheapest first, then those that change something else and are best at something.
 
 Several answers are worth having when they differ in what they change and in what they are good for: the fewest
-features, the smallest change, the most typical record.
+features, the smallest change, the most typical record. A change that buys nothing makes no other answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from . import measure
 from .refine import Judge, Scored
+from .rules import Mask
 from .schema import Schema, Vector
 
 FEWEST, NEAREST, TYPICAL = "fewest features", "smallest change", "most typical"
@@ -44,9 +45,13 @@ def rank(x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> l
     """Row numbers of up to n answers, the cheapest first. Every set of changed features comes once before any comes twice.
 
     With `figures`, for each strength in turn the answer of another set that is better at it than all before it comes
-    next; without, and after that, the cheapest of another set. Only rows that passed, and none twice.
+    next; without, and after that, the cheapest of another set. Only rows that passed, and none twice. With `figures`, none
+    that is `needless` but the cheapest.
     """
     order = [int(i) for i in np.argsort(scored.key, kind="stable") if scored.passed[i]]
+    if figures:
+        idle = needless(x, scored, figures)
+        order = order[:1] + [i for i in order[1:] if not idle[i]]
     rows = {scored.Y[i].tobytes(): i for i in reversed(order)}
     distinct = [i for i in order if rows[scored.Y[i].tobytes()] == i]
     names = {i: measure.changed(x, scored.Y[i : i + 1]).tobytes() for i in distinct}
@@ -62,6 +67,20 @@ def rank(x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> l
             chosen.append(i)
             taken.add(names[i])
     return (chosen + [i for i in distinct if i not in chosen])[:n] if len(chosen) < n else chosen[:n]
+
+
+def needless(x: Vector, scored: Scored, figures: Figures) -> Mask:
+    """True for answers with a change that could be left out: the rest of them passed too, and is as typical.
+
+    Shape (candidates,). Looks only at what was judged already.
+    """
+    out: Mask = np.zeros(len(scored.Y), dtype=bool)
+    good = np.flatnonzero(scored.passed)
+    changed, realism = measure.changed(x, scored.Y), figures.realism
+    for i in good:
+        others = good[(figures.n_changed[good] < figures.n_changed[i]) & (realism[good] >= realism[i])]
+        out[i] = bool(((scored.Y[others] == scored.Y[i]) | ~changed[others]).all(axis=1).any())
+    return out
 
 
 def strengths(figures: Figures, shown: list[int]) -> list[tuple[str, ...]]:

@@ -74,6 +74,11 @@ class Scored:
         out: Mask = self.key < 0
         return out
 
+    def rows(self, at: Sequence[int]) -> Scored:
+        """Some of the rows."""
+        picked = np.array(at, dtype=np.intp)
+        return Scored(self.Y[picked], self.p[picked], self.key[picked])
+
     @staticmethod
     def joined(parts: Sequence[Scored]) -> Scored:
         """The rows of several, one below the other; at least one part."""

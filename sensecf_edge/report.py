@@ -109,6 +109,15 @@ def stability_text(share: float) -> str:
     return f"{word}: it holds in {100 * share:.0f} of 100 cases when every reading is as far off as sensors are."
 
 
+def agreement_text(share: float) -> str:
+    """What other classifiers, as good as the one that judged, say of an answer, in words."""
+    if share == 1:
+        return "Other models, as good as this one, predict the same for it."
+    if share == 0:
+        return "No other model, of those as good as this one, predicts the same for it: rest nothing on it."
+    return f"Of other models, as good as this one, {100 * share:.0f}% predict the same for it."
+
+
 def proven_text(explanation: Explanation) -> str:
     """What a search over all sets of features has proven; empty where it has proven nothing."""
     k = explanation.proven
@@ -161,6 +170,8 @@ def _answer(console: Console, explanation: Explanation, schema: Schema, answer: 
         console.print(hanging("  ", realism_text(answer.realism, plain(explanation.target))))
     if answer.stability is not None:
         console.print(hanging("  ", stability_text(answer.stability)))
+    if answer.agreement is not None:
+        console.print(hanging("  ", agreement_text(answer.agreement)))
     lost = [GIVEN_UP[name] for name in answer.given_up if name in GIVEN_UP]
     if lost:
         console.print(hanging("  ", f"It {_listed(lost)} than the answer it was made from.", "dim"))

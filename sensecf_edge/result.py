@@ -40,6 +40,7 @@ class Counterfactual:
                'search' (a set of features that the search found)
     margin     p_target less the threshold
     stability  share (0..1) of noisy readings of the answer with p_target >= threshold; see `stability`
+    agreement  share (0..1) of the bundle's other, equally good classifiers to which p_target >= threshold; None without such
     strengths  what it is best at among the answers shown: 'fewest features', 'smallest change', 'most typical'
     given_up   figures in which it is worse than the valid answer it was made from: 'n_changed', 'distance', 'realism',
                'p_target'
@@ -53,6 +54,7 @@ class Counterfactual:
     origin: str
     margin: float | None = None
     stability: float | None = None
+    agreement: float | None = None
     strengths: tuple[str, ...] = ()
     given_up: tuple[str, ...] = ()
 

@@ -80,10 +80,12 @@ class SearchSettings:
     """How far sets of features are searched besides what the generator proposes.
 
     `rows` a record may ask the classifier about by default, `exact_rows` where proof is asked for; in batches of `batch`.
+    `wide_rows` each time that an alternative is still wanted and another change of the first answer is done without.
     `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`.
     """
 
     rows: int = 256
+    wide_rows: int = 2_048
     exact_rows: int = 2_000_000
     batch: int = 256
     features: int = 3

@@ -1,7 +1,8 @@
-"""How often an answer stays valid when every reading is a little off, as real sensors are."""
+"""How often an answer stays valid: when every reading is a little off, as real sensors are, and to other classifiers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +30,16 @@ def stability(checker: Checker, schema: Schema, Y: Vector, threshold: float, see
     p = checker.p_target(readings.reshape(-1, len(schema)))
     out: Vector = (p.reshape(len(Y), count) >= threshold).mean(axis=1)
     return out
+
+
+def agreement(rivals: Sequence[Checker], Y: Vector, threshold: float) -> Vector | None:
+    """Share (0..1) of other classifiers, as good as the one that judged, to which each answer has p >= threshold; shape (candidates,).
+
+    None without rivals. They are no jury: an answer that one of them refuses is shown all the same, with this figure.
+    """
+    if not rivals:
+        return None
+    return np.asarray(np.mean([rival.p_target(Y) >= threshold for rival in rivals], axis=0), dtype=np.float64)
 
 
 @lru_cache(maxsize=16)

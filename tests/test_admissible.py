@@ -144,3 +144,12 @@ def test_what_is_never_advised_is_never_said_whatever_else_the_schema_says() -> 
     assert not dose.mutable and Schema.from_json(Schema((dose,)).to_json()) == Schema((dose,))
     space = admissible(Record(Schema((dose, Feature("a", low=0, high=9, step=1))), np.array([9.0, 1.0])))
     assert space.features == [1]
+
+
+def test_a_space_without_a_feature_or_with_less_of_it_keeps_all_else() -> None:
+    schema = Schema((Feature("a", low=0, high=10, step=1), Feature("b", "choice", choices=("no", "yes"))))
+    space = admissible(Record(schema, np.array([4.0, 0.0])))
+    assert space.without(0).features == [1] and space.without(0).values[1] is space.values[1]
+    assert space.less(0, 7.0).values[0].tolist() == [2, 3, 5, 6] and space.less(0, 5.0).features == [1]
+    assert space.less(1, 1.0).features == [0]  # half a choice is none
+    assert space.features == [0, 1]

@@ -41,6 +41,7 @@ from sensecf_edge.schema import Feature, Schema, Vector
 
 Command = Callable[..., Ran]
 SIZES = {"pairs": 300, "passes": 30.0, "minutes": 2.0, "size": "tiny"}
+HORIZON = "a year"
 IMMUTABLE = ("age", "sex")
 ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}
 FINISHED = ("plan.json", "classifier.onnx", "classifier.json", "realism.onnx", "quantiles.json", "pairs.npz")
@@ -87,7 +88,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     for feature in drafted["features"]:
         if feature["name"] in IMMUTABLE:
             feature["mutable"] = False
-    schema.write_text(json.dumps(drafted))
+    schema.write_text(json.dumps({**drafted, "horizon": HORIZON}))
     about.write_text(json.dumps(ABOUT))
     learnt: list[tuple[str, Cohort]] = []
     parity_rows: list[int] = []
@@ -235,6 +236,34 @@ def test_a_finished_fit_run_again_makes_the_same_models_at_once(built: Built, tm
         work=built.work, about=built.about, name="diabetes", **SIZES)  # fmt: skip
     for name in ("classifier.onnx", "realism.onnx", "generator.gguf", "schema.json", "samples.json", "reference.json"):
         assert (tmp_path / "again" / name).read_bytes() == (built.out / name).read_bytes()
+
+
+def test_other_kinds_that_are_as_good_are_shipped_and_asked(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifiers, "KINDS", ("random-forest", "svm", "neural-network"))
+    facts = json.loads((built.work / "classifier.json").read_text())
+    made = classifiers.make
+    worse = {"svm": 0.0, "neural-network": 0.03}
+
+    def known(kind: str, *more: Any) -> Any:
+        got = made("svm", *more)
+        return replace(got, facts={**got.facts, "auc_cv": facts["auc_cv"] - worse[kind]})
+
+    monkeypatch.setattr(classifiers, "make", known)
+    fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "two", person="person",
+        work=built.work, about=built.about, name="diabetes", rivals=True, **SIZES)  # fmt: skip
+    bundle = Bundle.open(tmp_path / "two")
+    assert bundle.rivals_bytes() == ((built.work / "rival-svm.onnx").read_bytes(),)  # the other kind is not as good
+    assert bundle.classifier_bytes() == Bundle.open(built.out).classifier_bytes()
+    with Explainer.load(tmp_path / "two") as explainer:
+        answers = [explainer.explain(sample.values).found for sample in bundle.samples]
+    assert answers and all(a.agreement in (0.0, 1.0) for found in answers for a in found)
+    with pytest.raises(TableError, match="--rivals"):
+        fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "no", person="person",
+            work=tmp_path / "work", classifier="own.onnx", rivals=True)  # fmt: skip
+
+
+def test_a_stated_horizon_stands_in_the_bundle(built: Built) -> None:
+    assert Bundle.open(built.out).schema.horizon == HORIZON
 
 
 def test_a_work_folder_belongs_to_one_plan_on_one_table(built: Built, tmp_path: Path) -> None:

@@ -215,6 +215,17 @@ def test_a_whole_bundle_opens_and_hands_on_what_was_hashed(toy: Path) -> None:
     assert bundle.card.startswith("# Toy") and bundle.unlisted == []
 
 
+def test_rivals_are_listed_hashed_and_handed_on_and_a_bundle_may_have_none(toy: Path, toy_copy: Path) -> None:
+    assert Bundle.open(toy).rivals_bytes() == ()
+    (toy_copy / "rival-1.onnx").write_bytes(toy_classifier(scale=0.5))
+    assert Bundle.open(toy_copy).rivals_bytes() == () and Bundle.open(toy_copy).unlisted == ["rival-1.onnx"]
+    write_manifest(toy_copy, toy_manifest())
+    assert Bundle.open(toy_copy).rivals_bytes() == (toy_classifier(scale=0.5),)
+    (toy_copy / "rival-1.onnx").write_bytes(toy_classifier(scale=0.4))
+    with pytest.raises(BundleError, match=r"rival-1\.onnx"):
+        Bundle.open(toy_copy)
+
+
 def test_what_was_read_is_what_is_handed_on_even_if_the_file_changes_later(toy_copy: Path) -> None:
     bundle = Bundle.open(toy_copy)
     flip("classifier.onnx")(toy_copy)

@@ -34,7 +34,7 @@ from sensecf_edge.schema import Schema
 
 Command = Callable[..., Ran]
 Forest = tuple[bytes, Schema, np.ndarray]
-OURS = ("ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "search")
+OURS = ("ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "search", "ours-nearest", "ours-typical")
 ASKED = 12
 FRACTION = 0.37
 """A share of steps that no toy record has by chance: its digits are looked for where no value may stand."""
@@ -161,12 +161,23 @@ def test_both_recorded_classes_and_the_equal_budget_stand_in_the_results(compare
     assert got["methods"]["ours"]["cold_start"] > 0
 
 
+def test_other_prices_trade_one_figure_for_another(compared: Compared) -> None:
+    rows = compared.rows()
+    both = {n: rows[(rows.method == n) & rows.at_goal].set_index("record") for n in ("ours-nearest", "ours-typical")}
+    assert all(len(part) > ASKED / 2 for part in both.values())
+    near, typical = (part.loc[both["ours-nearest"].index.intersection(both["ours-typical"].index)] for part in both.values())
+    assert near.distance.mean() < typical.distance.mean() and near.realism.mean() < typical.realism.mean()
+    got = json.loads((compared.out / "results.json").read_text())["trade"]["near and typical"]["search"]
+    assert set(got["ours"]) == {"ours", "ours-nearest", "ours-typical"} and got["factor"] > 0
+
+
 def test_the_page_holds_everything_and_fetches_nothing(compared: Compared) -> None:
     text = (compared.out / "report.html").read_text(encoding="utf-8")
     assert "://" not in text and "<script" not in text and "<link" not in text and "url(" not in text
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
-    assert text.count("data:image/png") == 7
-    for part in ("What the language model contributes", "Worked examples", "it holds no single tree ensemble", *OURS):
+    assert text.count("data:image/png") == 10
+    headings = ("What the language model contributes", "all that ours can trade", "Worked examples")
+    for part in (*headings, "it holds no single tree ensemble", *OURS):
         assert part in text
     assert text.count("<td>the record</td>") == 3
 

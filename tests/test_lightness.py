@@ -23,9 +23,9 @@ DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "
 ORDER = (
     "errors", "settings", "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
-    "exact", "stability", "rank", "result", "found", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers", "ray_job",
-    "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside", "bench",
-    "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
+    "exact", "exchange", "stability", "rank", "result", "found", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers",
+    "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside",
+    "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 

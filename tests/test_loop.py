@@ -12,11 +12,11 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from conftest import CALM, SCHEMA, STRESSED, toy_classifier
+from conftest import CALM, SCHEMA, STRESSED, toy_classifier, toy_manifest
 from test_result import SHAPE
 
 from sensecf_edge.admissible import Constraints
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.engine import Fault, ScriptedEngine
 from sensecf_edge.errors import ConstraintError, EngineError, RecordError
@@ -231,6 +231,20 @@ def test_answers_say_their_margin_their_stability_and_what_was_given_up(bundle: 
         explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0).found[0].stability
         == answer.stability
     )
+
+
+def test_other_classifiers_of_the_bundle_are_asked_about_an_answer_and_refuse_none(toy_copy: Path) -> None:
+    def agreement(*scales: float) -> float | None:
+        for k, scale in enumerate(scales, 1):
+            (toy_copy / f"rival-{k}.onnx").write_bytes(toy_classifier(scale=scale))
+        write_manifest(toy_copy, toy_manifest())
+        with Explainer.load(toy_copy) as made:
+            (answer,) = made.explain(STRESSED).found
+            return answer.agreement
+
+    assert agreement() is None
+    assert agreement(1.0) == 1.0  # the same classifier again
+    assert agreement(1.0, -1.0) == 0.5  # and one of the opposite opinion: the answer is shown all the same
 
 
 def test_a_cost_of_the_request_steers_clear_of_what_is_dear_and_stands_in_the_answer(bundle: Bundle) -> None:

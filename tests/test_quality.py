@@ -60,6 +60,7 @@ MARGINS = {
     "distance": Margin("higher", 1.1, factor=True),
     "realism": Margin("lower", 3),
     "knn_ratio": Margin("higher", 1.05, factor=True),
+    "alternatives": Margin("lower", 0.1),
     "rounds": Margin("higher", 0.2),
     "time": Margin("higher", 2, factor=True),
 }

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf_edge.rank import FEWEST, NEAREST, TYPICAL, Figures, distinct, rank, strengths
+from sensecf_edge.rank import FEWEST, NEAREST, TYPICAL, Figures, distinct, needless, rank, strengths
 from sensecf_edge.refine import Scored
 from sensecf_edge.schema import Vector
 
@@ -59,6 +59,15 @@ def test_what_is_shown_passed_differs_and_leaves_no_cheaper_kind_out(rows: list[
             assert len(shown) == n and found.key[i] >= max(found.key[shown])
 
 
+def test_a_change_that_buys_nothing_makes_no_other_answer() -> None:
+    found = scored(([1, 0], -0.5), ([1, 1], -0.4), ([1, 2], -0.3), ([2, 1], -0.2))
+    figures = Figures(np.array([1.0, 2, 2, 2]), np.array([1.0, 2, 3, 3]), np.array([50.0, 50, 60, 40]))
+    assert needless(X, found, figures).tolist() == [False, True, False, False]  # more typical; another value of the first
+    assert rank(X, found, 4, figures) == [0, 2, 3] and rank(X, found, 4) == [0, 1, 2, 3]
+    missed = scored(([1, 0], 0.4), ([1, 1], -0.4))
+    assert not needless(X, missed, Figures(np.ones(2), np.ones(2), np.ones(2))).any()  # what is left did not pass
+
+
 def kind(y: Vector) -> tuple[bool, ...]:
     return tuple(bool(v) for v in y[:2])
 
@@ -72,7 +81,9 @@ def test_with_figures_the_cheapest_still_comes_first_and_every_strength_is_as_go
     figures = Figures(count, np.array([chance.random() for _ in rows]), np.array([chance.random() for _ in rows]))
     shown = rank(X, found, n, figures)
     assert len({found.Y[i].tobytes() for i in shown}) == len(shown) <= n and all(found.key[i] < 0 for i in shown)
-    assert len({kind(found.Y[i]) for i in shown}) == min(n, distinct(X, found))
+    worth = np.flatnonzero(found.passed & ~needless(X, found, figures))
+    assert set(shown[1:]) <= set(worth.tolist())
+    assert len({kind(found.Y[i]) for i in shown}) == min(n, len({kind(found.Y[i]) for i in {*worth.tolist(), *shown[:1]}}))
     if shown:
         assert found.key[shown[0]] == found.key.min()
         said = strengths(figures, shown)

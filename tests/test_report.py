@@ -54,6 +54,14 @@ def test_several_answers_are_options_of_which_one_is_enough() -> None:
     assert "Any one of these 2 options is enough." in text and "Option 2: change this" in text
 
 
+def test_what_other_classifiers_say_is_told_only_where_there_are_some() -> None:
+    said = {share: words(shown(found=(dataclasses.replace(ANSWER, agreement=share),))) for share in (None, 0.0, 0.5, 1.0)}
+    assert "other model" not in said[None].lower()
+    assert "No other model, of those as good as this one, predicts the same for it: rest nothing on it." in said[0.0]
+    assert "Of other models, as good as this one, 50% predict the same for it." in said[0.5]
+    assert "Other models, as good as this one, predict the same for it." in said[1.0]
+
+
 def test_none_found_says_so_and_counts_the_reasons_most_frequent_first() -> None:
     text = shown(status="none", found=(), refusals={"cut": 1, "p(calm) stays under 0.55": 17}, rounds_used=3)
     assert "No answer found: none of 24 proposals in 3 rounds held." in text

@@ -16,7 +16,16 @@ from sensecf_edge.errors import SenseCFError
 from sensecf_edge.result import Change, Counterfactual, Explanation, FirstTry, Provenance
 
 SHAPE: dict[str, Any] = json.loads((files("sensecf_edge") / "explanation.schema.json").read_text(encoding="utf-8"))
-LATER = {"margin", "stability", "strengths", "given_up", "costs", "search", "proven"}  # of format 1 still; older ones lack them
+LATER = {
+    "margin",
+    "stability",
+    "agreement",
+    "strengths",
+    "given_up",
+    "costs",
+    "search",
+    "proven",
+}  # of format 1 still; older ones lack them
 VALIDATOR = jsonschema.Draft202012Validator(SHAPE)
 
 words = st.text(min_size=1, max_size=12)
@@ -34,6 +43,7 @@ answers = st.builds(
     origin=st.sampled_from(["first try", "proposal", "refined", "search"]),
     margin=st.none() | shares,
     stability=st.none() | shares,
+    agreement=st.none() | shares,
     strengths=st.lists(st.sampled_from(["fewest features", "smallest change", "most typical"]), unique=True).map(tuple),
     given_up=st.lists(st.sampled_from(["n_changed", "distance", "realism", "p_target"]), unique=True).map(tuple),
 )

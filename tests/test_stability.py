@@ -12,7 +12,7 @@ from strategies import records, schemas
 from test_refine import Slope
 
 from sensecf_edge.schema import Feature, Relation, Schema
-from sensecf_edge.stability import stability
+from sensecf_edge.stability import agreement, stability
 
 ONE = Schema((Feature("a", low=0, high=10, step=1, error=2.0), Feature("b", low=0, high=10, step=1, error=0.0)))
 
@@ -46,6 +46,14 @@ def test_readings_stay_possible_and_relations_are_kept() -> None:
     assert len(rows) == 1 and rows[0].shape == (128, 2)
     assert rows[0][:, 0].min() >= 0 and rows[0][:, 0].max() <= 100
     np.testing.assert_allclose(rows[0].sum(axis=1), 100, atol=1e-6)
+
+
+def test_agreement_is_the_share_of_other_classifiers_that_say_the_same_and_none_without_them() -> None:
+    """Valid to the first from a = 5 on, to the second from a = 8 on."""
+    rivals = [Slope(ONE, np.array([10.0, 0.0]), -5.0), Slope(ONE, np.array([10.0, 0.0]), -8.0)]
+    shares = agreement(rivals, np.array([[2.0, 5.0], [6.0, 5.0], [9.0, 5.0]]), 0.5)
+    assert shares is not None and shares.tolist() == [0, 0.5, 1]
+    assert agreement([], np.zeros((1, 2)), 0.5) is None
 
 
 @given(st.data(), st.integers(0, 2**32 - 1))

@@ -27,12 +27,13 @@ from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
 from . import memorisation
+from .likeness import Realism
 from .proof import Prover
 from .tables import Cohort, cohort, read_table, split_people
 
 PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
 """Time spent, all in all and on one record, on telling "none exists" from "none found"; what is left then is unproven."""
-NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
+ALTERNATIVES = 3
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Figures:
     knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
     knn_ratio_factual  the same for the records as they came
     lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
+    alternatives       different sets of changed features among three answers asked for, mean over records with an answer
     memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
     p50_ms, p95_ms     per record, warm
     """
@@ -79,6 +81,7 @@ class Figures:
     rounds: float | None
     p50_ms: float | None
     p95_ms: float | None
+    alternatives: float | None = None
     memorisation: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Any] = field(default_factory=dict)
 
@@ -123,13 +126,14 @@ def measure_bundle(
             answers.append(_explain(explainer, x))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
+        several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
         prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train)
         until, possible = time.monotonic() + PROOF_SECONDS, list[tuple[bool, bool, bool]]()
         for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
             possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
-    return _figures(bundle, train, test, rows, answers, possible)
+    return dataclasses.replace(_figures(bundle, train, test, rows, answers, possible), alternatives=_mean(several))
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
@@ -138,6 +142,12 @@ def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
         return explainer.explain(Record(explainer.schema, x))
     except ConstraintError:
         return None
+
+
+def _kinds(explainer: Explainer, x: Vector) -> set[frozenset[str]]:
+    """The sets of features that several answers to one record change."""
+    found = explainer.explain(Record(explainer.schema, x), n=ALTERNATIVES).found
+    return {frozenset(change.feature for change in answer.changes) for answer in found}
 
 
 def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prover: Prover, until: float) -> tuple[bool, bool, bool]:
@@ -229,37 +239,6 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-class Realism:
-    """Nearness to real people of the wanted class, measured against training rows (build side only)."""
-
-    def __init__(self, train: Cohort) -> None:
-        from sklearn.neighbors import LocalOutlierFactor
-
-        self.schema, self.rows = train.schema, train.X[train.y]
-        own = np.sort(np.stack([self._gower(x) for x in self.rows]), axis=1)[:, 1 : NEIGHBOURS + 1]
-        self.yardstick = float(np.median(own.mean(axis=1)))
-        self.middle = np.nanmedian(self.rows, axis=0)
-        filled = self._fill(self.rows)
-        self.lof = LocalOutlierFactor(min(LOF_NEIGHBOURS, len(filled) - 1), novelty=True).fit(filled)
-
-    def _gower(self, x: Vector) -> Vector:
-        """Distance of x to every wanted training row over the features known in both, shape (rows,)."""
-        known = ~(np.isnan(x) | np.isnan(self.rows))
-        gaps = measure.steps(self.schema, x, self.rows)
-        return np.asarray((gaps * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
-
-    def _fill(self, X: Vector) -> Vector:
-        return np.where(np.isnan(X), self.middle, X) / self.schema.spans
-
-    def knn_ratio(self, Y: Vector) -> Vector:
-        """Mean distance to the 5 nearest wanted training rows over the rows' own median figure, shape (records,)."""
-        return np.array([np.sort(self._gower(y))[:NEIGHBOURS].mean() / self.yardstick for y in Y])
-
-    def lof_inliers(self, Y: Vector) -> Vector:
-        """1.0 where LOF calls a record an inlier, shape (records,)."""
-        return np.asarray(self.lof.predict(self._fill(Y)) == 1, dtype=float) if len(Y) else np.empty(0)
-
-
 def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
     """(train, test) of the table a bundle was fitted on, split as `fit` split it. Raises TableError for another table."""
     manifest = bundle.manifest
@@ -306,6 +285,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float) -> str:
         ("realism percentile, mean", _plain(figures.realism, 0)),
         ("kNN ratio of answers / of the records", f"{_plain(figures.knn_ratio)} / {_plain(figures.knn_ratio_factual)}"),
         ("LOF inliers", _percent(figures.lof_inliers)),
+        (f"alternatives: different sets of features, of {ALTERNATIVES} answers", _plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{_plain(figures.p50_ms, 1)} / {_plain(figures.p95_ms, 1)}"),
     ]
     for name, other in figures.beside.items():

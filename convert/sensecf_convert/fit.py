@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     from .base import Base
 
 
+ADDED = ("study", "rivals")
+"""Parts of a plan that add to a bundle and change nothing else of it."""
+
+AS_GOOD = 0.02
+"""AUC over folds of people that another classifier may lack and still be called as good."""
+
 STUDIED = 300
 """Unseen records, at most, that each quantization is measured on."""
 
@@ -53,11 +60,13 @@ class Fit:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
-        made_by = {k: v for k, v in asdict(plan).items() if k != "study"}  # which adds to the card and changes nothing else
+        made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED}
         self.work.belongs({"plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left)})
         test, self.test_share = split_people(data, plan.test_share, plan.seed)
         train = data.take(~test)
         teachers.check(plan.teachers, train)
+        if plan.rivals and plan.classifier not in classifiers.KINDS:
+            raise TableError("nobody knows how good a classifier from a file is over folds of people, so none is as good; drop --rivals")
         self.base = _base(plan)
         self.schema = with_references(_whole(schema, left, train), train)
         whole = replace(data, schema=self.schema)
@@ -73,7 +82,8 @@ class Fit:
         pairs = self._pairs(lesson)
         generator = self._generator(lesson, pairs)
         inside = Contents(
-            self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.test_share, self.table
+            self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.test_share, self.table,
+            self._rivals(facts) if self.plan.rivals else (),
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
@@ -101,6 +111,23 @@ class Fit:
             facts = self.work.facts("classifier.json")
             say(classifiers.words(facts))
         return graph, facts
+
+    def _rivals(self, own: dict[str, Any]) -> tuple[bytes, ...]:
+        """Classifiers of the other kinds that are as good over folds of the training people, best first."""
+        others, rivals = [kind for kind in classifiers.KINDS if kind != own["kind"]], list[tuple[float, bytes]]()
+        with step("rivals") as say:
+
+            def make(kind: str) -> bytes:
+                made = classifiers.make(kind, self.train, self.test, self.plan.seed, say)
+                self.work.note(f"rival-{kind}.json", {"auc_cv": made.facts["auc_cv"]})
+                return made.graph
+
+            for kind in others:
+                graph = self.work.kept(f"rival-{kind}.onnx", partial(make, kind))
+                auc = float(self.work.facts(f"rival-{kind}.json")["auc_cv"])
+                rivals += [(auc, graph)] if auc >= own["auc_cv"] - AS_GOOD else []
+            say(f"{len(rivals)} of {len(others)} other kinds are as good as {own['kind']}")
+        return tuple(graph for _, graph in sorted(rivals, key=lambda rival: -rival[0]))
 
     def _lesson(self, graph: bytes) -> Lesson:
         def make() -> bytes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.errors import TableError
+from sensecf_edge.manifest import RIVALS
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 from sensecf_edge.settings import LOOP
@@ -27,7 +28,8 @@ from .work import write
 
 @dataclass(frozen=True)
 class Contents:
-    """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF."""
+    """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF;
+    `rivals` other classifiers as good, as ONNX, three at most."""
 
     schema: Schema
     lesson: Lesson
@@ -38,6 +40,7 @@ class Contents:
     test: Cohort
     test_share: float
     table: str
+    rivals: tuple[bytes, ...] = ()
 
     @property
     def people(self) -> tuple[int, int]:
@@ -54,6 +57,8 @@ def pack(folder: Path, plan: Plan, about: About, inside: Contents) -> dict[str, 
     write(folder / "schema.json", pretty(inside.schema.to_json()))
     write(folder / "classifier.onnx", lesson.classifier)
     write(folder / "realism.onnx", lesson.realism)
+    for name, graph in zip(RIVALS, inside.rivals, strict=False):
+        write(folder / name, graph)
     shutil.copyfile(inside.generator_file, folder / "generator.gguf")
     write(folder / "reference.json", pretty(_reference(inside)))
     write(folder / "samples.json", pretty(_samples(inside, about.samples, plan.seed)))
@@ -121,7 +126,7 @@ def with_references(schema: Schema, train: Cohort) -> Schema:
             low, high = (feature.lattice[feature.nearest(q)] for q in np.quantile(known, [0.01, 0.99]))
             feature = replace(feature, reference=(float(low), float(high)))
         features.append(feature)
-    return Schema(tuple(features), schema.relations)
+    return replace(schema, features=tuple(features))
 
 
 def pretty(data: Any) -> bytes:

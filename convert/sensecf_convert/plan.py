@@ -43,6 +43,7 @@ class Plan:
     teachers: tuple[str, ...] = ("search",)
     improve: bool = True
     study: bool = False
+    rivals: bool = False
     base: str | None = None
     tune: str = "lora"
     device: str = "auto"

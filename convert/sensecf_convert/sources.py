@@ -1,9 +1,11 @@
-"""The public tables behind the shipped bundles, arranged for `fit`.
+"""The public tables behind the shipped bundles and the comparisons, arranged for `fit`.
 
     python -m sensecf_convert.sources stress DOWNLOADED_FOLDER -o stress.csv
     python -m sensecf_convert.sources heart  DOWNLOADED_FOLDER -o heart.csv
+    python -m sensecf_convert.sources diabetes -o diabetes.csv
 
-The data itself is not part of this project; each function names what to download and its licence.
+The data itself is not part of this project; each function names what to download and its licence. Two tables come with
+scikit-learn and need no folder.
 """
 
 from __future__ import annotations
@@ -100,7 +102,41 @@ METABOLIC = [
     "SleepHrsNight", "SleepTrouble", "PhysActive", "PhysActiveDays", "AlcoholDay", "AlcoholYear", "Smoke100", "SmokeNow", "Diabetes",
 ]  # fmt: skip
 
+
+DIABETES = {"s1": "tc", "s2": "ldl", "s3": "hdl", "s4": "tch", "s5": "ltg", "s6": "glu"}
+
+
+def diabetes() -> pd.DataFrame:
+    """The diabetes table that scikit-learn brings, in raw units (Efron, Hastie, Johnstone, Tibshirani, 2004): 442 patients.
+
+    `progression` is fast above the median of the disease's progression a year later, else slow. Serum columns get the
+    names their documentation gives them (total cholesterol, LDL, HDL, TC / HDL, log of triglycerides, glucose).
+    """
+    from sklearn.datasets import load_diabetes
+
+    raw = load_diabetes(as_frame=True, scaled=False)
+    table = raw.data.rename(columns=DIABETES)
+    table["sex"] = raw.data.sex.map({1.0: "a", 2.0: "b"})  # which of the two is female is documented nowhere
+    table["progression"] = (raw.target > raw.target.median()).map({True: "fast", False: "slow"})
+    return table
+
+
+def breast_cancer() -> pd.DataFrame:
+    """The Wisconsin diagnostic table that scikit-learn brings (Wolberg, Street, Mangasarian; UCI dataset 17; CC BY 4.0).
+
+    One row per needle biopsy, 569 of them: mean, error and worst of ten measures of the cell nuclei in one picture.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    raw = load_breast_cancer(as_frame=True)
+    table = raw.data.rename(columns=lambda name: name.replace(" ", "_"))
+    table["diagnosis"] = raw.target.map({0: "malignant", 1: "benign"})
+    return table
+
+
 SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic}
+BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast-cancer": breast_cancer}
+"""Tables that come with scikit-learn."""
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -111,12 +147,17 @@ def _file(folder: Path, name: str) -> Path:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(sorted(SOURCES)))
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("name", type=click.Choice(sorted({*SOURCES, *BUILT_IN})))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-def main(name: str, folder: Path, output: Path) -> None:
-    """Arrange a downloaded public table for `sensecf-edge fit`."""
-    table = SOURCES[name](folder)
+def main(name: str, folder: Path | None, output: Path) -> None:
+    """Arrange a public table for `sensecf-edge fit`: a downloaded one in FOLDER, or one that comes with scikit-learn."""
+    if name in BUILT_IN:
+        table = BUILT_IN[name]()
+    elif folder is None:
+        raise click.UsageError(f"{name} needs the FOLDER that holds what was downloaded")
+    else:
+        table = SOURCES[name](folder)
     table.to_csv(output, index=False)
     click.echo(f"{output}: {len(table):,} rows, {table.shape[1]} columns", err=True)
 

@@ -24,7 +24,7 @@ from .. import peers
 from ..evaluate import parts
 from ..peer_programs.asked import SAFE
 from ..progress import bar, console
-from . import figures, page, trees
+from . import curve, figures, page, trees
 from .asked import Asked, Options, ask, write
 from .methods import METHODS, OWN, Method, chosen
 from .running import Run, run
@@ -199,6 +199,7 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, An
         "classes": figures.by_class(rows, seed),
         "paired": figures.paired(rows, seed),
         "possible": figures.possible(rows),
+        "trade": curve.trade(rows, seed),
         "changes": figures.changes(rows),
     }
     rows.to_csv(out / "results.csv", index=False)

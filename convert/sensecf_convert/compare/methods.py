@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from sensecf_edge.settings import COST, NEAREST, TYPICAL, CostSettings
 
 OWN = "own"
 """The environment of methods that run in this very Python."""
+
+DISTANCE = CostSettings(count=0.0, distance=1.0, realism=0.0)
+"""Nothing but the distance counts, as for methods that know no other cost."""
 
 RANGES = "immutables, ranges and permitted choices through its own options"
 TREES = "the trees inside the ONNX classifier, an exact copy; Freeze, Range, AllowedCategories, Grid and Linear; the same distance as ours"
@@ -13,7 +18,10 @@ TREES = "the trees inside the ONNX classifier, an exact copy; Freeze, Range, All
 
 @dataclass(frozen=True)
 class Method:
-    """One method. `environment` names an entry of `peers.PINS` or OWN; `goal` says whether it can be asked for a probability."""
+    """One method. `environment` names an entry of `peers.PINS` or OWN; `goal` says whether it can be asked for a probability.
+
+    `price` is what ours weighs answers by where that is not the default: a point of its trade-off curve.
+    """
 
     name: str
     environment: str
@@ -21,6 +29,12 @@ class Method:
     goal: bool
     how: str
     needs: str | None = None
+    price: CostSettings | None = None
+
+
+def _curve(name: str, price: CostSettings) -> Method:
+    how = f"ours with other prices: {price.count:g} a feature, {price.distance:g} a distance, {price.realism:g} for being rare"
+    return Method(f"ours-{name}", OWN, "own", True, how, price=price)
 
 
 def _nice(kind: str) -> Method:
@@ -46,6 +60,11 @@ _ALL = (
            "ours"),
     Method("ours-without-llm-time", OWN, "own", True, "random proposals until as much time has passed as ours took on the record", "ours"),
     Method("search", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
+    _curve("distance", DISTANCE),
+    *(_curve(f"distance-{weight:g}", replace(DISTANCE, realism=weight)) for weight in (0.25, 1)),
+    _curve("nearest", NEAREST),
+    *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 5, 12)),
+    _curve("typical", TYPICAL),
     *(_dice(kind) for kind in ("random", "genetic", "kdtree")),
     *(_cfnow(kind) for kind in ("greedy", "random")),
     *(_nice(kind) for kind in ("sparsity", "proximity", "plausibility")),
@@ -55,6 +74,8 @@ _ALL = (
 )  # fmt: skip
 
 METHODS = {method.name: method for method in _ALL}
+CURVE = ("ours", *(m.name for m in _ALL if m.price))
+"""Ours at other prices: together what it can trade nearness and sparsity against realism for."""
 EQUAL_BUDGET = ("ours", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "search")
 
 

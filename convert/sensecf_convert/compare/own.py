@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from sensecf_edge.settings import LOOP
 
 from ..evaluate import vector
 from ..peer_programs import asked
+from .methods import METHODS
 
 Answer = tuple[Vector | None, str]
 SMALL = 2
@@ -56,17 +58,17 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
     if method.startswith("ours-without-llm"):
         explainer.close()
         explainer = Explainer(explainer.bundle, RandomEngine(), explainer.checker, explainer.realism)
+    if price := METHODS[method].price:
+        explainer.judge = replace(explainer.judge, price=price)
     checker = explainer.checker
     assert isinstance(checker, OnnxChecker)
     seed = question.seed
     ways: dict[str, Callable[[int], Answer]] = {
-        "ours": lambda k: _explained(explainer, question.exact[k], seed),
-        "ours-without-llm": lambda k: _explained(explainer, question.exact[k], seed),
         "ours-first-try": lambda k: _first(explainer, question.exact[k], seed),
         "ours-without-llm-rows": lambda k: _spent(explainer, question, k, lambda: float(checker.rows), "rows"),
         "ours-without-llm-time": lambda k: _spent(explainer, question, k, time.perf_counter, "seconds"),
     }
-    return ways[method], lambda: checker.rows
+    return ways.get(method, lambda k: _explained(explainer, question.exact[k], seed)), lambda: checker.rows
 
 
 def _explained(explainer: Explainer, x: Vector, seed: int, **budget: Any) -> Answer:

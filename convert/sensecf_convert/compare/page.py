@@ -9,13 +9,15 @@ import pandas as pd
 
 from ..pages import template
 from . import plots
+from .curve import PLANES, verdict
 from .figures import MEASURES, cell
-from .methods import EQUAL_BUDGET, METHODS
+from .methods import CURVE, EQUAL_BUDGET, METHODS
 
 TEMPLATE = "compare/report.html.j2"
 MAIN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "distance_mad", "knn_ratio", "lof_inliers", "relations_broken",
         "realism", "p50_ms", "p95_ms")  # fmt: skip
 BUDGET = ("at_goal", "n_changed", "distance", "knn_ratio", "realism", "rows", "p50_ms", "p95_ms")
+PRICES = ("at_goal", "n_changed", "distance", "knn_ratio", "lof_inliers", "realism")
 BESIDE = ("n_changed", "distance", "knn_ratio", "realism")
 TITLES = {m.key: m.title for m in MEASURES} | {"asked": "asked", "p50_ms": "p50 ms", "p95_ms": "p95 ms"}
 EXAMPLES = 3
@@ -26,12 +28,15 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
     pooled = results["pooled"]
     return template(TEMPLATE).render(
         results=results,
-        main=grid(pooled, MAIN),
+        main=grid({n: got for n, got in pooled.items() if n == "ours" or n not in CURVE}, MAIN),
+        prices=grid({n: pooled[n] for n in CURVE if n in pooled}, PRICES),
+        factors=factors(results["trade"]),
         classes={name: grid(part, MAIN) for name, part in results["classes"].items()},
         budget=grid({n: pooled[n] for n in EQUAL_BUDGET if n in pooled}, BUDGET),
-        beside=_beside(results["paired"]),
-        titles={key: TITLES[key] for key in (*MAIN, *BUDGET)},
-        main_keys=MAIN, budget_keys=BUDGET, beside_keys=BESIDE,
+        beside=_beside({n: got for n, got in results["paired"].items() if n not in CURVE}),
+        possible={n: share for n, share in results["possible"]["share"].items() if n == "ours" or n not in CURVE},
+        titles={key: TITLES[key] for key in (*MAIN, *BUDGET, *PRICES)},
+        main_keys=MAIN, budget_keys=BUDGET, beside_keys=BESIDE, price_keys=PRICES, planes=list(PLANES),
         measures=MEASURES,
         methods=[{"name": n, "how": METHODS[n].how, **about} for n, about in results["methods"].items()],
         pictures=_pictures(results, rows),
@@ -67,6 +72,18 @@ def _beside(paired: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
+def factors(trade: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the table beside the curve: a method, its records, and in each plane the factor with its interval and verdict."""
+    names = dict.fromkeys(name for plane in trade.values() for name in plane)
+    out = []
+    for name in names:
+        made = [trade[plane].get(name) for plane in PLANES]
+        cells = [{"text": f"{m['factor']:.2f}", "interval": "" if m["low"] is None else f"{m['low']:.2f} to {m['high']:.2f}",
+                  "verdict": verdict(m)} if m else None for m in made]  # fmt: skip
+        out.append({"name": name, "n": max(m["n"] for m in made if m), "cells": cells})
+    return out
+
+
 def _pictures(results: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
     cold = {n: about["cold_start"] for n, about in results["methods"].items()}
     pooled = results["pooled"]
@@ -77,6 +94,7 @@ def _pictures(results: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
         "typical": plots.boxes(rows, "knn_ratio", "kNN ratio of an answer; 1 is as typical as real people of the wanted class", 1.0),
         "trade": plots.trade(pooled, ("n_changed", "features changed"), ("knn_ratio", "kNN ratio (lower is more typical)")),
         "near": plots.trade(pooled, ("distance", "L1 / range"), ("knn_ratio", "kNN ratio (lower is more typical)")),
+        "curves": {plane: plots.curves(made, PLANES[plane]) for plane, made in results["trade"].items() if made},
         "latency": plots.latency(rows, cold),
     }
 

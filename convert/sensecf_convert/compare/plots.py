@@ -14,11 +14,15 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from .curve import edge, verdict
+from .methods import CURVE
+
 FAMILIES = {"ours": "#1f6feb", "search": "#57606a", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e"}
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
 SHAPES = ("o", "s", "^", "D")
-VARIANTS = "ours-without-llm-"
-"""Methods that stand in the table of equal budgets only: left out of crowded pictures."""
+CROWD = frozenset(("ours-without-llm-rows", "ours-without-llm-time", *CURVE)) - {"ours"}
+"""Methods that stand in tables of their own: left out of crowded pictures."""
+WORDS = {"n_changed": "features changed", "distance": "L1 / range", "knn_ratio": "kNN ratio"}
 
 COUNTS = ("#dbe9ff", "#9ec5fe", "#5a9bf6", "#1f6feb", "#0b3d91")
 
@@ -37,12 +41,12 @@ def png(figure: Any) -> bytes:
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
-    return [str(n) for n in rows.method.unique()]
+    return [str(n) for n in rows.method.unique() if n not in CROWD]
 
 
 def radar(rows: pd.DataFrame, features: Sequence[str], table: str) -> bytes:
     """Which features each method changes: share of its answers, one small radar a method, ours as an outline in each."""
-    answers = rows[rows.answered & (rows.table == table) & ~rows.method.str.startswith(VARIANTS)]
+    answers = rows[rows.answered & (rows.table == table) & ~rows.method.isin(CROWD)]
     shares = {n: _shares(part, features) for n, part in answers.groupby("method", sort=False)}
     across = min(4, len(shares))
     down = -(-len(shares) // max(1, across))
@@ -150,7 +154,7 @@ def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple
         seen: dict[str, int] = {}
         for name, got in figures.items():
             x, y = got.get(across[0]), got.get(up[0])
-            if not x or not y or name.startswith(VARIANTS):
+            if not x or not y or name in CROWD:
                 continue
             share = (got.get("at_goal") or {"value": 0.0})["value"]
             shape = SHAPES[seen.setdefault(color(name), 0) % len(SHAPES)]
@@ -165,4 +169,30 @@ def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple
         axis.set_ylabel(up[1])
         axis.grid(color="#eaeef2")
         axis.set_axisbelow(True)
+    return png(figure)
+
+
+def curves(beside: dict[str, dict[str, Any]], axes: tuple[str, str]) -> bytes:
+    """A panel a method: its point, all that ours trades on the same records as a line, ours at its default price as a dot."""
+    across = min(4, len(beside))
+    down = -(-len(beside) // across)
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(down, across, figsize=(2.9 * across, 2.6 * down), squeeze=False)
+        for panel, (name, made) in zip(panels.flat, beside.items(), strict=False):
+            ours = {n: (x, y) for n, (x, y) in made["ours"].items()}
+            line = np.array(edge(list(ours.values())))
+            panel.plot(*np.array(list(ours.values())).T, ".", color=FAMILIES["ours"], alpha=0.6, markersize=7)
+            panel.plot(*line.T, color=FAMILIES["ours"], linewidth=1.6)
+            panel.plot(*ours["ours"], "o", color=FAMILIES["ours"], markersize=6) if "ours" in ours else None
+            panel.plot(*made["point"], "D", color=color(name), markersize=7, markeredgecolor="white")
+            panel.set_title(f"{name}  ({made['n']}: ours {verdict(made)})", color=color(name), fontsize=8.5)
+            panel.margins(0.15)
+            panel.grid(color="#eaeef2")
+            panel.tick_params(labelsize=7)
+            panel.locator_params(nbins=4)
+        for panel in panels.flat[len(beside) :]:
+            panel.set_visible(False)
+        figure.supxlabel(WORDS[axes[0]], fontsize=9)
+        figure.supylabel(WORDS[axes[1]], fontsize=9)
+        figure.tight_layout()
     return png(figure)

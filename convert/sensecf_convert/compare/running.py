@@ -71,7 +71,7 @@ def _stretch(
     with tempfile.TemporaryFile() as talk:
         began = time.monotonic()
         process = subprocess.Popen([*_command(method), str(folder), method.name, str(len(out.answers))], stdout=subprocess.PIPE,
-                                   stderr=talk, text=True, env=_surroundings())  # fmt: skip
+                                   stderr=talk, text=True, env=_surroundings(method))  # fmt: skip
         lines = _lines(process)
         wait = START
         try:
@@ -127,8 +127,9 @@ def _command(method: Method) -> list[str]:
     return [str(peers.environment(method.environment)), str(peers.PROGRAMS / method.program)]
 
 
-def _surroundings() -> dict[str, str]:
-    """One thread each, nothing fetched, no settings of ours that would change another Python."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+def _surroundings(method: Method) -> dict[str, str]:
+    """One thread each, nothing fetched, no settings of ours that would change another Python: only our own finds what we find."""
+    settings = () if method.environment == OWN else ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    kept = {k: v for k, v in os.environ.items() if k not in settings}
     kept |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
     return kept

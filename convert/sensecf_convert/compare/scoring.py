@@ -17,7 +17,7 @@ from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.record import decode
 from sensecf_edge.schema import Schema, Vector
 
-from ..evaluate import Realism
+from ..likeness import Realism
 from .asked import Asked
 from .running import Run
 

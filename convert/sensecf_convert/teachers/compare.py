@@ -40,7 +40,7 @@ class Contribution:
     n_changed  features changed, those that follow a relation included
     distance   Gower distance to the factual
     realism    percentile of the answer among real people of the class
-    knn_ratio  distance to the 5 nearest training rows of the class over those rows' own figure (see `evaluate.Realism`)
+    knn_ratio  distance to the 5 nearest training rows of the class over those rows' own figure (see `likeness.Realism`)
     broken     answers that break a rule (must be 0)
     dropped    share of the made-up people left out because they came out as somebody's own row
     natural    share of those asked about that coincide with training rows where that is natural (see `people.Copies`)
@@ -116,7 +116,7 @@ def _chunk(teacher: int, seed: int, number: int) -> _Asked:
 
 
 def _figures(lesson: Lesson, parts: list[_Asked], count: int, made: int) -> Contribution:
-    from ..evaluate import Realism
+    from ..likeness import Realism
 
     X, Y, found = (np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "found"))
     seconds, people = sum(part.seconds for part in parts) / max(found.sum(), 1), X[:count]

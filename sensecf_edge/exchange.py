@@ -1,0 +1,85 @@
+"""Exchange: take one change of an answer partly back, and make up for it with another feature; where single moves end.
+
+Two features move at once. Which pairs are asked about is said by what each move does alone to the answer, added up in
+logits; only pairs that would be cheaper are. Every step goes through the checker, so a result is never dearer than its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import measure, rules
+from .admissible import Admissible
+from .refine import GAIN, Judge, Scored, keys
+from .schema import Vector
+
+Picks = NDArray[np.intp]
+ROWS = 128
+PASSES = 6
+LEAST_P = 1e-6
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """Single moves from an answer: column, value, its part of the least cost less that of the present value, change in logits."""
+
+    column: Picks
+    value: Vector
+    dearer: Vector
+    gain: Vector
+
+
+def exchange(judge: Judge, space: Admissible, start: Scored) -> Scored:
+    """The answer that exchanges of two features lead to from the one row of `start`, which passed; one row."""
+    best = start
+    for _ in range(PASSES):
+        step = _step(judge, space, best)
+        if step is None:
+            break
+        best = step
+    return best
+
+
+def _step(judge: Judge, space: Admissible, best: Scored) -> Scored | None:
+    """The cheapest answer one exchange away; None where none is cheaper."""
+    schema, x = space.record.schema, space.record.vector
+    y = rules.said(schema, x, best.Y)[0] if schema.moved - schema.completed else best.Y[0]
+    moves, surplus = _singles(judge, space, y)
+    back, on = np.flatnonzero(moves.dearer < -GAIN), np.flatnonzero(moves.dearer > GAIN)
+    first, second = (part.ravel() for part in np.meshgrid(back, on, indexing="ij"))
+    fit = (moves.column[first] != moves.column[second]) & (moves.dearer[first] + moves.dearer[second] < -GAIN)
+    first, second = first[fit], second[fit]
+    short = np.maximum(0.0, -(surplus + moves.gain[first] + moves.gain[second]))
+    order = np.argsort(short + moves.dearer[first] + moves.dearer[second], kind="stable")[: 8 * ROWS]
+    Y = np.repeat(y[None], len(order), axis=0)
+    for at in (first[order], second[order]):
+        Y[np.arange(len(Y)), moves.column[at]] = moves.value[at]
+    Y = rules.complete(schema, x, Y)
+    Y = Y[rules.admitted(space, Y)]
+    cost = judge.cost(space, Y)
+    cheaper = np.flatnonzero(keys(cost) < best.key[0] - GAIN)[:ROWS]
+    Y, cost = Y[cheaper], cost[cheaper]
+    p = judge.checker.p_target(Y)
+    good = np.flatnonzero(p >= judge.goal)
+    if not good.size:
+        return None
+    top = good[cost[good].argmin()][None]
+    return Scored(Y[top], p[top], keys(cost[top]))
+
+
+def _singles(judge: Judge, space: Admissible, y: Vector) -> tuple[_Moves, float]:
+    """All single moves from y, back to the record's own value among them; and how far y is above the goal, in logits."""
+    schema, x, price = space.record.schema, space.record.vector, judge.price
+    column = np.concatenate([np.full(len(space.values[i]) + 1, i) for i in space.features])
+    value = np.concatenate([part for i in space.features for part in (space.values[i], x[i : i + 1])])
+    other = np.flatnonzero(value != y[column])
+    column, value = column[other], value[other]
+    Y = np.repeat(y[None], len(value) + 1, axis=0)
+    Y[np.arange(len(value)), column] = value
+    p = np.clip(judge.checker.p_target(rules.complete(schema, x, Y)), LEAST_P, 1 - LEAST_P)
+    logit = np.log(p / (1 - p))
+    cost = price.count * measure.changed(x, Y).sum(axis=1) + price.distance * (measure.steps(schema, x, Y) * space.weights).sum(axis=1)
+    return _Moves(column, value, cost[:-1] - cost[-1], logit[:-1] - logit[-1]), float(logit[-1] - np.log(judge.goal / (1 - judge.goal)))
