@@ -35,7 +35,7 @@ class Work:
         differs = [k for k in now if before.get(k) != now[k]]
         if differs:
             raise TableError(
-                f"{self.folder} holds an unfinished fit with another {' and '.join(differs)}; name another --work folder, or delete it"
+                f"{self.folder} holds unfinished work with another {' and '.join(differs)}; name another folder, or delete it"
             )
 
     def kept(self, name: str, make: Callable[[], bytes]) -> bytes:

@@ -9,6 +9,7 @@ judged, after everything is made. The folder holds people's data and trained wei
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -125,8 +126,9 @@ def load(table: Path, schema: Schema, plan: Plan) -> Cohort:
 
 def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Callable[[float, str], None]) -> None:
     """Fill the folder `out` with the plan's cells; those that are there already are kept. Raises TableError for another study's."""
-    (out / "cells").mkdir(parents=True, exist_ok=True, mode=0o700)
-    Work(out).belongs({"plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
+    work = Work(out)
+    (out / "cells").mkdir(exist_ok=True)
+    work.belongs({"plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
     write_json(out / "study.json", _about(data, plan, name))
     waiting = [c for c in plan.cells() if not (out / "cells" / f"{c.name}.json").exists()]
     starts = _starting(data, plan, out, waiting)
@@ -154,8 +156,9 @@ def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
 
 
 def _quiet() -> None:
-    """Workers do not draw bars over each other, and use one core each."""
+    """Workers do not draw bars over each other, use one core each, and leave Ctrl-C to the process that ends them."""
     progress.console.quiet = True
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
 
