@@ -62,6 +62,7 @@ def prepare(question, method):
     data = dice_ml.Data(dataframe=table, continuous_features=numbers, outcome_name=OUTCOME)
     dice = dice_ml.Dice(data, dice_ml.Model(model=Model(question, classifier), backend="sklearn"), method=kind)
     goal = float(classifier.shown(question.goal))
+    seen = [set(column) for column in question.X.T]  # DiCE refuses a choice that none of its rows has
 
     def one(k):
         vary = [n for n, v in zip(question.names, question.vary[k], strict=True) if v]
@@ -70,7 +71,7 @@ def prepare(question, method):
         permitted = {}
         for i, n in enumerate(question.names):
             if question.kinds[i] == "choice":
-                permitted[n] = [f"c{int(c)}" for c in question.allowed[k][i]]
+                permitted[n] = [f"c{int(c)}" for c in question.allowed[k][i] if c in seen[i]]
             else:
                 permitted[n] = [float(question.low[k, i]), float(question.high[k, i])]
         try:
