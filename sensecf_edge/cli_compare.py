@@ -28,9 +28,10 @@ NAMES = (
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=LOOP.seed, help="Same seed, same answers, where a package has a seed.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=5.0, help="Limit on one record, processor time.")
 @click.option("--minutes", type=click.FloatRange(0.1), default=30.0, help="Limit on one method, by the clock.")
+@click.option("--max-changes", type=click.IntRange(1), default=LOOP.max_changes, help="Most features for ours; packages know no limit.")
 @click.option("--shift", is_flag=True, help="Show packages that cannot be asked for a probability a classifier whose 0.5 is the goal.")
 def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...], limit: int | None, seed: int, seconds: float,
-            minutes: float, shift: bool) -> int:  # fmt: skip
+            minutes: float, max_changes: int, shift: bool) -> int:  # fmt: skip
     """Ask other packages for counterfactuals of TABLE's unseen people, and hold MODEL against them.
 
     Each method runs in a process of its own; packages get environments of their own, made on first use (that needs a network).
@@ -43,7 +44,7 @@ def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...],
         from sensecf_convert.compare.asked import Options
         from sensecf_convert.compare.command import compare as run
 
-        run(table, named(model), methods, Options(limit, seed, seconds, minutes, shift), out)
+        run(table, named(model), methods, Options(limit, seed, seconds, minutes, shift, max_changes), out)
     return 0
 
 

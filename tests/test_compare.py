@@ -191,6 +191,15 @@ def test_a_name_from_the_bundle_cannot_become_markup(compared: Compared) -> None
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
+def test_a_limit_of_changes_binds_ours_and_asks_no_package_again(compared: Compared, command: Command, tmp_path: Path) -> None:
+    ran = ask_for(command, compared.bundle, compared.table, tmp_path / "out", ("ours", "ours-without-llm", "search"), "--max-changes", 1)
+    assert ran.code == 0, ran.err
+    counts = pd.read_csv(tmp_path / "out" / "results.csv").n_changed.dropna()
+    assert set(counts) == {1}
+    few, many = asked.Options(max_changes=1), asked.Options(max_changes=4)
+    assert few.of(own=False) == many.of(own=False) and few.of(own=True) != many.of(own=True)
+
+
 def test_finished_methods_are_kept_and_changed_ones_asked_again(compared: Compared, command: Command) -> None:
     kept = compared.out / "methods" / "search.json"
     before = kept.stat().st_mtime_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from ..tables import Cohort
 class Options:
     """What decides the answers beside bundle and table. `seconds` of processor time limit a record, `minutes` by the clock a method.
 
-    With `shift`, packages that cannot be asked for a probability are shown a classifier whose 0.5 is the goal.
+    With `shift`, packages that cannot be asked for a probability are shown a classifier whose 0.5 is the goal. `max_changes`
+    is ours to keep: the packages know no such limit.
     """
 
     limit: int | None = None
@@ -34,6 +35,11 @@ class Options:
     seconds: float = 5.0
     minutes: float = 30.0
     shift: bool = False
+    max_changes: int = LOOP.max_changes
+
+    def of(self, own: bool) -> dict[str, Any]:
+        """What of it decides the answers of our own methods, or of the packages."""
+        return asdict(self) if own else {k: v for k, v in asdict(self).items() if k != "max_changes"}
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ def write(asked: Asked, folder: Path, options: Options, shifted: bool) -> None:
         "goal": asked.goal + SAFE,
         "seconds": options.seconds,
         "seed": options.seed,
+        "max_changes": options.max_changes,
         "bundle": str(asked.bundle.folder),
     }
     (folder / "question.json").write_text(json.dumps(plain), encoding="utf-8")

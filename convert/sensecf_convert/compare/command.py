@@ -146,7 +146,8 @@ def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
     for program in _own_code() if method.environment == OWN else [peers.PROGRAMS / method.program]:
         source.update(program.read_bytes())
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
-    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, asdict(options), source.hexdigest(), list(pins), budget]
+    given = options.of(method.environment == OWN)
+    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, given, source.hexdigest(), list(pins), budget]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge import measure, prompt, reply, rules
-from sensecf_edge.admissible import admissible
+from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.errors import ConstraintError
@@ -62,27 +62,27 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
         explainer.judge = replace(explainer.judge, price=price)
     checker = explainer.checker
     assert isinstance(checker, OnnxChecker)
-    seed = question.seed
+    seed, limits = question.seed, Constraints(max_changes=question.plain["max_changes"])
     ways: dict[str, Callable[[int], Answer]] = {
-        "ours-first-try": lambda k: _first(explainer, question.exact[k], seed),
+        "ours-first-try": lambda k: _first(explainer, question.exact[k], seed, limits),
         "ours-without-llm-rows": lambda k: _spent(explainer, question, k, lambda: float(checker.rows), "rows"),
         "ours-without-llm-time": lambda k: _spent(explainer, question, k, time.perf_counter, "seconds"),
     }
-    return ways.get(method, lambda k: _explained(explainer, question.exact[k], seed)), lambda: checker.rows
+    return ways.get(method, lambda k: _explained(explainer, question.exact[k], seed, limits)), lambda: checker.rows
 
 
-def _explained(explainer: Explainer, x: Vector, seed: int, **budget: Any) -> Answer:
+def _explained(explainer: Explainer, x: Vector, seed: int, limits: Constraints, **budget: Any) -> Answer:
     try:
-        explanation = explainer.explain(Record(explainer.schema, x), seed=seed, **budget)
+        explanation = explainer.explain(Record(explainer.schema, x), seed=seed, constraints=limits, **budget)
     except ConstraintError:
         return None, "nothing may change"
     return (vector(explainer.schema, x, explanation), "") if explanation.found else (None, "none found")
 
 
-def _first(explainer: Explainer, x: Vector, seed: int) -> Answer:
+def _first(explainer: Explainer, x: Vector, seed: int, limits: Constraints) -> Answer:
     """The greedy proposal as it comes out of the engine. The classifier is asked once, for the prompt."""
     try:
-        space = admissible(Record(explainer.schema, x))
+        space = admissible(Record(explainer.schema, x), limits)
     except ConstraintError:
         return None, "nothing may change"
     text = prompt.build(explainer.bundle.manifest.generator.prompt, space, explainer.target.wanted, _now(explainer, x))
@@ -101,9 +101,9 @@ def _spent(explainer: Explainer, question: asked.Question, k: int, meter: Callab
     """The cheapest answer that helpings of chance give until the budget that ours took on this record is used up."""
     budget = json.loads((question.folder / "budget.json").read_text(encoding="utf-8"))[k][what] or 0.0
     began, best, least, why = meter(), None, np.inf, "none found"
-    x = question.exact[k]
+    x, limits = question.exact[k], Constraints(max_changes=question.plain["max_changes"])
     for helping in range(10_000):
-        y, why = _explained(explainer, x, question.seed + 1_009 * helping, proposals=SMALL, rounds=1)
+        y, why = _explained(explainer, x, question.seed + 1_009 * helping, limits, proposals=SMALL, rounds=1)
         if y is not None and (cost := _cost(explainer, x, y)) < least:
             best, least = y, cost
         if meter() - began >= budget or why == "nothing may change":
@@ -122,8 +122,9 @@ def _search(question: asked.Question) -> tuple[Callable[[int], Answer], Callable
 
     bundle = Bundle.open(question.plain["bundle"])
     goal = question.goal - asked.SAFE
+    most = question.plain["max_changes"]
     lesson = Lesson(bundle.schema, bundle.classifier_bytes(), bundle.realism_bytes(), list(bundle.reference.realism_quantiles),
-                    bundle.manifest.target.threshold, (goal,), LOOP.max_changes, wanted=bundle.manifest.target.index)  # fmt: skip
+                    bundle.manifest.target.threshold, (goal,), most, wanted=bundle.manifest.target.index)  # fmt: skip
     judge = lesson.judge()
     checker = judge.checker
     assert isinstance(checker, OnnxChecker)
