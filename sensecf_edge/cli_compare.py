@@ -12,8 +12,8 @@ from .settings import LOOP
 
 NAMES = (
     "ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "search",
-    "ours-distance", "ours-distance-0.25", "ours-distance-1", "ours-nearest", "ours-realism-0", "ours-realism-5", "ours-realism-12",
-    "ours-typical",
+    "ours-distance-exact", "ours-distance", "ours-distance-0.25", "ours-distance-1", "ours-nearest", "ours-realism-0", "ours-realism-5",
+    "ours-realism-12", "ours-typical",
     "dice-random", "dice-genetic", "dice-kdtree", "cfnow-greedy", "cfnow-random", "nice-sparsity", "nice-proximity", "nice-plausibility",
     "treecf", "treecf-exact",
 )  # fmt: skip

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .figures import LEVEL, RESAMPLES, people
-from .methods import CURVE, EQUAL_BUDGET
+from .methods import CURVE, METHODS, OWN
 
 Points = NDArray[np.float64]
 PLANES = {
@@ -27,7 +27,7 @@ PLANES = {
 }
 """Pairs of figures, lower is better in each."""
 
-OURS = frozenset((*CURVE, *EQUAL_BUDGET)) - {"search"}
+OURS = frozenset(m.name for m in METHODS.values() if m.environment == OWN) - {"search"}
 FEWEST = 5
 """Fewer records than this, answered by both, say nothing."""
 
@@ -40,7 +40,7 @@ def trade(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
     """
     good = rows[rows.at_goal & ~rows.relations_broken.eq(True)]
     curve = [name for name in CURVE if (good.method == name).any()]
-    others = [str(n) for n in good.method.unique() if n not in OURS and n != "ours-first-try"]
+    others = [str(n) for n in good.method.unique() if n not in OURS]
     if len(curve) < 2:
         return {}
     return {

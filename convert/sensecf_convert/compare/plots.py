@@ -20,7 +20,7 @@ from .methods import CURVE
 FAMILIES = {"ours": "#1f6feb", "search": "#57606a", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e"}
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
 SHAPES = ("o", "s", "^", "D")
-CROWD = frozenset(("ours-without-llm-rows", "ours-without-llm-time", *CURVE)) - {"ours"}
+CROWD = frozenset(("ours-without-llm-rows", "ours-without-llm-time", "ours-distance-exact", *CURVE)) - {"ours"}
 """Methods that stand in tables of their own: left out of crowded pictures."""
 WORDS = {"n_changed": "features changed", "distance": "L1 / range", "knn_ratio": "kNN ratio"}
 
