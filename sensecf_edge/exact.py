@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import measure, rules
 from .admissible import Admissible
-from .refine import Judge, Scored, cheapest, keys
+from .refine import Judge, Scored, keys
 from .schema import Vector
 from .settings import SEARCH
 
@@ -83,20 +83,13 @@ class _Hunt:
         return self.stock.limit(self.answers)
 
     def ask(self, Y: Vector) -> None:
-        """Judge those candidates that could still be of use. A row only looked at costs a part of one asked about.
-
-        Where one answer is enough, the classifier is spared those that cost more than one that passes; they count all the same.
-        """
-        looked, Y = len(Y), Y[rules.admitted(self.space, Y)]
+        """Judge those candidates that could still be of use. A row only looked at costs a part of one asked about."""
+        self.left -= GLANCE * len(Y)
+        Y = Y[rules.admitted(self.space, Y)]
         cost = self.judge.cost(self.space, Y)
         useful = cost < self.limit
-        self.left -= np.count_nonzero(useful) + GLANCE * looked
-        Y, cost = Y[useful], cost[useful]
-        if self.answers > 1:
-            self.keep(Y, self.judge.checker.p_target(Y), cost)
-        else:
-            asked, p = cheapest(self.judge, Y, cost, np.zeros(len(Y), np.intp))
-            self.keep(Y[asked], p, cost[asked])
+        self.left -= int(np.count_nonzero(useful))
+        self.keep(Y[useful], self.judge.checker.p_target(Y[useful]), cost[useful])
 
     def keep(self, Y: Vector, p: Vector, cost: Vector) -> None:
         """Take up what reaches the goal; all of Y keep the rules."""

@@ -1,11 +1,10 @@
 """Repair a near miss, prune a needless change, shrink a change: every step through the checker, in batches.
 
 All three are the same move: set one feature of a candidate to another admissible value, or back to the factual. A pass
-takes the best such move of each candidate; passes go on until nothing improves. Moves of all candidates are asked about
-together, the cheapest first, because what costs more than one that passes need not be asked about. The order is total:
-what passes the goal comes before what does not, then the lower cost, and among misses the higher probability. So a
-result is never worse than its input in that order, and ends in a local optimum (not: the global one; `loop` starts from
-several proposals).
+tries every such move of every candidate in one batch and takes the best one of each; passes go on until nothing
+improves. The order is total: what passes the goal comes before what does not, then the lower cost, and among misses the
+higher probability. So a result is never worse than its input in that order, and ends in a local optimum (not: the
+global one; `loop` starts from several proposals).
 """
 
 from __future__ import annotations
@@ -29,8 +28,6 @@ Known = dict[bytes, "_Step | None"]
 
 GAIN = SLACK = 1e-9
 TINY = 1e-12
-FIRST_BATCH, LEAST_WAVE, GROWTH = 48, 8, 3
-"""How many candidates are asked about first, all owners together and each at least; every next batch is so much larger."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +91,12 @@ class Scored:
         return Scored(*(np.concatenate(column) for column in zip(*((s.Y, s.p, s.key) for s in parts), strict=True)))
 
 
-def score(judge: Judge, space: Admissible, Y: Vector) -> Scored:
-    """Judge candidates of one record: rules first, then one batch through the checker of those that break none."""
-    ok = rules.admitted(space, Y)
+def score(judge: Judge, space: Admissible, Y: Vector, beat: Vector | None = None) -> Scored:
+    """Judge candidates of one record: rules first, then one batch through the checker of those that break none.
+
+    With `beat`, a key for each candidate, those that could not reach a lower one are not asked about; their key is infinite.
+    """
+    ok = rules.admitted(space, Y) if beat is None else _may_beat(judge, space, Y, beat)
     p, key = np.zeros(len(Y)), np.full(len(Y), np.inf)
     p[ok] = judge.checker.p_target(Y[ok])
     key[ok] = 1.0 - p[ok]
@@ -112,26 +112,15 @@ def keys(cost: Vector) -> Vector:
     return out
 
 
-def cheapest(judge: Judge, Y: Vector, cost: Vector, owner: Rows) -> tuple[Rows, Vector]:
-    """Ask the checker about candidates in the order of their cost, until each owner has one that passes or has no more.
-
-    `owner` tells, in ascending order, whose each candidate is. Returns the places in Y that were asked about, ascending,
-    and their probabilities: the cheapest that passes is among them, or all are. Equal costs are asked in the order of Y.
-    """
-    order = np.lexsort((cost, owner))
-    ranks = np.arange(len(Y)) - np.searchsorted(owner, owner)
-    owners = int(np.count_nonzero(ranks == 0))
-    p, waiting, first = np.full(len(Y), np.nan), np.ones(len(Y), dtype=bool), 0
-    wave = max(LEAST_WAVE, FIRST_BATCH // max(1, owners))
-    while waiting.any():
-        now = order[waiting & (ranks < first + wave)]
-        p[now] = judge.checker.p_target(Y[now])
-        first, wave = first + wave, GROWTH * wave
-        waiting &= ranks >= first
-        for done in set(owner[now[p[now] >= judge.goal]].tolist()):
-            waiting[owner == done] = False
-    asked = np.flatnonzero(~np.isnan(p))
-    return asked, p[asked]
+def _may_beat(judge: Judge, space: Admissible, Y: Vector, beat: Vector) -> Mask:
+    """False for what breaks a rule, and for what would not be better even if it passed. Cheap questions first."""
+    least = judge.least(space, Y)
+    ok: Mask = (beat >= 0) | (keys(least) < beat - GAIN)
+    ok[ok] = rules.admitted(space, Y[ok])
+    rivals = np.flatnonzero(ok & (beat < 0))
+    if rivals.size and judge.realism:
+        ok[rivals] = keys(judge.cost(space, Y[rivals], least[rivals])) < beat[rivals] - GAIN
+    return ok
 
 
 def moves(space: Admissible, y: Vector) -> Vector:
@@ -179,30 +168,16 @@ def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = N
 
 def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> list[_Step | None]:
     """For each row, whose key is in `beat`, its best move with probability and key; None where none is better than the row."""
-    Y, cost, owner = _rivals(judge, space, rows, beat)
-    asked, p = cheapest(judge, Y, cost, owner)
-    key, owner = np.where(p >= judge.goal, keys(cost[asked]), 1.0 - p), owner[asked]
-    out: list[_Step | None] = [None] * len(rows)
-    starts = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
-    for at, (first, behind) in enumerate(zip(starts, starts[1:], strict=False)):
-        top = first + int(key[first:behind].argmin()) if behind > first else -1
-        if top >= 0 and key[top] < beat[at] - GAIN:
-            out[at] = Y[asked[top]], float(p[top]), float(key[top])
-    return out
-
-
-def _rivals(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> tuple[Vector, Vector, Rows]:
-    """Moves that keep the rules and would be better if they passed: candidates, cost and owner. Cheap questions first."""
     rows = _said(space, rows)
     owner, move = np.nonzero(_worth_a_look(judge, space, rows, beat))
-    Y = _moved(space, rows, owner, move)
-    least = judge.least(space, Y)
-    ok = (beat[owner] >= 0) | (keys(least) < beat[owner] - GAIN)
-    ok[ok] = rules.admitted(space, Y[ok])
-    Y, owner = Y[ok], owner[ok]
-    cost = judge.cost(space, Y, least[ok])
-    better = (beat[owner] >= 0) | (keys(cost) < beat[owner] - GAIN)
-    return Y[better], cost[better], owner[better]
+    tried = score(judge, space, _moved(space, rows, owner, move), beat[owner])
+    out: list[_Step | None] = []
+    starts = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
+    for at, (first, behind) in enumerate(zip(starts, starts[1:], strict=False)):
+        top = first + int(tried.key[first:behind].argmin()) if behind > first else -1
+        better = top >= 0 and tried.key[top] < beat[at] - GAIN
+        out.append((tried.Y[top], float(tried.p[top]), float(tried.key[top])) if better else None)
+    return out
 
 
 def _worth_a_look(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> Mask:
