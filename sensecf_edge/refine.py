@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,7 +174,7 @@ def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> list[
     tried = score(judge, space, _moved(space, rows, owner, move), beat[owner])
     out: list[_Step | None] = []
     starts = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
-    for at, (first, behind) in enumerate(zip(starts, starts[1:], strict=False)):
+    for at, (first, behind) in enumerate(pairwise(starts)):
         top = first + int(tried.key[first:behind].argmin()) if behind > first else -1
         better = top >= 0 and tried.key[top] < beat[at] - GAIN
         out.append((tried.Y[top], float(tried.p[top]), float(tried.key[top])) if better else None)

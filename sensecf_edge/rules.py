@@ -151,7 +151,7 @@ def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
 
 def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: Mask) -> Mask:
     at = [schema.index[n] for n in relation.features]
-    breaks: Mask = changed[:, at].any(axis=1)  # only what moves one of them can break it
+    breaks: Mask = np.asarray(changed[:, at].any(axis=1))  # only what moves one of them can break it
     if relation.kind == "causes" or np.isnan(x[at]).any():
         breaks[:] = False
     if not breaks.any():

@@ -150,7 +150,8 @@ class Schema:
     @cached_property
     def _places(self) -> Vector:
         """First code, distance between codes and last place of every lattice, shape (3, features)."""
-        return np.array([(f.lattice[0], f.step or 1.0, len(f.lattice) - 1) for f in self.features]).T
+        out: Vector = np.array([(f.lattice[0], f.step or 1.0, len(f.lattice) - 1) for f in self.features]).T
+        return out
 
     def nearest(self, columns: NDArray[np.intp], codes: Vector) -> NDArray[np.intp]:
         """The place in its feature's lattice that is nearest to each code, shape (codes,); any place for what is unknown."""

@@ -18,7 +18,8 @@ from .progress import step
 def run(bundle: Bundle, table: Path, limit: int) -> tuple[list[Record], dict[str, dict[str, float]]]:
     """Records of the table that the classifier puts in the unwanted class, and each method's median and rate on them.
 
-    Seconds are processor time, as `bench` takes it of ours. Unseen people first; where they are fewer than `limit`, they come again. Unknown values are filled in for NICE only.
+    Seconds are processor time, as `bench` takes it of ours. Unseen people first; where they are fewer than `limit`, they come
+    again. Unknown values are filled in for NICE only.
     """
     train, test = parts(bundle, table)
     checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), bundle.manifest.target.index)
