@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import ConstraintError
 from .record import Record
@@ -63,10 +64,38 @@ class Admissible:
     def _only(self, i: int, values: Vector) -> Admissible:
         return replace(self, values=(*self.values[:i], values, *self.values[i + 1 :]))
 
-    @property
+    @cached_property
     def features(self) -> list[int]:
         """Positions of the features that may change, in schema order."""
         return [i for i, v in enumerate(self.values) if v.size]
+
+    @cached_property
+    def singles(self) -> tuple[NDArray[np.intp], Vector]:
+        """Every single change: positions and codes, both of shape (changes,), in schema order and ascending."""
+        counts = [len(v) for v in self.values]
+        return np.repeat(np.arange(len(counts)), counts), np.concatenate(self.values)
+
+    @cached_property
+    def targets(self) -> tuple[NDArray[np.intp], Vector]:
+        """As `singles`, and behind each feature's values the one that it has now: all that one move may set."""
+        x = self.record.vector
+        columns = [np.full(len(self.values[i]) + 1, i) for i in self.features]
+        return np.concatenate(columns), np.concatenate([part for i in self.features for part in (self.values[i], x[i : i + 1])])
+
+    @cached_property
+    def _open(self) -> NDArray[np.bool_]:
+        """Which places of the lattices the values are, shape (features, longest lattice)."""
+        columns, codes = self.singles
+        out = np.zeros(self.record.schema.lattices.shape, np.bool_)
+        out[columns, self.record.schema.nearest(columns, codes)] = True
+        return out
+
+    def holds(self, columns: NDArray[np.intp], codes: Vector) -> NDArray[np.bool_]:
+        """Whether the features at `columns` may change to the codes beside them, shape (changes,)."""
+        schema = self.record.schema
+        at = schema.nearest(columns, codes)
+        out: NDArray[np.bool_] = self._open[columns, at] & (np.abs(schema.lattices[columns, at] - codes) <= EPSILON)
+        return out
 
 
 def admissible(record: Record, constraints: Constraints | None = None) -> Admissible:

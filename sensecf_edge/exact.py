@@ -84,16 +84,18 @@ class _Hunt:
 
     def ask(self, Y: Vector) -> None:
         """Judge those candidates that could still be of use. A row only looked at costs a part of one asked about."""
-        at = np.flatnonzero(rules.admitted(self.space, Y))
-        at = at[self.judge.cost(self.space, Y[at]) < self.limit]
-        self.left -= len(at) + GLANCE * len(Y)
-        self.keep(Y[at], self.judge.checker.p_target(Y[at]))
+        self.left -= GLANCE * len(Y)
+        Y = Y[rules.admitted(self.space, Y)]
+        cost = self.judge.cost(self.space, Y)
+        useful = cost < self.limit
+        self.left -= int(np.count_nonzero(useful))
+        self.keep(Y[useful], self.judge.checker.p_target(Y[useful]), cost[useful])
 
-    def keep(self, Y: Vector, p: Vector) -> None:
+    def keep(self, Y: Vector, p: Vector, cost: Vector) -> None:
         """Take up what reaches the goal; all of Y keep the rules."""
         good = p >= self.judge.goal
         if good.any():
-            part = Scored(Y[good], p[good], keys(self.judge.cost(self.space, Y[good])))
+            part = Scored(Y[good], p[good], keys(cost[good]))
             self.parts.append(part)
             self.stock.add(part)
 
@@ -104,7 +106,7 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
     Asks the classifier about `rows` candidates or little more, and tries sets of at most `largest` proposed features.
     """
     hunt, largest = _Hunt(judge, space, found, answers, rows), min(largest, space.max_changes, len(space.features))
-    column, value, least = _changes(hunt)
+    (column, value), least = space.singles, judge.parts(space, *space.singles)
     Y = _candidates(hunt, column[:, None], value[:, None])
     proven = 1
     if largest == 1 or hunt.limit <= 2 * least.min():
@@ -112,24 +114,13 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
         proven = largest
     else:
         singles = _singles(hunt, column, value, least, Y)
-        picks, least = np.arange(len(value))[:, None], singles.least
-        for size in range(2, largest + 1):
+        picks = np.arange(len(value))[:, None]
+        for size in range(2, largest + 1 if hunt.left > 0 or not _some_pair(hunt, singles) else 2):
             picks, least, whole = _extend(hunt, singles, picks, least)
             if not (_try(hunt, singles, picks, least) and whole):
                 break
             proven = size
     return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven)
-
-
-def _changes(hunt: _Hunt) -> tuple[Picks, Vector, Vector]:
-    """Every single change: column, value, and the least that it adds to a cost; in the order of the columns."""
-    space, price = hunt.space, hunt.judge.price
-    column = np.concatenate([np.full(len(space.values[i]), i) for i in space.features])
-    value = np.concatenate([space.values[i] for i in space.features])
-    Y = np.repeat(hunt.x[None], len(value), axis=0)
-    Y[np.arange(len(value)), column] = value
-    step = measure.steps(hunt.schema, hunt.x, Y)[np.arange(len(value)), column]
-    return column, value, price.count + price.distance * step * space.weights[column]
 
 
 def _candidates(hunt: _Hunt, columns: Picks, values: Vector) -> Vector:
@@ -145,12 +136,19 @@ def _singles(hunt: _Hunt, column: Picks, value: Vector, least: Vector, Y: Vector
     p = judge.checker.p_target(both)
     hunt.left -= len(both)
     ok = rules.admitted(hunt.space, Y)
-    hunt.keep(Y[ok], p[1:][ok])
+    good = np.flatnonzero(ok & (p[1:] >= judge.goal))
+    hunt.keep(Y[good], p[1:][good], judge.cost(hunt.space, Y[good]))
     p = np.clip(p, LEAST_P, 1 - LEAST_P)
     logit = np.log(p / (1 - p))
     density = judge.realism.log_density(both) if judge.realism else np.zeros(len(both))
     need = float(np.log(judge.goal / (1 - judge.goal)) - logit[0])
     return _Singles(column, value, least, logit[1:] - logit[0], density[1:] - density[0], need, float(density[0]))
+
+
+def _some_pair(hunt: _Hunt, singles: _Singles) -> bool:
+    """Whether two changes of different features could be of use together."""
+    least = sorted(float(singles.least[singles.column == i].min()) for i in hunt.space.features)
+    return len(least) > 1 and least[0] + least[1] < hunt.limit
 
 
 def _extend(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> tuple[Picks, Vector, bool]:
@@ -165,13 +163,14 @@ def _extend(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> tupl
     new, costs, count = list[Picks](), list[Vector](), 0
     for start in range(0, len(picks), most):
         part = picks[start : start + most]
-        sums = (least[start : start + most, None] + singles.least[ends]).ravel()
-        later = (singles.column[ends] > singles.column[part[:, -1], None]).ravel()
-        fit = np.flatnonzero((sums < hunt.limit) & later)
-        row, at = np.divmod(fit, len(ends))
-        new.append(np.concatenate([part[row], ends[at][:, None]], axis=1))
+        later = np.searchsorted(singles.column[ends], singles.column[part[:, -1]], side="right")  # from there on: later features
+        row = np.repeat(np.arange(len(part)), len(ends) - later)
+        at = np.arange(len(row)) - np.repeat(np.cumsum(len(ends) - later) - len(ends), len(ends) - later)
+        sums = least[start : start + most][row] + singles.least[ends[at]]
+        fit = sums < hunt.limit
+        new.append(np.concatenate([part[row[fit]], ends[at[fit]][:, None]], axis=1))
         costs.append(sums[fit])
-        count += len(fit)
+        count += len(new[-1])
         if count > MOST:
             whole = False
             break
@@ -180,9 +179,9 @@ def _extend(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> tupl
 
 def _promising(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector, most: int) -> tuple[Picks, Vector]:
     """At most `most` sets, the most promising first."""
-    worth = least + GAP_PRICE * np.maximum(0.0, singles.need - singles.gain[picks].sum(axis=1))
+    worth = least + GAP_PRICE * np.maximum(0.0, singles.need - sum(singles.gain[column] for column in picks.T))
     if hunt.judge.realism:
-        density = singles.present + singles.density[picks].sum(axis=1)
+        density = singles.present + sum(singles.density[column] for column in picks.T)
         worth = worth + hunt.judge.price.realism * (1.0 - hunt.judge.realism.rank(density) / 100.0)
     order = np.argpartition(worth, most)[:most] if most < len(worth) else np.arange(len(worth))
     order = order[np.argsort(worth[order], kind="stable")]

@@ -225,8 +225,9 @@ class Explainer:
     def _audit(self, space: Admissible, Y: Vector, refusals: Counter[str]) -> Scored:
         """Rules and classifier over a round's candidates; why each one that fails does is counted."""
         scored = score(self.judge, space, Y)
-        for rule, mask in rules.broken(space, Y).items():
-            refusals[rule] += int(mask.sum())
+        if not np.isfinite(scored.key).all():
+            for rule, mask in rules.broken(space, Y).items():
+                refusals[rule] += int(mask.sum())
         low = np.isfinite(scored.key) & ~scored.passed
         if low.any():
             refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())

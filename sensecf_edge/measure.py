@@ -14,7 +14,10 @@ from .settings import COST, CostSettings
 
 def changed(x: Vector, Y: Vector) -> NDArray[np.bool_]:
     """Which features differ from the factual, shape (candidates, features). Unknown equals unknown."""
-    out: NDArray[np.bool_] = ~((x == Y) | (np.isnan(x) & np.isnan(Y)))
+    out: NDArray[np.bool_] = x != Y
+    unknown = np.flatnonzero(np.isnan(x))
+    if unknown.size:
+        out[:, unknown] = ~np.isnan(Y[:, unknown])
     return out
 
 
@@ -29,7 +32,7 @@ def steps(schema: Schema, x: Vector, Y: Vector) -> Vector:
     gaps: Vector = np.abs(Y - x) / schema.spans
     gaps[np.isnan(gaps)] = 0.0
     if schema.choices:
-        gaps[:, schema.choices] = np.minimum(gaps[:, schema.choices], 1.0)
+        np.minimum(gaps, schema.furthest, out=gaps)
     return gaps
 
 

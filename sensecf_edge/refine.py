@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ Rows = NDArray[np.intp]
 _Step = tuple[Vector, float, float]
 Known = dict[bytes, "_Step | None"]
 
-GAIN = 1e-9
+GAIN = SLACK = 1e-9
 TINY = 1e-12
 
 
@@ -46,14 +47,25 @@ class Judge:
         """How ordinary candidates are, 0 to 100, shape (candidates,); None without a realism model."""
         return self.realism.percentile(Y) if self.realism else None
 
-    def cost(self, space: Admissible, Y: Vector) -> Vector:
+    def least(self, space: Admissible, Y: Vector) -> Vector:
+        """What candidates cost at least, realism aside, shape (candidates,)."""
+        return measure.cost(space.record.schema, space.record.vector, Y, None, space.weights, self.price)
+
+    def cost(self, space: Admissible, Y: Vector, least: Vector | None = None) -> Vector:
         """The whole cost of candidates, the realism floor included, shape (candidates,). The classifier is not asked."""
-        x = space.record.vector
-        percentile = self.percentile(np.concatenate([x[None], Y])) if len(Y) else None
+        least = self.least(space, Y) if least is None else least
+        percentile = self.percentile(np.concatenate([space.record.vector[None], Y])) if len(Y) else None
         if percentile is None:
-            return measure.cost(space.record.schema, x, Y, None, space.weights, self.price)
-        out = measure.cost(space.record.schema, x, Y, percentile[1:], space.weights, self.price)
+            return least
+        out = least + self.price.realism * (1.0 - percentile[1:] / 100.0)
         out += self.price.below * (percentile[1:] < min(self.price.floor, percentile[0]) - TINY)
+        return out
+
+    def parts(self, space: Admissible, columns: Rows, values: Vector) -> Vector:
+        """What setting one feature to a value adds to the least cost of what leaves it alone, for each of them."""
+        schema, now = space.record.schema, space.record.vector[columns]
+        step = np.minimum(np.abs(values - now) / schema.spans[columns], schema.furthest[columns])
+        out: Vector = self.price.count * (values != now) + self.price.distance * step * space.weights[columns]
         return out
 
 
@@ -108,34 +120,36 @@ def keys(cost: Vector) -> Vector:
 
 def _may_beat(judge: Judge, space: Admissible, Y: Vector, beat: Vector) -> Mask:
     """False for what breaks a rule, and for what would not be better even if it passed. Cheap questions first."""
-    least = measure.cost(space.record.schema, space.record.vector, Y, None, space.weights, judge.price)
+    least = judge.least(space, Y)
     ok: Mask = (beat >= 0) | (keys(least) < beat - GAIN)
     ok[ok] = rules.admitted(space, Y[ok])
     rivals = np.flatnonzero(ok & (beat < 0))
     if rivals.size and judge.realism:
-        ok[rivals] = keys(judge.cost(space, Y[rivals])) < beat[rivals] - GAIN
+        ok[rivals] = keys(judge.cost(space, Y[rivals], least[rivals])) < beat[rivals] - GAIN
     return ok
 
 
 def moves(space: Admissible, y: Vector) -> Vector:
-    """Every candidate one move away from y, shape (moves, features). See `_moves`."""
-    return _moves(space, y[None, :])[0]
-
-
-def _moves(space: Admissible, rows: Vector) -> tuple[Vector, Rows]:
-    """Every candidate one move away from one of the rows, shape (moves, features), and the row each belongs to.
+    """Every candidate one move away from y, shape (moves, features).
 
     A move sets one feature to another admissible value or back. Features that follow others are completed. A move may
     exceed the number of changes; `rules` refuses it.
     """
-    schema, x = space.record.schema, space.record.vector
-    rows = rules.said(schema, x, rows) if schema.moved - schema.completed else rows
-    columns = np.concatenate([np.full(len(space.values[i]) + 1, i) for i in space.features])
-    values = np.concatenate([part for i in space.features for part in (space.values[i], x[i : i + 1])])
-    owner, move = np.nonzero(rows[:, columns] != values)
-    out = rows[owner]
+    columns, values = space.targets
+    rows = _said(space, y[None])
+    return _moved(space, rows, *np.nonzero(rows[:, columns] != values))
+
+
+def _said(space: Admissible, rows: Vector) -> Vector:
+    schema = space.record.schema
+    return rules.said(schema, space.record.vector, rows) if schema.moved - schema.completed else rows
+
+
+def _moved(space: Admissible, rows: Vector, owner: Rows, move: Rows) -> Vector:
+    """Copies of rows[owner], each with one move made and what follows completed, shape (len(owner), features)."""
+    (columns, values), out = space.targets, rows[owner]
     out[np.arange(len(out)), columns[move]] = values[move]
-    return rules.complete(schema, x, out), owner
+    return rules.complete(space.record.schema, space.record.vector, out)
 
 
 def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = None, known: Known | None = None) -> Scored:
@@ -158,13 +172,36 @@ def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = N
     return Scored(Y, p, key)
 
 
-def _steps(judge: Judge, space: Admissible, rows: Vector, keys: Vector) -> list[_Step | None]:
-    """For each row its best move, with probability and key; None where none is better than the row."""
-    candidates, owner = _moves(space, rows)
-    tried = score(judge, space, candidates, keys[owner])
+def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> list[_Step | None]:
+    """For each row, whose key is in `beat`, its best move with probability and key; None where none is better than the row."""
+    rows = _said(space, rows)
+    owner, move = np.nonzero(_worth_a_look(judge, space, rows, beat))
+    tried = score(judge, space, _moved(space, rows, owner, move), beat[owner])
     out: list[_Step | None] = []
-    for at, (first, behind) in enumerate(zip(*np.searchsorted(owner, ([*range(len(rows))], [*range(1, len(rows) + 1)])), strict=True)):
+    starts = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
+    for at, (first, behind) in enumerate(pairwise(starts)):
         top = first + int(tried.key[first:behind].argmin()) if behind > first else -1
-        better = top >= 0 and tried.key[top] < keys[at] - GAIN
+        better = top >= 0 and tried.key[top] < beat[at] - GAIN
         out.append((tried.Y[top], float(tried.p[top]), float(tried.key[top])) if better else None)
+    return out
+
+
+def _worth_a_look(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> Mask:
+    """Which moves of which rows could be better at all, shape (rows, moves): told from each change's part of the least cost.
+
+    What follows others is left out of the parts, so that they never add up to more than the cost. Nothing is said yet of
+    rules but the number of changes.
+    """
+    x, schema, (columns, values) = space.record.vector, space.record.schema, space.targets
+    changed = measure.changed(x, rows)
+    parts = judge.price.count * changed + judge.price.distance * measure.steps(schema, x, rows) * space.weights
+    new, one = judge.parts(space, columns, values), (values != x[columns]).astype(np.intp)
+    if schema.moved:
+        parts[:, schema.moved_at], changed[:, schema.moved_at] = 0.0, False
+        follows = np.isin(columns, schema.moved_at)
+        new[follows], one[follows] = 0.0, 0
+    least = parts.sum(axis=1)[:, None] - parts[:, columns] + new
+    few = changed.sum(axis=1)[:, None] - changed[:, columns] + one <= space.max_changes
+    cheap = (beat >= 0)[:, None] | (keys(least - SLACK) < (beat - GAIN)[:, None])
+    out: Mask = few & cheap & (rows[:, columns] != values)
     return out

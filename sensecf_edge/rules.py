@@ -101,18 +101,18 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
         proposed = changed & ~follows
         for name in schema.moved:
             i = schema.index[name]
-            off = np.abs(Y[:, i] - completed[:, i]) > EPSILON
-            yield f"{name} does not follow the others", off | (np.isnan(Y[:, i]) != np.isnan(completed[:, i]))
+            away = np.abs(Y[:, i] - completed[:, i]) > EPSILON
+            yield f"{name} does not follow the others", away | (np.isnan(Y[:, i]) != np.isnan(completed[:, i]))
             yield f"{name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i])
-    touched = np.asarray(proposed.any(axis=0))
-    for i, name in enumerate(schema.names):
-        if touched[i] and not space.values[i].size:
-            yield f"{name} may not change", proposed[:, i]
-        elif touched[i]:
-            yield f"{name} is off its admissible values", proposed[:, i] & ~_member(space.values[i], Y[:, i])
+    row, column = np.nonzero(proposed)
+    off = ~space.holds(column, Y[row, column])
+    for i in np.unique(column[off]):
+        mask: Mask = np.zeros(len(Y), dtype=bool)
+        mask[row[off & (column == i)]] = True
+        yield f"{schema.names[i]} {'is off its admissible values' if space.values[i].size else 'may not change'}", mask
     yield f"more than {space.max_changes} changes", proposed.sum(axis=1) > space.max_changes
     for relation in schema.relations:
-        yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y)
+        yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y, changed)
 
 
 def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
@@ -125,12 +125,6 @@ def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
     near, far = reach(feature, present, space.constraints)
     inside: Mask = (codes >= max(near, min(low, present)) - EPSILON) & (codes <= min(far, max(high, present)) + EPSILON)
     return inside
-
-
-def _member(values: Vector, codes: Vector) -> Mask:
-    at = np.minimum(np.searchsorted(values, codes - EPSILON), len(values) - 1)
-    near: Mask = np.abs(values[at] - codes) <= EPSILON
-    return near
 
 
 def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
@@ -155,24 +149,23 @@ def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     return np.where(np.isnan(off), np.inf, off)
 
 
-def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector) -> Mask:
+def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: Mask) -> Mask:
     at = [schema.index[n] for n in relation.features]
-    breaks: Mask = np.zeros(len(Y), dtype=bool)
+    breaks: Mask = np.asarray(changed[:, at].any(axis=1))  # only what moves one of them can break it
     if relation.kind == "causes" or np.isnan(x[at]).any():
+        breaks[:] = False
+    if not breaks.any():
         return breaks
-    moved: Mask = (Y[:, at] != x[at]).any(axis=1)
+    moved, (first, second) = Y[breaks], at[:2]
     if relation.kind in ("sum", "ratio", "band"):
         own = _deviation(schema, relation, x[None, :])[0]
-        allowed = max(relation.tolerance, own) + 1e-6
-        breaks = moved & (_deviation(schema, relation, Y) > allowed)
-        return breaks
-    first, second = at
-    if relation.kind == "le":
+        breaks[breaks] = _deviation(schema, relation, moved) > max(relation.tolerance, own) + 1e-6
+    elif relation.kind == "le":
         gap = max(0.0, x[first] - x[second])
-        breaks = moved & (Y[:, first] > Y[:, second] + gap + EPSILON)
-        return breaks
-    inside, then = _codes(schema, relation)
-    breaks = moved & np.isin(Y[:, first], inside) & ~np.isin(Y[:, second], then)
+        breaks[breaks] = moved[:, first] > moved[:, second] + gap + EPSILON
+    else:
+        inside, then = _codes(schema, relation)
+        breaks[breaks] = np.isin(moved[:, first], inside) & ~np.isin(moved[:, second], then)
     return breaks
 
 

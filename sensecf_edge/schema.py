@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import SchemaError
 from .feature import Feature, Vector, check_name, number_text
@@ -103,6 +104,11 @@ class Schema:
         return frozenset(r.moves for r in self.relations if r.moves)
 
     @cached_property
+    def moved_at(self) -> list[int]:
+        """Positions of what `moved` holds."""
+        return sorted(self.index[name] for name in self.moved)
+
+    @cached_property
     def followers(self) -> tuple[tuple[str, tuple[Relation, ...]], ...]:
         """What `moved` holds with the relations that move it, each behind those it reads. Raises SchemaError for a circle."""
         waiting = {n: tuple(r for r in self.relations if r.moves == n) for n in sorted(self.moved, key=self.index.__getitem__)}
@@ -129,6 +135,29 @@ class Schema:
     def spans(self) -> Vector:
         """Unit of distance of every feature, shape (features,)."""
         return np.array([f.span for f in self.features])
+
+    @cached_property
+    def furthest(self) -> Vector:
+        """How far any change of a feature may count in units of distance, shape (features,): 1 for choices, else endless."""
+        return np.array([1.0 if f.kind == "choice" else np.inf for f in self.features])
+
+    @cached_property
+    def lattices(self) -> Vector:
+        """Every feature's lattice, shape (features, longest), filled up with NaN."""
+        longest = max(len(f.lattice) for f in self.features)
+        return np.array([np.append(f.lattice, np.full(longest - len(f.lattice), np.nan)) for f in self.features])
+
+    @cached_property
+    def _places(self) -> Vector:
+        """First code, distance between codes and last place of every lattice, shape (3, features)."""
+        out: Vector = np.array([(f.lattice[0], f.step or 1.0, len(f.lattice) - 1) for f in self.features]).T
+        return out
+
+    def nearest(self, columns: NDArray[np.intp], codes: Vector) -> NDArray[np.intp]:
+        """The place in its feature's lattice that is nearest to each code, shape (codes,); any place for what is unknown."""
+        first, step, last = self._places[:, columns]
+        out: NDArray[np.intp] = np.fmin(np.fmax(np.rint((codes - first) / step), 0), last).astype(np.intp)
+        return out
 
     @cached_property
     def hash(self) -> str:

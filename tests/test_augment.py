@@ -14,6 +14,7 @@ import pytest
 from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
+from sensecf_convert import peers
 from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command
 from sensecf_convert.augment.command import augment, wanted_rows
 from sensecf_convert.augment.loose import facing, loose
@@ -204,6 +205,16 @@ def test_methods_add_the_same_number_and_repeat_rows_where_they_have_too_few(sma
     weights = methods.METHODS["class-weights"](left).weights
     assert weights is not None
     assert weights[small.data.y].sum() == pytest.approx(weights[~small.data.y].sum())
+
+
+@pytest.mark.parametrize("name", ["dice", "nice"])
+def test_packages_give_valid_rows_of_the_class_by_the_same_checker(small: Small, tmp_path: Path, name: str) -> None:
+    if peers.cached(name) is None:
+        pytest.skip(f"the environment of {name} is not installed here; `sensecf-edge augment study` makes it")
+    left = methods.Left(small.data, (0, 12), 0, tmp_path, "random-forest", forge.TRY, {}, {("fast", "short"): small.bundle})
+    added = methods.METHODS[name](left)
+    assert len(added.X) == 12 and added.y.all() and added.made[1] > 0
+    assert (small.checker().p_target(added.X) >= 0.5).all()
 
 
 @pytest.mark.parametrize("kind", learners.KINDS)

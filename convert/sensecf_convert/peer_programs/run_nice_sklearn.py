@@ -1,6 +1,7 @@
 """Runs NICE (optimisation for sparsity) in its own environment: question.pickle in the given folder -> answer.npz.
 
-The question's `model` is a scikit-learn pipeline, or an ONNX graph as bytes with the column of the wanted class.
+The question's `model` is a scikit-learn pipeline, or an ONNX graph as bytes with the column of the wanted class; its
+`clock` is a function of `time`, without one the wall's.
 
 Not imported by the project. The pickle was written a moment ago by the process that started this one.
 """
@@ -43,8 +44,9 @@ nice = NICE(
     justified_cf=True,
 )
 Y, seconds = [], []
+clock = getattr(time, question.get("clock", "perf_counter"))
 for record in question["records"]:
-    began = time.perf_counter()
+    began = clock()
     Y.append(nice.explain(record[None, :].copy())[0])
-    seconds.append(time.perf_counter() - began)
+    seconds.append(clock() - began)
 np.savez(folder / "answer.npz", Y=np.array(Y), seconds=np.array(seconds))
