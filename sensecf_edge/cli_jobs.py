@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from . import terminal
 from .settings import BATCH, LOOP, WATCH
+
+if TYPE_CHECKING:
+    from .admissible import Constraints
 
 MODEL_HELP = "A shipped model's name, or a bundle's folder."
 NOTHING_USABLE, NONE_FOUND = 2, 3
@@ -33,11 +36,19 @@ def request(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted per record."),
         click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable."),
         click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable."),
+        click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is; 1 is ordinary. Repeatable."),
         click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change."),
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answers."),
     ]):  # fmt: skip
         command = option(command)
     return command
+
+
+def _constraints(options: Mapping[str, Any]) -> Constraints:
+    from .admissible import Constraints
+
+    limits = terminal.bounds(options["bound"])
+    return Constraints(frozenset(options["freeze"]), limits, options["max_changes"], terminal.costs(options["cost"]))
 
 
 @click.command()
@@ -64,7 +75,6 @@ def batch(source: str, output: str, **options: Any) -> int:
         raise click.UsageError("give --resume to go on or --force to start again, not both")
     signal.signal(signal.SIGINT, _interrupt)
     with terminal.extra("ray" if options["ray"] is not None else "batch"):
-        from .admissible import Constraints
         from .jobs.batch import Job, run
         from .jobs.tables import Columns
         from .loop import Budget
@@ -73,7 +83,7 @@ def batch(source: str, output: str, **options: Any) -> int:
             source, output, named(options["model"]), options["layout"], options["rejects"],
             columns=Columns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"]),
-            constraints=Constraints(frozenset(options["freeze"]), terminal.bounds(options["bound"]), options["max_changes"]),
+            constraints=_constraints(options),
             **{k: options[k] for k in ("workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip
         counts = run(job, lambda text: click.echo(terminal.one_line(text), err=True))
@@ -118,14 +128,13 @@ def watch(**options: Any) -> int:
         click.echo(terminal.one_line(text), err=True)
 
     with terminal.extra("mqtt"):
-        from .admissible import Constraints
         from .jobs.watch import Watch, Watcher
         from .loop import Budget
 
         watcher = Watcher(
             Watch(
                 named(options["model"]), Budget(options["answers"], seed=options["seed"]),
-                Constraints(frozenset(options["freeze"]), terminal.bounds(options["bound"]), options["max_changes"]),
+                _constraints(options),
                 options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
                 options["health"], options["id_key"],
             ),

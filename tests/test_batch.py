@@ -253,6 +253,21 @@ def test_a_table_of_nothing_usable_is_exit_2_and_nothing_found_exit_3(command: C
     assert read_csv(tmp_path / "b.csv")[0]["status"] == "none"
 
 
+def test_a_cost_steers_every_answer_clear_of_what_is_dear_and_a_wrong_one_is_a_usage_error(
+    command: Command, toy: Path, tmp_path: Path
+) -> None:
+    table = write_csv(tmp_path / "in.csv", [{"id": "a", **STRESSED}])
+
+    def answered(name: str, *more: str) -> dict[str, Any]:
+        assert batch(command, toy, table, tmp_path / name, *more).code == 0
+        return dict(json.loads((tmp_path / name).read_text())["explanation"])
+
+    free = answered("free.jsonl")["found"][0]["changes"][0]["feature"]
+    dear = answered("dear.jsonl", "--cost", f"{free}=50")
+    assert free not in {c["feature"] for c in dear["found"][0]["changes"]} and dear["provenance"]["costs"] == {free: 50.0}
+    assert batch(command, toy, table, tmp_path / "no.jsonl", "--cost", "steps").code == 2
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_moment_it_resumes_with_no_row_lost_and_none_twice(workers: int, command: Command, toy: Path, tmp_path: Path) -> None:
     rows = people(1500)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensecf_convert import sources, suspects, tables
@@ -155,3 +156,24 @@ def test_the_shipped_tables_pass_and_stress_only_with_its_few_people_allowed(nam
         assert len(suspects.refuse(data, ("few-people",))) == 2
     else:
         assert suspects.refuse(data) == []
+
+
+@pytest.mark.parametrize(("name", "target", "wanted", "rows"), [("diabetes", "progression", "slow", 442),
+                                                                ("breast-cancer", "diagnosis", "benign", 569)])  # fmt: skip
+def test_the_tables_of_scikit_learn_need_no_folder_and_fit_their_schemas(
+    name: str, target: str, wanted: str, rows: int, tmp_path: Path
+) -> None:
+    made = CliRunner().invoke(sources.main, [name, "-o", str(tmp_path / "t.csv")])
+    assert made.exit_code == 0, made.output
+    schema = Schema.load(SCHEMAS / f"{name}.schema.json")
+    data = cohort(read_table(tmp_path / "t.csv"), schema, target, wanted)
+    assert data.X.shape == (rows, len(schema)) and 0.3 < data.y.mean() < 0.7 and schema.relations
+    for relation in schema.relations:
+        if relation.kind == "le":  # holds by definition, so for every row
+            first, second = (data.X[:, schema.index[n]] for n in relation.features)
+            assert (first <= second).all(), relation.words()
+
+
+def test_a_table_that_is_downloaded_needs_its_folder(tmp_path: Path) -> None:
+    made = CliRunner().invoke(sources.main, ["heart", "-o", str(tmp_path / "t.csv")])
+    assert made.exit_code == 2 and "needs the FOLDER" in made.output

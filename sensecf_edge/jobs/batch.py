@@ -163,7 +163,7 @@ def _identity(job: Job, plan: Plan) -> dict[str, object]:
         "layout": plan.layout, "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
         "id column": job.columns.id,
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
-        "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())},
+        "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),
     }  # fmt: skip
 
 

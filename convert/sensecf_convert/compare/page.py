@@ -40,7 +40,7 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
         measures=MEASURES,
         methods=[{"name": n, "how": METHODS[n].how, **about} for n, about in results["methods"].items()],
         pictures=_pictures(results, rows),
-        examples=examples(rows),
+        examples=examples(rows[~rows.method.isin(plots.CROWD)]),
         color=plots.color,
     )  # fmt: skip
 
