@@ -1,12 +1,12 @@
 """bench: what this engine costs beside llama.cpp alone, llama-cpp-python, an idle Python and, if asked, another method.
 
-Every line is a ratio of two things measured in the same run. A machine that is busy with something else spoils the
-absolute figures and, less, the ratios; nothing here waits for a quiet one. What is not there to measure against is said.
+Every line is a ratio of two things measured in the same run, by processor time where one thread works. A machine that
+is busy with something else spoils the absolute figures and, less, the ratios; nothing here waits for a quiet one.
+What is not there to measure against is said.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,7 +117,7 @@ def _engine(what: Plan, where: Sequence[Admissible]) -> Iterator[Line]:
             continue
         length = max(1, round(got.prompt_tokens / len(where)))
         bench = outside.run_batched(
-            program, what.generator, length, max(4, round(got.tokens / got.answers)), n, threads, not own, 3 if own else 1
+            program, what.generator, length, max(4, round(got.tokens / got.answers)), n, threads, not own, 40 if own else 1
         )
         strict = got.prompt_tokens / bench.prompts + got.rows / bench.tokens
         yield line(f"rows and prompts, {n} sequences", 1 / got.seconds, 1 / strict, "runs/s", "llama.cpp's batched bench, no grammar",
@@ -156,20 +156,20 @@ def _grammar(what: Plan, where: Sequence[Admissible]) -> Iterator[Line]:
 
 
 def _records(what: Plan, people: Sequence[Record] | None, others: dict[str, dict[str, float]]) -> Iterator[Line]:
-    """Processor time on both sides: other programs stretch the wall's time of long work more than that of short work."""
+    now = yardsticks.clock(what.settings.threads)
     with Explainer.load(what.bundle.folder, threads=what.settings.threads) as explainer:
         asked = list(people) if people is not None else yardsticks.records(what.bundle, 4 * what.records, seed=1)
         p = explainer.checker.p_target(np.array([r.vector for r in asked]))
         asked = [r for r, now in zip(asked, p, strict=True) if now < explainer.target.threshold][: what.records]
         explainer.explain_many(asked[:20])
-        began = time.process_time()
+        began = now()
         explainer.explain_many(asked)
-        rate = len(asked) / (time.process_time() - began)
+        rate = len(asked) / (now() - began)
         times = []
         for record in asked[:100]:
-            began = time.process_time()
+            began = now()
             explainer.explain(record)
-            times.append(time.process_time() - began)
+            times.append(now() - began)
         p50 = float(np.median(times))
     yield line(f"records in one call ({len(asked)})", rate, 1 / p50, "records/s", "one at a time, warm")
     for name, figures in others.items():

@@ -43,14 +43,22 @@ class Batched:
 
 
 def run_batched(program: Path, model: Path, prompt: int, answer: int, sequences: int, threads: int, flash: bool, times: int = 3) -> Batched:
-    """The bench's own figures for prompts and answers of these lengths: the best of `times`."""
+    """The bench's figures for prompts and answers of these lengths, the mean of `times` runs.
+
+    With one thread its wall's time is taken for as much as it had of a processor: what other programs took is left out.
+    """
     room = sequences * (prompt + answer)
     command = [str(program), "-m", str(model), "-c", str(max(256, room)), "-b", str(max(256, room)), "-ub", "512",
                "-npp", str(prompt), "-ntg", str(answer), "-npl", ",".join([str(sequences)] * times),
                "-t", str(threads), "-tb", str(threads), "-fa", "on" if flash else "off", "-kvu", "--output-format", "jsonl"]  # fmt: skip
+    before, began = os.times(), time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1800)
+    wall, after = time.perf_counter() - began, os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    share = min(1.0, spent / wall) if threads == 1 and spent else 1.0
     rows: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return Batched(max(r["speed_pp"] for r in rows), max(r["speed_tg"] for r in rows))
+    took, said = (share * sum(r[key] for r in rows) for key in ("t_pp", "t_tg"))
+    return Batched(len(rows) * sequences * prompt / took, len(rows) * sequences * answer / said)
 
 
 def seconds(*arguments: str) -> float:

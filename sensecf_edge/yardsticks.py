@@ -1,12 +1,12 @@
 """What `bench` measures with: the engine under a spy, llama.cpp alone on the same work, and other keepers of a grammar.
 
-Nothing here explains anything. Speeds are tokens or rows a second of one run on one machine; only their ratios mean
-something elsewhere.
+Speeds are tokens or rows a second of one run on one machine; only their ratios mean something elsewhere.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +31,11 @@ from .tokens import Scores
 
 NOW = 0.3
 """The probability that a measured prompt states; speed does not depend on it."""
+
+
+def clock(threads: int) -> Callable[[], float]:
+    """Processor time where one thread works: other programs stretch the wall's time of long work more than that of short."""
+    return time.process_time if threads == 1 else time.perf_counter
 
 
 def records(bundle: Bundle, count: int, seed: int = 0) -> list[Record]:
@@ -116,10 +121,10 @@ class SpiedEngine(LlamaEngine):
         self.spied = None
         return answers, spied
 
-    def replay(self, spied: Spied) -> float:
+    def replay(self, spied: Spied, now: Callable[[], float] = time.perf_counter) -> float:
         """Seconds that llama.cpp takes for the same decodes and changes of its cache, with nothing chosen in between."""
         self.empty()
-        lib, began = self._lib, time.perf_counter()
+        lib, began = self._lib, now()
         for kind, *what in spied.steps:
             if kind == "decode":
                 lib.llama_decode(self._context, what[0][0])
@@ -128,7 +133,7 @@ class SpiedEngine(LlamaEngine):
                 lib.llama_memory_seq_cp(self._memory, what[0], what[1], 0, what[2])
             else:
                 lib.llama_memory_seq_rm(self._memory, what[0], what[1], -1)
-        return time.perf_counter() - began
+        return now() - began
 
     def said(self, answers: Sequence[str]) -> int:
         """Tokens that the answers take, in the model's own spelling."""
@@ -155,7 +160,7 @@ class Speed:
 def speed(path: Path, style: str, wanted: str, context: int, where: Sequence[Admissible], sequences: int, seconds: float,
           settings: EngineSettings) -> Speed:  # fmt: skip
     """The engine with its grammar and llama.cpp alone on the same decodes, turn about; the best of each."""
-    n = min(8, sequences)
+    n, now = min(8, sequences), clock(settings.threads)
     engine = SpiedEngine(path, settings, context)
     with engine:
 
@@ -167,10 +172,10 @@ def speed(path: Path, style: str, wanted: str, context: int, where: Sequence[Adm
         while best == float("inf") or time.perf_counter() < until:
             asked = requests()
             engine.empty()
-            began = time.perf_counter()
+            began = now()
             engine.propose(asked)
-            best = min(best, time.perf_counter() - began)
-            bare = min(bare, engine.replay(spied))
+            best = min(best, now() - began)
+            bare = min(bare, engine.replay(spied, now))
         tokens = engine.said(answers)
         return Speed(sequences, len(answers), tokens, spied.turns, spied.rows, spied.prompt_tokens, spied.decodes, best, bare)
 
@@ -179,16 +184,17 @@ def completions(path: Path, style: str, wanted: str, context: int, where: Sequen
     """Tokens a second of llama-cpp-python's `create_completion` with the same grammars, one answer after another."""
     llama, grammar_class = native.high_level()
     model = llama(str(path), n_ctx=context, n_threads=threads, n_threads_batch=threads, seed=0, verbose=False)
-    tokens, began = 0, time.perf_counter()
-    for k in range(1_000_000):
-        space = where[k % len(where)]
+    tokens, now = 0, clock(threads)
+    began, until = now(), time.perf_counter() + seconds
+    for space in itertools.cycle(where):
         grammar = grammar_class.from_string(Grammar(space).gbnf(), verbose=False)
         answer = model.create_completion(prompt.build(style, space, wanted, NOW), max_tokens=200, temperature=0.7, grammar=grammar)
         tokens += answer["usage"]["completion_tokens"]
-        if time.perf_counter() - began > seconds:
+        if time.perf_counter() > until:
             break
+    rate = tokens / (now() - began)
     model.close()
-    return tokens / (time.perf_counter() - began)
+    return rate
 
 
 Keeper = Callable[[Admissible, list[int]], int]
