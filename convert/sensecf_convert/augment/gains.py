@@ -62,8 +62,8 @@ def shown(draw: Draw | None) -> dict[str, float | None] | None:
 def share(draws: Draws, cells: Sequence[Cell], method: str) -> dict[str, float | None] | None:
     """Share of the loss that `method` gives back: sum of (F1 - F1 none) over sum of (F1 full - F1 none).
 
-    A ratio of means: single cells' ratios explode where the loss is near zero. None where the mean loss is under a point. Without an
-    interval where the loss is not sure to be one (a resample in 40 has none), as the ratio's ends would say nothing.
+    A ratio of means: single cells' ratios explode where the loss is near zero. None where the mean loss is under a point, or is not
+    sure to be above nothing (a resample in 40 has none): noise over noise, and easily a thousand per cent.
     """
     lost, gained = [], []
     for cell in cells:
@@ -74,11 +74,9 @@ def share(draws: Draws, cells: Sequence[Cell], method: str) -> dict[str, float |
             lost.append(gap)
             gained.append(100 * (draws.mean(mine, "f1", seeds) - draws.mean(base, "f1", seeds)))
     below, above = average(lost), average(gained)
-    if below is None or above is None or not below[0] >= LEAST_LOSS:
+    known = None if below is None else figure(below)
+    if below is None or above is None or known is None or not below[0] >= LEAST_LOSS or not (known["low"] or 0) > 0:
         return None
-    known = figure(below)
-    if known is None or known["low"] is None or known["low"] <= 0:
-        return figure(np.concatenate([above[:1] / below[:1], np.full(len(below) - 1, np.nan)]))
     return figure(above / below)
 
 
