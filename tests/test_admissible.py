@@ -144,3 +144,13 @@ def test_what_is_never_advised_is_never_said_whatever_else_the_schema_says() -> 
     assert not dose.mutable and Schema.from_json(Schema((dose,)).to_json()) == Schema((dose,))
     space = admissible(Record(Schema((dose, Feature("a", low=0, high=9, step=1))), np.array([9.0, 1.0])))
     assert space.features == [1]
+
+
+@given(st.data())
+@QUICK
+def test_a_feature_may_change_to_its_values_and_to_nothing_beside_them(data: st.DataObject) -> None:
+    space, _ = drawn(data)
+    beside = data.draw(st.floats(0.01, 0.04))
+    for i, feature in enumerate(space.record.schema.features):
+        codes = np.array([*feature.lattice, *(feature.lattice + beside), -math.inf, math.inf, math.nan, space.record.vector[i]])
+        assert space.holds(np.full(len(codes), i), codes).tolist() == [code in space.values[i] for code in codes]
