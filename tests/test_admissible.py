@@ -153,3 +153,13 @@ def test_a_space_without_a_feature_or_with_less_of_it_keeps_all_else() -> None:
     assert space.less(0, 7.0).values[0].tolist() == [2, 3, 5, 6] and space.less(0, 5.0).features == [1]
     assert space.less(1, 1.0).features == [0]  # half a choice is none
     assert space.features == [0, 1]
+
+
+@given(st.data())
+@QUICK
+def test_a_feature_may_change_to_its_values_and_to_nothing_beside_them(data: st.DataObject) -> None:
+    space, _ = drawn(data)
+    beside = data.draw(st.floats(0.01, 0.04))
+    for i, feature in enumerate(space.record.schema.features):
+        codes = np.array([*feature.lattice, *(feature.lattice + beside), -math.inf, math.inf, math.nan, space.record.vector[i]])
+        assert space.holds(np.full(len(codes), i), codes).tolist() == [code in space.values[i] for code in codes]
