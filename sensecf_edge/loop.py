@@ -104,9 +104,7 @@ class Explainer:
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
-    def load(
-        cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin
-    ) -> Explainer:
+    def load(cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin) -> Explainer:
         """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError."""
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
