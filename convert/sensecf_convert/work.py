@@ -34,9 +34,7 @@ class Work:
         before = json.loads(path.read_text())
         differs = [k for k in now if before.get(k) != now[k]]
         if differs:
-            raise TableError(
-                f"{self.folder} holds unfinished work with another {' and '.join(differs)}; name another folder, or delete it"
-            )
+            raise TableError(f"{self.folder} holds unfinished work with another {' and '.join(differs)}; name another folder, or delete it")
 
     def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The bytes of a finished step; made and kept where they are not there yet."""

@@ -123,5 +123,3 @@ def _generator(data: Cohort, lesson: Lesson, plan: Plan, work: Work, say: Say, s
 def weights(work: Work) -> Path:
     """The checkpoint that a forge left behind, for another one to start from."""
     return work / f"{tuning.FIRST}.pt"
-
-

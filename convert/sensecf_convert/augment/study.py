@@ -283,5 +283,3 @@ def _auc(left: Left, test: Cohort) -> float | None:
     target = bundle.manifest.target
     p = OnnxChecker(bundle.classifier_bytes(), len(test.schema), target.index).p_target(test.X)
     return float(roc_auc_score(facing(test, target.wanted).y, p))
-
-
