@@ -19,6 +19,11 @@ class Scarcity:
     scenario: str = FULL
     reduction: int = 0
 
+    @property
+    def loses(self) -> tuple[bool, bool]:
+        """Whether the negative and whether the positive class loses rows."""
+        return SCENARIOS.get(self.scenario, (False, False))
+
     def left(self, y: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
         """Numbers of the rows that are left, ascending. Labels alone decide, and chance.
 
@@ -27,7 +32,7 @@ class Scarcity:
         another cell of the same seed may not read.
         """
         kept = []
-        for positive, loses in zip((False, True), SCENARIOS.get(self.scenario, (False, False)), strict=True):
+        for positive, loses in zip((False, True), self.loses, strict=True):
             order = np.random.default_rng((seed, int(positive))).permutation(np.flatnonzero(y == positive))
             kept.append(order[: round(len(order) * (1 - self.reduction / 100))] if loses else order)
         return np.sort(np.concatenate(kept))
@@ -35,9 +40,8 @@ class Scarcity:
     def wanting(self, left: NDArray[np.bool_], whole: NDArray[np.bool_]) -> tuple[int, int]:
         """How many rows (negative, positive) every method adds to a class that lost some: up to the larger class as it was
         before, so that scarcity and imbalance are both made good. `left`, `whole`: labels of the training rows now and before."""
-        size, loses = max(int(whole.sum()), int((~whole).sum())), SCENARIOS.get(self.scenario, (False, False))
-        have = (int((~left).sum()), int(left.sum()))
-        return (loses[0] * (size - have[0]), loses[1] * (size - have[1]))
+        size, have = max(int(whole.sum()), int((~whole).sum())), (int((~left).sum()), int(left.sum()))
+        return (self.loses[0] * (size - have[0]), self.loses[1] * (size - have[1]))
 
     def __str__(self) -> str:
         return self.scenario if self.scenario == FULL else f"{self.scenario}{self.reduction}"

@@ -192,7 +192,7 @@ def _starting(data: Cohort, plan: Plan, out: Path, cells: list[Cell]) -> list[tu
     """(seed, class) for which shared weights are still to be made: classes that `ours` makes rows of in some waiting cell."""
     if "ours" not in plan.methods or plan.effort != "short":
         return []
-    needed = {(c.seed, name) for c in cells if c.scarcity.scenario != FULL for name in data.classes}
+    needed = {(c.seed, name) for c in cells for name, loses in zip(data.classes, c.scarcity.loses, strict=True) if loses}
     return [(seed, name) for seed, name in sorted(needed) if not weights(_base(out, data, seed, name)).with_suffix(".gguf").exists()]
 
 
