@@ -106,7 +106,7 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
             yield f"{name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i])
     row, column = np.nonzero(proposed)
     off = ~space.holds(column, Y[row, column])
-    for i in np.unique(column[off]):
+    for i in sorted(set(column[off].tolist())):
         mask: Mask = np.zeros(len(Y), dtype=bool)
         mask[row[off & (column == i)]] = True
         yield f"{schema.names[i]} {'is off its admissible values' if space.values[i].size else 'may not change'}", mask
