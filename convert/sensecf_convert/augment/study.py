@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -141,9 +141,10 @@ def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Cal
             for _ in _done(pool, [(_cell, (data, plan, out, c)) for c in waiting], clock, "cells"):
                 pass
         except BaseException:
+            workers = list((pool._processes or {}).values())  # shutting down forgets them
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):  # a cell takes minutes; whoever interrupts does not wait for it
-                process.terminate()
+            for worker in workers:  # a cell takes minutes; whoever interrupts does not wait for it
+                worker.terminate()
             raise
 
 
@@ -157,11 +158,23 @@ def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
 
 
 def _quiet() -> None:
-    """Workers do not draw bars over each other, use one core each, and leave Ctrl-C to the process that ends them."""
+    """Workers do not draw bars over each other, and use one core each."""
     progress.console.quiet = True
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that start in here never hear Ctrl-C: the one that ends them does."""
+    before = signal.getsignal(signal.SIGINT)
+    with suppress(ValueError):  # not in the main thread, which is where Ctrl-C would arrive
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
 
 
 class _Clock:
@@ -182,7 +195,8 @@ class _Clock:
 
 
 def _done(pool: ProcessPoolExecutor, tasks: list[tuple[Callable[..., float], tuple[Any, ...]]], clock: _Clock, what: str) -> Iterator[None]:
-    futures: list[Future[float]] = [pool.submit(task, *given) for task, given in tasks]
+    with _deaf():
+        futures: list[Future[float]] = [pool.submit(task, *given) for task, given in tasks]
     for future in as_completed(futures):
         clock.tick(what, future.result())
         yield
