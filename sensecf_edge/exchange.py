@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from . import measure, rules
+from . import rules
 from .admissible import Admissible
 from .refine import GAIN, Judge, Scored, keys
 from .schema import Vector
@@ -72,14 +72,12 @@ def _step(judge: Judge, space: Admissible, best: Scored) -> Scored | None:
 
 def _singles(judge: Judge, space: Admissible, y: Vector) -> tuple[_Moves, float]:
     """All single moves from y, back to the record's own value among them; and how far y is above the goal, in logits."""
-    schema, x, price = space.record.schema, space.record.vector, judge.price
-    column = np.concatenate([np.full(len(space.values[i]) + 1, i) for i in space.features])
-    value = np.concatenate([part for i in space.features for part in (space.values[i], x[i : i + 1])])
+    column, value = space.targets
     other = np.flatnonzero(value != y[column])
     column, value = column[other], value[other]
     Y = np.repeat(y[None], len(value) + 1, axis=0)
     Y[np.arange(len(value)), column] = value
-    p = np.clip(judge.checker.p_target(rules.complete(schema, x, Y)), LEAST_P, 1 - LEAST_P)
+    p = np.clip(judge.checker.p_target(rules.complete(space.record.schema, space.record.vector, Y)), LEAST_P, 1 - LEAST_P)
     logit = np.log(p / (1 - p))
-    cost = price.count * measure.changed(x, Y).sum(axis=1) + price.distance * (measure.steps(schema, x, Y) * space.weights).sum(axis=1)
+    cost = judge.least(space, Y)
     return _Moves(column, value, cost[:-1] - cost[-1], logit[:-1] - logit[-1]), float(logit[-1] - np.log(judge.goal / (1 - judge.goal)))

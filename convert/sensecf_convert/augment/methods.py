@@ -25,7 +25,7 @@ from ..classifiers.recipes import balance
 from ..compare.asked import Asked, Options, ask, stand_ins, write
 from ..compare.methods import METHODS as PACKAGES
 from ..compare.running import run
-from ..compare.scoring import rounded
+from ..compare.scoring import as_given, rounded
 from ..tables import Cohort
 from ..work import Work
 from . import rows
@@ -178,13 +178,11 @@ def _one_pass(asked: Asked, name: str, options: Options) -> list[Vector]:
         done = run(method, folder, len(asked.rows), options, lambda *_: None)
     if done.failed:
         raise SenseCFError(f"{name}: {done.failed}")
-    out = []
-    for k, answer in enumerate(done.answers):
-        if answer["y"] is None:
-            continue
-        given = np.array([np.nan if v is None else v for v in answer["y"]])
-        given = np.where(np.isnan(given) | (np.abs(given - asked.filled[k]) <= 1e-9), asked.rows[k], given)
-        out.append(rounded(asked.schema, asked.rows[k], given, asked.low[k], asked.high[k]))
+    out = [
+        rounded(asked.schema, asked.rows[k], as_given(asked, k, answer["y"]), asked.low[k], asked.high[k])
+        for k, answer in enumerate(done.answers)
+        if answer["y"] is not None
+    ]
     target = asked.bundle.manifest.target
     checker = OnnxChecker(asked.bundle.classifier_bytes(), len(asked.schema), target.index)
     return [y for y, p in zip(out, checker.p_target(np.array(out).reshape(-1, len(asked.schema))), strict=True) if p >= target.threshold]

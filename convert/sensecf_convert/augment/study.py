@@ -115,8 +115,9 @@ def load(table: Path, schema: Schema, plan: Plan) -> Cohort:
     data = cohort(read_table(table), loose(schema), plan.target, plan.positive, plan.person)
     if plan.sample is not None and plan.sample < len(people := np.unique(data.persons)):
         data = data.take(np.isin(data.persons, np.random.default_rng(0).choice(people, plan.sample, replace=False)))
+    trains = {seed: Parts.of(data, plan, seed).train for seed in plan.seeds}
     for cell in plan.cells():
-        train = Parts.of(data, plan, cell.seed).train
+        train = trains[cell.seed]
         try:
             enough(train.take(cell.scarcity.left(train.y, cell.seed)))
         except TableError as error:

@@ -67,15 +67,8 @@ class Ruler:
             "seconds": answer["seconds"],
             "rows": answer["rows"],
         }
-        given = None if answer["y"] is None else self._given(k, answer["y"])
+        given = None if answer["y"] is None else as_given(asked, k, answer["y"])
         return row | (self._measured(k, given) if given is not None else dict.fromkeys(("valid", "plausible", "usable", "at_goal"), False))
-
-    def _given(self, k: int, y: list[float | None]) -> Vector:
-        """The answer as it came, with what was unknown and stays untouched unknown again."""
-        given = np.array([np.nan if v is None else v for v in y])
-        untouched = np.isnan(given) | (np.abs(given - self.asked.filled[k]) <= SAME)
-        out: Vector = np.where(untouched, self.asked.rows[k], given)
-        return out
 
     def _measured(self, k: int, given: Vector) -> dict[str, Any]:
         asked, schema, x = self.asked, self.schema, self.asked.rows[k]
@@ -117,6 +110,14 @@ class Ruler:
         relations = [n for n in names if n.startswith("breaks ")]
         limits = [n for n in names if n.endswith(("may not change", "is off its admissible values", "leaves its range"))]
         return not limits, not relations
+
+
+def as_given(asked: Asked, k: int, y: list[float | None]) -> Vector:
+    """A method's answer for record k as it came, with what was unknown and stays untouched unknown again, shape (features,)."""
+    given = np.array([np.nan if v is None else v for v in y])
+    untouched = np.isnan(given) | (np.abs(given - asked.filled[k]) <= SAME)
+    out: Vector = np.where(untouched, asked.rows[k], given)
+    return out
 
 
 def rounded(schema: Schema, x: Vector, given: Vector, low: Vector, high: Vector) -> Vector:
