@@ -371,6 +371,8 @@ class Person:
     def __exit__(self, *_: object) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+        # The callbacks know us and the client knows them; a ring is freed in any order, its sockets perhaps before the client closes them.
+        self.client.on_message = self.client.on_connect = None
 
 
 MQTT = (
