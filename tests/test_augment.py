@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +16,15 @@ from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert import peers
-from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command
+from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command, trial
 from sensecf_convert.augment.command import augment, wanted_rows
 from sensecf_convert.augment.loose import facing, loose
 from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.draft import draft
-from sensecf_convert.tables import Cohort, cohort, read_table
+from sensecf_convert.tables import Cohort, cohort, folds_by_person, read_table
 from sensecf_convert.teachers.people import places
 from sensecf_convert.work import Work
+from sklearn.metrics import f1_score
 from test_build import diabetes
 
 from sensecf_edge import cli_augment, rules
@@ -186,6 +188,15 @@ def test_no_row_outside_the_reduced_set_is_ever_read(small: Small, tmp_path: Pat
     assert (len(added[0].X) > 0) == (name not in ("none", "class-weights"))
 
 
+def test_a_trial_reads_the_reduced_rows_alone(small: Small) -> None:
+    train = study.Parts.of(small.data, study.Plan("progression", "fast"), 0).train
+    scarcity = Scarcity("A", 50)
+    kept = scarcity.left(train.y, 0)
+    wanting = scarcity.wanting(train.y[kept], train.y)
+    one, other = (trial.trial("svm", rest.take(kept), wanting, 0) for rest in (train, outside_poisoned(train, kept)))
+    assert one == other
+
+
 def test_a_cell_gives_its_methods_the_reduced_rows_and_shared_weights_read_only_what_all_cells_may(small: Small, tmp_path: Path) -> None:
     plan = study.Plan("progression", "fast", seeds=(0,), effort="try", reductions=(30, 50))
     train = study.Parts.of(small.data, plan, 0).train
@@ -205,6 +216,37 @@ def test_methods_add_the_same_number_and_repeat_rows_where_they_have_too_few(sma
     weights = methods.METHODS["class-weights"](left).weights
     assert weights is not None
     assert weights[small.data.y].sum() == pytest.approx(weights[~small.data.y].sum())
+
+
+def by_hand(data: Cohort, adding: tuple[int, int], classifier: str, seed: int) -> list[float]:
+    """F1 of the positive class over one division into folds, as is and filled up by repeating rows whole times."""
+    before, after = np.zeros(len(data), bool), np.zeros(len(data), bool)
+    for train, test in folds_by_person(data.persons, data.y, trial.FOLDS, seed):
+        X, y = data.X[train], data.y[train]
+        times = np.where(y, 1 + adding[1] // int(data.y.sum()), 1 + adding[0] // int((~data.y).sum()))
+        for into, repeat in ((before, np.ones_like(times)), (after, times)):
+            got = learners.learn(classifier, data.schema, X.repeat(repeat, axis=0), y.repeat(repeat), None, data.X[test], seed)
+            into[test] = got.predicted
+    return [float(f1_score(data.y, p)) for p in (before, after)]
+
+
+def test_a_trial_says_what_filling_up_does_over_folds_of_people(small: Small) -> None:
+    """Weights stand for rows that are there several times. An SVM does not tell the two apart (chance plays no part in it)."""
+    data, adding = small.data, (0, 2 * int(small.data.y.sum()))
+    got = trial.trial("svm", data, adding, 0)
+    each = [by_hand(data, adding, "svm", seed) for seed in range(trial.REPEATS)]
+    assert got.before[1] == pytest.approx(np.mean(each, axis=0)[0], abs=1e-9)
+    # a weight scales C as well as the balance: close, not equal
+    assert got.after[1] == pytest.approx(np.mean(each, axis=0)[1], abs=0.05)
+    assert got.helps and got.gain > 3
+
+
+@pytest.mark.parametrize("kind", learners.KINDS)
+def test_a_trial_lets_in_the_rare_class_that_is_asked_about_and_not_what_drowns_it(kind: str, small: Small) -> None:
+    many, few = int((~small.data.y).sum()), int(small.data.y.sum())
+    assert trial.trial(kind, small.data, (0, many - few), 0).helps
+    assert not trial.trial(kind, small.data, (6 * many, 0), 0).helps
+    assert trial.trial(kind, small.data, (0, 0), 0).gain == 0
 
 
 @pytest.mark.parametrize("name", ["dice", "nice"])
@@ -227,9 +269,12 @@ def test_learners_take_unknown_values_and_weights(kind: str, small: Small) -> No
     assert even.predicted.sum() >= plain.predicted.sum()
 
 
-def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from(small: Small, tmp_path: Path) -> None:
+def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from(
+    small: Small, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "rows.csv"
     count = augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6)
+    assert re.search(r"F1 of a plain random-forest .* 0\.\d\d -> 0\.\d\d for fast, 0\.\d\d -> 0\.\d\d for slow", capfd.readouterr().err)
     whole, made = read_table(small.table), pd.read_csv(out)
     assert count == len(made) > 0
     assert [*made.columns] == [*whole.columns, *sheet.PROVENANCE]
@@ -306,6 +351,7 @@ def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_r
     for path in (out / "cells").glob("*-A*.json"):
         cell = json.loads(path.read_text())
         assert {r["method"] for r in cell["runs"]} == {*CHEAP, "ours"} and not any(r["why"] for r in cell["runs"])
+        assert set(cell["trials"]) == {"random-forest", "svm"}
         assert cell["auc"] is not None and all(r["added"][0] == 0 for r in cell["runs"])
     with pytest.raises(TableError, match="with another plan"):
         study_command.run(small.table, "progression", "fast", small.schema, out, **{**choices, "scenarios": ("B",)})

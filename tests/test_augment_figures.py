@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sensecf_convert.augment import figures, gains, page, plots, results
+from sensecf_convert.augment.trial import TRIED
 from sklearn import metrics
 
 from sensecf_edge.errors import TableError
@@ -30,7 +31,7 @@ def make_study(folder: Path, name: str = "toy", people: int = 60, reductions: tu
                methods: tuple[str, ...] = METHODS, classifiers: tuple[str, ...] = CLASSIFIERS, seeds: tuple[int, ...] = (0, 1),
                change: Change | None = None) -> Path:  # fmt: skip
     """A study folder whose scores get worse with the reduction and better with a method's strength."""
-    about = {"format": 1, "name": name, "target": "stressed", "positive": "yes", "negative": "no", "rows": 500, "people": 200,
+    about = {"format": 2, "name": name, "target": "stressed", "positive": "yes", "negative": "no", "rows": 500, "people": 200,
              "seeds": list(seeds), "reductions": list(reductions), "scenarios": ["A", "B", "C"], "classifiers": list(classifiers),
              "methods": list(methods), "quick": False, "checker": {"kind": "random-forest", "auc": 0.81}, "options": {"seed": 0},
              "versions": {"sensecf-edge": "0"}}  # fmt: skip
@@ -62,8 +63,10 @@ def _cell(
             shift = {"A": -1.6, "B": 1.6}.get(scenario, 0) * lost
             scores.append(np.where(y, 0.8, -0.8) * (1 - 0.5 * lost) + base + noise.normal(0, 0.2, len(y)) + shift)
             runs.append({"classifier": classifier, "method": method, "added": [0, 10], "made": [0, 8], "why": "", "seconds": 0.5})
+    after = 0.4 if scenario == "B" and len(classifiers) > 1 else 0.6
+    trials = {c: {"before": [0.5, 0.5], "after": [0.5, after if c == classifiers[0] else 0.6]} for c in classifiers}
     said = {"seed": seed, "scenario": scenario, "reduction": reduction, "rows": [90, 90 - reduction], "people": 120 - reduction,
-            "auc": 0.8 - reduction / 1000, "runs": runs, "seconds": 3.0}  # fmt: skip
+            "auc": 0.8 - reduction / 1000, "runs": runs, "trials": {} if scenario == "full" else trials, "seconds": 3.0}  # fmt: skip
     table = np.array(scores, dtype=np.float32)
     return said, {"persons": persons, "y": y, "scores": table, "predicted": table > 0}
 
@@ -234,8 +237,26 @@ def test_a_method_that_does_harm_is_named_cell_by_cell(tmp_path: Path) -> None:
 
 def test_the_marks_say_what_was_reached(study: Path) -> None:
     got = read(study)["marks"]
-    assert [m["method"] for m in got] == ["ours"] * 3 + ["ours-full"] * 3 and all(m["met"] is True for m in got)
-    assert "class-weights" in got[0]["text"] and "%" in got[2]["text"]
+    assert [m["method"] for m in got] == [m for m in ("ours", "ours-full", "ours+trial", "ours-full+trial") for _ in range(3)]
+    assert all(m["met"] is True for m in got[:6])
+    assert "class-weights" in got[0]["text"] and "%" in got[2]["text"] and "+trial" not in got[0]["text"]
+
+
+def test_behind_the_trial_a_method_is_itself_where_rows_are_let_in_and_none_elsewhere(study: Path, written: Path) -> None:
+    """In these studies the trial of the first classifier is against filling up in scenario B."""
+    rows = pd.read_csv(written / "results.csv").set_index(["seed", "scenario", "reduction", "classifier", "method"])
+    for place, row in rows[rows.index.get_level_values("method").str.endswith(TRIED)].iterrows():
+        closed = (place[1], place[3]) == ("B", CLASSIFIERS[0])
+        same = rows.loc[(*place[:4], "none" if closed else place[4].removesuffix(TRIED))]
+        assert all(row[m] == same[m] for m in (*figures.METRICS, "added_positive")), place
+    got = read(study)
+    assert {(t["scenario"], t["open"], t["trials"]) for t in got["trials"]} == {("A", 12, 12), ("B", 6, 12), ("C", 12, 12)}
+    assert next(t for t in got["trials"] if t["scenario"] == "B")["promised"] == 0.0
+    block = got["by"]["scenario"]["B"]
+    assert block["beside"]["smote+trial"]["value"] < block["beside"]["smote"]["value"]
+    marks = {m["title"]: m for m in got["marks"] if m["method"] == "ours+trial"}
+    text = marks["mean F1 at least every other method's"]["text"]
+    assert "smote" in text and "smote+trial" in text  # held against both
 
 
 def test_a_method_ahead_of_ours_is_said(tmp_path: Path) -> None:
@@ -265,7 +286,7 @@ def test_a_method_that_has_few_cells_is_neither_ranked_nor_judged(tmp_path: Path
     got = read(make_study(tmp_path / "s", reductions=(50, 70), change=once))
     assert got["chosen"]["methods"]["ours-full"]["cells"] == 2 and got["left_out"] == []
     assert got["best"]["toy"]["method"] == "ours" and got["best"]["toy"]["cells"] == 12
-    assert {m["method"] for m in got["marks"]} == {"ours"}
+    assert {m["method"] for m in got["marks"]} == {"ours", "ours+trial"}
     assert "2 of 12 cells" in page.render(got)
 
 
@@ -316,7 +337,7 @@ def test_a_run_left_out_is_listed_and_counts_nowhere(tmp_path: Path) -> None:
 
 def test_a_row_a_run_stands_in_the_csv_with_its_metrics(study: Path, written: Path) -> None:
     rows = pd.read_csv(written / "results.csv")
-    assert tuple(rows.columns) == results.CSV and len(rows) == 2 * (2 + 9 * 16)
+    assert tuple(rows.columns) == results.CSV and len(rows) == 2 * (2 + 9 * (16 + 14))
     for seed, method in ((0, "ours"), (1, "nice")):
         one = rows.query(f"seed == {seed} and scenario == 'B' and reduction == 70 and classifier == 'svm' and method == '{method}'")
         assert one.f1.item() == pytest.approx(f1(study, seed, "B", 70, "svm", method), abs=1e-6)
@@ -391,8 +412,8 @@ def test_a_folder_without_a_study_or_without_a_cell_is_refused(tmp_path: Path) -
 def test_another_format_is_refused(tmp_path: Path) -> None:
     folder = make_study(tmp_path / "s")
     about = json.loads((folder / "study.json").read_text())
-    (folder / "study.json").write_text(json.dumps({**about, "format": 2}))
-    with pytest.raises(TableError, match="format 2; this version reads 1"):
+    (folder / "study.json").write_text(json.dumps({**about, "format": 1}))
+    with pytest.raises(TableError, match="format 1; this version reads 2"):
         results.read((folder,))
 
 
@@ -448,7 +469,7 @@ def test_a_name_from_a_table_cannot_become_markup_or_a_formula(tmp_path: Path) -
 def test_the_table_for_the_terminal_has_a_line_a_method(study: Path) -> None:
     text = results.lines(read(study))
     assert re.search(r"^ours +12 +0\.\d{3} +\+\d+\.\d \(.* to .*\) +\d+ % +- +0$", text, re.M), text
-    assert [line.split()[0] for line in text.splitlines()[1:]] == list(METHODS)
+    assert [line.split()[0] for line in text.splitlines()[1:]] == [*METHODS, *(m + TRIED for m in METHODS[1:])]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file modes are those of POSIX")

@@ -20,6 +20,7 @@ from . import sheet
 from .forge import EFFORTS, enough, forge
 from .loose import loose
 from .rows import make
+from .trial import trial
 
 
 def augment(
@@ -50,6 +51,7 @@ def augment(
     for why, number in refused.most_common():
         console.print(f"left out     {number:,} x {why}")
     if len(rows):
+        _worth(data, checker, len(rows), seed)
         _write(whole, sheet.sheet(whole, bundle.schema, target, short, rows, seed), out, append)
     return len(rows)
 
@@ -72,6 +74,16 @@ def wanted_rows(data: Cohort, ratio: float) -> int:
         raise TableError(f"{data.classes[1]} has {have} rows, {have / other:.2f} times as many as {data.classes[0]}; ask for more with "
                          f"--ratio above {have / other:.2f}")  # fmt: skip
     return count
+
+
+def _worth(data: Cohort, kind: str, count: int, seed: int) -> None:
+    """What a plain classifier of the checker's kind may expect of so many rows, told before they are used."""
+    with step("worth") as say:
+        got = trial(kind, data, (0, count), seed)
+        moves = [f"{b:.2f} -> {a:.2f} for {name}" for name, b, a in zip(data.classes, got.before, got.after, strict=True)]
+        say(f"F1 of a plain {kind} over folds of people, real rows weighing so: {', '.join(reversed(moves))}")
+    if not got.helps:
+        note(f"F1 of {data.classes[1]} falls: a {kind} may do better without these rows")
 
 
 def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> None:

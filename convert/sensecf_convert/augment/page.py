@@ -8,6 +8,7 @@ from ..pages import template
 from . import plots
 from .figures import METRICS
 from .gains import BASE, LEAST_CELLS, SEVERE, words
+from .trial import TRIED
 
 TEMPLATE = "augment/study.html.j2"
 TITLES = {"accuracy": "accuracy", "precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC", "mean_f1": "F1, scenarios A-C"}
@@ -30,14 +31,15 @@ def render(results: dict[str, Any]) -> str:
     """The whole page from what `results.summarise` made."""
     block = results["chosen"]
     return template(TEMPLATE).render(
-        r=results, block=block, summary=summary(block), severe=severe(block), severe_all=severe(results["all"]),
+        r=results, block=block, summary=summary(block), tried=summary(block, tried=True), severe=severe(block),
+        severe_all=severe(results["all"]),
         by_seed=by_seed(block), over=_over(results), titles=TITLES, metrics=METRICS, severe_points=SEVERE,
         worse=[{"method": m, **cell, "text": words(cell)} for m, got in block["methods"].items() for cell in got["worse"]],
         papers=papers(results["papers"]), full=[_full(f) for f in results["full"]],
         details={k: {"summary": summary(part), "cells": details(results, k)} for k, part in results["by"]["classifier"].items()},
         tables={k: summary(part) for k, part in results["by"]["table"].items()},
         scenarios={k: summary(part) for k, part in results["by"]["scenario"].items()},
-        how={m: HOW.get(m, "") for m in results["methods"]}, rows=rows_added(results["rows"]),
+        how={m: HOW.get(m, "") for m in results["methods"] if not m.endswith(TRIED)}, rows=rows_added(results["rows"]),
         checked=_checked(results["tables"]), pictures=pictures(results, block), color=plots.color,
         points=words, level=level, ends=ends, scenario=plots.scenario, least=f"{100 * LEAST_CELLS:.0f} %",
     )  # fmt: skip
@@ -75,10 +77,14 @@ def _share(figure: dict[str, Any] | None) -> dict[str, Any]:
     return {"text": text, "interval": ends(figure, 100, 0), "sure": False, "bad": False}
 
 
-def summary(block: dict[str, Any]) -> list[dict[str, Any]]:
-    """A row a method: mean F1, F1 recovered, share of the loss, AUC gained, ours minus it, cells surely worse than none."""
+def summary(block: dict[str, Any], tried: bool = False) -> list[dict[str, Any]]:
+    """A row a method: mean F1, F1 recovered, share of the loss, AUC gained, ours minus it, cells surely worse than none.
+
+    `tried`: `none` and the methods behind the trial, instead of all that a picture shows."""
     out = []
-    for name, got in block["methods"].items():
+    shown = [m for m in block["methods"] if m == BASE or m.endswith(TRIED)] if tried else plots.drawn(list(block["methods"]))
+    for name in shown:
+        got = block["methods"][name]
         gain, other = got["gain"], block["beside"].get(name)
         f1 = {"text": level(got["f1"]), "interval": ends(got["f1"]), "sure": False, "bad": False}
         beside = _points(other) | ({"more": _seeds(other["by_seed"])} if other else {})
@@ -96,15 +102,16 @@ def _seeds(each: dict[str, float]) -> str:
 
 def severe(block: dict[str, Any]) -> list[dict[str, Any]]:
     """A row a method over the cells where `none` lost the most."""
+    held = block["severe"]["methods"]
     return [
         {"name": m, "n": got["cells"], "cells": [_points(got["loss"]) | {"sure": False}, _points(got["gain"]), _share(got["share"])]}
-        for m, got in block["severe"]["methods"].items()
+        for m, got in ((m, held[m]) for m in plots.drawn(list(held)))
     ]
 
 
 def by_seed(block: dict[str, Any]) -> list[dict[str, Any]]:
     """Each method's F1 recovered, seed by seed."""
-    held = {m: got["by_seed"] for m, got in block["methods"].items() if got["by_seed"]}
+    held = {m: got["by_seed"] for m in plots.drawn(list(block["methods"])) if (got := block["methods"][m])["by_seed"]}
     return [{"name": m, "values": {s: words({"value": v, "low": None}) for s, v in each.items()}} for m, each in held.items()]
 
 
@@ -118,7 +125,8 @@ def papers(got: dict[str, Any]) -> list[dict[str, Any]]:
     lost = [_points(got["lost"][k]) | {"sure": False, "bad": False} for k in keys]
     rows = [{"name": p["who"], "kind": "paper", "cells": said(p)} for p in got["papers"]]
     rows.append({"name": "here: what the full labels are worth", "kind": "lost", "cells": lost})
-    return rows + [{"name": m["who"], "kind": "method", "cells": [_points(m[k]) for k in keys]} for m in got["methods"]]
+    here = {m["who"]: m for m in got["methods"]}
+    return rows + [{"name": m, "kind": "method", "cells": [_points(here[m][k]) for k in keys]} for m in plots.drawn(list(here))]
 
 
 def rows_added(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -139,11 +147,11 @@ def _checked(tables: list[dict[str, Any]]) -> bool:
 
 def details(results: dict[str, Any], classifier: str) -> list[dict[str, Any]]:
     """The cells of one classifier at the summary's reductions, all metrics."""
-    shown = results["chosen_reductions"]
+    shown, methods = results["chosen_reductions"], plots.drawn(results["methods"])
     aucs = {(t["table"], t["scenario"], t["reduction"]): t["auc"] for t in results["training"]}
     out = []
     for c in results["cells"]:
-        if c["classifier"] == classifier and c["reduction"] in shown:
+        if c["classifier"] == classifier and c["reduction"] in shown and c["method"] in methods:
             checker = aucs.get((c["table"], c["scenario"], c["reduction"]))
             out.append({**c, "auc": f"{checker[0]:.2f}" if checker else "-", "recovered": _points(c["gain"]),
                         "values": [{"text": level(c["metrics"][k]), "interval": ends(c["metrics"][k])} for k in METRICS]})  # fmt: skip

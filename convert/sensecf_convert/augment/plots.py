@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..compare.plots import FAMILIES, STYLE, plt, png
-from .gains import LEAST_CELLS
+from .gains import LEAST_CELLS, OURS
+from .trial import TRIED
 
 COLORS = {
     "none": "#24292f", "duplicate": "#8c959f", "class-weights": "#2e8b57", "smote": "#cf222e", "dice": FAMILIES["dice"],
     "nice": FAMILIES["nice"], "ours": FAMILIES["ours"], "ours-full": "#0b3d91",
 }  # fmt: skip
-SHAPES = {"none": "", "duplicate": "s", "class-weights": "D", "smote": "^", "dice": "v", "nice": "P", "ours": "o", "ours-full": "X"}
+SHAPES = {
+    "none": "",
+    "duplicate": "s",
+    "class-weights": "D",
+    "smote": "^",
+    "dice": "v",
+    "nice": "P",
+    "ours": "o",
+    "ours-full": "X",
+    OURS + TRIED: "*",
+}
 """A shape beside each colour: curves are told apart without seeing red and green."""
 BANDS = ("none", "ours")
 """Methods whose interval is drawn along the curve; eight bands would hide each other."""
@@ -20,8 +31,13 @@ SCENARIOS = {"A": "A: positive class reduced{positive}", "B": "B: negative class
 
 
 def color(method: str) -> str:
-    """One colour a method; grey for one that is not known here."""
-    return COLORS.get(method, "#57606a")
+    """One colour a method, behind the trial the same; grey for one that is not known here."""
+    return COLORS.get(method.removesuffix(TRIED), "#57606a")
+
+
+def drawn(methods: Sequence[str]) -> list[str]:
+    """The methods a picture has room for: behind the trial ours alone."""
+    return [m for m in methods if not m.endswith(TRIED) or m == OURS + TRIED]
 
 
 def plain(text: str, most: int = 22) -> str:
@@ -47,7 +63,7 @@ def curves(results: dict[str, Any], classifier: str | None) -> bytes:
             whole = _whole(results, table["name"], classifier)
             for axis, name in zip(row, scenarios, strict=True):
                 part = [p for p in points if p["table"] == table["name"] and p["scenario"] == name]
-                _panel(axis, part, results["methods"], whole)
+                _panel(axis, part, drawn(results["methods"]), whole)
                 axis.set_title(plain(scenario(name, table), 40))
             row[0].set_ylabel(f"{plain(table['name'])}: F1")
         for axis in axes[-1]:
@@ -77,11 +93,15 @@ def _panel(axis: Any, points: Sequence[dict[str, Any]], methods: Sequence[str], 
         across, up = [p["reduction"] for p in mine], [p["value"] for p in mine]
         front = 3 if name == "ours" else 2
         axis.plot(across, up, color=color(name), marker=SHAPES.get(name, "."), markersize=5.5, markeredgecolor="white", markeredgewidth=0.3,
-                  linewidth=2.0 if name in BANDS else 1.1, linestyle="--" if name == "none" else "-", label=name, zorder=front)  # fmt: skip
+                  linewidth=2.0 if name in BANDS else 1.1, linestyle=_line(name), label=name, zorder=front)  # fmt: skip
         if name in BANDS and all(p["low"] is not None for p in mine):
             axis.fill_between(across, [p["low"] for p in mine], [p["high"] for p in mine], color=color(name), alpha=0.12, linewidth=0)
     axis.grid(color="#eaeef2")
     axis.set_axisbelow(True)
+
+
+def _line(method: str) -> str:
+    return {"none": "--", OURS + TRIED: ":"}.get(method, "-")
 
 
 def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
@@ -89,7 +109,7 @@ def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
 
     No bar for a method with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its neighbours do.
     """
-    names = [m for m in methods if any(_gain(b, m) for b in blocks.values())][::-1]
+    names = [m for m in drawn(methods) if any(_gain(b, m) for b in blocks.values())][::-1]
     across = min(4, len(blocks))
     down = -(-len(blocks) // across)
     with plt.rc_context(STYLE):
@@ -117,7 +137,9 @@ def _bars(axis: Any, block: dict[str, Any], names: Sequence[str]) -> None:
         got = _gain(block, name)
         if got is None:
             continue
-        axis.barh(at, got["value"], color=color(name), height=0.62, alpha=0.85)
+        axis.barh(
+            at, got["value"], color=color(name), height=0.62, alpha=0.85, hatch="///" if name.endswith(TRIED) else None, edgecolor="white"
+        )
         if got["low"] is not None:
             axis.plot([got["low"], got["high"]], [at, at], color="#24292f", linewidth=1.2)
             axis.plot([got["low"], got["high"]], [at, at], "|", color="#24292f", markersize=5)

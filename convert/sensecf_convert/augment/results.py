@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from . import figures, gains
 from .methods import METHODS
 from .scarcity import FULL
 from .study import FORMAT
+from .trial import TRIED, Trial
 
 RESULTS_FORMAT = 1
 CHOSEN = (50, 70)
@@ -51,7 +52,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Cell:
-    """All runs of one seed, scenario and reduction (%). `rows`: negatives and positives left for training; `auc`: the checker's."""
+    """All runs of one seed, scenario and reduction (%). `rows`: negatives and positives left for training; `auc`: the checker's;
+    `trials`: what each classifier's trial said."""
 
     seed: int
     scenario: str
@@ -61,6 +63,7 @@ class Cell:
     auc: float | None
     persons: NDArray[np.intp]
     y: NDArray[np.bool_]
+    trials: dict[str, Trial]
     runs: tuple[Run, ...]
 
 
@@ -135,9 +138,10 @@ def _cell(place: Path) -> Cell:
         said = json.loads(place.read_text(encoding="utf-8"))
         with place.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
             persons, y, scores, predicted = (held[k] for k in ("persons", "y", "scores", "predicted"))
-        runs = tuple(_run(r, s, p) for r, s, p in zip(said["runs"], scores, predicted, strict=True))
+        runs = [_run(r, s, p) for r, s, p in zip(said["runs"], scores, predicted, strict=True)]
+        trials = {kind: Trial(**{k: (v[0], v[1]) for k, v in got.items()}) for kind, got in said["trials"].items()}
         cell = Cell(int(said["seed"]), said["scenario"], int(said["reduction"]), (said["rows"][0], said["rows"][1]), int(said["people"]),
-                    said["auc"], persons, y.astype(bool), runs)  # fmt: skip
+                    said["auc"], persons, y.astype(bool), trials, (*runs, *_tried(runs, trials)))  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise TableError(f"{place} is damaged; delete it and let the study run on") from error
     for run in runs:
@@ -149,6 +153,15 @@ def _cell(place: Path) -> Cell:
 def _run(said: dict[str, Any], scores: NDArray[np.float32], predicted: NDArray[Any]) -> Run:
     added, made = ((int(rows[0]), int(rows[1])) for rows in (said["added"], said.get("made", said["added"])))
     return Run(said["classifier"], said["method"], added, made, said["why"], float(said["seconds"]), scores, predicted.astype(bool))
+
+
+def _tried(runs: list[Run], trials: dict[str, Trial]) -> Iterator[Run]:
+    """Each method behind the trial: the run itself where the trial lets it in, else what `none` is."""
+    plain = {r.classifier: r for r in runs if r.method == gains.BASE}
+    for run in runs:
+        if run.method != gains.BASE and not run.why and run.classifier in trials:
+            let_in = run if trials[run.classifier].helps else plain[run.classifier]
+            yield replace(let_in, method=run.method + TRIED, seconds=run.seconds)
 
 
 def _check(cells: list[Cell], folder: Path) -> None:
@@ -168,7 +181,7 @@ def _check(cells: list[Cell], folder: Path) -> None:
 def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figures.RESAMPLES) -> dict[str, Any]:
     """All figures, ready for JSON: shares from 0 to 1 in `metrics` and `f1`, points (hundredths) in `gain`, `loss` and `beside`."""
     draws = figures.draws(((s.name, s.cells) for s in studies), seed, resamples)
-    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, tuple(METHODS))
+    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, (*METHODS, *(m + TRIED for m in METHODS)))
     classifiers = _ordered({r.classifier for s in studies for c in s.cells for r in c.runs}, tuple(studies[0].about["classifiers"]))
     scenarios = sorted({c.scenario for s in studies for c in s.cells} - {FULL})
     reductions = sorted({c.reduction for s in studies for c in s.cells} - {0})
@@ -193,6 +206,7 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
         "cells": gains.table(draws, cells, methods),
         "full": gains.full(draws, [s.name for s in studies], classifiers),
         "training": _training(studies), "rows": _rows(studies, methods), "left_out": _left_out(studies),
+        "trials": _trials(studies),
     }  # fmt: skip
 
 
@@ -232,12 +246,24 @@ def _rows(studies: tuple[Study, ...], methods: list[str]) -> list[dict[str, Any]
     """What each method added in each table, a mean over the cells: rows, the share of them that repeat no other, median seconds."""
     out = []
     for study in studies:
-        for method in methods:
+        for method in (m for m in methods if not m.endswith(TRIED)):
             runs = [r for c in study.cells if c.scenario != FULL for r in c.runs if r.method == method and not r.why]
             if runs:
                 added, made = sum(sum(r.added) for r in runs), sum(sum(r.made) for r in runs)
                 out.append({"table": study.name, "method": method, "added": added / len(runs), "made": made / added if added else None,
                             "seconds": float(np.median([r.seconds for r in runs]))})  # fmt: skip
+    return out
+
+
+def _trials(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
+    """How often the trial let rows in, and the points of F1 that it promised (all its cells, open or not); by table and scenario."""
+    out = []
+    for study in studies:
+        for scenario in sorted({c.scenario for c in study.cells} - {FULL}):
+            held = [t for c in study.cells if c.scenario == scenario for t in c.trials.values()]
+            if held:
+                out.append({"table": study.name, "scenario": scenario, "trials": len(held), "open": sum(t.helps for t in held),
+                            "promised": round(float(np.mean([t.gain for t in held])), 6)})  # fmt: skip
     return out
 
 

@@ -1,6 +1,7 @@
 """`augment study`: what added rows are worth where labels are scarce. Every cell once, whatever interrupts it.
 
     split by person -> scarcer training rows -> each method's rows -> four classifiers -> the untouched test people
+                                             -> a trial: would filling up help at all?
 
 A cell is (seed, scenario, reduction). Of the table a cell's methods are given the reduced training rows alone; test rows are only
 judged, after everything is made. The folder holds people's data and trained weights: keep it where the table is kept.
@@ -36,8 +37,9 @@ from .forge import BASE, EFFORTS, enough, forge, weights
 from .loose import facing, loose
 from .methods import METHODS, Added, Left
 from .scarcity import FULL, SCENARIOS, Scarcity
+from .trial import trial
 
-FORMAT = 1
+FORMAT = 2
 QUICK_REDUCTIONS, REDUCTIONS = (50, 70), (10, 20, 30, 40, 50, 60, 70)
 QUICK_SEEDS, SEEDS = 2, 5
 OURS_FULL = "ours-full"
@@ -243,6 +245,7 @@ def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
             judged.append(_judged(kind, left, added, parts.test, cell.seed))
             runs.append({"classifier": kind, "method": name, "added": [int((~added.y).sum()), int(added.y.sum())] if added else [0, 0],
                          "made": list(added.made) if added else [0, 0], "why": why, "seconds": round(spent, 2)})  # fmt: skip
+    trials = {k: asdict(trial(k, left.data, left.wanting, cell.seed)) for k in plan.classifiers if any(left.wanting)}
     persons = np.unique(parts.test.persons, return_inverse=True)[1]
     save(out / "cells" / f"{cell.name}.npz", {
         "persons": persons, "y": parts.test.y, "scores": np.stack([j.scores for j in judged]),
@@ -252,7 +255,7 @@ def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
     write_json(out / "cells" / f"{cell.name}.json", {
         "seed": cell.seed, "scenario": cell.scarcity.scenario, "reduction": cell.scarcity.reduction,
         "rows": [int((~y).sum()), int(y.sum())], "people": len(np.unique(left.data.persons)), "auc": _auc(left, parts.test), "runs": runs,
-        "seconds": round(seconds, 1),
+        "trials": trials, "seconds": round(seconds, 1),
     })  # fmt: skip
     return seconds
 
