@@ -42,6 +42,11 @@ def said(schema: Schema, x: Vector, Y: Vector) -> Vector:
     return out
 
 
+def proposed(schema: Schema, x: Vector, y: Vector) -> list[int]:
+    """Positions of the features that an answer has to name to turn x into y, both of shape (features,): changed, and no follower."""
+    return [int(i) for i in np.flatnonzero(measure.changed(x, said(schema, x, y[None]))[0])]
+
+
 def following(schema: Schema, x: Vector, Y: Vector) -> Mask:
     """Which features stand where the others put them and nobody proposed, shape (candidates, features)."""
     out: Mask = np.zeros(Y.shape, dtype=bool)
@@ -98,7 +103,7 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
     proposed: Mask = changed
     if schema.moved:
         follows, completed = following(schema, x, Y), complete(schema, x, Y)
-        proposed = changed & ~follows
+        proposed = changed & ~(follows & (completed != x))  # what nothing moves has not followed, however little it changed
         for name in schema.moved:
             i = schema.index[name]
             away = np.abs(Y[:, i] - completed[:, i]) > EPSILON

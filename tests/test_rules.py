@@ -219,7 +219,9 @@ def test_whatever_is_admitted_keeps_what_the_schema_and_the_request_say(where: A
     Y = rules.complete(schema, x, np.array([_any_answer(where, chance.choice, chance.random) for _ in range(40)]))
     for y in Y[rules.admitted(where, Y)]:
         moved = where.record.differences(y)
-        proposed = [i for i in moved if schema.names[i] not in schema.completed]
+        proposed = rules.proposed(schema, x, y)
+        assert set(proposed) <= set(moved)
+        np.testing.assert_array_equal(y, rules.complete(schema, x, rules.said(schema, x, y[None]))[0])
         assert 1 <= len(proposed) <= where.max_changes
         assert all(y[i] in where.values[i] for i in proposed)
         assert not np.isnan(y[moved]).any() and not np.isnan(x[moved]).any()

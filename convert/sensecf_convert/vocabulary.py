@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sensecf_edge import measure, prompt
+from sensecf_edge import prompt, rules
 from sensecf_edge.grammar import answer_value
 from sensecf_edge.schema import Schema, Vector
 
@@ -87,10 +87,8 @@ class SchemaVocabulary:
     def answer(self, x: Vector, y: Vector) -> list[int]:
         """The answer that turns x into y, as token ids. Features that follow others are not said."""
         out: list[int] = []
-        for i in np.flatnonzero(measure.changed(x, y[None, :])[0]):
+        for i in rules.proposed(self.schema, x, y):
             feature = self.schema.features[i]
-            if feature.name in self.schema.completed:
-                continue
             key = ("," if out else "{") + json.dumps(feature.name, ensure_ascii=False) + ":"
             out += [self.ids[key], self.ids[answer_value(feature.text(y[i]), feature.kind)]]
         return [*out, self.ids[CLOSE]]

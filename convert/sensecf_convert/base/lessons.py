@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sensecf_edge import measure, prompt
+from sensecf_edge import prompt, rules
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import ConstraintError
 from sensecf_edge.grammar import Grammar, answer_value
@@ -73,7 +73,6 @@ def encode(tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p:
 def answer_text(space: Admissible, y: Vector) -> str:
     """The answer that turns the record into y: what changes, in schema order, but for features that follow others."""
     schema = space.record.schema
-    changed = np.flatnonzero(measure.changed(space.record.vector, y[None, :])[0])
-    said = [schema.features[i] for i in changed if schema.features[i].name not in schema.completed]
+    said = [schema.features[i] for i in rules.proposed(schema, space.record.vector, y)]
     parts = (f"{json.dumps(f.name, ensure_ascii=False)}:{answer_value(f.text(y[schema.index[f.name]]), f.kind)}" for f in said)
     return "{" + ",".join(parts) + "}"
