@@ -132,7 +132,7 @@ def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Cal
     """Fill the folder `out` with the plan's cells; those that are there already are kept. Raises TableError for another study's."""
     work = Work(out)
     (out / "cells").mkdir(exist_ok=True)
-    work.belongs({"plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
+    work.belongs({"format": FORMAT, "plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
     write_json(out / "study.json", _about(data, plan, name))
     waiting = [c for c in plan.cells() if not (out / "cells" / f"{c.name}.json").exists()]
     starts = _starting(data, plan, out, waiting)
