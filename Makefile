@@ -1,6 +1,7 @@
 # make demo     explain real records with the shipped models
 # make test     everything the project is held to
 # make check    style and types only
+# make fuzz     the properties again, on examples drawn anew, TIMES times (default 10)
 # make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables; hours)
 # make evaluate measure the shipped models again  (SENSECF_DATA as above)
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
@@ -18,7 +19,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check soak models evaluate bench bench-8b wheel clean
+.PHONY: demo test check fuzz soak models evaluate bench bench-8b wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 1 --model heart
@@ -31,6 +32,10 @@ test: check
 check: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+TIMES ?= 10
+fuzz: $(VENV)/.test
+	for k in $$(seq $(TIMES)); do $(VENV)/bin/python -m pytest -m hypothesis --hypothesis-profile fresh || exit 1; done
 
 soak: $(VENV)/.test
 	$(VENV)/bin/python tests/soak/soak.py
