@@ -21,10 +21,11 @@ from sensecf_convert.base import Base, Recipe, adapters, memory, rehearsal, tune
 from sensecf_convert.base.architecture import Architecture
 from sensecf_convert.base.lessons import IGNORE, answer_text, encode
 from sensecf_convert.base.memory import Work
+from sensecf_convert.batches import batch_rows
 from strategies import spaces
 
 from sensecf_edge.admissible import Admissible, admissible
-from sensecf_edge.errors import BaseModelError, SenseCFError
+from sensecf_edge.errors import BaseModelError, SenseCFError, TableError
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.prompt import build
 from sensecf_edge.record import Record
@@ -281,9 +282,9 @@ def test_a_finished_tuning_is_only_read_and_another_plan_is_refused(base: Base, 
     steps: list[float] = []
     again = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK, report=lambda share, loss: steps.append(share))
     assert again == first and not steps
-    with pytest.raises(BaseModelError, match="another pairs"):
+    with pytest.raises(TableError, match="another pairs"):
         tune(base, SCHEMA, "calm", X[:8], Y[:8], p=p[:8], work=tmp_path, device="cpu", recipe=QUICK)
-    with pytest.raises(BaseModelError, match="another seed and passes"):
+    with pytest.raises(TableError, match="another seed and passes"):
         tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK, seed=1, passes=3)
 
 
@@ -329,7 +330,7 @@ def test_minutes_end_a_tuning_early(base: Base, tmp_path: Path) -> None:
 
 
 def test_every_pass_sees_every_pair_once_in_another_order() -> None:
-    rows = [i for step in range(12) for i in tuning._rows(3, step, 5, 20)]
+    rows = [i for step in range(12) for i in batch_rows(3, step, 5, 20)]
     passes = [rows[at : at + 20] for at in (0, 20, 40)]
     assert all(sorted(one) == list(range(20)) for one in passes) and passes[0] != passes[1] != passes[2]
 

@@ -20,6 +20,7 @@ from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensecf_convert import classifiers, evaluate, generator, improve, plan, proof, realism, study, teachers, tuning
+from sensecf_convert.batches import batch_rows
 from sensecf_convert.draft import draft
 from sensecf_convert.export.quantize import fallbacks, quantize
 from sensecf_convert.fit import About, Fit, Plan, fit, with_references
@@ -520,7 +521,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, m
 
 
 def test_every_pass_of_training_sees_every_pair_once() -> None:
-    rows = torch.cat([generator._rows(3, step, 16, 64) for step in range(8)]).reshape(2, 64)
+    rows = np.concatenate([batch_rows(3, step, 16, 64) for step in range(8)]).reshape(2, 64)
     assert all(sorted(part.tolist()) == list(range(64)) for part in rows) and rows[0].tolist() != rows[1].tolist()
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensecf_convert import sources, suspects, tables
+from sensecf_convert import machine, sources, suspects, tables
 from sensecf_convert.tables import Cohort, cohort, read_table
 
 from sensecf_edge.errors import TableError
@@ -116,32 +116,35 @@ def test_a_table_larger_than_memory_is_refused_before_it_is_read(name: str, tmp_
     table = pd.DataFrame({"a": np.arange(50_000) % 7, "b": np.arange(50_000) / 3})
     table.to_csv(tmp_path / "t.csv", index=False)
     table.to_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr(tables, "available_bytes", lambda: 1_000_000)
+    monkeypatch.setattr(tables, "free_memory", lambda: 1_000_000)
     for reader in ("read_csv", "read_parquet"):
         monkeypatch.setattr(tables.pd, reader, lambda *_, **__: pytest.fail("the table was read"))
     with pytest.raises(TableError, match=rf"{name} would take about 0\.0 GB to read, 0\.0 GB are free; write a table"):
         read_table(tmp_path / name)
 
 
-@pytest.mark.parametrize("free", [None, 10**9])
-def test_a_table_that_fits_is_read(free: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_fits_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.DataFrame({"a": [1, 2]}).to_csv(tmp_path / "t.csv", index=False)
-    monkeypatch.setattr(tables, "available_bytes", lambda: free)
+    monkeypatch.setattr(tables, "free_memory", lambda: 10**9)
     assert read_table(tmp_path / "t.csv")["a"].tolist() == [1, 2]
 
 
 def test_parquet_is_weighed_by_its_cells_not_by_its_packed_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pd.DataFrame({"a": np.zeros(300_000)}).to_parquet(tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size < 100_000
-    monkeypatch.setattr(tables, "available_bytes", lambda: 1_000_000)
+    monkeypatch.setattr(tables, "free_memory", lambda: 1_000_000)
     with pytest.raises(TableError, match="fewer rows"):
         read_table(tmp_path / "t.parquet")
 
 
-@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="this system has no /proc/meminfo")
-def test_memory_is_known_on_linux() -> None:
-    free = tables.available_bytes()
-    assert free is not None and 10_000_000 < free <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def test_free_memory_is_less_than_there_is_and_less_still_in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 10_000_000 < machine.free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    monkeypatch.setattr(machine, "GROUP", tmp_path)
+    for name, text in {"memory.max": "9000000", "memory.current": "5000000", "memory.stat": "anon 3000000\nfile 2000000\n"}.items():
+        (tmp_path / name).write_text(text)
+    assert machine.free_memory() == 6_000_000  # what the cache holds is given back
+    (tmp_path / "memory.max").write_text("max")
+    assert machine.free_memory() > 6_000_000
 
 
 @pytest.mark.skipif("SENSECF_DATA" not in os.environ, reason="set SENSECF_DATA to the folder of the public tables")

@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from sensecf_edge.schema import Vector
 
+from .batches import batch_rows
 from .vocabulary import SchemaVocabulary
 
 IGNORE = -100
@@ -110,7 +111,7 @@ class Trainer:
         while (done := self._share(total, began)) < 1.0:
             for group in self.optimizer.param_groups:
                 group["lr"] = tuning.rate * _schedule(done)
-            rows = _rows(tuning.seed, self.step, tuning.batch, len(tokens))
+            rows = torch.from_numpy(batch_rows(tuning.seed, self.step, tuning.batch, len(tokens)))
             loss = self._one(tokens[rows], labels[rows])
             self.loss = loss if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * loss
             self.step += 1
@@ -156,15 +157,3 @@ class Trainer:
 def _schedule(done: float) -> float:
     """Warm up over 2 %, then down to a twentieth along a cosine."""
     return min(done / 0.02, 1.0) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))) + 1e-4
-
-
-def _rows(seed: int, step: int, batch: int, count: int) -> torch.Tensor:
-    """The rows of a step: every pass is a new permutation, and a resumed run sees the rows it would have seen."""
-    start = step * batch
-    order = np.random.default_rng((seed, start // count)).permutation(count)
-    at = start % count
-    rows = order[at : at + batch]
-    if len(rows) < batch and len(rows) < count:
-        again = np.random.default_rng((seed, start // count + 1)).permutation(count)
-        rows = np.concatenate([rows, again[: batch - len(rows)]])
-    return torch.from_numpy(rows)

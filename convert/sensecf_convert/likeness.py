@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensecf_edge import measure
 from sensecf_edge.schema import Vector
 
+from .gower import gower
 from .tables import Cohort
 
 NEIGHBOURS, LOF_NEIGHBOURS = 5, 20
@@ -19,24 +19,18 @@ class Realism:
         from sklearn.neighbors import LocalOutlierFactor
 
         self.schema, self.rows = train.schema, train.X[train.y]
-        own = np.sort(np.stack([self._gower(x) for x in self.rows]), axis=1)[:, 1 : NEIGHBOURS + 1]
+        own = np.sort(gower(self.schema, self.rows, self.rows), axis=1)[:, 1 : NEIGHBOURS + 1]
         self.yardstick = float(np.median(own.mean(axis=1)))
         self.middle = np.nanmedian(self.rows, axis=0)
         filled = self._fill(self.rows)
         self.lof = LocalOutlierFactor(min(LOF_NEIGHBOURS, len(filled) - 1), novelty=True).fit(filled)
-
-    def _gower(self, x: Vector) -> Vector:
-        """Distance of x to every wanted training row over the features known in both, shape (rows,)."""
-        known = ~(np.isnan(x) | np.isnan(self.rows))
-        gaps = measure.steps(self.schema, x, self.rows)
-        return np.asarray((gaps * known).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
     def _fill(self, X: Vector) -> Vector:
         return np.where(np.isnan(X), self.middle, X) / self.schema.spans
 
     def knn_ratio(self, Y: Vector) -> Vector:
         """Mean distance to the 5 nearest wanted training rows over the rows' own median figure, shape (records,)."""
-        return np.array([np.sort(self._gower(y))[:NEIGHBOURS].mean() / self.yardstick for y in Y])
+        return np.sort(gower(self.schema, Y, self.rows), axis=1)[:, :NEIGHBOURS].mean(axis=1) / self.yardstick
 
     def lof_inliers(self, Y: Vector) -> Vector:
         """1.0 where LOF calls a record an inlier, shape (records,)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from sensecf_edge.errors import TableError
 from sensecf_edge.feature import check_name
 from sensecf_edge.schema import Feature, Schema, Vector
+
+from .machine import free_memory
 
 MIN_PEOPLE_PER_CLASS = 4
 MIN_ROWS_PER_CLASS = 20
@@ -62,7 +63,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises TableError for what is no table, and before reading for one that would not fit into memory.
     """
     try:
-        _fits_memory(path, available_bytes())
+        _fits_memory(path, free_memory())
         if path.suffix in (".parquet", ".pq"):
             return pd.read_parquet(path)
         return pd.read_csv(path, keep_default_na=False, na_values=["", "?"], low_memory=False)
@@ -72,8 +73,8 @@ def read_table(path: Path) -> pd.DataFrame:
         raise TableError(f"{path} cannot be read as a table: {error}") from error
 
 
-def _fits_memory(path: Path, free: int | None) -> None:
-    """Raises TableError where reading the file would take more than `free` bytes (None: nobody knows, so read)."""
+def _fits_memory(path: Path, free: int) -> None:
+    """Raises TableError where reading the file would take more than `free` bytes."""
     size = path.stat().st_size
     if path.suffix in (".parquet", ".pq"):
         import pyarrow.parquet
@@ -83,25 +84,11 @@ def _fits_memory(path: Path, free: int | None) -> None:
         needed = max(PARQUET_GROWS * plain, CELL_BYTES * about.num_rows * about.num_columns)
     else:
         needed = CSV_GROWS * size
-    if free is not None and needed > free:
+    if needed > free:
         raise TableError(
             f"{path} would take about {needed / 1e9:.1f} GB to read, {free / 1e9:.1f} GB are free; "
             "write a table with fewer rows (a sample of the people) or only the columns of the schema"
         )
-
-
-def available_bytes() -> int | None:
-    """Memory this process may still take: what the system says is free, or less inside a container. None where neither says."""
-    free: list[int] = []
-    with suppress(OSError, StopIteration, ValueError):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        free.append(1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")))
-    with suppress(OSError, ValueError):  # "max", where there is no limit, is no number
-        group = Path("/sys/fs/cgroup")
-        most, taken = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        cache = [line.split()[1] for line in (group / "memory.stat").read_text(encoding="ascii").splitlines() if line.startswith("file ")]
-        free.append(max(0, most - taken + int(cache[0] if cache else 0)))
-    return min(free, default=None)
 
 
 def cohort(table: pd.DataFrame, schema: Schema, target: str, wanted: str, person: str | None = None) -> Cohort:

@@ -7,10 +7,10 @@ and optimizer states are exact; activations and reserves are estimates on the hi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sensecf_edge.errors import BaseModelError
 
+from ..machine import free_memory
 from .architecture import Architecture
 
 HOW = ("lora", "full", "qlora")
@@ -126,15 +126,4 @@ def available(device: str) -> float:
         import torch
 
         return float(torch.cuda.mem_get_info()[0])
-    import psutil
-
-    free = float(psutil.virtual_memory().available)
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
-    return min(free, limit - (used or 0.0)) if limit is not None else free
-
-
-def _number(path: Path) -> float | None:
-    try:
-        return float(path.read_text())
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
+    return float(free_memory())

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
@@ -20,7 +19,8 @@ from sensecf_edge.errors import BaseModelError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
-from ..work import write_json
+from ..batches import batch_rows
+from ..work import Work, write_json
 from . import adapters, memory
 from .checkpoint import Base, chosen
 from .lessons import IGNORE, STYLE, Lessons, encode
@@ -65,8 +65,8 @@ def tune(
     """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
 
     Ends after `passes` or `minutes`, whichever comes first; `report(share done, loss)` after each step. `work` belongs to
-    this tuning: run the same call again to go on or to get the finished result. Raises BaseModelError where memory, prompt
-    length or an earlier tuning in `work` forbid it.
+    this tuning: run the same call again to go on or to get the finished result. Raises BaseModelError where memory or
+    prompt length forbid it, TableError where `work` holds another tuning.
     """
     recipe = recipe or Recipe()
     device = chosen(device, how)
@@ -74,7 +74,7 @@ def tune(
     _check_lengths(base, lessons)
     plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, "how": how, "seed": seed, "passes": passes,
             "recipe": asdict(recipe), "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
-    _same_plan(work, plan)
+    Work(work).belongs(plan)
     adapter, whole, done = work / "adapter", work / "merged", work / "tuned.json"
     if not done.exists():
         room = _room(base, lessons, how, device, recipe)
@@ -122,7 +122,7 @@ class Tuner:
         while (done := max(self.step / total, (time.monotonic() - began) / 60 / minutes)) < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * _schedule(done, total)
-            loss = self._one(lessons, _rows(self.seed, self.step, self.recipe.batch, len(lessons)))
+            loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist())
             self.first = loss if math.isnan(self.first) else self.first
             self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
             self.step += 1
@@ -186,13 +186,6 @@ def _schedule(done: float, total: int) -> float:
     return min((done + 1 / total) / 0.03, 1.0) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _rows(seed: int, step: int, batch: int, count: int) -> list[int]:
-    """The pairs of a step: each pass a new order, the same for a resumed run. A batch may run over into the next pass."""
-    places = np.arange(step * batch, (step + 1) * batch)
-    orders = {k: np.random.default_rng((seed, int(k))).permutation(count) for k in np.unique(places // count)}
-    return [int(orders[at // count][at % count]) for at in places]
-
-
 def _room(base: Base, lessons: Lessons, how: str, device: str, recipe: Recipe) -> memory.Work:
     """As many rows at once as fit in what is free, or as many as the recipe says."""
     one = memory.Work(how, device, 1, lessons.longest, lessons.longest_answer, recipe.rank)
@@ -222,14 +215,3 @@ def _fingerprint(base: Base) -> str:
     for path in sorted(p for p in base.folder.iterdir() if p.suffix in (".safetensors", ".bin", ".model")):
         digest.update(f"{path.name} {path.stat().st_size}".encode())
     return digest.hexdigest()
-
-
-def _same_plan(work: Path, plan: dict[str, Any]) -> None:
-    path = work / "tuning.json"
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if path.exists():
-        before = json.loads(path.read_text())
-        differs = [key for key in plan if before.get(key) != plan[key]]
-        if differs:
-            raise BaseModelError(f"{work} holds a tuning with another {' and '.join(differs)}; name another folder, or delete it")
-    write_json(path, plan)

@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 import time
-from contextlib import nullcontext
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -136,7 +135,7 @@ def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
         if needed is not None:
             budget = [{"rows": a["rows"], "seconds": a["seconds"]} for a in needed.answers]
             (folder / "budget.json").write_text(json.dumps(budget), encoding="utf-8")
-        with bar(method.name) if console.is_terminal else nullcontext(lambda *_: None) as show:
+        with bar(method.name) as show:
             return run(method, folder, len(asked.rows), options, show)
 
 
