@@ -361,6 +361,20 @@ def _plan(choices: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in choices.items() if k != "jobs"} | {"seeds": (0,)}
 
 
+def test_interrupted_work_goes_on_wherever_its_folder_is_seen_from(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever moves a study, or goes on with it from another folder, names the shared weights by another path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.pt").write_bytes(forge.weights(Work(small.work)).read_bytes())
+    made = []
+    for start in (Path("base.pt"), tmp_path / "base.pt"):
+        left = methods.Left(small.data, (0, 5), 0, tmp_path / "work", "random-forest", forge.TRY, {"fast": start})
+        made.append(study.added_by("ours", left))
+    assert [why for _, why in made] == ["", ""]
+    (tmp_path / "base.pt").write_bytes(b"others")
+    with pytest.raises(TableError, match="with another start"):
+        forge.forge(small.data, forge.TRY, Work(tmp_path / "work" / "short-1"), 0, "random-forest", lambda _: None, tmp_path / "base.pt")
+
+
 def test_a_reduction_that_leaves_too_few_rows_says_how_many_are_needed(small: Small, tmp_path: Path) -> None:
     plan = study.Plan("progression", "fast", reductions=(20, 90))
     with pytest.raises(TableError, match=r"scenario A at 90 % .* needs at least 20 rows of 4 people .* leave that reduction out"):
