@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from sensecf_edge import cli_augment, rules
 from sensecf_edge.admissible import admissible
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import MissingExtraError, TableError
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Relation, Schema
 
@@ -304,6 +305,9 @@ def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, 
     refused("must end in .csv, .parquet", out="o.txt")
     (tmp_path / "there.csv").write_text("mine")
     refused("there.csv is there already", out="there.csv")
+    refused("there is no folder", out="away/o.csv")
+    (tmp_path / "folder.csv").mkdir()
+    refused("folder.csv is a folder", small.table, "folder.csv", "--force")
     refused("at least 20 rows of 4 people are needed",
             other("few.csv", lambda t: pd.concat([t[t.progression == "fast"].head(12), t[t.progression == "slow"]])))  # fmt: skip
     refused("may have been made up", other("again.csv", lambda t: t.assign(augmented_p=0.5)))
@@ -312,6 +316,15 @@ def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, 
     refused("is none of", small.table, "o.csv", "--make", "medium")
     refused("two classes", other("one.csv", lambda t: t.assign(progression="slow")))
     assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"needs pyarrow \(pip install .sensecf-edge\[batch\]"):
+        sheet.check(frame(), tmp_path / "o.parquet", False)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # for whoever may write everywhere
+    with pytest.raises(TableError, match="may not be written into"):
+        sheet.check(frame(), tmp_path / "o.csv", False)
 
 
 def test_how_many_rows_bring_a_class_to_a_ratio(small: Small) -> None:
