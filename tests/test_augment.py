@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert import peers
 from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command, trial
-from sensecf_convert.augment.command import augment, wanted_rows
+from sensecf_convert.augment.command import _cohort, augment, wanted_rows
 from sensecf_convert.augment.loose import facing, loose
 from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.draft import draft
@@ -325,6 +325,14 @@ def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, mo
     monkeypatch.setattr(os, "access", lambda *_: False)  # for whoever may write everywhere
     with pytest.raises(TableError, match="may not be written into"):
         sheet.check(frame(), tmp_path / "o.csv", False)
+
+
+def test_a_relation_without_a_slope_is_fitted_as_fit_does(small: Small, tmp_path: Path) -> None:
+    left = {**json.loads(small.schema.read_text()), "relations": [{"kind": "band", "features": ["bp", "bmi"]}]}
+    (tmp_path / "s.json").write_text(json.dumps(left))
+    (band,) = _cohort(read_table(small.table), small.table, "progression", tmp_path / "s.json", None, None).schema.relations
+    bp, bmi = (small.data.X[:, small.data.schema.index[n]] for n in ("bp", "bmi"))
+    assert (np.abs(bp - band.slope * bmi - band.intercept) <= band.tolerance).mean() == pytest.approx(0.98, abs=0.01)
 
 
 def test_how_many_rows_bring_a_class_to_a_ratio(small: Small) -> None:
