@@ -290,6 +290,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     read = pd.read_parquet(both)
     assert len(read) == len(whole) + len(made) and (read.augmented_method == "real").sum() == len(whole)
     assert read.visit.notna().sum() == len(whole)
+    assert [*read.columns] == [*made.columns] and str(read.augmented_seed.dtype) == "Int64"
 
 
 def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, tmp_path: Path, command: Command) -> None:

@@ -92,5 +92,6 @@ def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> 
     if append:
         real = whole.assign(**{sheet.METHOD: "real"})
         rows = pd.concat([real, rows.astype({n: object for n in rows.columns if rows[n].isna().all()})], ignore_index=True)
+        rows = rows[[*whole.columns, *sheet.PROVENANCE]].astype({sheet.SEED: "Int64"})
     sheet.write(rows, out)
     console.print(f"wrote {out}; like the table it holds people's data, and so does the work folder")
