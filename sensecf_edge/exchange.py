@@ -19,6 +19,8 @@ from .schema import Vector
 Picks = NDArray[np.intp]
 ROWS = 128
 PASSES = 6
+PAIRS = 2**17
+"""Pairs that are weighed at once: fine lattices have tens of millions."""
 LEAST_P = 1e-6
 
 
@@ -48,14 +50,9 @@ def _step(judge: Judge, space: Admissible, best: Scored) -> Scored | None:
     schema, x = space.record.schema, space.record.vector
     y = rules.said(schema, x, best.Y)[0] if schema.moved - schema.completed else best.Y[0]
     moves, surplus = _singles(judge, space, y)
-    back, on = np.flatnonzero(moves.dearer < -GAIN), np.flatnonzero(moves.dearer > GAIN)
-    first, second = (part.ravel() for part in np.meshgrid(back, on, indexing="ij"))
-    fit = (moves.column[first] != moves.column[second]) & (moves.dearer[first] + moves.dearer[second] < -GAIN)
-    first, second = first[fit], second[fit]
-    short = np.maximum(0.0, -(surplus + moves.gain[first] + moves.gain[second]))
-    order = np.argsort(short + moves.dearer[first] + moves.dearer[second], kind="stable")[: 8 * ROWS]
-    Y = np.repeat(y[None], len(order), axis=0)
-    for at in (first[order], second[order]):
+    pairs = _pairs(moves, surplus)
+    Y = np.repeat(y[None], len(pairs[0]), axis=0)
+    for at in pairs:
         Y[np.arange(len(Y)), moves.column[at]] = moves.value[at]
     Y = rules.complete(schema, x, Y)
     Y = Y[rules.admitted(space, Y)]
@@ -68,6 +65,21 @@ def _step(judge: Judge, space: Admissible, best: Scored) -> Scored | None:
         return None
     top = good[cost[good].argmin()][None]
     return Scored(Y[top], p[top], keys(cost[top]))
+
+
+def _pairs(moves: _Moves, surplus: float) -> tuple[Picks, Picks]:
+    """The most promising pairs of moves that would be cheaper together, the best first; numbers of the moves back and on."""
+    back, on = np.flatnonzero(moves.dearer < -GAIN), np.flatnonzero(moves.dearer > GAIN)
+    best: tuple[Picks, Picks] = np.empty(0, np.intp), np.empty(0, np.intp)
+    block = max(1, PAIRS // max(1, len(on)))
+    for start in range(0, len(back), block):
+        first, second = (part.ravel() for part in np.meshgrid(back[start : start + block], on, indexing="ij"))
+        fit = (moves.column[first] != moves.column[second]) & (moves.dearer[first] + moves.dearer[second] < -GAIN)
+        first, second = np.append(best[0], first[fit]), np.append(best[1], second[fit])
+        short = np.maximum(0.0, -(surplus + moves.gain[first] + moves.gain[second]))
+        order = np.argsort(short + moves.dearer[first] + moves.dearer[second], kind="stable")[: 8 * ROWS]
+        best = first[order], second[order]
+    return best
 
 
 def _singles(judge: Judge, space: Admissible, y: Vector) -> tuple[_Moves, float]:

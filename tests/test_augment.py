@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert import peers
 from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command, trial
-from sensecf_convert.augment.command import augment, wanted_rows
+from sensecf_convert.augment.command import _cohort, augment, wanted_rows
 from sensecf_convert.augment.loose import facing, loose
 from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.draft import draft
@@ -31,7 +32,7 @@ from sensecf_edge import cli_augment, rules
 from sensecf_edge.admissible import admissible
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import MissingExtraError, TableError
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Relation, Schema
 
@@ -289,6 +290,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     read = pd.read_parquet(both)
     assert len(read) == len(whole) + len(made) and (read.augmented_method == "real").sum() == len(whole)
     assert read.visit.notna().sum() == len(whole)
+    assert [*read.columns] == [*made.columns] and str(read.augmented_seed.dtype) == "Int64"
 
 
 def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, tmp_path: Path, command: Command) -> None:
@@ -304,6 +306,9 @@ def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, 
     refused("must end in .csv, .parquet", out="o.txt")
     (tmp_path / "there.csv").write_text("mine")
     refused("there.csv is there already", out="there.csv")
+    refused("there is no folder", out="away/o.csv")
+    (tmp_path / "folder.csv").mkdir()
+    refused("folder.csv is a folder", small.table, "folder.csv", "--force")
     refused("at least 20 rows of 4 people are needed",
             other("few.csv", lambda t: pd.concat([t[t.progression == "fast"].head(12), t[t.progression == "slow"]])))  # fmt: skip
     refused("may have been made up", other("again.csv", lambda t: t.assign(augmented_p=0.5)))
@@ -312,6 +317,23 @@ def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, 
     refused("is none of", small.table, "o.csv", "--make", "medium")
     refused("two classes", other("one.csv", lambda t: t.assign(progression="slow")))
     assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheet, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=r"needs pyarrow \(pip install .sensecf-edge\[batch\]"):
+        sheet.check(frame(), tmp_path / "o.parquet", False)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # for whoever may write everywhere
+    with pytest.raises(TableError, match="may not be written into"):
+        sheet.check(frame(), tmp_path / "o.csv", False)
+
+
+def test_a_relation_without_a_slope_is_fitted_as_fit_does(small: Small, tmp_path: Path) -> None:
+    left = {**json.loads(small.schema.read_text()), "relations": [{"kind": "band", "features": ["bp", "bmi"]}]}
+    (tmp_path / "s.json").write_text(json.dumps(left))
+    (band,) = _cohort(read_table(small.table), small.table, "progression", tmp_path / "s.json", None, None).schema.relations
+    bp, bmi = (small.data.X[:, small.data.schema.index[n]] for n in ("bp", "bmi"))
+    assert (np.abs(bp - band.slope * bmi - band.intercept) <= band.tolerance).mean() == pytest.approx(0.98, abs=0.01)
 
 
 def test_how_many_rows_bring_a_class_to_a_ratio(small: Small) -> None:
@@ -359,6 +381,20 @@ def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_r
 
 def _plan(choices: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in choices.items() if k != "jobs"} | {"seeds": (0,)}
+
+
+def test_interrupted_work_goes_on_wherever_its_folder_is_seen_from(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever moves a study, or goes on with it from another folder, names the shared weights by another path."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.pt").write_bytes(forge.weights(Work(small.work)).read_bytes())
+    made = []
+    for start in (Path("base.pt"), tmp_path / "base.pt"):
+        left = methods.Left(small.data, (0, 5), 0, tmp_path / "work", "random-forest", forge.TRY, {"fast": start})
+        made.append(study.added_by("ours", left))
+    assert [why for _, why in made] == ["", ""]
+    (tmp_path / "base.pt").write_bytes(b"others")
+    with pytest.raises(TableError, match="with another start"):
+        forge.forge(small.data, forge.TRY, Work(tmp_path / "work" / "short-1"), 0, "random-forest", lambda _: None, tmp_path / "base.pt")
 
 
 def test_a_reduction_that_leaves_too_few_rows_says_how_many_are_needed(small: Small, tmp_path: Path) -> None:

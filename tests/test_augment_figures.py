@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sensecf_convert.augment import figures, gains, page, plots, results
+from sensecf_convert.augment import figures, gains, page, plots, results, study_command
 from sensecf_convert.augment.trial import TRIED
 from sklearn import metrics
 
@@ -392,6 +392,14 @@ def test_cells_of_another_grid_are_left_aside_and_counted(tmp_path: Path) -> Non
     (folder / "study.json").write_text(json.dumps({**about, "seeds": [0]}))
     got = read(folder)["tables"][0]
     assert (got["cells"], got["missing"], got["extra"]) == (10, 0, 10)
+
+
+def test_results_that_would_replace_a_file_are_refused(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("mine")
+    with pytest.raises(TableError, match=r"mine\.csv is a file; name a folder"):
+        study_command.pool((study,), tmp_path / "mine.csv")
+    with pytest.raises(TableError, match=r"mine\.csv is a file; name a folder"):
+        study_command.run(tmp_path / "t.csv", "y", "yes", tmp_path / "s.json", tmp_path / "mine.csv")
 
 
 def test_one_table_twice_is_refused(study: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import spaces
@@ -14,7 +16,7 @@ from sensecf_edge import measure, rules
 from sensecf_edge.admissible import Admissible, admissible
 from sensecf_edge.exchange import PASSES, ROWS, exchange
 from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, refine, score
+from sensecf_edge.refine import Judge, Scored, refine, score
 from sensecf_edge.schema import Feature, Schema
 from sensecf_edge.settings import CostSettings
 
@@ -55,3 +57,31 @@ def test_it_asks_no_more_than_its_budget() -> None:
     before = sum(checker.asked)
     exchange(judge, space, start)
     assert sum(checker.asked) - before <= PASSES * (ROWS + 42)
+
+
+def fine(size: int) -> tuple[Judge, Admissible, Scored]:
+    """Fourteen features of many values, and an answer that changes three of them by two thirds."""
+    schema = Schema(tuple(Feature(f"f{i}", low=0, high=size, step=1) for i in range(14)))
+    judge, space = Judge(Slope(schema, np.linspace(3, 6, 14), -6.0), None, 0.55), admissible(Record(schema, np.zeros(14)))
+    return judge, space, score(judge, space, np.array([[0.65 * size] * 3 + [0.0] * 11]))
+
+
+def test_fine_lattices_take_no_more_memory() -> None:
+    """Ten million pairs, which took 190 MB all at once."""
+    judge, space, start = fine(500)
+    assert start.passed[0]
+    tracemalloc.start()
+    exchange(judge, space, start)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+
+
+def test_pairs_weighed_a_few_at_a_time_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, space, start = fine(100)
+    found = []
+    for pairs in (1, 5_000, 10**9):
+        monkeypatch.setattr("sensecf_edge.exchange.PAIRS", pairs)
+        found.append(exchange(judge, space, start))
+    assert found[0].key[0] < start.key[0]
+    assert found[0].Y.tolist() == found[1].Y.tolist() == found[2].Y.tolist()

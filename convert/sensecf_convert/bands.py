@@ -6,7 +6,7 @@ Training people only. A slope between two columns is no proof of a cause: a pers
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from sensecf_edge.errors import TableError
 from sensecf_edge.relation import Relation
 from sensecf_edge.schema import Schema, Vector
+
+from .tables import Cohort
 
 SHARE = 0.98
 FEWEST = 20
@@ -69,6 +71,15 @@ def read(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
     except (OSError, ValueError, AttributeError, TypeError):
         return Schema.load(path), []  # which says what is wrong
     return (Schema.from_json({**raw, "relations": [r for r in relations if r not in left]}), left) if left else (Schema.load(path), [])
+
+
+def fitted(schema: Schema, left: Sequence[Mapping[str, Any]], data: Cohort) -> Schema:
+    """The schema with the relations that `read` left open, fitted to these rows. Raises TableError as `fit_band` does."""
+    if not left:
+        return schema
+    raw = schema.to_json()
+    columns = dict(zip(schema.names, data.X.T, strict=True))
+    return Schema.from_json(filled({**raw, "relations": [*raw.get("relations", []), *left]}, columns, data.persons))
 
 
 def filled(schema: Mapping[str, Any], columns: Mapping[str, Vector], persons: NDArray[Any] | None = None) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from .export import report
 from .pack import Contents, pack, with_references
 from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
 from .progress import bar, note, step
-from .tables import Cohort, cohort, read_table, split_people
+from .tables import cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
 from .work import Work, write
@@ -68,7 +68,7 @@ class Fit:
         if plan.rivals and plan.classifier not in classifiers.KINDS:
             raise TableError("nobody knows how good a classifier from a file is over folds of people, so none is as good; drop --rivals")
         self.base = _base(plan)
-        self.schema = with_references(_whole(schema, left, train), train)
+        self.schema = with_references(bands.fitted(schema, left, train), train)
         whole = replace(data, schema=self.schema)
         self.train, self.test = whole.take(~test), whole.take(test)
 
@@ -186,15 +186,6 @@ class Fit:
             shutil.rmtree(out)
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(folder, out)
-
-
-def _whole(schema: Schema, left: Sequence[Any], train: Cohort) -> Schema:
-    """The schema with the relations that were left open, fitted."""
-    if not left:
-        return schema
-    raw = schema.to_json()
-    columns = dict(zip(schema.names, train.X.T, strict=True))
-    return Schema.from_json(bands.filled({**raw, "relations": [*raw.get("relations", []), *left]}, columns, train.persons))
 
 
 def _base(plan: Plan) -> Base | None:

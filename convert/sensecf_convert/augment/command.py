@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema
 
-from .. import suspects
+from .. import bands, suspects
 from ..draft import draft
 from ..progress import bar, console, note, step
 from ..tables import Cohort, cell_text, cohort, read_table
@@ -57,13 +58,14 @@ def augment(
 
 
 def _cohort(whole: pd.DataFrame, path: Path, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
-    schema = Schema.load(schema_file) if schema_file else Schema.from_json(draft(path, target, person))
+    schema, left = bands.read(schema_file) if schema_file else (Schema.from_json(draft(path, target, person)), [])
     if target not in whole.columns:
         raise TableError(f"the table lacks {target}; it has {', '.join(map(str, whole.columns))}")
     counts = whole[target].dropna().map(cell_text).value_counts()
     if made is None and len(counts) == 2 and counts.iloc[0] == counts.iloc[1]:
         raise TableError(f"{counts.index[0]} and {counts.index[1]} have {counts.iloc[0]} rows each; say which class to make with --make")
-    return cohort(whole, loose(schema), target, made or str(counts.index[-1]), person)
+    data = cohort(whole, loose(schema), target, made or str(counts.index[-1]), person)
+    return replace(data, schema=bands.fitted(data.schema, left, data))
 
 
 def wanted_rows(data: Cohort, ratio: float) -> int:
@@ -90,5 +92,6 @@ def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> 
     if append:
         real = whole.assign(**{sheet.METHOD: "real"})
         rows = pd.concat([real, rows.astype({n: object for n in rows.columns if rows[n].isna().all()})], ignore_index=True)
+        rows = rows[[*whole.columns, *sheet.PROVENANCE]].astype({sheet.SEED: "Int64"})
     sheet.write(rows, out)
     console.print(f"wrote {out}; like the table it holds people's data, and so does the work folder")

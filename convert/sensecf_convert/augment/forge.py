@@ -6,6 +6,7 @@ people. Each finished step is kept in the work folder, which holds training rows
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: S
         minutes=NO_LIMIT, size=effort.size, classifier=kind, improve=effort.improve,
     )  # fmt: skip
     work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
-                  "classifier": kind, "start": str(start) if start else None})  # fmt: skip
+                  "classifier": kind, "start": hashlib.sha256(start.read_bytes()).hexdigest() if start else None})  # fmt: skip
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
     lesson = Lesson(data.schema, graph, work.kept("realism.onnx", lambda: _density(data, work, seed)), work.facts("quantiles.json"),
                     THRESHOLD, GOALS, plan.max_changes, data=data)  # fmt: skip

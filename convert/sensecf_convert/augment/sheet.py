@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import MissingExtraError, TableError
 from sensecf_edge.schema import Feature, Schema, Vector
 
 from ..tables import cell_text
@@ -22,10 +23,19 @@ SUFFIXES = (".csv", ".parquet", ".pq")
 
 
 def check(table: pd.DataFrame, out: Path, force: bool) -> None:
-    """What would be noticed only after long work. Raises TableError: another format, a file that is there, a table that was
-    augmented before (rows must be made from real ones)."""
+    """What would be noticed only after long work. Raises TableError: another format, a file that is there, a folder that is not or
+    may not be written into, a table that was augmented before (rows must be made from real ones); MissingExtraError for Parquet
+    without pyarrow."""
     if out.suffix not in SUFFIXES:
         raise TableError(f"{out} must end in {', '.join(SUFFIXES[:2])}: that says how the rows are written")
+    if out.suffix != ".csv" and find_spec("pyarrow") is None:
+        raise MissingExtraError(f'{out} needs pyarrow (pip install "sensecf-edge[batch]"); or name a .csv')
+    if out.is_dir():
+        raise TableError(f"{out} is a folder; name a file")
+    if not out.parent.is_dir():
+        raise TableError(f"there is no folder {out.parent} to write {out.name} into; make it first")
+    if not os.access(out.parent, os.W_OK):
+        raise TableError(f"{out.parent} may not be written into; name a file in another folder")
     if out.exists() and not force:
         raise TableError(f"{out} is there already; name another file, or replace it with --force")
     if taken := [n for n in PROVENANCE if n in table.columns]:

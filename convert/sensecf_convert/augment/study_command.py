@@ -29,6 +29,7 @@ def run(
         if name in given:
             given[name] = tuple(sorted(set(given[name])))
     plan = replace(plan, **given, **({"seeds": tuple(range(seeds))} if seeds else {}))
+    _folder(out)
     if out.exists() and not (out / "study.json").exists() and any(out.iterdir()):
         raise TableError(f"{out} is there already and holds no study; name another folder")
     with step("table") as say:
@@ -42,9 +43,15 @@ def run(
 
 def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     """One report over one or several studies."""
+    _folder(out)
     if not out.exists():
         out.mkdir(parents=True, mode=0o700)
     found = results.write(folders, out)
     print(results.lines(found))
     console.print(f"wrote results.csv, results.json and report.html to {out}")
     return found
+
+
+def _folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise TableError(f"{out} is a file; name a folder")
