@@ -24,7 +24,7 @@ from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.draft import draft
 from sensecf_convert.tables import Cohort, cohort, folds_by_person, read_table
 from sensecf_convert.teachers.people import places
-from sensecf_convert.work import Work
+from sensecf_convert.work import OtherWorkError, Work
 from sklearn.metrics import f1_score
 from test_build import diabetes
 
@@ -401,6 +401,33 @@ def test_a_reduction_that_leaves_too_few_rows_says_how_many_are_needed(small: Sm
     plan = study.Plan("progression", "fast", reductions=(20, 90))
     with pytest.raises(TableError, match=r"scenario A at 90 % .* needs at least 20 rows of 4 people .* leave that reduction out"):
         study.load(small.table, Schema.load(small.schema), plan)
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_cell_notes_what_a_method_cannot_do_and_not_what_the_machine_lacks(
+    lasting: bool, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished cell is never asked again: what a network or another folder would cure must not become its result."""
+    left = methods.Left(small.data, (0, 10), 0, tmp_path, "random-forest", forge.TRY)
+    for error in (TableError("no row"),) if lasting else (MissingExtraError("no network"), OtherWorkError("another study's")):
+
+        def fail(_: methods.Left, error: Exception = error) -> methods.Added:
+            raise error
+
+        monkeypatch.setitem(methods.METHODS, "smote", fail)
+        if lasting:
+            assert study.added_by("smote", left) == (None, "no row")
+        else:
+            with pytest.raises(type(error)):
+                study.added_by("smote", left)
+
+
+def test_a_study_wants_slopes_stated(small: Small, tmp_path: Path) -> None:
+    schema = json.loads(small.schema.read_text())
+    schema["relations"] = [{"kind": "band", "features": ["s1", "s2"]}]
+    (tmp_path / "s.json").write_text(json.dumps(schema))
+    with pytest.raises(TableError, match="band of s1 and s2 states no slope"):
+        study_command.run(small.table, "progression", "fast", tmp_path / "s.json", tmp_path / "out")
 
 
 def test_a_category_that_only_test_people_have_does_not_stop_a_study(small: Small) -> None:

@@ -407,6 +407,27 @@ def test_one_table_twice_is_refused(study: Path) -> None:
         results.read((study, study))
 
 
+def test_two_tables_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    places = [make_study(tmp_path / n, reductions=(50,), seeds=(0,)) for n in ("one", "other")]
+    for place in places:
+        about = json.loads((place / "study.json").read_text())
+        (place / "study.json").write_text(json.dumps({**about, "table": place.name}))
+    assert [s.name for s in results.read(tuple(places))] == ["toy (one)", "toy (other)"]
+
+
+def test_a_pool_overwrites_nothing_but_an_earlier_pool(study: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pool"
+    for _ in range(2):
+        results.write((study,), out, resamples=20)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "results.csv").write_text("compared")
+    other = make_study(tmp_path / "other", name="other")
+    for taken in (tmp_path / "mine", other):
+        with pytest.raises(TableError, match="holds something else"):
+            results.write((study, other), taken, resamples=20)
+    assert (tmp_path / "mine" / "results.csv").read_text() == "compared"
+
+
 def test_a_folder_without_a_study_or_without_a_cell_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="holds no study"):
         results.read((tmp_path,))

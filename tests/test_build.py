@@ -273,7 +273,7 @@ def test_a_work_folder_belongs_to_one_plan_on_one_table(built: Built, tmp_path: 
     other = tmp_path / "other.csv"
     diabetes().iloc[1:].to_csv(other, index=False)
     for table, changed in ((built.table, Plan("diabetes", "progression", "fast", "person")), (other, plan)):
-        with pytest.raises(TableError, match=r"holds unfinished work with another (plan|table)"):
+        with pytest.raises(TableError, match=r"holds work with another (plan|table)"):
             Fit(table, schema, changed, About(), built.work, 1)
 
 

@@ -15,6 +15,10 @@ import numpy as np
 from sensecf_edge.errors import TableError
 
 
+class OtherWorkError(TableError):
+    """The folder holds work of another plan or table."""
+
+
 class Work:
     """One folder, readable by its owner alone."""
 
@@ -26,7 +30,7 @@ class Work:
         return self.folder / name
 
     def belongs(self, facts: Mapping[str, Any]) -> None:
-        """A folder belongs to one plan on one table: what lies in it would be wrong for another. Raises TableError."""
+        """A folder belongs to one plan on one table: what lies in it would be wrong for another. Raises OtherWorkError."""
         path, now = self / "plan.json", json.loads(json.dumps(facts))
         if not path.exists():
             write_json(path, now)
@@ -34,7 +38,7 @@ class Work:
         before = json.loads(path.read_text())
         differs = [k for k in now if before.get(k) != now[k]]
         if differs:
-            raise TableError(f"{self.folder} holds unfinished work with another {' and '.join(differs)}; name another folder, or delete it")
+            raise OtherWorkError(f"{self.folder} holds work with another {' and '.join(differs)}; name another folder, or delete it")
 
     def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The bytes of a finished step; made and kept where they are not there yet."""

@@ -7,7 +7,7 @@ what is compared is the rows, not their number.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,8 @@ from .loose import facing
 TRIES = 2
 """Times a package that draws by chance is asked about the same people, with other seeds, before its rows are repeated."""
 SECONDS, MINUTES = 2.0, 10.0
+PACKAGED = {"dice": "dice-random", "nice": "nice-sparsity"}
+"""Methods that are packages in environments of their own, by their names in `compare`."""
 UNWILLING = "it makes no row here"
 
 
@@ -151,6 +153,13 @@ def ours(left: Left, effort: str = "short") -> Added:
     return _each(left, make)
 
 
+def environments(names: Iterable[str]) -> None:
+    """Make the environments that these methods need. Raises MissingExtraError where one cannot be made."""
+    for name in names:
+        if name in PACKAGED:
+            peers.environment(PACKAGES[PACKAGED[name]].environment)
+
+
 def package(left: Left, name: str) -> Added:
     """Another package's counterfactuals of the rows that ours is asked about, with the same checker and the same freedom."""
     return _each(left, lambda made, count: _answers(left, name, made, count))
@@ -190,7 +199,7 @@ def _one_pass(asked: Asked, name: str, options: Options) -> list[Vector]:
 
 METHODS: dict[str, Method] = {
     "none": nothing, "duplicate": duplicate, "class-weights": class_weights, "smote": smote,
-    "dice": partial(package, name="dice-random"), "nice": partial(package, name="nice-sparsity"),
+    **{short: partial(package, name=name) for short, name in PACKAGED.items()},
     "ours": ours, "ours-full": partial(ours, effort="full"),
 }  # fmt: skip
 """In the order of every table. `ours` is tuned briefly from shared weights, `ours-full` as long as a fit from nothing."""

@@ -85,10 +85,12 @@ class Study:
 def write(folders: tuple[Path, ...], out: Path, seed: int = 0, resamples: int = figures.RESAMPLES) -> dict[str, Any]:
     """Read study folders, write results.csv, results.json and report.html to `out` (made private where it is made). Returns the results.
 
-    Raises TableError for a folder that holds no cell of a study, one of another format, or a table given twice.
+    Raises TableError for a folder that holds no cell of a study, one of another format, or a study given twice; and where `out` holds
+    something else.
     """
     from . import page
 
+    _free(folders, out)
     studies = read(folders)
     results = summarise(studies, seed, resamples)
     if not out.exists():
@@ -100,12 +102,31 @@ def write(folders: tuple[Path, ...], out: Path, seed: int = 0, resamples: int = 
 
 
 def read(folders: tuple[Path, ...]) -> tuple[Study, ...]:
-    """The studies in these folders. Raises TableError as `write` does."""
-    studies = tuple(_study(folder) for folder in folders)
-    names = [s.name for s in studies]
-    if twice := sorted({n for n in names if names.count(n) > 1}):
+    """The studies in these folders, called by their tables' names, or by their folders' where two tables are called alike.
+
+    Raises TableError as `write` does.
+    """
+    studies = [_study(folder) for folder in folders]
+    tables, names = [s.about.get("table", s.name) for s in studies], [s.name for s in studies]
+    if twice := sorted({s.name for s, t in zip(studies, tables, strict=True) if tables.count(t) > 1}):
         raise TableError(f"{', '.join(twice)} is given more than once; its cells would count twice")
-    return studies
+    alike = [names.count(s.name) > 1 for s in studies]
+    return tuple(
+        replace(s, about={**s.about, "name": f"{s.name} ({folder.name})"}) if same else s
+        for s, folder, same in zip(studies, folders, alike, strict=True)
+    )
+
+
+def _free(folders: tuple[Path, ...], out: Path) -> None:
+    """A report replaces no other: `out` is new, holds an earlier pool, or is the one study that is reported on."""
+    if not out.exists() or not any(out.iterdir()) or [out.resolve()] == [f.resolve() for f in folders]:
+        return
+    try:
+        known = json.loads((out / "results.json").read_text(encoding="utf-8"))["marks"] is not None and not (out / MARK).exists()
+    except (OSError, ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise TableError(f"{out} holds something else; name another folder for the pooled results")
 
 
 def _study(folder: Path) -> Study:

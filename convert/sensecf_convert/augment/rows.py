@@ -61,7 +61,8 @@ class Guard:
 
     Refused is what coincides on the lattice with somebody's own row (`Copies`: combinations that many people share are
     nobody's), and what lies nearer to a person other than the one it was made from than nearly all people lie to each other
-    (Gower distance under the 1st percentile of the distances between every person and the closest other). It bounds no attacker.
+    (Gower distance under the 1st percentile of the distances between every person and the closest other; where so many have a twin,
+    that is 0 and refuses nothing). It bounds no attacker.
     """
 
     def __init__(self, data: Cohort) -> None:
@@ -153,7 +154,9 @@ def _of_own(desk: _Desk, count: int, taken: set[bytes], report: Report) -> list[
         while len(out) < count and barren < BARREN:
             before = len(out)
             for row in desk.kept(_recognised(desk, explainer, on_steps(desk.bundle.schema, people.invented(CHUNK, rng).X))):
-                if row.y.tobytes() not in taken:
+                if row.y.tobytes() in taken:
+                    desk.refused["it was made already"] += 1
+                else:
                     taken.add(row.y.tobytes())
                     out.append(row)
             barren = barren + 1 if len(out) == before else 0

@@ -9,14 +9,10 @@ judged, after everything is made. The folder holds people's data and trained wei
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +21,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from sensecf_edge.check import OnnxChecker
-from sensecf_edge.errors import SenseCFError, TableError
+from sensecf_edge.errors import MissingExtraError, SenseCFError, TableError
 from sensecf_edge.schema import Schema
 
-from .. import progress
 from ..pack import versions
 from ..tables import Cohort, cohort, read_table, split_people
-from ..work import Work, save, write_json
-from . import learners
+from ..work import OtherWorkError, Work, save, write_json
+from . import learners, processes
 from .forge import BASE, EFFORTS, enough, forge, weights
 from .loose import facing, loose
-from .methods import METHODS, Added, Left
+from .methods import METHODS, Added, Left, environments
 from .scarcity import FULL, SCENARIOS, Scarcity
 from .trial import trial
 
@@ -129,80 +124,30 @@ def load(table: Path, schema: Schema, plan: Plan) -> Cohort:
 
 
 def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Callable[[float, str], None]) -> None:
-    """Fill the folder `out` with the plan's cells; those that are there already are kept. Raises TableError for another study's."""
+    """Fill the folder `out` with the plan's cells; those that are there already are kept.
+
+    Raises TableError for another study's folder, MissingExtraError where a package's environment cannot be made: before any cell.
+    """
     work = Work(out)
     (out / "cells").mkdir(exist_ok=True)
     work.belongs({"format": FORMAT, "plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
     write_json(out / "study.json", _about(data, plan, name))
     waiting = [c for c in plan.cells() if not (out / "cells" / f"{c.name}.json").exists()]
+    environments(plan.methods if waiting else ())
     starts = _starting(data, plan, out, waiting)
-    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_quiet) as pool:
-        clock = _Clock(len(starts), len(waiting), jobs, report)
-        try:
-            for _ in _done(pool, [(_start, (data, plan, out, *s)) for s in starts], clock, "shared weights"):
-                pass
-            for _ in _done(pool, [(_cell, (data, plan, out, c)) for c in waiting], clock, "cells"):
-                pass
-        except BaseException:
-            workers = list((pool._processes or {}).values())  # shutting down forgets them
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:  # a cell takes minutes; whoever interrupts does not wait for it
-                worker.terminate()
-            raise
+    with processes.pool(jobs) as executor:
+        clock = processes.Clock(len(starts) + len(waiting), jobs, report)
+        clock.wait(executor, [(_start, (data, plan, out, *s)) for s in starts], f"{{}} shared weights and {len(waiting)} cells to go")
+        clock.wait(executor, [(_cell, (data, plan, out, c)) for c in waiting], "{} cells to go")
 
 
 def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
     lists = {k: list(getattr(plan, k)) for k in ("seeds", "reductions", "scenarios", "classifiers", "methods")}
     return {
         "format": FORMAT, "name": name, "target": plan.target, "positive": plan.positive, "negative": data.classes[0], "rows": len(data),
-        "people": len(np.unique(data.persons)), **lists, "quick": plan.quick, "checker": {"kind": plan.checker},
+        "people": len(np.unique(data.persons)), "table": data.fingerprint, **lists, "quick": plan.quick, "checker": {"kind": plan.checker},
         "options": asdict(plan), "versions": versions(),
     }  # fmt: skip
-
-
-def _quiet() -> None:
-    """Workers do not draw bars over each other, and use one core each."""
-    progress.console.quiet = True
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes that start in here never hear Ctrl-C: the one that ends them does."""
-    before = signal.getsignal(signal.SIGINT)
-    with suppress(ValueError):  # not in the main thread, which is where Ctrl-C would arrive
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            signal.signal(signal.SIGINT, before)
-
-
-class _Clock:
-    """Share done and the time left, judged by what has been done so far in this run."""
-
-    def __init__(self, starts: int, cells: int, jobs: int, report: Callable[[float, str], None]) -> None:
-        self.left = {"shared weights": starts, "cells": cells}
-        self.whole, self.jobs, self.report = starts + cells, jobs, report
-        self.seconds: list[float] = []
-
-    def tick(self, what: str, seconds: float) -> None:
-        """One more is done, and how long it took on its core."""
-        self.left[what] -= 1
-        self.seconds.append(seconds)
-        left = sum(self.left.values())
-        minutes = left * float(np.mean(self.seconds)) / self.jobs / 60
-        self.report(1 - left / max(1, self.whole), f"{self.left['cells']} cells to go, about {minutes:.0f} min left")
-
-
-def _done(pool: ProcessPoolExecutor, tasks: list[tuple[Callable[..., float], tuple[Any, ...]]], clock: _Clock, what: str) -> Iterator[None]:
-    with _deaf():
-        futures: list[Future[float]] = [pool.submit(task, *given) for task, given in tasks]
-    for future in as_completed(futures):
-        clock.tick(what, future.result())
-        yield
 
 
 def _starting(data: Cohort, plan: Plan, out: Path, cells: list[Cell]) -> list[tuple[int, str]]:
@@ -224,10 +169,14 @@ def shared_rows(train: Cohort, plan: Plan, seed: int) -> NDArray[np.intp]:
 
 
 def _start(data: Cohort, plan: Plan, out: Path, seed: int, made: str) -> float:
-    """Shared weights for rows of one class, learnt from the rows that all cells of the seed have in common."""
+    """Shared weights for rows of one class, learnt from the rows that all cells of the seed have in common.
+
+    None where no generator can be taught on those: a cell may have more rows, and says itself where they do not do either.
+    """
     began, train = time.monotonic(), Parts.of(data, plan, seed).train
     common = facing(train.take(shared_rows(train, plan, seed)), made)
-    forge(common, BASE, _base(out, data, seed, made), seed, plan.checker, lambda _: None)
+    with told():
+        forge(common, BASE, _base(out, data, seed, made), seed, plan.checker, lambda _: None)
     return time.monotonic() - began
 
 
@@ -263,7 +212,7 @@ def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
 def _forged(left: Left) -> float:
     """Seconds that checker and generator take; they are made first, so that no other method is charged for them."""
     began = time.monotonic()
-    with suppress(SenseCFError):  # each method that needs one meets the reason again, and tells it
+    with told():  # each method that needs one meets the reason again
         for made, _ in left.missing():
             left.bundle(made)
     return time.monotonic() - began
@@ -278,11 +227,25 @@ def given(train: Cohort, plan: Plan, cell: Cell, out: Path) -> Left:
 
 
 def added_by(name: str, left: Left) -> tuple[Added | None, str]:
-    """A method's rows, or why there are none."""
-    try:
+    """A method's rows, or why there are none.
+
+    Raises what is no fault of the method's: a cell is written once, and would say for good what may be gone tomorrow.
+    """
+    with told() as why:
         return METHODS[name](left), ""
+    return None, why[0]
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Notes why something cannot be made from these rows; lets through what the machine lacks, or work of another study."""
+    why = list[str]()
+    try:
+        yield why
+    except (MissingExtraError, OtherWorkError):
+        raise
     except SenseCFError as error:
-        return None, str(error)
+        why.append(str(error))
 
 
 def _judged(kind: str, left: Left, added: Added | None, test: Cohort, seed: int) -> learners.Judged:
@@ -294,10 +257,13 @@ def _judged(kind: str, left: Left, added: Added | None, test: Cohort, seed: int)
 
 
 def _auc(left: Left, test: Cohort) -> float | None:
-    """The AUC of the checker that judged this cell's counterfactuals, on the untouched test people; None where none was made."""
-    if not left.bundles:
-        return None
-    bundle = next(iter(left.bundles.values()))
-    target = bundle.manifest.target
-    p = OnnxChecker(bundle.classifier_bytes(), len(test.schema), target.index).p_target(test.X)
-    return float(roc_auc_score(facing(test, target.wanted).y, p))
+    """The AUC of the checker that judged this cell's counterfactuals, on the untouched test people; None where none was made.
+
+    Where both classes lack rows there is a checker for each, and this is their mean.
+    """
+    aucs = []
+    for bundle in left.bundles.values():
+        target = bundle.manifest.target
+        p = OnnxChecker(bundle.classifier_bytes(), len(test.schema), target.index).p_target(test.X)
+        aucs.append(roc_auc_score(facing(test, target.wanted).y, p))
+    return float(np.mean(aucs)) if aucs else None

@@ -10,6 +10,7 @@ from typing import Any
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema
 
+from .. import bands
 from ..progress import bar, console, step
 from . import results
 from .study import Plan, load, study
@@ -33,12 +34,23 @@ def run(
     if out.exists() and not (out / "study.json").exists() and any(out.iterdir()):
         raise TableError(f"{out} is there already and holds no study; name another folder")
     with step("table") as say:
-        data = load(table, Schema.load(schema_file), plan)
+        data = load(table, _schema(schema_file), plan)
         say(f"{len(data):,} rows, {int(data.y.sum()):,} of them {positive}; {len(plan.cells())} cells")
     with step("study") as say, bar("study") as show:
         study(data, plan, table.stem, out, jobs or max(1, os.cpu_count() or 1), show)
         say(f"{len(plan.cells())} cells")
     return pool((out,), out)
+
+
+def _schema(file: Path) -> Schema:
+    """The schema; every slope has to be stated. One fitted to the whole table would have seen the test people."""
+    schema, left = bands.read(file)
+    if left:
+        names = " and ".join(left[0]["features"])
+        raise TableError(
+            f"{file}: {left[0]['kind']} of {names} states no slope; a study needs it stated, or it would be fitted in every cell anew"
+        )
+    return schema
 
 
 def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
