@@ -250,6 +250,15 @@ def test_a_trial_lets_in_the_rare_class_that_is_asked_about_and_not_what_drowns_
     assert trial.trial(kind, small.data, (0, 0), 0).gain == 0
 
 
+def test_a_trial_counts_people_as_they_are_expected_to_come(small: Small) -> None:
+    """With a class half gone, F1 of the folds is not that of people as they come; counted as they come, rows gain more."""
+    have = int((~small.data.y).sum()), int(small.data.y.sum())
+    plain, twice = (trial.trial("svm", small.data, (0, have[1]), 0, expected) for expected in (None, (2 * have[0], 2 * have[1])))
+    assert plain.before == pytest.approx(twice.before) and plain.after == pytest.approx(twice.after)  # only the proportion matters
+    common = trial.trial("svm", small.data, (0, have[1]), 0, (have[0], 3 * have[1]))
+    assert common.before[1] > plain.before[1] and common.before[0] < plain.before[0] and common.gain > plain.gain
+
+
 @pytest.mark.parametrize("name", ["dice", "nice"])
 def test_packages_give_valid_rows_of_the_class_by_the_same_checker(small: Small, tmp_path: Path, name: str) -> None:
     if peers.cached(name) is None:

@@ -194,7 +194,8 @@ def _cell(data: Cohort, plan: Plan, out: Path, cell: Cell) -> float:
             judged.append(_judged(kind, left, added, parts.test, cell.seed))
             runs.append({"classifier": kind, "method": name, "added": [int((~added.y).sum()), int(added.y.sum())] if added else [0, 0],
                          "made": list(added.made) if added else [0, 0], "why": why, "seconds": round(spent, 2)})  # fmt: skip
-    trials = {k: asdict(trial(k, left.data, left.wanting, cell.seed)) for k in plan.classifiers if any(left.wanting)}
+    whole = int((~parts.train.y).sum()), int(parts.train.y.sum())  # `wanting` tells as much: labels, no row
+    trials = {k: asdict(trial(k, left.data, left.wanting, cell.seed, whole)) for k in plan.classifiers if any(left.wanting)}
     persons = np.unique(parts.test.persons, return_inverse=True)[1]
     save(out / "cells" / f"{cell.name}.npz", {
         "persons": persons, "y": parts.test.y, "scores": np.stack([j.scores for j in judged]),

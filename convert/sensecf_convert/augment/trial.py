@@ -5,7 +5,8 @@
 
 Weights stand in for rows, so the trial costs seconds, and nothing that was made from a held-out person can flatter it. It sees what a
 shifted balance of classes does, not what new rows tell: where it says no, balance is the harm; where it says yes, rows may do better.
-It judges on people as they are at hand: where a class is rarer there than it will be later, it cannot know that.
+F1 depends on how common the classes are. It is that of the shares which are expected where the classifier will be used, where somebody
+knows them; else of the shares at hand.
 """
 
 from __future__ import annotations
@@ -50,17 +51,22 @@ def filled(y: NDArray[np.bool_], share: tuple[float, float]) -> Vector:
     return np.asarray(weights / weights.mean())
 
 
-def trial(kind: str, data: Cohort, adding: tuple[int, int], seed: int) -> Trial:
-    """What adding so many rows (negative, positive) to `data` would do to a classifier of this kind. Reads `data` only."""
+def trial(kind: str, data: Cohort, adding: tuple[int, int], seed: int, expected: tuple[int, int] | None = None) -> Trial:
+    """What adding so many rows (negative, positive) to `data` would do to a classifier of this kind. Reads `data` only.
+
+    `expected`: how the classes (negative, positive) stand to each other where the classifier will be used; None: as in `data`.
+    """
     have = int((~data.y).sum()), int(data.y.sum())
     share = 1 + adding[0] / have[0], 1 + adding[1] / have[1]
-    scores = [_over_folds(kind, data, share, seed * REPEATS + k) for k in range(REPEATS)]
+    counted = (1.0, 1.0) if expected is None else (expected[0] / have[0], expected[1] / have[1])
+    scores = [_over_folds(kind, data, share, counted, seed * REPEATS + k) for k in range(REPEATS)]
     before, after = np.mean(scores, axis=0)
     return Trial((float(before[0]), float(before[1])), (float(after[0]), float(after[1])))
 
 
-def _over_folds(kind: str, data: Cohort, share: tuple[float, float], seed: int) -> Vector:
-    """F1 of both classes, shape (before and after, classes), over all held-out rows of one division into folds."""
+def _over_folds(kind: str, data: Cohort, share: tuple[float, float], counted: tuple[float, float], seed: int) -> Vector:
+    """F1 of both classes, shape (before and after, classes), over all held-out rows of one division into folds; a held-out row of a class
+    counts `counted` times."""
     said, held = np.zeros((2, len(data)), dtype=bool), np.zeros(len(data), dtype=bool)
     for train, test in folds_by_person(data.persons, data.y, FOLDS, seed):
         X, y = data.X[train], data.y[train]
@@ -68,5 +74,5 @@ def _over_folds(kind: str, data: Cohort, share: tuple[float, float], seed: int) 
             held[test] = True
             for at, times in enumerate(((1.0, 1.0), share)):  # weighed both times: a forest without weights draws other rows
                 said[at, test] = learn(kind, data.schema, X, y, filled(y, times), data.X[test], seed).predicted
-    y = data.y[held]
-    return np.array([[f1_score(y, p[held], pos_label=c, zero_division=0.0) for c in (False, True)] for p in said])
+    y, times = data.y[held], filled(data.y[held], counted)
+    return np.array([[f1_score(y, p[held], pos_label=c, sample_weight=times, zero_division=0.0) for c in (False, True)] for p in said])
