@@ -1,6 +1,7 @@
 """Whether any admissible answer exists at all: the whole lattice tried, or, on trees, ruled out by branch and bound.
 
-"None found" says something about a method, "none exists" about a person and a classifier. Only the second excuses.
+"None found" says something about a method, "none exists" about a person and a classifier. Only the second excuses. The same
+holds for "three features changed" and "no answer changes fewer".
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import Admissible
+from sensecf_edge import measure, rules
+from sensecf_edge.admissible import EPSILON, Admissible
 from sensecf_edge.check import Checker
 from sensecf_edge.schema import Vector
 
@@ -28,21 +30,24 @@ EXHAUSTIVE = 30_000_000
 CHUNK = 50_000
 SLACK = 1e-6
 DRAWN = 64
+FOLLOWED = 50_000
+"""Combinations of values that are looked at for a feature that follows several."""
 
 
-def highest(checker: Checker, space: Admissible, goal: float, until: float = math.inf) -> float | None:
-    """The highest p that any admissible answer reaches, over the whole lattice of the space. Stops early at the goal.
+def highest(checker: Checker, space: Admissible, goal: float, until: float = math.inf, most: float = math.inf) -> float | None:
+    """The highest p that any admissible answer reaches that changes at most `most` features, those that follow included.
+    Stops early at the goal.
 
-    None where the lattice holds more than 30 million points, or the monotonic clock passes `until`.
+    None where there are more than 30 million combinations to try, or the monotonic clock passes `until`.
     """
     schema, x = space.record.schema, space.record.vector
     space = without_dead_ends(space)
-    if np.prod([float(len(v) + 1) for v in space.values]) > EXHAUSTIVE:
+    if combinations(space) > EXHAUSTIVE:
         return None
     best = 0.0
     for Y in every_answer(space):
         Y = rules.complete(schema, x, Y)
-        Y = Y[rules.admitted(space, Y)]
+        Y = Y[rules.admitted(space, Y) & (measure.sparsity(x, Y) <= most)]
         best = max(best, float(checker.p_target(Y).max(initial=0.0)))
         if best >= goal:
             break
@@ -52,30 +57,61 @@ def highest(checker: Checker, space: Admissible, goal: float, until: float = mat
 
 
 def without_dead_ends(space: Admissible) -> Admissible:
-    """The space less those values that break a relation whatever else changes: no other feature of it can move."""
-    schema, x, values = space.record.schema, space.record.vector, list(space.values)
+    """The space less those values that break a relation whatever else changes: nothing else can move a feature of it."""
+    schema, x, values, moved = space.record.schema, space.record.vector, list(space.values), moved_by(space)
     for relation in schema.relations:
-        movable = [i for i in map(schema.index.get, relation.features) if i is not None and values[i].size]
+        movable = set().union(*(moved[schema.index[name]] for name in relation.features))
         if len(movable) == 1:
             (i,) = movable
             Y = np.repeat(x[None, :], len(values[i]), axis=0)
             Y[:, i] = values[i]
-            values[i] = values[i][rules.admitted(space, rules.complete(schema, x, Y))]
+            broken = rules.broken(space, rules.complete(schema, x, Y))
+            for rule in (f"breaks {relation.words()}", *([f"{relation.completes} leaves its range"] if relation.completes else [])):
+                if rule in broken:
+                    values[i], broken = values[i][~broken[rule]], {name: mask[~broken[rule]] for name, mask in broken.items()}
     return dataclasses.replace(space, values=tuple(values))
 
 
+def moved_by(space: Admissible) -> list[set[int]]:
+    """For each feature those that move it when they change: itself where it may change, and all that it follows."""
+    schema = space.record.schema
+    out: list[set[int]] = [{i} if values.size else set() for i, values in enumerate(space.values)]
+    for name, relations in schema.followers:
+        out[schema.index[name]].update(*(out[schema.index[read]] for relation in relations for read in relation.features))
+    return out
+
+
+def combinations(space: Admissible) -> float:
+    """How many combinations of values `every_answer` gives."""
+    of_size = np.eye(1, space.max_changes + 1)[0]
+    for values in space.values:
+        of_size[1:] += len(values) * of_size[:-1]
+    return float(of_size.sum())
+
+
 def every_answer(space: Admissible) -> Iterator[Vector]:
-    """All combinations of admissible values, the record itself among them, in chunks of shape (<= 50,000, features)."""
+    """All combinations of as many admissible values as may change, the record itself first, each once, in chunks of shape
+    (<= 50,000, features)."""
     x = space.record.vector
-    options = [np.append(v, x[i]) for i, v in enumerate(space.values)]
-    total = int(np.prod([len(o) for o in options]))
-    for start in range(0, total, CHUNK):
-        at = np.arange(start, min(start + CHUNK, total))
-        Y = np.empty((len(at), len(x)))
-        for i, values in enumerate(options):
-            at, digit = np.divmod(at, len(values))
-            Y[:, i] = values[digit]
-        yield Y
+    for size in range(min(space.max_changes, len(space.features)) + 1):
+        for columns in itertools.combinations(space.features, size):
+            total = math.prod(len(space.values[i]) for i in columns)
+            for start in range(0, total, CHUNK):
+                at = np.arange(start, min(start + CHUNK, total))
+                Y = np.repeat(x[None, :], len(at), axis=0)
+                for i in columns:
+                    at, digit = np.divmod(at, len(space.values[i]))
+                    Y[:, i] = space.values[i][digit]
+                yield Y
+
+
+@dataclass(frozen=True)
+class Fewest:
+    """What is proven of one record: no answer at the goal changes fewer than `least` features, and, where `exact`, one changes
+    as many. Those that follow others are counted, as in every figure."""
+
+    least: int
+    exact: bool
 
 
 class Prover:
@@ -90,22 +126,31 @@ class Prover:
         self.fill = np.array(
             [_middle(f.kind, column[~np.isnan(column)]) for f, column in zip(train.schema.features, train.X.T, strict=True)]
         )
-        self._known: dict[tuple[bytes, float], bool] = {}
+        self._known: dict[tuple[float | bytes, ...], bool] = {}
         self._forests: dict[float, tuple[Forest, Levels] | None] = {}
 
-    def reaches(self, space: Admissible, goal: float, until: float) -> bool | None:
-        """Whether some admissible answer reaches the goal; None where the time ended before that was known. What is known
-        of a record is remembered: ask one prover about one kind of space only."""
-        name = (space.record.vector.tobytes(), goal)
-        if name not in self._known and (found := self._prove(space, goal, until)) is not None:
+    def reaches(self, space: Admissible, goal: float, until: float, most: float = math.inf) -> bool | None:
+        """Whether some admissible answer reaches the goal that changes at most `most` features, those that follow included. None
+        where the time ended before that was known. What is known is remembered."""
+        name = (goal, most, space.max_changes, space.record.vector.tobytes(), *(values.tobytes() for values in space.values))
+        if name not in self._known and (found := self._prove(space, goal, until, most)) is not None:
             self._known[name] = found
         return self._known.get(name)
 
-    def _prove(self, space: Admissible, goal: float, until: float) -> bool | None:
+    def fewest(self, space: Admissible, goal: float, until: float, known: int) -> Fewest:
+        """The fewest features that an answer at the goal must change, where `known` are enough: an answer at hand shows that."""
+        for most in range(1, known):
+            few = dataclasses.replace(space, max_changes=min(most, space.max_changes))
+            reached = self.reaches(few, goal, until, most)
+            if reached is not False:
+                return Fewest(most, exact=bool(reached))
+        return Fewest(known, exact=True)
+
+    def _prove(self, space: Admissible, goal: float, until: float, most: float) -> bool | None:
         forest = self._forest(goal)
         if forest is not None:
-            return Search(self.checker, space, goal, *forest, self.fill).exists(until)
-        top = highest(self.checker, space, goal, until)
+            return Search(self.checker, space, goal, *forest, self.fill, most).exists(until)
+        top = highest(self.checker, space, goal, until, most)
         return None if top is None else top >= goal
 
     def _forest(self, goal: float) -> tuple[Forest, Levels] | None:
@@ -129,16 +174,20 @@ def _middle(kind: str, known: Vector) -> float:
 class Search:
     """Branch and bound over one record's lattice: boxes of admissible values, split where that tightens the bound most."""
 
-    def __init__(self, checker: Checker, space: Admissible, goal: float, forest: Forest, levels: Levels, fill: Vector) -> None:
-        """`fill`: what the graph is thought to put in place of unknown values, shape (features,); checked before it is believed."""
-        self.checker, self.goal, self.forest, self.codes = checker, goal, forest, levels.sets.shape[1]
+    def __init__(
+        self, checker: Checker, space: Admissible, goal: float, forest: Forest, levels: Levels, fill: Vector, most: float = math.inf
+    ) -> None:
+        """`fill`: what the graph is thought to put in place of unknown values, shape (features,); checked before it is believed.
+        `most`: features that may change, those that follow included."""
+        self.checker, self.goal, self.forest, self.codes, self.most = checker, goal, forest, levels.sets.shape[1], most
         self.space = without_dead_ends(space)
         x = self.space.record.vector
         self.options = [np.sort(np.append(v, x[i])) if v.size else x[i : i + 1] for i, v in enumerate(self.space.values)]
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
         self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
-        self.following = [self._following(r) for r in self.space.record.schema.following]
+        moved = moved_by(self.space)
+        self.following = [self._following(i, sorted(moved[i] - {i})) for i in self.space.record.schema.moved_at]
         low, high, open_, _ = self._ends(np.array([[[0, len(o) - 1] for o in self.options]]))
         self.levels = levels.within(low, high, open_)
 
@@ -149,14 +198,14 @@ class Search:
         filled = np.where(np.isnan(Y), fill, Y)
         return bool(np.abs(self.checker.p_target(Y) - self.checker.p_target(filled)).max() < SLACK)
 
-    def _following(self, relation: object) -> tuple[int, list[int], Ends, Vector]:
-        """A followed feature: its column, the free features it follows, all their combinations and its value at each."""
+    def _following(self, column: int, inputs: list[int]) -> tuple[int, list[int], Ends, Vector]:
+        """A feature that follows: its column, the free features it follows, all their combinations and its value at each. Where
+        they are too many, it is taken to follow nothing and to be anything."""
         schema, x = self.space.record.schema, self.space.record.vector
-        names = relation.features  # type: ignore[attr-defined]
-        column = schema.index[str(relation.completes)]  # type: ignore[attr-defined]
-        inputs = [i for i in map(schema.index.get, names) if i is not None and i != column and i in self.free]
-        every = list(np.ndindex(*(len(self.options[i]) for i in inputs)))
-        at = np.array(every, dtype=np.intp).reshape(len(every), len(inputs))
+        sizes = [len(self.options[i]) for i in inputs]
+        if math.prod(sizes) > FOLLOWED:
+            return column, [], np.empty((2, 0), dtype=np.intp), np.array([-np.inf, np.inf])
+        at = np.array(list(np.ndindex(*sizes)), dtype=np.intp).reshape(math.prod(sizes), len(inputs))
         Y = np.repeat(x[None, :], len(at), axis=0)
         for k, i in enumerate(inputs):
             Y[:, i] = self.options[i][at[:, k]]
@@ -187,7 +236,7 @@ class Search:
         order = np.where(may, rng.random(at.shape), -1.0).argsort(axis=1).argsort(axis=1)
         at = np.where(may & (order >= self.space.max_changes), self.own, at)
         Y = rules.complete(schema, x, np.stack([o[at[:, i]] for i, o in enumerate(self.options)], axis=1))
-        Y = Y[rules.admitted(self.space, Y)]
+        Y = Y[rules.admitted(self.space, Y) & (measure.sparsity(x, Y) <= self.most)]
         return bool((self.checker.p_target(Y) >= self.goal).any())
 
     def _split(self, box: Ends) -> list[tuple[float, Ends]]:
@@ -226,11 +275,19 @@ class Search:
         boxes = np.where(empty[:, None, None], 0, boxes)
         low = np.stack([o[boxes[:, i, 0]] for i, o in enumerate(self.options)], axis=1)
         high = np.stack([o[boxes[:, i, 1]] for i, o in enumerate(self.options)], axis=1)
+        must, x = ((self.own < boxes[:, :, 0]) | (self.own > boxes[:, :, 1])).sum(axis=1), self.space.record.vector
         for column, inputs, at, value in self.following:
             inside = ((at >= boxes[:, None, inputs, 0]) & (at <= boxes[:, None, inputs, 1])).all(axis=2)
-            low[:, column] = np.where(inside, value, np.inf).min(axis=1)
-            high[:, column] = np.where(inside, value, -np.inf).max(axis=1)
+            least, greatest = np.where(inside, value, np.inf).min(axis=1), np.where(inside, value, -np.inf).max(axis=1)
             empty |= ~inside.any(axis=1)
+            if column in self.free:  # an effect of a cause: it follows only where nobody proposes it
+                follows = (self.own[column] >= boxes[:, column, 0]) & (self.own[column] <= boxes[:, column, 1])
+                low[:, column] = np.where(follows, np.minimum(low[:, column], least), low[:, column])
+                high[:, column] = np.where(follows, np.maximum(high[:, column], greatest), high[:, column])
+            else:
+                low[:, column], high[:, column] = least, greatest
+                must += (least > x[column] + EPSILON) | (greatest < x[column] - EPSILON)
+        empty |= must > self.most
         low, high = (np.where(np.isnan(ends), self.fill, ends) for ends in (low, high))
         unknown = np.isnan(low)  # whatever the graph fills in, it lies between these
         low, high = np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
