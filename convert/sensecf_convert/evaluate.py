@@ -28,13 +28,10 @@ from sensecf_edge.schema import Schema, Vector
 
 from . import memorisation
 from .likeness import Realism
-from .proof import Fewest, Prover
+from .proof import PROOF_SECONDS, RECORD_SECONDS, Fewest, Prover, summed
 from .tables import Cohort, cohort, read_table, split_people
 from .words import percent, table_of
 
-PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
-"""Time spent, all in all and on one record, on telling "none exists" from "none found"; what is left then is unproven. As much
-again on the fewest features."""
 ALTERNATIVES = 3
 
 
@@ -56,7 +53,7 @@ class Figures:
     knn_ratio_factual  the same for the records as they came
     lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
     alternatives       different sets of changed features among three answers asked for, mean over records with an answer
-    fewest             how few features the same records' answers must change; see `_fewest`. Empty where that was not asked
+    fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
     memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
     p50_ms, p95_ms     per record, warm
     """
@@ -160,14 +157,7 @@ def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prove
 def _fewest(
     explainer: Explainer, rows: Vector, answers: list[Explanation | None], prover: Prover, report: Callable[[float, str], None] | None
 ) -> dict[str, Any]:
-    """How few features any answer must change, over the records that have one.
-
-    answers  such records
-    proven   of those, how many have a proven figure: so many are enough, fewer are not
-    mean     the mean; a record without a proven figure counts as what is proven so far, so the true mean is no lower. None where
-             nothing was proven
-    more     answers that change more than the proven figure
-    """
+    """How few features any answer must change, over the records that have one."""
     until, counts, proven = time.monotonic() + PROOF_SECONDS, list[int](), list[Fewest]()
     for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
         if e is not None and e.found:
@@ -176,13 +166,7 @@ def _fewest(
             proven.append(prover.fewest(space, explainer.goal, ends, counts[-1]))
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: how few features are enough")
-    exact = [f.exact for f in proven]
-    return {
-        "answers": len(proven),
-        "proven": sum(exact),
-        "mean": round(float(np.mean([f.least for f in proven])), 4) if any(exact) else None,
-        "more": sum(f.exact and n > f.least for n, f in zip(counts, proven, strict=True)),
-    }
+    return summed(counts, proven)
 
 
 def _figures(

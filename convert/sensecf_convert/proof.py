@@ -10,8 +10,9 @@ import dataclasses
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +84,28 @@ class Fewest:
 
     least: int
     exact: bool
+
+
+PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
+"""Time spent, all in all and on one record, on what is to be proven; what is left then is unproven."""
+
+
+def summed(counts: Sequence[int], proven: Sequence[Fewest]) -> dict[str, Any]:
+    """How few features answers that change `counts` must change.
+
+    answers  such records
+    proven   of those, how many have a proven figure: so many are enough, fewer are not
+    mean     the mean; a record without a proven figure counts as what is proven so far, so the true mean is no lower. None where
+             nothing was proven
+    more     answers that change more than the proven figure
+    """
+    exact = sum(f.exact for f in proven)
+    return {
+        "answers": len(proven),
+        "proven": exact,
+        "mean": round(sum(f.least for f in proven) / len(proven), 4) if exact else None,
+        "more": sum(f.exact and n > f.least for n, f in zip(counts, proven, strict=True)),
+    }
 
 
 class Prover:
