@@ -26,12 +26,13 @@ from sensecf_convert.tables import cohort, read_table
 from sensecf_edge import measure, reply, rules
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.cli_compare import NAMES
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.proposals import Request
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
+from sensecf_edge.settings import COST
 
 Command = Callable[..., Ran]
 Forest = tuple[bytes, Schema, np.ndarray]
@@ -223,6 +224,22 @@ def test_the_fewest_features_are_proven_for_what_ours_answers(compared: Compared
     assert pooled.code == 0 and line in pooled.out
     plain = json.loads((compared.out / "results.json").read_text())
     assert plain["fewest"] == {} and "the fewest possible" not in compared.ran.out
+
+
+def test_where_distance_alone_counts_no_answer_is_nearer_however_rare(compared: Compared, command: Command, tmp_path: Path) -> None:
+    ran = ask_for(command, compared.bundle, compared.table, tmp_path / "out", ("ours-distance-exact", "search"))
+    assert ran.code == 0, ran.err
+    rows, got = pd.read_csv(tmp_path / "out" / "results.csv"), compared.asked()
+    checker, least = OnnxChecker(toy_classifier(), 4, 1), []
+    density = OnnxRealism(got.bundle.realism_bytes(), 4, got.bundle.reference.realism_quantiles)
+    for k, distance in rows[(rows.method == "ours-distance-exact") & rows.at_goal].set_index("record").distance.items():
+        x, space = got.rows[k], got.spaces[k]
+        Y = np.array(list(product(*([*values, x[i]] for i, values in enumerate(space.values)))))
+        Y = Y[checker.p_target(Y) >= got.goal]
+        far = measure.proximity(got.schema, x, Y)
+        assert distance == pytest.approx(far.min(), abs=1e-9)
+        least.append(density.percentile(Y[far.argmin()][None])[0])
+    assert min(least) < COST.floor  # else the floor of realism would have changed nothing
 
 
 def test_finished_methods_are_kept_and_changed_ones_asked_again(compared: Compared, command: Command) -> None:

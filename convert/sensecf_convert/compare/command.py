@@ -153,6 +153,8 @@ def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
     given = options.of(method.environment == OWN)
     whole = [method.name, asked.bundle.hash, asked.train.fingerprint, given, source.hexdigest(), list(pins), budget]
+    if method.price:
+        whole.append([asdict(method.price), method.search])
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
