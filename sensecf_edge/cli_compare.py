@@ -30,8 +30,9 @@ NAMES = (
 @click.option("--minutes", type=click.FloatRange(0.1), default=30.0, help="Limit on one method, by the clock.")
 @click.option("--max-changes", type=click.IntRange(1), default=LOOP.max_changes, help="Most features for ours; packages know no limit.")
 @click.option("--shift", is_flag=True, help="Show packages that cannot be asked for a probability a classifier whose 0.5 is the goal.")
+@click.option("--fewest", is_flag=True, help="Prove as well how few features an answer must change; 15 minutes at most.")
 def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...], limit: int | None, seed: int, seconds: float,
-            minutes: float, max_changes: int, shift: bool) -> int:  # fmt: skip
+            minutes: float, max_changes: int, shift: bool, fewest: bool) -> int:  # fmt: skip
     """Ask other packages for counterfactuals of TABLE's unseen people, and hold MODEL against them.
 
     Each method runs in a process of its own; packages get environments of their own, made on first use (that needs a network).
@@ -44,7 +45,7 @@ def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...],
         from sensecf_convert.compare.asked import Options
         from sensecf_convert.compare.command import compare as run
 
-        run(table, named(model), methods, Options(limit, seed, seconds, minutes, shift, max_changes), out)
+        run(table, named(model), methods, Options(limit, seed, seconds, minutes, shift, max_changes), out, fewest)
     return 0
 
 

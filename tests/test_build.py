@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -223,8 +224,11 @@ def test_evaluate_measures_the_bundle_on_its_table_and_refuses_another(built: Bu
     ran = command("evaluate", built.table, "--model", built.out, "--limit", "4", "--json")
     figures = json.loads(ran.out)
     assert ran.code == 0 and figures["asked"] == 4 and figures["broken"] == 0
+    least = figures["fewest"]
+    assert least["proven"] == least["answers"] == round(4 * figures["usable"]) > 0 and least["mean"] <= figures["n_changed"]
     ran = command("evaluate", built.table, "--model", built.out, "--limit", "2")
     assert ran.code == 0 and "first try valid" in ran.out
+    assert re.search(r"the fewest that any answer must change, mean +\d\.\d\d  \(proven for", ran.out)
     other = diabetes()
     other.loc[0, "bmi"] += 0.1
     other.to_csv(tmp_path / "other.csv", index=False)

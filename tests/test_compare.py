@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,16 @@ from sensecf_convert.compare.own import RandomEngine
 from sensecf_convert.evaluate import parts
 from sensecf_convert.tables import cohort, read_table
 
-from sensecf_edge import reply, rules
+from sensecf_edge import measure, reply, rules
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.cli_compare import NAMES
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.proposals import Request
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
+from sensecf_edge.settings import COST
 
 Command = Callable[..., Ran]
 Forest = tuple[bytes, Schema, np.ndarray]
@@ -198,6 +200,46 @@ def test_a_limit_of_changes_binds_ours_and_asks_no_package_again(compared: Compa
     assert set(counts) == {1}
     few, many = asked.Options(max_changes=1), asked.Options(max_changes=4)
     assert few.of(own=False) == many.of(own=False) and few.of(own=True) != many.of(own=True)
+
+
+def test_the_fewest_features_are_proven_for_what_ours_answers(compared: Compared, command: Command, tmp_path: Path) -> None:
+    ran = ask_for(command, compared.bundle, compared.table, tmp_path / "out", ("ours", "ours-typical"), "--fewest")
+    assert ran.code == 0, ran.err
+    rows, got = pd.read_csv(tmp_path / "out" / "results.csv"), compared.asked()
+    checker, typical = OnnxChecker(toy_classifier(), 4, 1), rows[rows.method == "ours-typical"].set_index("record")
+    ours = rows[(rows.method == "ours") & rows.at_goal]
+    for k, least in zip(ours.record, ours.fewest, strict=True):
+        space = got.spaces[k]
+        assert space is not None and typical.fewest[k] == least
+        Y = np.array(list(product(*([*values, got.rows[k][i]] for i, values in enumerate(space.values)))))
+        Y = Y[checker.p_target(Y) >= got.goal]
+        assert measure.sparsity(got.rows[k], Y).min() == least
+    assert len(ours) > ASKED / 2 and ours.fewest_proven.all()
+    said = json.loads((tmp_path / "out" / "results.json").read_text())["fewest"]
+    more, mean = int((ours.n_changed > ours.fewest).sum()), round(ours.fewest.mean(), 4)
+    assert said == {"changed": round(ours.n_changed.mean(), 4), "answers": len(ours), "proven": len(ours), "mean": mean, "more": more}
+    line = f"the fewest possible {ours.fewest.mean():.2f}  (proven for {len(ours)} of {len(ours)}; {more} change more)"
+    assert line in ran.out and line.split("possible ")[1] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    pooled = command("compare-pool", tmp_path / "out", "-o", tmp_path / "pooled")
+    assert pooled.code == 0 and line in pooled.out
+    plain = json.loads((compared.out / "results.json").read_text())
+    assert plain["fewest"] == {} and "the fewest possible" not in compared.ran.out
+
+
+def test_where_distance_alone_counts_no_answer_is_nearer_however_rare(compared: Compared, command: Command, tmp_path: Path) -> None:
+    ran = ask_for(command, compared.bundle, compared.table, tmp_path / "out", ("ours-distance-exact", "search"))
+    assert ran.code == 0, ran.err
+    rows, got = pd.read_csv(tmp_path / "out" / "results.csv"), compared.asked()
+    checker, least = OnnxChecker(toy_classifier(), 4, 1), []
+    density = OnnxRealism(got.bundle.realism_bytes(), 4, got.bundle.reference.realism_quantiles)
+    for k, distance in rows[(rows.method == "ours-distance-exact") & rows.at_goal].set_index("record").distance.items():
+        x, space = got.rows[k], got.spaces[k]
+        Y = np.array(list(product(*([*values, x[i]] for i, values in enumerate(space.values)))))
+        Y = Y[checker.p_target(Y) >= got.goal]
+        far = measure.proximity(got.schema, x, Y)
+        assert distance == pytest.approx(far.min(), abs=1e-9)
+        least.append(density.percentile(Y[far.argmin()][None])[0])
+    assert min(least) < COST.floor  # else the floor of realism would have changed nothing
 
 
 def test_finished_methods_are_kept_and_changed_ones_asked_again(compared: Compared, command: Command) -> None:

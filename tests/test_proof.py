@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
-from sensecf_convert.proof import Prover, Search, highest
+from sensecf_convert import boxes
+from sensecf_convert.boxes import Search
+from sensecf_convert.proof import Fewest, Prover, highest
 from sensecf_convert.tables import Cohort
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
+from sensecf_edge import measure, rules
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.record import Record
@@ -34,6 +40,23 @@ SCHEMA = Schema.from_json({
     ],
 })  # fmt: skip
 
+FOLLOWING = Schema.from_json({
+    "format": 1,
+    "features": [
+        {"name": "cause", "kind": "number", "low": 0, "high": 10, "step": 1},
+        {"name": "banded", "kind": "number", "low": 0, "high": 20, "step": 1},
+        {"name": "effect", "kind": "number", "low": 0, "high": 20, "step": 2},
+        {"name": "capped", "kind": "number", "low": 0, "high": 10, "step": 2},
+        {"name": "free", "kind": "number", "low": 0, "high": 10, "step": 2},
+    ],
+    "relations": [
+        {"kind": "band", "features": ["banded", "cause"], "slope": 1.5, "intercept": 0, "tolerance": 1, "completes": "banded"},
+        {"kind": "causes", "features": ["cause", "effect"], "slope": 1},
+        {"kind": "le", "features": ["capped", "banded"]},
+    ],
+})  # fmt: skip
+"""What follows by a band and as an effect, and a limit that only what follows can move."""
+
 
 def people(seed: int, rows: int = 300) -> Cohort:
     """People whose class follows weight, pressure and smoking in a jagged way; a tenth do not know their pressure."""
@@ -47,36 +70,104 @@ def people(seed: int, rows: int = 300) -> Cohort:
     return Cohort(SCHEMA, X, y, np.arange(rows).astype(str), ("ill", "well"))
 
 
+def followers(seed: int, rows: int = 300) -> Cohort:
+    """People whose class follows most of what follows."""
+    chance = np.random.default_rng(seed)
+    X = np.stack([chance.choice(f.lattice, rows) for f in FOLLOWING.features], axis=1)
+    X[:, 1] = np.clip(np.round(1.5 * X[:, 0] + chance.integers(-1, 2, rows)), 0, 20)
+    X[:, 3] = np.minimum(X[:, 3], X[:, 1] // 2 * 2)
+    y = np.sin(X[:, 1] / 3) + np.sin(X[:, 2] / 4) + np.sin(X[:, 3] / 3) + X[:, 4] / 10 + chance.normal(0, 0.3, rows) > 1.5
+    return Cohort(FOLLOWING, X, y, np.arange(rows).astype(str), ("ill", "well"))
+
+
 def forest(data: Cohort, seed: int) -> tuple[bytes, OnnxChecker]:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
     trees = RandomForestClassifier(12, max_depth=5, random_state=seed, class_weight="balanced")
     model = make_pipeline(SimpleImputer(strategy="median"), trees).fit(data.X.astype(np.float32), data.y)
-    kind = [("record", FloatTensorType([None, len(SCHEMA)]))]
+    kind = [("record", FloatTensorType([None, data.X.shape[1]]))]
     graph = bytes(convert_sklearn(model, initial_types=kind, options={id(model): {"zipmap": False}}).SerializeToString())
-    return graph, OnnxChecker(graph, len(SCHEMA), 1)
+    return graph, OnnxChecker(graph, data.X.shape[1], 1)
 
 
-def lattice(x: np.ndarray, most: int = len(SCHEMA)) -> Admissible:
-    return admissible(Record(SCHEMA, x), Constraints(max_changes=most))
+def lattice(x: np.ndarray, most: int = len(SCHEMA), schema: Schema = SCHEMA) -> Admissible:
+    return admissible(Record(schema, x), Constraints(max_changes=most))
 
 
+def tried(checker: OnnxChecker, space: Admissible) -> tuple[np.ndarray, np.ndarray]:
+    """p and the number of features changed of every admissible answer: plain brute force, nothing left out early."""
+    schema, x = space.record.schema, space.record.vector
+    Y = np.array(list(product(*([*values, x[i]] for i, values in enumerate(space.values)))))
+    Y = rules.complete(schema, x, Y)
+    Y = Y[rules.admitted(space, Y)]
+    return checker.p_target(Y), measure.sparsity(x, Y)
+
+
+@pytest.mark.parametrize("made", [people, followers])
 @pytest.mark.parametrize("most", [1, 2, len(SCHEMA)])
-@pytest.mark.parametrize("seed", range(3))
-def test_branch_and_bound_finds_what_trying_everything_finds(seed: int, most: int) -> None:
-    data = people(seed)
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("sets", [boxes.SETS, 0])
+def test_branch_and_bound_finds_what_trying_everything_finds(
+    seed: int, most: int, made: Callable[[int], Cohort], sets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxes, "SETS", sets)
+    data = made(seed)
     graph, checker = forest(data, seed)
     prover, said = Prover(checker, graph, data), set()
     for x in data.X[checker.p_target(data.X) < 0.5][:12]:
-        space = lattice(x, most)
-        top = highest(checker, space, math.inf)
-        assert top is not None
+        space = lattice(x, most, data.schema)
+        top = float(tried(checker, space)[0].max())
+        assert highest(checker, space, math.inf) == top
         for goal in (0.55, top - 1e-4, top + 1e-4):
             bound = prover.reaches(space, goal, math.inf)
             assert bound == (top >= goal)
             said.add(bound)
     assert said == {True, False}
+
+
+@pytest.mark.parametrize("made", [people, followers])
+@pytest.mark.parametrize("trees", [True, False])
+def test_the_fewest_features_are_those_of_brute_force_what_follows_included(trees: bool, made: Callable[[int], Cohort]) -> None:
+    data, said, followed = made(3), set(), False
+    graph, checker = forest(data, 3)
+    prover = Prover(checker, graph, data)
+    if not trees:
+        prover._forests[0.55] = None
+    for x in data.X[checker.p_target(data.X) < 0.5][:25]:
+        space = lattice(x, 3, data.schema)
+        p, counts = tried(checker, space)
+        if not (p >= 0.55).any():
+            continue
+        least, known = int(counts[p >= 0.55].min()), int(counts[p >= 0.55].max())
+        assert prover.fewest(space, 0.55, math.inf, known) == Fewest(least, exact=True)
+        assert prover.fewest(space, 0.55, math.inf, least) == Fewest(least, exact=True)
+        said.add(least)
+        followed |= prover.reaches(replace(space, max_changes=least - 1), 0.55, math.inf) is True  # said by fewer, changed by as many
+    assert len(said) > 1 and followed
+
+
+def test_where_the_time_ends_the_fewest_is_what_is_proven_so_far() -> None:
+    data = people(3)
+    graph, checker = forest(data, 3)
+    prover = Prover(checker, graph, data)
+    x = data.X[checker.p_target(data.X) < 0.5][0]
+    assert prover.fewest(lattice(x), 0.55, time.monotonic() - 1, 3) == Fewest(1, exact=False)
+    assert prover.fewest(lattice(x), 0.55, time.monotonic() - 1, 1) == Fewest(1, exact=True)
+
+
+def test_what_is_known_of_one_space_is_not_said_of_another() -> None:
+    data = people(3)
+    graph, checker = forest(data, 3)
+    prover = Prover(checker, graph, data)
+    for x in data.X[checker.p_target(data.X) < 0.5]:
+        p, counts = tried(checker, lattice(x))
+        if p.max() >= 0.55 and counts[p >= 0.55].min() > 1:
+            break
+    asked = [(lattice(x), math.inf), (lattice(x), 1), (lattice(x, 1), 1), (lattice(x), math.inf)]
+    assert [prover.reaches(space, 0.55, math.inf, most) for space, most in asked] == [True, False, False, True]
+    frozen = admissible(Record(SCHEMA, x), Constraints(freeze=frozenset({"weight", "low"})))
+    assert prover.reaches(frozen, 0.55, math.inf) == bool(tried(checker, frozen)[0].max() >= 0.55)
 
 
 def test_an_upper_bound_is_one() -> None:

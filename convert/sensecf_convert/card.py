@@ -8,8 +8,8 @@ from typing import Any
 from sensecf_edge.settings import LOOP, WEAK_AUC
 
 from . import memorisation, study
-from .evaluate import interval
 from .export import report
+from .words import interval
 
 
 def text(manifest: Mapping[str, Any], notes: str) -> str:

@@ -1,7 +1,8 @@
 """evaluate: what a bundle is worth on people that nothing was trained on.
 
 Every record of the test people that the classifier puts in the unwanted class is explained with the default budget.
-Where no answer is found, `proof` looks at the whole lattice, so that "none exists" is told apart from "none found".
+Where no answer is found, `proof` looks at the whole lattice, so that "none exists" is told apart from "none found"; where one is
+found, it says how few features any answer must change.
 """
 
 from __future__ import annotations
@@ -24,15 +25,13 @@ from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record, encode
 from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.schema import Schema, Vector
-from sensecf_edge.settings import LOOP
 
 from . import memorisation
 from .likeness import Realism
-from .proof import Prover
+from .proof import PROOF_SECONDS, RECORD_SECONDS, Fewest, Prover, summed
 from .tables import Cohort, cohort, read_table, split_people
+from .words import percent, table_of
 
-PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
-"""Time spent, all in all and on one record, on telling "none exists" from "none found"; what is left then is unproven."""
 ALTERNATIVES = 3
 
 
@@ -54,6 +53,7 @@ class Figures:
     knn_ratio_factual  the same for the records as they came
     lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
     alternatives       different sets of changed features among three answers asked for, mean over records with an answer
+    fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
     memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
     p50_ms, p95_ms     per record, warm
     """
@@ -82,6 +82,7 @@ class Figures:
     p50_ms: float | None
     p95_ms: float | None
     alternatives: float | None = None
+    fewest: dict[str, Any] = field(default_factory=dict)
     memorisation: dict[str, Any] = field(default_factory=dict)
     beside: dict[str, Any] = field(default_factory=dict)
 
@@ -91,31 +92,18 @@ class Figures:
 
     def line(self) -> str:
         """The figures that matter most, in one line."""
-        first = f"first try valid {_percent(self.first_try_valid)} of {self.possible_valid}"
-        return f"{first}, usable {_percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
-
-
-def interval(share: float | None, count: int) -> str:
-    """A share of `count` records with its 95 % interval (Wilson's), in words."""
-    if share is None or not count:
-        return "-"
-    from scipy.stats import binomtest
-
-    ends = binomtest(round(share * count), count).proportion_ci(method="wilson")
-    return f"{100 * share:.1f} % of {count} (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f})"
+        first = f"first try valid {percent(self.first_try_valid)} of {self.possible_valid}"
+        return f"{first}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
 
 
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
-    prover: Prover | None = None,
+    prover: Prover | None = None, fewest: bool = False,
 ) -> Figures:  # fmt: skip
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
 
-    `prover` may come from another measurement of the same classifier: it remembers what it has proved.
+    `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
+    how few features an answer must change.
     """
     with Explainer.load(bundle.folder) as explainer:
         p = explainer.checker.p_target(test.X)
@@ -133,7 +121,8 @@ def measure_bundle(
             possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
-    return dataclasses.replace(_figures(bundle, train, test, rows, answers, possible), alternatives=_mean(several))
+        least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
+    return dataclasses.replace(_figures(bundle, train, test, rows, answers, possible), alternatives=_mean(several), fewest=least)
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
@@ -163,6 +152,21 @@ def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prove
     first = answer.first_try is not None and answer.first_try.valid
     valid = True if first else prover.reaches(space, explainer.target.threshold, until)
     return valid is not False, False, valid is not None
+
+
+def _fewest(
+    explainer: Explainer, rows: Vector, answers: list[Explanation | None], prover: Prover, report: Callable[[float, str], None] | None
+) -> dict[str, Any]:
+    """How few features any answer must change, over the records that have one."""
+    until, counts, proven = time.monotonic() + PROOF_SECONDS, list[int](), list[Fewest]()
+    for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
+        if e is not None and e.found:
+            counts.append(int(measure.sparsity(x, vector(explainer.schema, x, e)[None])[0]))
+            space, ends = admissible(Record(explainer.schema, x), Constraints()), min(until, time.monotonic() + RECORD_SECONDS)
+            proven.append(prover.fewest(space, explainer.goal, ends, counts[-1]))
+        if report:
+            report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: how few features are enough")
+    return summed(counts, proven)
 
 
 def _figures(
@@ -259,41 +263,8 @@ def evaluate(table: Path, model: str, limit: int | None, beside: tuple[str, ...]
     train, test = parts(bundle, table)
     began = time.monotonic()
     with bar("evaluate") as show:
-        figures = measure_bundle(bundle, train, test, limit, show)
+        figures = measure_bundle(bundle, train, test, limit, show, fewest=True)
     if beside:
         figures = dataclasses.replace(figures, beside=peers.run(beside, bundle, train, test, limit))
-    print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began))
+    print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
     return figures
-
-
-def table_of(bundle: Bundle, figures: Figures, seconds: float) -> str:
-    """The figures as a table for people."""
-    rows = [
-        ("classifier's AUC on unseen people", f"{figures.auc:.3f}  ({figures.people:,} people, {figures.rows:,} rows)"),
-        ("records asked for", f"{figures.asked:,}"),
-        (f"  of which an answer with p >= {bundle.manifest.target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
-        (
-            f"  of which one with p >= {bundle.manifest.target.threshold + LOOP.margin:.2f} exists",
-            f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
-        ),
-        ("first try valid, where one exists", interval(figures.first_try_valid, figures.possible_valid)),
-        ("usable after the loop, of all asked for", interval(figures.usable, figures.asked)),
-        ("usable after the loop, where one exists", interval(figures.usable_of_possible, figures.possible_usable)),
-        ("immutable, out of range or off the lattice", str(figures.broken)),
-        ("features changed / unchanged, mean", f"{_plain(figures.n_changed)} / {_plain(figures.n_unchanged)}"),
-        ("distance: Gower / L1 in MADs, mean", f"{_plain(figures.distance, 4)} / {_plain(figures.distance_mad, 3)}"),
-        ("realism percentile, mean", _plain(figures.realism, 0)),
-        ("kNN ratio of answers / of the records", f"{_plain(figures.knn_ratio)} / {_plain(figures.knn_ratio_factual)}"),
-        ("LOF inliers", _percent(figures.lof_inliers)),
-        (f"alternatives: different sets of features, of {ALTERNATIVES} answers", _plain(figures.alternatives)),
-        ("milliseconds per record, warm: p50 / p95", f"{_plain(figures.p50_ms, 1)} / {_plain(figures.p95_ms, 1)}"),
-    ]
-    for name, other in figures.beside.items():
-        rows += [(f"{name}: {key}", str(value)) for key, value in other.items()]
-    width = max(len(k) for k, _ in rows)
-    head = f"{bundle.manifest.title or bundle.name}: figures on people that nothing was trained on ({seconds:.0f} s)"
-    return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])
-
-
-def _plain(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

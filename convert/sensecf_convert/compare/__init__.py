@@ -6,6 +6,7 @@ trees     the trees inside an ONNX classifier, for the methods that work on tree
 own       our own methods, in a process of their own like the others
 running   one method over all records, with its limits
 scoring   answers -> one row per record and method
+fewest    what is proven of the fewest features that an answer must change
 figures   rows -> figures with intervals
 plots     figures as pictures
 page      report.html

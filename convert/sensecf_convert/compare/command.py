@@ -19,11 +19,11 @@ from sensecf_edge import __version__
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 
-from .. import peers
+from .. import peers, words
 from ..evaluate import parts
 from ..peer_programs.asked import SAFE
 from ..progress import bar, console
-from . import curve, figures, page, trees
+from . import curve, fewest, figures, page, trees
 from .asked import Asked, Options, ask, write
 from .methods import METHODS, OWN, Method, chosen
 from .running import Run, run
@@ -41,8 +41,10 @@ MAIN_PACKAGES = {
 }
 
 
-def compare(table: Path, model: str, names: tuple[str, ...], options: Options, out: Path) -> dict[str, Any]:
+def compare(table: Path, model: str, names: tuple[str, ...], options: Options, out: Path, prove: bool = False) -> dict[str, Any]:
     """Ask the named methods (all for none) and write results.csv, results.json and report.html. Returns the results.
+
+    `prove`: prove as well how few features an answer must change, for the records that ours answers at the goal.
 
     Raises TableError for a table that the bundle was not fitted on, or without a record to ask.
     """
@@ -61,6 +63,9 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
             runs[method.name] = done
     ruler = Ruler(asked)
     rows = pd.DataFrame([row for name, done in runs.items() for row in ruler.rows(name, done)], columns=list(COLUMNS))
+    if prove:
+        with bar("fewest") as show:
+            rows = fewest.prove(asked, rows, options.max_changes, show)
     about = {"tables": [_about(asked, ruler)], "options": asdict(options), "methods": _methods(runs), "left_out": left_out}
     return _write(out, rows, about)
 
@@ -78,7 +83,7 @@ def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
         if got["format"] != FORMAT:
             raise TableError(f"{folder} holds results of format {got['format']}; this version reads {FORMAT}: compare again")
         tables += got["tables"]
-        rows.append(part.assign(why=part.why.fillna("")))
+        rows.append(part.assign(why=part.why.fillna("")).reindex(columns=list(COLUMNS)))
         merged["methods"] |= {n: about for n, about in got["methods"].items() if n not in merged["methods"]}
         merged["left_out"] |= {f"{n} ({got['tables'][0]['name']})": why for n, why in got["left_out"].items()}
     twice = {t["name"] for t in tables if [o["name"] for o in tables].count(t["name"]) > 1}
@@ -147,6 +152,8 @@ def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
     given = options.of(method.environment == OWN)
     whole = [method.name, asked.bundle.hash, asked.train.fingerprint, given, source.hexdigest(), list(pins), budget]
+    if method.price:
+        whole.append([asdict(method.price), method.search])
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
@@ -199,6 +206,7 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, An
         "classes": figures.by_class(rows, seed),
         "paired": figures.paired(rows, seed),
         "possible": figures.possible(rows),
+        "fewest": fewest.summary(rows),
         "trade": curve.trade(rows, seed),
         "changes": figures.changes(rows),
     }
@@ -206,5 +214,7 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, An
     (out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     (out / "report.html").write_text(page.render(results, rows), encoding="utf-8")
     print(figures.lines(results["pooled"], SHOWN))
+    if results["fewest"]:
+        print(f"features changed by ours {results['fewest']['changed']:.2f}; the fewest possible {words.fewest(results['fewest'])}")
     console.print(f"wrote results.csv, results.json and report.html to {out}; they hold people's data")
     return results

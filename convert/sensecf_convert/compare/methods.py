@@ -9,8 +9,8 @@ from sensecf_edge.settings import COST, NEAREST, SEARCH, TYPICAL, CostSettings
 OWN = "own"
 """The environment of methods that run in this very Python."""
 
-DISTANCE = CostSettings(count=0.0, distance=1.0, realism=0.0)
-"""Nothing but the distance counts, as for methods that know no other cost."""
+DISTANCE = CostSettings(count=0.0, distance=1.0, realism=0.0, below=0.0)
+"""Nothing but the distance counts, not even the floor of realism, as for methods that know no other cost."""
 
 LONG = 65_536
 """Rows of a search that takes about a second, as `explain --exact` does."""
@@ -67,7 +67,7 @@ _ALL = (
     Method("search", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
     Method("ours-distance-exact", OWN, "own", True, f"as ours-distance, searching on over {LONG:,} rows", price=DISTANCE, search=LONG),
     _curve("distance", DISTANCE),
-    *(_curve(f"distance-{weight:g}", replace(DISTANCE, realism=weight)) for weight in (0.25, 1)),
+    *(_curve(f"distance-{weight:g}", replace(DISTANCE, realism=weight, below=COST.below)) for weight in (0.25, 1)),
     _curve("nearest", NEAREST),
     *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 5, 12)),
     _curve("typical", TYPICAL),

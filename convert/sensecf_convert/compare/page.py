@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from .. import words
 from ..pages import template
 from . import plots
 from .curve import PLANES, verdict
@@ -31,6 +32,7 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
         main=grid({n: got for n, got in pooled.items() if n == "ours" or n not in CURVE}, MAIN),
         prices=grid({n: pooled[n] for n in CURVE if n in pooled}, PRICES),
         factors=factors(results["trade"]),
+        fewest=words.fewest(results["fewest"]),
         classes={name: grid(part, MAIN) for name, part in results["classes"].items()},
         budget=grid({n: pooled[n] for n in EQUAL_BUDGET if n in pooled}, BUDGET),
         beside=_beside({n: got for n, got in results["paired"].items() if n not in CURVE}),

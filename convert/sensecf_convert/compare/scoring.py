@@ -25,9 +25,10 @@ SAME = 1e-9
 COLUMNS = (
     "table", "method", "record", "row", "person", "class", "reached", "answered", "why", "p_factual", "p_given", "p", "valid", "plausible",
     "usable", "at_goal", "n_changed", "n_unchanged", "distance", "distance_mad", "knn_ratio", "lof_inlier", "realism", "relations_broken",
-    "seconds", "rows", "changed", "before", "after",
+    "seconds", "rows", "changed", "before", "after", "fewest", "fewest_proven",
 )  # fmt: skip
-"""Columns of the CSV. Names of changed features and their values are JSON lists; figures of a record without an answer are empty."""
+"""Columns of the CSV. Names of changed features and their values are JSON lists; figures of a record without an answer are empty.
+The last two are `fewest.prove`'s to fill in."""
 
 
 class Ruler:
