@@ -126,6 +126,16 @@ def test_branch_and_bound_finds_what_trying_everything_finds(
     assert said == {True, False}
 
 
+def test_the_wanted_class_may_be_the_graphs_first_column() -> None:
+    data = people(1)
+    graph, _ = forest(data, 1)
+    checker = OnnxChecker(graph, len(SCHEMA), wanted=0)
+    prover = Prover(checker, graph, data, column=0)
+    for x in data.X[checker.p_target(data.X) < 0.5][:6]:
+        top = float(tried(checker, lattice(x))[0].max())
+        assert prover.reaches(lattice(x), top - 1e-4, math.inf) and not prover.reaches(lattice(x), top + 1e-4, math.inf)
+
+
 @pytest.mark.parametrize("made", [people, followers])
 @pytest.mark.parametrize("trees", [True, False])
 def test_the_fewest_features_are_those_of_brute_force_what_follows_included(trees: bool, made: Callable[[int], Cohort]) -> None:

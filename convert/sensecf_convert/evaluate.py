@@ -115,7 +115,7 @@ def measure_bundle(
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
         several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
-        prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train)
+        prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train, bundle.manifest.target.index)
         until, possible = time.monotonic() + PROOF_SECONDS, list[tuple[bool, bool, bool]]()
         for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
             possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))

@@ -111,11 +111,12 @@ def summed(counts: Sequence[int], proven: Sequence[Fewest]) -> dict[str, Any]:
 class Prover:
     """Says for any record whether an answer exists. Trees are taken from the ONNX graph where it holds any.
 
-    `train`: what the graph puts in place of unknown values is guessed from these rows, and checked.
+    `train`: what the graph puts in place of unknown values is guessed from these rows, and checked. `column`: which of the graph's
+    outputs the wanted class is.
     """
 
-    def __init__(self, checker: Checker, graph: bytes, train: Cohort) -> None:
-        self.checker, self.graph, self.schema = checker, graph, train.schema
+    def __init__(self, checker: Checker, graph: bytes, train: Cohort, column: int = 1) -> None:
+        self.checker, self.graph, self.schema, self.column = checker, graph, train.schema, column
         self.complete = train.X[~np.isnan(train.X).any(axis=1)][:500]
         self.fill = np.array(
             [_middle(f.kind, column[~np.isnan(column)]) for f, column in zip(train.schema.features, train.X.T, strict=True)]
@@ -150,7 +151,7 @@ class Prover:
     def _forest(self, goal: float) -> tuple[Forest, Levels] | None:
         if goal not in self._forests:
             try:
-                forest = trees.read(self.graph, self.schema, 1, goal, self.complete)
+                forest = trees.read(self.graph, self.schema, self.column, goal, self.complete)
                 codes = max([1, *(len(f.choices) for f in self.schema.features)])
                 self._forests[goal] = forest, Levels.of(forest, codes)
             except trees.NoTreesError:

@@ -19,8 +19,8 @@ from .asked import Asked
 def prove(asked: Asked, rows: pd.DataFrame, max_changes: int, report: Callable[[float, str], None]) -> pd.DataFrame:
     """The rows of all methods with two more columns filled in: what is proven of their record, see `proof.Fewest`."""
     bundle, until = asked.bundle, time.monotonic() + PROOF_SECONDS
-    graph = bundle.classifier_bytes()
-    prover = Prover(OnnxChecker(graph, len(asked.schema), bundle.manifest.target.index), graph, asked.train)
+    graph, column = bundle.classifier_bytes(), bundle.manifest.target.index
+    prover = Prover(OnnxChecker(graph, len(asked.schema), column), graph, asked.train, column)
     ours, proven = rows[(rows.method == "ours") & rows.at_goal], dict[int, Fewest]()
     for k, known in zip(ours.record, ours.n_changed, strict=True):
         space = admissible(Record(asked.schema, asked.rows[k]), Constraints(max_changes=max_changes))

@@ -223,7 +223,7 @@ def _tokens_per_second(engine: LlamaEngine, asked: Sequence[Request]) -> float:
 def _figures(variants: Sequence[Variant], train: Cohort, asked: Cohort, limit: int | None, tell: Report) -> Iterator[Figures]:
     first = variants[0].bundle
     checker = OnnxChecker(first.classifier_bytes(), len(first.schema), first.manifest.target.index)
-    prover = Prover(checker, first.classifier_bytes(), train)
+    prover = Prover(checker, first.classifier_bytes(), train, first.manifest.target.index)
     for k, variant in enumerate(variants):
 
         def part(share: float, words: str, k: int = k, kind: str = variant.kind) -> None:
