@@ -42,7 +42,7 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
         measures=MEASURES,
         methods=[{"name": n, "how": METHODS[n].how, **about} for n, about in results["methods"].items()],
         pictures=_pictures(results, rows),
-        examples=examples(rows[~rows.method.isin(plots.CROWD)]),
+        examples=examples(rows[rows.method.isin(plots.roomy(rows.method))]),
         color=plots.color,
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
@@ -40,16 +40,22 @@ def png(figure: Any) -> bytes:
     return out.getvalue()
 
 
+def roomy(names: Iterable[str]) -> list[str]:
+    """The methods that a crowded picture has room for; all where there are no others."""
+    names = list(dict.fromkeys(names))
+    return [n for n in names if n not in CROWD] or names
+
+
 def _names(rows: pd.DataFrame) -> list[str]:
-    return [str(n) for n in rows.method.unique() if n not in CROWD]
+    return roomy(str(n) for n in rows.method)
 
 
 def radar(rows: pd.DataFrame, features: Sequence[str], table: str) -> bytes:
     """Which features each method changes: share of its answers, one small radar a method, ours as an outline in each."""
-    answers = rows[rows.answered & (rows.table == table) & ~rows.method.isin(CROWD)]
+    answers = rows[rows.answered & (rows.table == table) & rows.method.isin(_names(rows))]
     shares = {n: _shares(part, features) for n, part in answers.groupby("method", sort=False)}
-    across = min(4, len(shares))
-    down = -(-len(shares) // max(1, across))
+    across = max(1, min(4, len(shares)))
+    down = max(1, -(-len(shares) // across))  # an empty one where nobody answers
     angles = np.linspace(0, 2 * np.pi, len(features), endpoint=False)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(down, across, figsize=(3.9 * across, 3.4 * down), subplot_kw={"projection": "polar"}, squeeze=False)
@@ -109,9 +115,10 @@ def boxes(rows: pd.DataFrame, column: str, label: str, line: float | None = None
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.5, 0.36 * len(names) + 1.0))
         dot = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4}
-        drawn = axis.boxplot(data, orientation="horizontal", tick_labels=names, whis=(5, 95), showfliers=False, patch_artist=True,
-                             widths=0.6, showmeans=True, meanprops=dot, medianprops={"color": "black"})  # fmt: skip
-        for box, name in zip(drawn["boxes"], names, strict=True):
+        drawn = axis.boxplot(data, orientation="horizontal", whis=(5, 95), showfliers=False, patch_artist=True, widths=0.6, showmeans=True,
+                             meanprops=dot, medianprops={"color": "black"})  # fmt: skip
+        axis.set_yticks(range(1, len(names) + 1), names)
+        for box, name in zip(drawn["boxes"], names, strict=False):  # without any answer there is one box, of nothing
             box.set(facecolor=color(name), alpha=0.55, edgecolor=color(name))
         if line is not None:
             axis.axvline(line, color="#8c959f", linewidth=0.8, linestyle="--")
@@ -152,9 +159,10 @@ def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple
     with plt.rc_context(STYLE):
         figure, axis = plt.subplots(figsize=(7.5, 4.4))
         seen: dict[str, int] = {}
-        for name, got in figures.items():
+        for name in roomy(figures):
+            got = figures[name]
             x, y = got.get(across[0]), got.get(up[0])
-            if not x or not y or name in CROWD:
+            if not x or not y:
                 continue
             share = (got.get("at_goal") or {"value": 0.0})["value"]
             shape = SHAPES[seen.setdefault(color(name), 0) % len(SHAPES)]
@@ -162,9 +170,9 @@ def trade(figures: dict[str, dict[str, Any]], across: tuple[str, str], up: tuple
             axis.plot(x["value"], y["value"], shape, color=color(name), alpha=0.8, markersize=5 + 8 * share**0.5, markeredgecolor="white",
                       linestyle="none", label=f"{name}  ({100 * share:.0f} %)")  # fmt: skip
         axis.margins(0.12)
-        axis.legend(
-            frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, title="answered at the goal", labelspacing=0.9
-        )
+        if seen:
+            axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, title="answered at the goal",
+                        labelspacing=0.9)  # fmt: skip
         axis.set_xlabel(across[1])
         axis.set_ylabel(up[1])
         axis.grid(color="#eaeef2")
