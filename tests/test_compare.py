@@ -511,7 +511,7 @@ def test_treecf_answers_on_the_trees_of_the_graph(name: str, forest: Forest, com
 def test_every_picture_is_drawn_with_one_method_alone(name: str, compared: Compared) -> None:
     """Be it one that crowded pictures leave out, or one that answers nothing."""
     rows = compared.rows()
-    alone = rows[rows.method == (name if name != "nobody" else "search")]
+    alone = rows[rows.method == "search"].assign(method=name)
     if name == "nobody":
         alone = alone.assign(answered=False, distance=np.nan, knn_ratio=np.nan)
     made = figures.summary(alone, 0)
@@ -520,6 +520,6 @@ def test_every_picture_is_drawn_with_one_method_alone(name: str, compared: Compa
         plots.counts(alone),
         plots.boxes(alone, "distance", "distance"),
         plots.trade(made, ("distance", "distance"), ("knn_ratio", "kNN")),
-        plots.latency(alone, {"search": None}),
+        plots.latency(alone, {name: None}),
     ):
         assert picture.startswith(b"\x89PNG") and len(picture) > (2000 if name != "nobody" else 500)
