@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sensecf_convert.augment import figures, gains, page, plots, results, study_command
+from sensecf_convert.augment.folders import read as read_folders
 from sensecf_convert.augment.trial import TRIED
 from sklearn import metrics
 
@@ -93,7 +94,7 @@ def f1(folder: Path, seed: int, scenario: str, reduction: int, classifier: str, 
 
 
 def read(*folders: Path, resamples: int = 50) -> dict[str, Any]:
-    return results.summarise(results.read(folders), 0, resamples)
+    return results.summarise(read_folders(folders), 0, resamples)
 
 
 @pytest.fixture(scope="module")
@@ -347,7 +348,7 @@ def test_a_row_a_run_stands_in_the_csv_with_its_metrics(study: Path, written: Pa
 def test_the_same_seed_gives_the_same_figures_and_another_seed_other_intervals(study: Path, written: Path) -> None:
     got = json.loads((written / "results.json").read_text())
     assert json.loads(json.dumps(read(study))) == got
-    other = results.summarise(results.read((study,)), 1, 50)["chosen"]["methods"]["ours"]
+    other = results.summarise(read_folders((study,)), 1, 50)["chosen"]["methods"]["ours"]
     assert other["f1"]["value"] == got["chosen"]["methods"]["ours"]["f1"]["value"] and other["f1"] != got["chosen"]["methods"]["ours"]["f1"]
 
 
@@ -404,7 +405,7 @@ def test_results_that_would_replace_a_file_are_refused(study: Path, tmp_path: Pa
 
 def test_one_table_twice_is_refused(study: Path) -> None:
     with pytest.raises(TableError, match="toy is given more than once"):
-        results.read((study, study))
+        read_folders((study, study))
 
 
 def test_two_tables_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
@@ -412,7 +413,7 @@ def test_two_tables_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) 
     for place in places:
         about = json.loads((place / "study.json").read_text())
         (place / "study.json").write_text(json.dumps({**about, "table": place.name}))
-    assert [s.name for s in results.read(tuple(places))] == ["toy (one)", "toy (other)"]
+    assert [s.name for s in read_folders(tuple(places))] == ["toy (one)", "toy (other)"]
 
 
 def test_a_pool_overwrites_nothing_but_an_earlier_pool(study: Path, tmp_path: Path) -> None:
@@ -430,12 +431,12 @@ def test_a_pool_overwrites_nothing_but_an_earlier_pool(study: Path, tmp_path: Pa
 
 def test_a_folder_without_a_study_or_without_a_cell_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="holds no study"):
-        results.read((tmp_path,))
+        read_folders((tmp_path,))
     folder = make_study(tmp_path / "s")
     for place in (folder / "cells").iterdir():
         place.unlink()
     with pytest.raises(TableError, match="without a finished cell"):
-        results.read((folder,))
+        read_folders((folder,))
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
@@ -443,14 +444,14 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     about = json.loads((folder / "study.json").read_text())
     (folder / "study.json").write_text(json.dumps({**about, "format": 1}))
     with pytest.raises(TableError, match="format 1; this version reads 2"):
-        results.read((folder,))
+        read_folders((folder,))
 
 
 def test_a_damaged_cell_is_named(tmp_path: Path) -> None:
     folder = make_study(tmp_path / "s")
     (folder / "cells" / "0-A-50.npz").write_bytes(b"PK\x03\x04 cut off")
     with pytest.raises(TableError, match=r"0-A-50.json is damaged; delete it"):
-        results.read((folder,))
+        read_folders((folder,))
 
 
 def test_a_score_that_is_missing_without_a_reason_is_refused(tmp_path: Path) -> None:
@@ -458,7 +459,7 @@ def test_a_score_that_is_missing_without_a_reason_is_refused(tmp_path: Path) -> 
         held["scores"][-1, 0] = np.nan
 
     with pytest.raises(TableError, match="has no score for some test row"):
-        results.read((make_study(tmp_path / "s", change=unsaid),))
+        read_folders((make_study(tmp_path / "s", change=unsaid),))
 
 
 def test_a_test_set_that_is_not_the_same_in_all_cells_is_refused(tmp_path: Path) -> None:
@@ -467,7 +468,7 @@ def test_a_test_set_that_is_not_the_same_in_all_cells_is_refused(tmp_path: Path)
             held["y"][0] = ~held["y"][0]
 
     with pytest.raises(TableError, match="two cells of seed 0 were tested on different rows"):
-        results.read((make_study(tmp_path / "s", change=touched),))
+        read_folders((make_study(tmp_path / "s", change=touched),))
 
 
 def test_one_cell_twice_is_refused(tmp_path: Path) -> None:
@@ -475,7 +476,7 @@ def test_one_cell_twice_is_refused(tmp_path: Path) -> None:
     for suffix in (".json", ".npz"):
         (folder / "cells" / f"copy{suffix}").write_bytes((folder / "cells" / f"0-A-50{suffix}").read_bytes())
     with pytest.raises(TableError, match="seed 0, scenario A, 50 % twice"):
-        results.read((folder,))
+        read_folders((folder,))
 
 
 def test_the_page_holds_everything_and_fetches_nothing(written: Path) -> None:

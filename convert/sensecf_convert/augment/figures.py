@@ -8,13 +8,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from .results import Cell
+from .folders import Cell
 
 METRICS = ("accuracy", "precision", "recall", "f1", "auc")
 """All from 0 to 1; precision, recall and F1 are those of the positive class."""

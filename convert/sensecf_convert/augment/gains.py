@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from .figures import LEVEL, METRICS, Draw, Draws, figure
+from .folders import BASE
 from .scarcity import FULL
 from .trial import TRIED
 
-BASE = "none"
 OURS = "ours"
 SEVERE = 15.0
 """Points of F1 under the full-data F1 from which a cell counts as severe (the mark this study was given)."""

@@ -7,7 +7,8 @@ from typing import Any
 from ..pages import template
 from . import plots
 from .figures import METRICS
-from .gains import BASE, LEAST_CELLS, SEVERE, words
+from .folders import BASE
+from .gains import LEAST_CELLS, SEVERE, words
 from .trial import TRIED
 
 TEMPLATE = "augment/study.html.j2"

@@ -28,13 +28,13 @@ from ..pack import versions
 from ..tables import Cohort, cohort, read_table, split_people
 from ..work import OtherWorkError, Work, save, write_json
 from . import learners, processes
+from .folders import FORMAT, MARK
 from .forge import BASE, EFFORTS, enough, forge, weights
 from .loose import facing, loose
 from .methods import METHODS, Added, Left, environments
 from .scarcity import FULL, SCENARIOS, Scarcity
 from .trial import trial
 
-FORMAT = 2
 QUICK_REDUCTIONS, REDUCTIONS = (50, 70), (10, 20, 30, 40, 50, 60, 70)
 QUICK_SEEDS, SEEDS = 2, 5
 OURS_FULL = "ours-full"
@@ -131,7 +131,7 @@ def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Cal
     work = Work(out)
     (out / "cells").mkdir(exist_ok=True)
     work.belongs({"format": FORMAT, "plan": asdict(plan), "table": data.fingerprint, "schema": data.schema.hash})
-    write_json(out / "study.json", _about(data, plan, name))
+    write_json(out / MARK, _about(data, plan, name))
     waiting = [c for c in plan.cells() if not (out / "cells" / f"{c.name}.json").exists()]
     environments(plan.methods if waiting else ())
     starts = _starting(data, plan, out, waiting)
