@@ -9,7 +9,7 @@ from sensecf_edge.settings import LOOP, WEAK_AUC
 
 from . import memorisation, study
 from .export import report
-from .words import interval
+from .words import interval, percent, plain
 
 
 def text(manifest: Mapping[str, Any], notes: str) -> str:
@@ -117,12 +117,6 @@ STUDY = (
 
 
 def _figures(f: Mapping[str, Any]) -> str:
-    def percent(key: str) -> str:
-        return "-" if f[key] is None else f"{100 * f[key]:.1f} %"
-
-    def plain(key: str, digits: int) -> str:
-        return "-" if f[key] is None else f"{f[key]:.{digits}f}"
-
     rows = [
         ("records asked for (predicted unwanted)", f["asked"]),
         (
@@ -133,10 +127,10 @@ def _figures(f: Mapping[str, Any]) -> str:
         ("usable after the loop, of all asked for", interval(f["usable"], f["asked"])),
         ("usable after the loop, where one exists", interval(f["usable_of_possible"], f["possible_usable"])),
         ("immutable, out-of-range or off-lattice answers", f["broken"]),
-        ("features changed, mean (unchanged)", f"{plain('n_changed', 2)} ({plain('n_unchanged', 2)})"),
-        ("distance: Gower; L1 in MADs", f"{plain('distance', 4)}; {plain('distance_mad', 3)}"),
-        ("realism percentile, mean", plain("realism", 0)),
-        ("kNN ratio (of the records themselves)", f"{plain('knn_ratio', 2)} ({plain('knn_ratio_factual', 2)})"),
-        ("LOF inliers", percent("lof_inliers")),
+        ("features changed, mean (unchanged)", f"{plain(f['n_changed'], 2)} ({plain(f['n_unchanged'], 2)})"),
+        ("distance: Gower; L1 in MADs", f"{plain(f['distance'], 4)}; {plain(f['distance_mad'], 3)}"),
+        ("realism percentile, mean", plain(f["realism"], 0)),
+        ("kNN ratio (of the records themselves)", f"{plain(f['knn_ratio'], 2)} ({plain(f['knn_ratio_factual'], 2)})"),
+        ("LOF inliers", percent(f["lof_inliers"])),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows)])

@@ -16,6 +16,7 @@ from sensecf_edge.schema import Schema, Vector
 
 from .gower import gower
 from .teachers.people import places
+from .words import percent, plain
 
 NNDR_PERCENTILE = 5
 
@@ -80,18 +81,12 @@ def _ratio(first: Vector, second: Vector) -> Vector:
 def words(figures: Mapping[str, Any]) -> str:
     """Rows of a Markdown table `| | generated records | unseen people |`, without its head."""
 
-    def share(key: str) -> str:
-        return "-" if figures[key] is None else f"{100 * figures[key]:.1f} %"
-
-    def number(key: str) -> str:
-        return "-" if figures[key] is None else f"{figures[key]:.3f}"
-
     rows = [
         ("rows", f"{figures['generated']:,}", f"{figures['unseen']:,}"),
-        ("exact copies of a training row, on the lattice", share("exact_generated"), share("exact_unseen")),
-        ("distance to the closest training row (Gower), median", number("dcr_generated"), number("dcr_unseen")),
-        ("the same as a ratio, generated over unseen", number("dcr_ratio"), "1"),
-        ("closest over second closest distance, 5th percentile", number("nndr_generated"), number("nndr_unseen")),
-        ("exact copies among the made-up people it learnt from", share("exact_factuals"), ""),
+        ("exact copies of a training row, on the lattice", percent(figures["exact_generated"]), percent(figures["exact_unseen"])),
+        ("distance to the closest training row (Gower), median", plain(figures["dcr_generated"], 3), plain(figures["dcr_unseen"], 3)),
+        ("the same as a ratio, generated over unseen", plain(figures["dcr_ratio"], 3), "1"),
+        ("closest over second closest distance, 5th percentile", plain(figures["nndr_generated"], 3), plain(figures["nndr_unseen"], 3)),
+        ("exact copies among the made-up people it learnt from", percent(figures["exact_factuals"]), ""),
     ]
     return "\n".join(f"| {title} | {ours} | {theirs} |" for title, ours, theirs in rows)

@@ -13,6 +13,7 @@ from sensecf_edge.schema import Schema
 from .. import bands
 from ..progress import bar, console, step
 from . import results
+from .folders import MARK
 from .study import Plan, load, study
 
 
@@ -31,7 +32,7 @@ def run(
             given[name] = tuple(sorted(set(given[name])))
     plan = replace(plan, **given, **({"seeds": tuple(range(seeds))} if seeds else {}))
     _folder(out)
-    if out.exists() and not (out / "study.json").exists() and any(out.iterdir()):
+    if out.exists() and not (out / MARK).exists() and any(out.iterdir()):
         raise TableError(f"{out} is there already and holds no study; name another folder")
     with step("table") as say:
         data = load(table, _schema(schema_file), plan)
@@ -56,8 +57,6 @@ def _schema(file: Path) -> Schema:
 def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     """One report over one or several studies."""
     _folder(out)
-    if not out.exists():
-        out.mkdir(parents=True, mode=0o700)
     found = results.write(folders, out)
     print(results.lines(found))
     console.print(f"wrote results.csv, results.json and report.html to {out}")

@@ -33,6 +33,7 @@ from sensecf_edge.threads import settled, usable
 from ..evaluate import Figures, measure_bundle, parts
 from ..proof import Prover
 from ..tables import Cohort
+from ..words import percent
 from .divergence import Divergence, compare, scripts, summed
 from .quantize import fallbacks, quantize, shape
 
@@ -119,18 +120,14 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         name = f"**{r['type']}** (shipped)" if r["shipped"] else r["type"]
         name += f" ({r['fallen_back']} tensors in another type)" if r["fallen_back"] else ""
         far = "" if r is exact else f"{r['kl']:.2g} ({r['kl_99']:.2g})"
-        same = "" if r is exact else _percent(r["same_top"])
-        out.append(f"| {name} | {r['bytes'] / 1e6:.2f} | {r['speed_of_f32']:.2f} | {_percent(r['first_try_valid'])} "
-                   f"| {_percent(r['usable'])} | {far} | {same} |")  # fmt: skip
+        same = "" if r is exact else percent(r["same_top"])
+        out.append(f"| {name} | {r['bytes'] / 1e6:.2f} | {r['speed_of_f32']:.2f} | {percent(r['first_try_valid'])} "
+                   f"| {percent(r['usable'])} | {far} | {same} |")  # fmt: skip
     who = "people of the training part" if exact["people"] == "training" else "unseen people"
     out += ["", f"{exact['asked']} records of {who}; validity over the {exact['possible_valid']}, usable over the "
             f"{exact['possible_usable']} that can be moved; divergence in nats over {exact['positions']:,} places of answers. "
             f"The smallest type within {100 * LOST:.1f} points of f32: {choose(rows)}."]  # fmt: skip
     return "\n".join(out)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def source_of(bundle: Bundle) -> Path:
