@@ -1,0 +1,73 @@
+"""A bundle tried in a process of its own, so that whatever its files do to native code happens to that process alone.
+
+A hash says that a file is the one the manifest lists, not that llama.cpp or onnxruntime survive it: on some files they
+end the whole process. Whoever takes a new bundle in while others depend on the process asks here first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import SenseCFError, place
+
+SECONDS = 300.0
+_CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sensecf_edge.trial import child; child(*sys.argv[1:])"
+_REFUSED = 3
+
+
+def bundle_trial(model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS) -> str | None:
+    """None where `Explainer.load(model, threads, device)` works and explains the bundle's first sample, else why not.
+
+    Everything happens in a child process, which takes about as long as a cold `explain`. Never raises for a bad bundle:
+    a child that is killed, aborts, hangs longer than `seconds` or cannot be started is told in words, as one line.
+    """
+    told = json.dumps([p or os.getcwd() for p in sys.path])
+    path = isinstance(model, Path)
+    program = [sys.executable, "-c", _CHILD, os.fspath(model), "path" if path else "name", str(threads), device, told]
+    try:
+        done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{model} was tried in a process of its own, which was not done after {seconds:g} s; run `sensecf-edge models verify`"
+    except OSError as error:
+        return f"{model} could not be tried: no process can be started ({error.strerror})"
+    if done.returncode == 0:
+        return None
+    lines = done.stderr.decode("utf-8", "replace").strip().splitlines() or [""]
+    if done.returncode == _REFUSED:
+        return lines[-1]
+    said = f" ({lines[-1][:200]})" if lines[-1] else ""
+    return f"{model} ends the process that opens it, {_ending(done.returncode)}{said}; build the bundle again, or fetch it again"
+
+
+def child(model: str, kind: str, threads: str, device: str) -> None:
+    """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
+    from .loop import Explainer
+
+    try:
+        with Explainer.load(Path(model) if kind == "path" else model, int(threads), device) as explainer:
+            for sample in explainer.bundle.samples[:1]:
+                explainer.explain(sample.values, rounds=1)
+    except SenseCFError as error:
+        _leave(" ".join(str(error).split()))
+    except Exception as error:
+        _leave(f"{model} cannot be used: a fault in this program ({place(error)})")
+
+
+def _leave(words: str) -> None:
+    print(words, file=sys.stderr)
+    sys.exit(_REFUSED)
+
+
+def _ending(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"by signal {-code}"
