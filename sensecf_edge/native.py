@@ -81,6 +81,9 @@ def why() -> str:
 def _model_params(lib: Any, settings: EngineSettings) -> Any:
     """Where the layers go. On `cpu` no device is offered at all: a CUDA build would still take long prompts to it."""
     params = lib.llama_model_default_params()
+    # Built by GCC 12 for a processor with AMX, llama.cpp loads tile registers from memory that the compiler believes nobody
+    # reads, and the first batch ends the process (SIGSEGV in ggml_backend_amx_mul_mat). Plain kernels are chosen there.
+    params.use_extra_bufts = b"AMX_INT8 = 1" not in lib.llama_print_system_info()
     gpu = bool(lib.llama_supports_gpu_offload())
     if settings.device == "cuda" and not gpu:
         raise EngineError(f"this llama-cpp-python was built without CUDA; use --device cpu, or install it again: {_CUDA}")
