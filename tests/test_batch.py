@@ -11,6 +11,7 @@ import resource
 import signal
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -100,20 +101,54 @@ def test_all_formats_and_standard_streams_say_the_same(command: Command, toy: Pa
     assert (piped.returncode, piped.stdout) == (0, (tmp_path / ".csv.csv").read_bytes()), piped.stderr
 
 
-def test_parquet_is_read_from_the_middle_of_a_row_group(tmp_path: Path, toy: Path) -> None:
-    pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
-    pa = pytest.importorskip("pyarrow")
-    from sensecf_edge.bundle import Bundle
-    from sensecf_edge.jobs.tables import Columns, open_source
+def piped(data: bytes, seconds: float = 0.0) -> int:
+    """A descriptor to read `data` from, written from another thread: first one byte, and after a while the rest."""
+    ours, theirs = os.pipe()
 
-    rows = [{**p, "deep_sleep": float(p["deep_sleep"] or "nan")} for p in people(50)]
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "p.parquet", row_group_size=20)
-    with open_source(str(tmp_path / "p.parquet"), Bundle.open(toy).schema, Columns("id")) as source:
-        everything = list(source.rows())
-        assert [r.number for r in everything] == list(range(1, 51))
-        assert {type(r.values["deep_sleep"]) for r in everything if r.values} == {float, type(None)}
-        for number in (0, 13, 20, 39, 50):
-            assert list(source.rows(number, number)) == everything[number:]
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), open(theirs, "wb", buffering=0) as end:
+            end.write(data[:1])
+            time.sleep(seconds)
+            end.write(data[1:])
+
+    threading.Thread(target=write, daemon=True).start()
+    return ours
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("blank", [b"", b"\n", b"  \r\n\n", b"\xef\xbb\xbf"])
+def test_the_rows_of_a_pipe_are_the_rows_of_the_file(
+    blank: bytes, end: bytes, command: Command, toy: Path, cohort: Path, tmp_path: Path
+) -> None:
+    data = blank + cohort.read_bytes().replace(b"\r\n", end)
+    (tmp_path / "in.csv").write_bytes(data)
+    assert batch(command, toy, tmp_path / "in.csv", tmp_path / "file.csv").code == 0
+    pipe = piped(data, 0.2)
+    assert batch(command, toy, f"/dev/fd/{pipe}", tmp_path / "pipe.csv").code == 0
+    os.close(pipe)
+    os.mkfifo(tmp_path / "fifo")
+    threading.Thread(target=lambda: (tmp_path / "fifo").write_bytes(data), daemon=True).start()
+    assert batch(command, toy, tmp_path / "fifo", tmp_path / "fifo.csv").code == 0
+    with (tmp_path / "in.csv").open("rb") as stdin:
+        job = launch("batch", "/dev/stdin", "-o", tmp_path / "stdin.csv", "--model", toy, "--id", "id", stdin=stdin)
+        assert job.communicate() and job.returncode == 0
+    assert len({(tmp_path / f"{how}.csv").read_bytes() for how in ("file", "pipe", "fifo", "stdin")}) == 1
+    assert {r["id"] for r in read_csv(tmp_path / "pipe.csv")} == {p["id"] for p in people(60)}
+
+
+def test_parquet_in_a_pipe_is_refused_in_words(command: Command, toy: Path, tmp_path: Path) -> None:
+    pipe = piped(b"PAR1....PAR1")
+    ran = batch(command, toy, f"/dev/fd/{pipe}", tmp_path / "out.csv")
+    os.close(pipe)
+    assert ran.code == 2 and "cannot be read from a pipe" in ran.err
+
+
+def test_a_row_without_any_value_is_rejected_and_no_row_after_it_changes_its_number(command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = [*people(2), dict.fromkeys(people(1)[0], ""), {"id": "last", **STRESSED}]
+    for delimiter in ",;\t|":
+        batch(command, toy, write_csv(tmp_path / "in.csv", rows, delimiter=delimiter), tmp_path / "out.csv", "--force")
+        assert [(r["row"], r["reason"]) for r in read_csv(tmp_path / "out.csv.rejects.csv")] == [("3", "id is empty")]
+        assert {(r["row"], r["id"]) for r in read_csv(tmp_path / "out.csv")} == {("1", "p1"), ("2", "p2"), ("4", "last")}
 
 
 def test_hostile_rows_are_rejected_one_by_one_with_reason_and_remedy(command: Command, toy: Path, tmp_path: Path) -> None:
@@ -352,18 +387,43 @@ def test_a_disk_that_fills_while_parquet_is_put_together_costs_nothing(command: 
     assert [p.name for p in tmp_path.iterdir()] == ["out.parquet"]
 
 
-def test_standard_input_resumes_by_passing_over_what_was_done(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
-    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
-    job = launch("batch", "-", "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, stdin=subprocess.PIPE)
+def interrupted(toy: Path, source: Path | str, out: Path, data: bytes = b"", *more: object) -> None:
+    """A batch that is killed when its first chunks are on the disk."""
+    job = launch("batch", source, "-o", out, "--model", toy, "--id", "id", "--chunk", 5, *more, stdin=subprocess.PIPE)
     assert job.stdin is not None
-    job.stdin.write(b"".join(cohort.read_bytes().splitlines(keepends=True)[:40]))
+    job.stdin.write(data)
     job.stdin.flush()
-    while not (tmp_path / "out.csv.part").exists() or (tmp_path / "out.csv.part").stat().st_size < 1000:
+    part = out.with_name(f"{out.name}.part")
+    while not part.exists() or part.stat().st_size < 1000:
         assert job.poll() is None
-        time.sleep(0.05)
+        time.sleep(0.02)
     job.kill()
     job.communicate()
+
+
+def test_standard_input_resumes_by_passing_over_what_was_done(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
+    interrupted(toy, "-", tmp_path / "out.csv", b"".join(cohort.read_bytes().splitlines(keepends=True)[:40]))
+    other = write_csv(tmp_path / "other.csv", people(60, seed=1)).read_bytes()
+    for wrong in (other, b"".join(cohort.read_bytes().splitlines(keepends=True)[:3])):
+        ran = batch(command, toy, "-", tmp_path / "out.csv", "--chunk", 5, "--resume", stdin=wrong)
+        assert (ran.code, ran.err.count("\n")) == (2, 2) and "another input" in ran.err and not (tmp_path / "out.csv").exists()
     assert batch(command, toy, "-", tmp_path / "out.csv", "--chunk", 5, "--resume", stdin=cohort.read_bytes()).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_table_that_was_edited_is_not_resumed_with_and_one_that_grew_is(command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = people(1500)
+    cohort = write_csv(tmp_path / "in.csv", rows)
+    interrupted(toy, cohort, tmp_path / "out.csv")
+    write_csv(cohort, [{**rows[0], "steps": 16000 - rows[0]["steps"]}, *rows[1:]])
+    ran = batch(command, toy, cohort, tmp_path / "out.csv", "--chunk", 5, "--resume")
+    assert ran.code == 2 and "another input" in ran.err
+    # Ids of rows that were read ahead of the answers when it was killed are nobody's any more.
+    grown = [*rows[:800], *reversed(people(1600)[800:])]
+    write_csv(cohort, grown)
+    assert batch(command, toy, cohort, tmp_path / "out.csv", "--chunk", 5, "--resume").code == 0
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 

@@ -43,11 +43,12 @@ class Plan:
 
 
 class Chunk(NamedTuple):
-    """Rows that are answered and committed together; `start` is where the row behind them begins."""
+    """Rows that are answered and committed together: the number of the last, and how far and with which hash the table is read."""
 
     rows: list[Row]
     last: int
-    start: int
+    end: int
+    read: str
 
 
 class Answered(NamedTuple):

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from .journal import Journal, Progress
 from .meter import Meter, clock
 from .places import Files
 from .problem import Problem
-from .tables import STANDARD, Columns, Source, fingerprint, open_source
+from .tables import STANDARD, Columns, Row, Source, open_source
 from .workers import Answers, alone, pooled
 
 FORMS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
@@ -106,11 +107,13 @@ def _work(job: Job, plan: Plan, source: Source, journal: Journal, files: Files) 
     def share() -> float | None:
         return progress.start / size if size else None
 
-    chunks = _chunks(job, source, journal)
+    table = _Table(source)
+    _pass_over(table, progress, job.source)
+    chunks = _chunks(job, table, journal)
     with Meter(progress.rows, share()) as meter:
         for chunk, answered in _answers(job, plan, chunks):
             files.append(answered)
-            progress.rows, progress.start = chunk.last, chunk.start
+            progress.rows, progress.start, progress.read = chunk.last, chunk.end, chunk.read
             progress.output, progress.rejects = files.lengths
             progress.counts = dict(Counter(progress.counts) + Counter(answered.counts))
             progress.seconds = before + time.monotonic() - began
@@ -130,17 +133,48 @@ def _answers(job: Job, plan: Plan, chunks: Iterator[Chunk]) -> Answers:
     return alone(plan, chunks) if job.workers == 1 else pooled(plan, chunks, job.workers)
 
 
-def _chunks(job: Job, source: Source, journal: Journal) -> Iterator[Chunk]:
-    """Rows by the chunk, from where the journal stands; a row whose id was seen before becomes a reject."""
-    rows = source.rows(journal.progress.rows, journal.progress.start)
-    while some := list(islice(rows, job.chunk)):
+def _chunks(job: Job, table: _Table, journal: Journal) -> Iterator[Chunk]:
+    """Rows by the chunk; a row whose id was seen before becomes a reject."""
+    while some := list(islice(table, job.chunk)):
         if job.columns.id is not None:
             doubles = journal.doubles([(r.number, r.id) for r in some if r.problem is None])
             some = [
                 row._replace(problem=Problem(f"the id stands in row {doubles[row.number]} already", "give every record an id of its own"))
                 if row.number in doubles else row for row in some
             ]  # fmt: skip
-        yield Chunk(some, some[-1].number, some[-1].end)
+        yield Chunk(some, some[-1].number, some[-1].end, table.read)
+
+
+class _Table:
+    """The rows of a source, and a running hash of all that was read of them."""
+
+    def __init__(self, source: Source) -> None:
+        self._rows = source.rows()
+        self._hash = blake2b(digest_size=16)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self
+
+    def __next__(self) -> Row:
+        row = next(self._rows)
+        self._hash.update(repr((row.id, row.values, row.problem)).encode("utf-8", "backslashreplace"))
+        return row
+
+    @property
+    def read(self) -> str:
+        """The same for the same rows only."""
+        return self._hash.hexdigest()
+
+
+def _pass_over(table: _Table, progress: Progress, name: str) -> None:
+    """Rows that are done are read again, which proves that they are the same: a pipe cannot be entered in the middle, and
+    what stands in a file may have changed. Raises TableError where they are others."""
+    passed = sum(1 for _ in islice(table, progress.rows))
+    if progress.rows and (passed < progress.rows or table.read != progress.read):
+        raise TableError(
+            f"{name} is another input: its first {progress.rows:,} rows are not those that the interrupted job has answered; "
+            "resume with the same table, or start again with --force"
+        )
 
 
 def _plan(job: Job, bundle: Bundle) -> Plan:
@@ -159,8 +193,8 @@ def _identity(job: Job, plan: Plan) -> dict[str, object]:
     """What must be the same for a resumed job to give the rows that the interrupted one would have given."""
     limits = job.constraints
     return {
-        "version of sensecf-edge": __version__, "model": plan.bundle, "input": fingerprint(job.source), "form": plan.form,
-        "layout": plan.layout, "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
+        "version of sensecf-edge": __version__, "model": plan.bundle, "form": plan.form, "layout": plan.layout,
+        "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
         "id column": job.columns.id,
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
         "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),

@@ -26,10 +26,11 @@ OWNER_ONLY = 0o600
 
 @dataclass
 class Progress:
-    """What is done for good: rows read, where the next one starts, lengths of the parts, what came out, seconds spent."""
+    """What is done for good: rows read, how far and with which hash, lengths of the parts, what came out, seconds spent."""
 
     rows: int = 0
     start: int = 0
+    read: str = ""
     output: int = 0
     rejects: int = 0
     seconds: float = 0.0
@@ -72,7 +73,9 @@ class Journal:
             raise TableError(
                 f"the interrupted job had another {', '.join(changed)}; resume with the same command, or start again with --force"
             )
-        return Progress(**json.loads(kept[1]))
+        progress = Progress(**json.loads(kept[1]))
+        self._db.execute("DELETE FROM seen WHERE row > ?", (progress.rows,))
+        return progress
 
     def doubles(self, rows: Sequence[tuple[int, str]]) -> dict[int, int]:
         """Row number -> the earlier row that has the same id. Rows that are read again after a crash do not meet themselves."""

@@ -22,7 +22,7 @@ _TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "fla
 
 
 class ParquetSource:
-    """Rows of a Parquet file; at most one batch of one row group is turned into values at a time. `Row.end` counts rows.
+    """Rows of a Parquet file; at most one batch is turned into values at a time. `Row.end` counts rows.
 
     NaN counts as unknown, as pandas writes it. A whole float may name a choice, because pandas turns whole numbers with
     gaps into floats.
@@ -44,21 +44,13 @@ class ParquetSource:
         if not self.size:
             raise TableError(f"{path} is empty; it holds columns and no row")
 
-    def rows(self, number: int = 0, start: int = 0) -> Iterator[Row]:
-        """Rows behind row `number`; whole row groups before it are not read."""
-        first = 0
-        for group in range(self.file.metadata.num_row_groups):
-            size = self.file.metadata.row_group(group).num_rows
-            if first + size > number:
-                yield from self._group(group, first, number)
-            first += size
-
-    def _group(self, group: int, first: int, number: int) -> Iterator[Row]:
-        for batch in self.file.iter_batches(batch_size=BATCH, row_groups=[group], columns=self.names, use_threads=False):
-            skip = min(max(0, number - first), len(batch))
-            for i, values in enumerate(batch.slice(skip).to_pylist(), first + skip + 1):
-                yield self._row(i, values)
-            first += len(batch)
+    def rows(self) -> Iterator[Row]:
+        """Every row, from the first."""
+        number = 0
+        for batch in self.file.iter_batches(batch_size=BATCH, columns=self.names, use_threads=False):
+            for values in batch.to_pylist():
+                number += 1
+                yield self._row(number, values)
 
     def _row(self, number: int, values: dict[str, Any]) -> Row:
         name: Any = number

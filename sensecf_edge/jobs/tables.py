@@ -1,4 +1,4 @@
-"""Tables of records, read row by row: CSV, JSON Lines, Parquet. What a file is, its first bytes say, not its name.
+"""Tables of records, read row by row, once: CSV, JSON Lines, Parquet. What a file is, its first bytes say, not its name.
 
 One line is one record: a line break inside quotes is refused, so that a stray quote costs one row and not the rest of
 the file. At most one line, or one batch of a Parquet row group, is held at a time. A row that cannot be read is a Row
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import os
 import re
@@ -28,7 +27,8 @@ from .problem import Problem, not_one_object
 
 STANDARD = "-"
 DELIMITERS = (",", ";", "\t", "|")
-FINGERPRINT_BYTES = 1 << 20
+HEAD_BYTES = 4_096
+BOM = b"\xef\xbb\xbf"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _OTHER_FILES = {
     b"\x1f\x8b": ("compressed (gzip)", "unpack it first, for example: gunzip -c FILE | sensecf-edge batch - …"),
@@ -40,7 +40,7 @@ _OTHER_FILES = {
 
 
 class Row(NamedTuple):
-    """One record as it was read, or why it could not be. `end` is where the next row starts, as `Source.rows` takes it."""
+    """One record as it was read, or why it could not be. `end` is how far the table is read with it, in the units of `Source.size`."""
 
     number: int
     id: str
@@ -57,12 +57,12 @@ class Columns(NamedTuple):
 
 
 class Source(Protocol):
-    """A table to read. `size` is in the units of `Row.end`; None for standard input."""
+    """A table to read, once. `size` is in the units of `Row.end`; None where nobody knows it: for a pipe."""
 
     size: int | None
 
-    def rows(self, number: int = 0, start: int = 0) -> Iterator[Row]:
-        """Rows behind row `number`, which ended at `start`."""
+    def rows(self) -> Iterator[Row]:
+        """Every row, from the first."""
         ...
 
 
@@ -75,21 +75,52 @@ def open_source(name: str, schema: Schema, columns: Columns) -> Iterator[Source]
 
 def _source(file: BinaryIO, name: str, schema: Schema, columns: Columns) -> Source:
     where = "standard input" if name == STANDARD else name
-    reader = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
-    head = reader.peek(4096).removeprefix(b"\xef\xbb\xbf")
-    if not head.strip():
+    head = _head(file)
+    start = head.removeprefix(BOM).lstrip()
+    if not start:
         raise TableError(f"{where} is empty; give a table with a header line, or JSON Lines")
     for magic, (what, remedy) in _OTHER_FILES.items():
-        if head.startswith(magic):
+        if start.startswith(magic):
             raise TableError(f"{where} is {what}; {remedy}")
-    if head.startswith(b"PAR1"):
-        if name == STANDARD:
-            raise TableError("Parquet cannot be read from standard input, its directory stands at the end; give the file")
+    size = None if name == STANDARD else _size(file)
+    if start.startswith(b"PAR1"):
+        if size is None:
+            raise TableError("Parquet cannot be read from a pipe, its directory stands at the end; give the file")
         from .parquet import ParquetSource
 
         return ParquetSource(Path(name), schema, columns)
-    size = None if name == STANDARD else os.fstat(file.fileno()).st_size
-    return (JsonLines if head.lstrip().startswith(b"{") else Csv)(reader, where, size, schema, columns)
+    reader = io.BufferedReader(_Again(head, file))
+    return (JsonLines if start.startswith(b"{") else Csv)(reader, where, size, schema, columns)
+
+
+def _head(file: BinaryIO) -> bytes:
+    """The first bytes, as far as they tell what the table is: a slow pipe gives them little by little."""
+    head = b""
+    while len(head) < HEAD_BYTES and b"\n" not in head.removeprefix(BOM).lstrip() and (more := file.read(1)):
+        head += more
+    return head
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Only a regular file has one, and only a regular file can be opened again and be the same: a pipe is read once."""
+    there = os.fstat(file.fileno())
+    return there.st_size if stat.S_ISREG(there.st_mode) else None
+
+
+class _Again(io.RawIOBase):
+    """A file whose first bytes were read already: they are given out again before the rest."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        some = self._head[: len(buffer)] or self._rest.read1(len(buffer))  # type: ignore[attr-defined]
+        self._head = self._head[len(some) :]
+        buffer[: len(some)] = some
+        return len(some)
 
 
 def _opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -104,14 +135,6 @@ def _opened(name: str) -> contextlib.AbstractContextManager[BinaryIO]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise TableError(f"cannot read {name}: {reason}; give a CSV, JSON Lines or Parquet file, or - for standard input") from error
-
-
-def fingerprint(name: str) -> str:
-    """Tells one input from another: size and first megabyte. Standard input has none."""
-    if name == STANDARD:
-        return "standard input"
-    with open(name, "rb") as file:
-        return f"{os.fstat(file.fileno()).st_size}:{hashlib.sha256(file.read(FINGERPRINT_BYTES)).hexdigest()}"
 
 
 def lines(file: BinaryIO, start: int) -> Iterator[tuple[bytes | None, int]]:
@@ -132,7 +155,7 @@ TOO_LONG = Problem(
 
 
 class _Lines:
-    """What CSV and JSON Lines share: seek, or read and pass over; count the lines that hold something."""
+    """What CSV and JSON Lines share: count the lines that hold something."""
 
     def __init__(self, file: BinaryIO, where: str, size: int | None, schema: Schema, columns: Columns) -> None:
         self.file, self.where, self.size, self.schema, self.columns = file, where, size, schema, columns
@@ -141,20 +164,13 @@ class _Lines:
 
     def _open(self) -> None: ...
 
-    def rows(self, number: int = 0, start: int = 0) -> Iterator[Row]:
-        """Standard input cannot seek: there the rows up to `number` are read and passed over."""
-        passed = number if self.size is None else 0
-        count = number - passed
-        with contextlib.suppress(OSError):
-            if self.size is not None:
-                self.file.seek(max(start, self.first))
-        for line, end in lines(self.file, max(start, self.first) if self.size is not None else self.first):
-            if line is not None and not line.strip():
+    def rows(self) -> Iterator[Row]:
+        """A line that is empty is no row; one without any value is: it has its delimiters."""
+        count = 0
+        for line, end in lines(self.file, self.first):
+            if line is not None and not line.strip(b" "):
                 continue
             count += 1
-            if passed:
-                passed -= 1
-                continue
             yield Row(count, str(count), None, TOO_LONG, end) if line is None else self._row(count, line, end)
 
     def _row(self, number: int, line: bytes, end: int) -> Row:
@@ -184,7 +200,7 @@ class Csv(_Lines):
     """A header line and one record a line. The delimiter is the one under which the header fits the schema best."""
 
     def _open(self) -> None:
-        line, self.first = next(lines(self.file, 0))
+        line, self.first = next((line, end) for line, end in lines(self.file, 0) if line is None or line.removeprefix(BOM).strip(b" "))
         if line is None:
             raise TableError(f"the first line of {self.where} holds over {RECORD.max_bytes:,} bytes; a CSV starts with column names")
         try:
