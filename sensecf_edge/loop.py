@@ -23,9 +23,11 @@ from .grammar import Grammar
 from .rank import distinct
 from .record import Record
 from .refine import Judge, Known, Scored, refine, score
-from .result import Explanation, FirstTry, Provenance
+from .result import Explanation, FirstTry, Proof, Provenance, Risk
+from .risk import scale_of
 from .schema import Schema, Vector
-from .settings import ENGINE, LOOP, SEARCH, WEAK_AUC
+from .sentences import weak_text
+from .settings import ENGINE, LOOP, SEARCH
 from .threads import settled
 
 
@@ -88,12 +90,13 @@ class _Search:
 class Explainer:
     """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager).
 
-    `margin` is how far above the classifier's threshold an answer must lie.
+    `margin` is how far above the classifier's threshold an answer must lie; `base_rate` the share of people with the
+    unwanted class where this is used, for the risks that are told.
     """
 
     def __init__(
         self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None, rivals: Sequence[Checker] = (),
-        margin: float = LOOP.margin,
+        margin: float = LOOP.margin, base_rate: float | None = None,
     ) -> None:  # fmt: skip
         self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
         self.schema: Schema = bundle.schema
@@ -101,10 +104,15 @@ class Explainer:
         self.margin = min(margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
+        self.scale = scale_of(bundle.manifest, getattr(bundle.schema, "base_rate", None), base_rate)
+        self._margin_asked, self._base_rate_asked = margin, base_rate
         self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
 
     @classmethod
-    def load(cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin) -> Explainer:
+    def load(
+        cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin,
+        base_rate: float | None = None,
+    ) -> Explainer:  # fmt: skip
         """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError."""
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
@@ -113,7 +121,7 @@ class Explainer:
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
         engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context, bundle.adapter_path)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
-        return cls(bundle, engine, checker, realism, others, margin)
+        return cls(bundle, engine, checker, realism, others, margin, base_rate)
 
     def explain(
         self,
@@ -248,9 +256,7 @@ class Explainer:
         found = search.found.shown(self.judge, how.answers, self.target.threshold, how.seed, self.rivals) if search else ()
         status = "already" if search is None else "found" if found else "none"
         weak = self.bundle.manifest.classifier.auc
-        notes = factual.warnings()
-        if weak is not None and weak < WEAK_AUC:
-            notes.append(f"this classifier tells people apart poorly (AUC {weak:.2f} on unseen people); read its advice with doubt")
+        notes = [*factual.warnings(), *filter(None, [weak_text(weak)])]
         return Explanation(
             status=status,
             target=self.target.wanted,
@@ -259,33 +265,23 @@ class Explainer:
             threshold=self.target.threshold,
             margin=self.margin,
             factual=factual.to_mapping(),
-            found=found,
+            found=tuple(answer.told(self.scale) for answer in found),
             first_try=search.first_try if search else None,
             refusals=dict(search.refusals) if search else {},
-            warnings=tuple(notes),
-            auc=weak,
-            rounds_used=search.rounds if search else 0,
-            seconds=seconds,
-            provenance=how,
-            proven=search.proven if search else 0,
-        )
+            warnings=tuple(notes), auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
+            risk=Risk.of(self.scale, (p, p, p), self.target.threshold, self.goal),
+            unwanted=self.target.unwanted, outcome=self.target.column,
+            proof=Proof(search.proven, self.goal, "request") if search and search.proven else None,
+        )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
         return Provenance(
-            model=self.bundle.name,
-            bundle=self.bundle.hash,
-            seed=budget.seed,
-            answers=budget.answers,
-            proposals=budget.proposals,
-            rounds=budget.rounds,
-            temperature=LOOP.temperature,
-            max_changes=constraints.max_changes,
-            freeze=tuple(sorted(constraints.freeze)),
-            bounds=dict(constraints.bounds),
-            versions=self._versions,
-            costs=dict(constraints.costs),
-            search=budget.search,
-        )
+            model=self.bundle.name, bundle=self.bundle.hash,
+            seed=budget.seed, answers=budget.answers, proposals=budget.proposals, rounds=budget.rounds,
+            temperature=LOOP.temperature, max_changes=constraints.max_changes,
+            freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
+            search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Give native memory back."""

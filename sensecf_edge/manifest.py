@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from .errors import BundleError
 from .prompt import STYLES
+from .risk import TRAINING, RiskScale
 
 FORMAT = 1
 MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
@@ -52,7 +54,8 @@ class Target:
 
 @dataclass(frozen=True)
 class ClassifierFacts:
-    """How well the classifier tells people apart. `auc` is on unseen people, None where it was not measured."""
+    """How well the classifier tells people apart. `auc` is on unseen people, None where it was not measured;
+    `wanted_share` (0..1) of the training rows, `class_weights` in words."""
 
     auc: float | None
     kind: str
@@ -60,6 +63,8 @@ class ClassifierFacts:
     people_test: int | None
     rows_train: int | None
     rows_test: int | None
+    wanted_share: float | None = None
+    class_weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Manifest:
     split: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
+    risk: RiskScale | None = None
 
     @classmethod
     def from_json(cls, data: Any) -> Manifest:
@@ -127,6 +133,7 @@ class Manifest:
             split=top.take("split", dict, {}),
             metrics=top.take("metrics", dict, {}),
             versions=top.take("versions", dict, {}),
+            risk=_risk(top.part("risk")) if top.data.get("risk") is not None else None,
         )
 
 
@@ -218,7 +225,22 @@ def _classifier(part: _Part) -> ClassifierFacts:
     if auc is not None and not 0 <= auc <= 1:
         raise part.wrong("auc")
     counts = [part.whole(key) for key in ("people_train", "people_test", "rows_train", "rows_test")]
-    return ClassifierFacts(None if auc is None else float(auc), part.text("kind", ""), *counts)
+    share = part.take("wanted_share", (int, float), None)
+    return ClassifierFacts(
+        None if auc is None else float(auc), part.text("kind", ""), *counts,
+        wanted_share=None if share is None else float(share), class_weights=part.text("class_weights", ""),
+    )  # fmt: skip
+
+
+def _risk(part: _Part) -> RiskScale:
+    intercept, slope, rate = (float(part.take(key, (int, float))) for key in ("intercept", "slope", "base_rate"))
+    if not math.isfinite(intercept):
+        raise part.wrong("intercept")
+    if not 0 < slope < math.inf:
+        raise part.wrong("slope")
+    if not 0 < rate < 1:
+        raise part.wrong("base_rate")
+    return RiskScale(intercept, slope, rate, TRAINING)
 
 
 def _generator(part: _Part) -> GeneratorFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -13,19 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensecf_edge.errors import SenseCFError
-from sensecf_edge.result import Change, Counterfactual, Explanation, FirstTry, Provenance
+from sensecf_edge.result import Change, Counterfactual, Explanation, FirstTry, Proof, Provenance, Risk, Unknown
+from sensecf_edge.risk import RiskScale
 
 SHAPE: dict[str, Any] = json.loads((files("sensecf_edge") / "explanation.schema.json").read_text(encoding="utf-8"))
-LATER = {
-    "margin",
-    "stability",
-    "agreement",
-    "strengths",
-    "given_up",
-    "costs",
-    "search",
-    "proven",
-}  # of format 1 still; older ones lack them
+FIRST = Path(__file__).parent / "explanations-1"
+"""What format 1 looked like, printed by the version that wrote it."""
+SOURCES = ["request", "schema", "training", "balanced"]
 VALIDATOR = jsonschema.Draft202012Validator(SHAPE)
 
 words = st.text(min_size=1, max_size=12)
@@ -46,7 +41,15 @@ answers = st.builds(
     agreement=st.none() | shares,
     strengths=st.lists(st.sampled_from(["fewest features", "smallest change", "most typical"]), unique=True).map(tuple),
     given_up=st.lists(st.sampled_from(["n_changed", "distance", "realism", "p_target"]), unique=True).map(tuple),
+    risk=st.none() | shares,
+    risk_low=st.none() | shares,
+    risk_high=st.none() | shares,
+    holds=shares,
+    draws=st.none() | st.integers(1, 999),
 )
+proofs = st.none() | st.builds(Proof, st.integers(1, 9), shares, st.sampled_from(["advice", "request"]))
+unknowns = st.lists(st.builds(Unknown, words, shares), max_size=3).map(tuple)
+scales = st.builds(RiskScale, st.floats(-5, 5), st.floats(0.05, 4), st.floats(0.001, 0.999), st.sampled_from(SOURCES))
 first_tries = st.none() | st.builds(FirstTry, st.booleans(), st.booleans(), st.none() | shares, changes)
 provenances = st.builds(
     Provenance,
@@ -63,21 +66,30 @@ provenances = st.builds(
     versions=st.dictionaries(words, words, max_size=3),
     costs=st.dictionaries(words, st.floats(0.001, 9), max_size=2),
     search=st.integers(0, 10**6),
+    threads=st.none() | st.integers(1, 9),
+    device=st.sampled_from(["", "cpu"]),
+    margin=st.none() | shares,
+    base_rate=st.none() | shares,
 )
 
 
 @st.composite
 def explanations(draw: st.DrawFn) -> Explanation:
-    status = draw(st.sampled_from(["found", "none", "already"]))
+    status = draw(st.sampled_from(["found", "none", "already", "depends"]))
+    threshold, margin, p, low, high = (draw(shares) for _ in range(5))
+    known = draw(st.booleans()) and status != "depends"
+    spread = (p, p, p) if known else (p, min(p, low), max(p, high))
+    factual = draw(st.dictionaries(words, values, min_size=1, max_size=5))
+    found = draw(st.lists(answers, min_size=status == "found", max_size=3)) if status in ("found", "depends") else []
     return Explanation(
         status=status,
         target=draw(words),
         predicted=draw(words),
-        p_target=draw(shares),
-        threshold=draw(shares),
-        margin=draw(shares),
-        factual=draw(st.dictionaries(words, st.none() | values, min_size=1, max_size=5)),
-        found=tuple(draw(st.lists(answers, min_size=1, max_size=3))) if status == "found" else (),
+        p_target=p,
+        threshold=threshold,
+        margin=margin,
+        factual=factual if known else {**factual, draw(words): None},
+        found=tuple(found),
         first_try=None if status == "already" else draw(first_tries),
         refusals=draw(st.dictionaries(words, st.integers(1, 99), max_size=3)),
         warnings=tuple(draw(st.lists(words, max_size=2))),
@@ -85,14 +97,24 @@ def explanations(draw: st.DrawFn) -> Explanation:
         rounds_used=0 if status == "already" else draw(st.integers(1, 9)),
         seconds=draw(st.floats(0, 1e4)),
         provenance=draw(provenances),
-        proven=draw(st.integers(0, 4)),
+        risk=Risk.of(draw(scales), spread, threshold, min(1.0, threshold + margin)),
+        unwanted=draw(words),
+        outcome=draw(words),
+        realism=draw(st.none() | st.floats(0, 100)),
+        unknown=() if known else draw(unknowns),
+        holds_now=None if known else draw(shares),
+        completions=0 if known else draw(st.integers(1, 999)),
+        proof=draw(proofs),
     )
 
 
 def plain(status: str = "already") -> dict[str, Any]:
     """A small valid explanation as JSON."""
     provenance = Provenance("toy", "0" * 64, 0, 1, 8, 3, 0.7, 4, (), {}, {"sensecf-edge": "0"})
-    return Explanation(status, "calm", "calm", 0.7, 0.5, 0.05, {"age": 44}, (), None, {}, (), 0.9, 0, 0.1, provenance).to_json()
+    risk = Risk.of(RiskScale(), (0.7, 0.7, 0.7), 0.5, 0.55)
+    return Explanation(
+        status, "calm", "calm", 0.7, 0.5, 0.05, {"age": 44}, (), None, {}, (), 0.9, 0, 0.1, provenance, risk, "stressed"
+    ).to_json()
 
 
 def test_the_shipped_schema_is_a_schema() -> None:
@@ -107,19 +129,41 @@ def test_json_goes_out_and_back_without_loss_and_validates(explanation: Explanat
     assert Explanation.from_json(json.loads(text)) == explanation
 
 
-def test_every_object_of_the_schema_names_every_key_and_tolerates_no_other() -> None:
-    parts = {"": Explanation, "change": Change, "counterfactual": Counterfactual, "first_try": FirstTry, "provenance": Provenance}
+def test_every_object_of_the_schema_names_every_key_and_passes_over_those_of_a_later_version() -> None:
+    parts = {"": Explanation, "change": Change, "counterfactual": Counterfactual, "first_try": FirstTry, "provenance": Provenance,
+             "risk": Risk, "unknown": Unknown, "proof": Proof}  # fmt: skip
     for name, kind in parts.items():
         part = SHAPE["$defs"][name] if name else SHAPE
         keys = {f.name for f in dataclasses.fields(kind)}
-        assert (set(part["properties"]), set(part["required"]) | LATER, part["additionalProperties"]) == (keys, keys | LATER, False), name
+        assert set(part["properties"]) == keys and set(part["required"]) <= keys and "additionalProperties" not in part, name
 
 
-def test_an_answer_of_an_older_version_is_read_and_valid() -> None:
-    old = plain()
-    del old["proven"], old["provenance"]["costs"], old["provenance"]["search"]
-    VALIDATOR.validate(old)
-    assert Explanation.from_json(old).proven == 0
+@settings(max_examples=50, deadline=None)
+@given(explanations())
+def test_a_key_can_be_added_anywhere_without_a_new_format(explanation: Explanation) -> None:
+    def more(value: Any) -> Any:
+        if isinstance(value, list):
+            return [more(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        free = {"factual", "refusals", "versions", "costs", "bounds"}
+        return {k: v if k in free else more(v) for k, v in value.items()} | {"of a later version": [1]}
+
+    newer = more(explanation.to_json())
+    VALIDATOR.validate(newer)
+    assert Explanation.from_json(newer) == explanation
+
+
+@pytest.mark.parametrize("file", sorted(p.name for p in FIRST.glob("*.json")))
+def test_an_explanation_of_the_first_format_still_opens(file: str) -> None:
+    old = json.loads((FIRST / file).read_text(encoding="utf-8"))
+    new = Explanation.from_json(old)
+    VALIDATOR.validate(new.to_json())
+    assert (new.format, new.status, new.p_target, len(new.found)) == (2, old["status"], old["p_target"], len(old["found"]))
+    assert new.risk.base_rate_from == "balanced" and new.risk.now == pytest.approx(1 - old["p_target"])
+    assert [a.risk for a in new.found] == pytest.approx([1 - a["p_target"] for a in old["found"]])
+    assert (new.proof.features if new.proof else 0) == old.get("proven", 0)
+    assert all(answer.stability is None for answer in new.found)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +173,8 @@ def test_an_answer_of_an_older_version_is_read_and_valid() -> None:
         {"status": "found"},
         {"p_target": 1.2},
         {"p_target": None},
-        {"extra": 1},
-        {"format": 2},
+        {"format": 1},
+        {"risk": {}},
         {"warnings": "none"},
         {"refusals": {"x": 0}},
         {"factual": {}},
@@ -145,7 +189,7 @@ def test_the_schema_refuses_what_explain_never_prints(wrong: dict[str, Any]) -> 
         VALIDATOR.validate({**plain(), **wrong})
 
 
-@pytest.mark.parametrize("data", [{}, {"format": 2}, {"format": 1}, {**plain(), "found": [{}]}, {**plain(), "more": 1}])
+@pytest.mark.parametrize("data", [{}, {"format": 3}, {"format": 1}, {"format": 2}, {**plain(), "found": [{}]}, {**plain(), "risk": {}}])
 def test_what_is_no_explanation_is_refused_when_read(data: dict[str, Any]) -> None:
     with pytest.raises(SenseCFError, match="explanation"):
         Explanation.from_json(data)
