@@ -224,11 +224,11 @@ def _classifier(part: _Part) -> ClassifierFacts:
     auc = part.take("auc", (int, float), None)
     if auc is not None and not 0 <= auc <= 1:
         raise part.wrong("auc")
-    counts = [part.whole(key) for key in ("people_train", "people_test", "rows_train", "rows_test")]
+    people_train, people_test, rows_train, rows_test = map(part.whole, ("people_train", "people_test", "rows_train", "rows_test"))
     share = part.take("wanted_share", (int, float), None)
     return ClassifierFacts(
-        None if auc is None else float(auc), part.text("kind", ""), *counts,
-        wanted_share=None if share is None else float(share), class_weights=part.text("class_weights", ""),
+        None if auc is None else float(auc), part.text("kind", ""), people_train, people_test, rows_train, rows_test,
+        None if share is None else float(share), part.text("class_weights", ""),
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
         _none(console, explanation)
     for i, answer in enumerate(explanation.found):
         _answer(console, explanation, schema, answer, f"Option {i + 1}: change" if len(explanation.found) > 1 else "Change")
-    if explanation.found and explanation.proven and explanation.provenance.search > SEARCH.rows:
+    if explanation.found and explanation.proof and explanation.provenance.search > SEARCH.rows:
         console.print(hanging("", proven_text(explanation), "dim"))
     _notes(console, explanation, schema)
     return _text(console, unicode)
@@ -120,7 +120,7 @@ def agreement_text(share: float) -> str:
 
 def proven_text(explanation: Explanation) -> str:
     """What a search over all sets of features has proven; empty where it has proven nothing."""
-    k = explanation.proven
+    k = explanation.proof.features if explanation.proof else 0
     if not k:
         return ""
     many = "one feature" if k == 1 else f"up to {k} features"
@@ -200,7 +200,7 @@ def _none(console: Console, explanation: Explanation) -> None:
     console.print("Why, equal proposals counted once:" if explanation.refusals else "No proposal could be read.")
     for reason, count in sorted(explanation.refusals.items(), key=lambda item: (-item[1], item[0])):
         console.print(f"  {count:>4} x  {plain(reason)}")
-    if explanation.proven:
+    if explanation.proof:
         console.print(proven_text(explanation))
     console.print("Allow more changes, free a frozen feature or widen a bound, and ask again.")
 

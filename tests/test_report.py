@@ -15,7 +15,8 @@ from test_result import explanations
 from sensecf_edge import pages
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.report import DISCLAIMER, by_text, realism_text, render, risk_text
-from sensecf_edge.result import Change, Counterfactual, Explanation, Provenance
+from sensecf_edge.result import Change, Counterfactual, Explanation, Provenance, Risk
+from sensecf_edge.risk import RiskScale
 from sensecf_edge.schema import Schema
 
 TOY = Schema.from_json(SCHEMA)
@@ -24,6 +25,7 @@ ANSWER = Counterfactual((STEPS, SLEEP, Change("smoker", "yes", "no")), 0.62, 3, 
 FOUND = Explanation(
     "found", "calm", "stressed", 0.29, 0.5, 0.05, {"age": 44, "steps": 3000, "deep_sleep": 10, "smoker": "yes"}, (ANSWER,),
     None, {}, (), 0.9, 1, 0.04, Provenance("toy", "3f" * 32, 7, 1, 8, 3, 0.7, 4, (), {}, {}),
+    Risk.of(RiskScale(), (0.29, 0.29, 0.29), 0.5, 0.55), "stressed", "mood",
 )  # fmt: skip
 
 
