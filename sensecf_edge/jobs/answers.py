@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..admissible import Constraints
 from ..errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError, place
@@ -39,7 +39,7 @@ class Plan:
 
     def header(self, schema: Schema) -> bytes:
         """What stands before the first row of the output."""
-        return layouts.as_csv([[name for name, _ in layouts.columns(self.layout, schema)]]) if self.form == "csv" else b""
+        return layouts.as_csv([[column.name for column in layouts.columns(self.layout, schema)]]) if self.form == "csv" else b""
 
 
 class Chunk(NamedTuple):
@@ -81,10 +81,11 @@ def answer(explainer: Explainer, rows: Sequence[Row], plan: Plan) -> Answered:
     outcomes = dict(zip(records, explain_all(explainer, list(records.values()), plan.constraints, plan.budget), strict=True))
     problems |= {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Problem)}
     found = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Explanation)}
+    shown = layouts.columns(plan.layout, explainer.schema)
     lines = [line for row in rows if row.number in found
-             for line in layouts.lines(plan.layout, explainer.schema, row.number, row.id, found[row.number])]  # fmt: skip
+             for line in layouts.lines(plan.layout, shown, row.number, row.id, found[row.number])]  # fmt: skip
     rejects = b"".join(layouts.rejected(row.number, row.id, problems[row.number]) for row in rows if row.number in problems)
-    return Answered(_written(lines, explainer.schema, plan), rejects, count(list(found.values()), len(problems)))
+    return Answered(layouts.written(plan.form, shown, lines), rejects, count(list(found.values()), len(problems)))
 
 
 def explain_all(explainer: Explainer, records: list[Record], constraints: Constraints, budget: Budget) -> list[Explanation | Problem]:
@@ -114,9 +115,3 @@ def count(explained: Sequence[Explanation], rejected: int) -> dict[str, int]:
 def _nothing_to_change(error: ConstraintError) -> Problem:
     reason, _, remedy = str(error).partition("; ")
     return Problem(reason, remedy or "free a feature, or leave this record out")
-
-
-def _written(lines: list[list[Any]], schema: Schema, plan: Plan) -> bytes:
-    if plan.form == "csv":
-        return layouts.as_csv(lines)
-    return layouts.as_json([name for name, _ in layouts.columns(plan.layout, schema)], lines)

@@ -19,6 +19,7 @@ from ..errors import SenseCFError, TableError
 from ..loop import Budget
 from ..schema import Schema
 from ..settings import BATCH
+from . import layouts
 from .answers import Chunk, Plan
 from .journal import Journal, Progress
 from .meter import Meter, clock
@@ -63,6 +64,8 @@ def run(job: Job, say: Say) -> Counter[str]:
         say(f"{job.output} is whole already; nothing to resume")
         return Counter()
     files.check(job.source)
+    for feature, column in layouts.renamed(plan.layout, bundle.schema).items():
+        say(f"the new value of {feature} stands in the column {column}, for {feature} is the name of another")
     with open_source(job.source, bundle.schema, job.columns) as source:
         try:
             progress = _complete(job, plan, source, bundle.schema, files, say)

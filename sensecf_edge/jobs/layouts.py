@@ -1,7 +1,7 @@
 """Answers of a batch as lines: long (a row per change), wide (a row per answer, a column per feature) or json. Pure.
 
-Every record has at least one line, whatever its status, so that no row of the input is missing from the output. The
-header of a CSV is not written here.
+Every record has at least one line, whatever its status, so that no row of the input is missing from the output. A column
+says itself what stands in it: one more is one line here. The header of a CSV is not written here.
 """
 
 from __future__ import annotations
@@ -9,57 +9,114 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
+from ..feature import Feature
 from ..record import Value
-from ..result import Explanation
+from ..result import Change, Counterfactual, Explanation
 from ..schema import Schema
 from .problem import Problem
 
 LAYOUTS = ("long", "wide", "json")
 REJECTS = ("row", "id", "reason", "remedy")
-Columns = list[tuple[str, str]]
-_RECORD: Columns = [("row", "whole"), ("id", "text"), ("status", "text"), ("answer", "whole")]
-_CHANGE: Columns = [("feature", "text"), ("before", "text"), ("after", "text"), ("unit", "text"), ("follows", "flag")]
-_MEASURES: Columns = [
-    ("p_before", "number"), ("p_after", "number"), ("n_changed", "whole"), ("distance", "number"), ("realism", "number"),
-    ("first_try_valid", "flag"),
-]  # fmt: skip
 
 
-def columns(layout: str, schema: Schema) -> Columns:
-    """Names and kinds of the columns. `wide` has one per feature that may move: its new value, nothing where it stays."""
+class Line(NamedTuple):
+    """What one line of the output is about: a record, and where there is one an answer and one of its changes."""
+
+    row: int
+    id: str
+    explanation: Explanation
+    answer: int | None = None
+    found: Counterfactual | None = None
+    change: Change | None = None
+
+
+class Column(NamedTuple):
+    """`kind` is text, whole, flag, number (a figure, in CSV to six digits) or value (a feature's, as it was checked)."""
+
+    name: str
+    kind: str
+    of: Callable[[Line], Any]
+
+
+def _found(name: str) -> Callable[[Line], Any]:
+    return lambda line: getattr(line.found, name, None)
+
+
+def _change(name: str) -> Callable[[Line], Any]:
+    return lambda line: getattr(line.change, name, None)
+
+
+def _first_try_valid(line: Line) -> bool | None:
+    return line.explanation.first_try.valid if line.explanation.first_try else None
+
+
+_RECORD = (
+    Column("row", "whole", lambda line: line.row),
+    Column("id", "text", lambda line: line.id),
+    Column("status", "text", lambda line: line.explanation.status),
+    Column("answer", "whole", lambda line: line.answer),
+)
+_CHANGE = (
+    Column("feature", "text", _change("feature")),
+    Column("before", "text", lambda line: _text(_change("before")(line))),
+    Column("after", "text", lambda line: _text(_change("after")(line))),
+    Column("unit", "text", _change("unit")),
+    Column("follows", "flag", _change("follows")),
+)
+_MEASURES = (
+    Column("p_before", "number", lambda line: line.explanation.p_target),
+    Column("p_after", "number", _found("p_target")),
+    Column("n_changed", "whole", _found("n_changed")),
+    Column("distance", "number", _found("distance")),
+    Column("realism", "number", _found("realism")),
+    Column("first_try_valid", "flag", _first_try_valid),
+)
+_WHOLE = (*_RECORD[:2], Column("explanation", "text", lambda line: line.explanation.to_json()))
+
+
+def columns(layout: str, schema: Schema) -> tuple[Column, ...]:
+    """What stands in a line. `wide` has one per feature that may move: its new value, nothing where it stays."""
     if layout == "json":
-        return [("row", "whole"), ("id", "text"), ("explanation", "text")]
+        return _WHOLE
     if layout == "long":
-        return _RECORD + _CHANGE + _MEASURES
-    taken = {name for name, _ in _RECORD + _MEASURES}
-    moving = [f for f in schema.features if f.mutable]
-    return _RECORD + _MEASURES + [
-        (f"new_{f.name}" if f.name in taken else f.name, "number" if f.kind == "number" else "text") for f in moving
-    ]  # fmt: skip
+        return (*_RECORD, *_CHANGE, *_MEASURES)
+    taken = {column.name for column in (*_RECORD, *_MEASURES)}
+    moving = [f for f in schema.features if f.mutable or f.name in schema.moved]
+    return (*_RECORD, *_MEASURES, *(_feature(f, _free(f.name, taken, schema)) for f in moving))
 
 
-def lines(layout: str, schema: Schema, row: int, name: str, explanation: Explanation) -> Iterator[list[Any]]:
-    """One record's answers as rows of `columns`."""
-    if layout == "json":
-        yield [row, name, explanation.to_json()]
-        return
-    first = explanation.first_try.valid if explanation.first_try else None
-    if not explanation.found:
-        blank = len(_CHANGE) if layout == "long" else 0
-        yield [row, name, explanation.status, None, *[None] * blank, explanation.p_target, None, None, None, None, first,
-               *[None] * (sum(f.mutable for f in schema.features) if layout == "wide" else 0)]  # fmt: skip
-    for k, found in enumerate(explanation.found, 1):
-        head = [row, name, explanation.status, k]
-        measures = [explanation.p_target, found.p_target, found.n_changed, found.distance, found.realism, first]
-        if layout == "wide":
-            new = {c.feature: c.after for c in found.changes}
-            yield [*head, *measures, *(new.get(f.name) for f in schema.features if f.mutable)]
-        else:
-            for c in found.changes:
-                yield [*head, c.feature, _text(c.before), _text(c.after), c.unit, c.follows, *measures]
+def renamed(layout: str, schema: Schema) -> dict[str, str]:
+    """Features of `wide` whose own name is another column's already, and how their column is called."""
+    taken = {column.name for column in (*_RECORD, *_MEASURES)}
+    return {name: _free(name, taken, schema) for name in schema.names if name in taken} if layout == "wide" else {}
+
+
+def _free(name: str, taken: set[str], schema: Schema) -> str:
+    free = name
+    while free in taken or (free != name and free in schema.index):
+        free = f"new_{free}"
+    return free
+
+
+def _feature(feature: Feature, name: str) -> Column:
+    def new(line: Line) -> Value:
+        return next((c.after for c in (line.found.changes if line.found else ()) if c.feature == feature.name), None)
+
+    return Column(name, "value" if feature.kind == "number" else "text", new)
+
+
+def lines(layout: str, shown: Sequence[Column], row: int, name: str, explanation: Explanation) -> Iterator[list[Any]]:
+    """One record's answers as rows of the columns that `columns` gives for this layout."""
+    about = [Line(row, name, explanation)]
+    if layout != "json" and explanation.found:
+        about = [Line(row, name, explanation, k, found) for k, found in enumerate(explanation.found, 1)]
+    if layout == "long":
+        about = [line._replace(change=c) for line in about for c in (line.found.changes if line.found else (None,))]
+    for line in about:
+        yield [column.of(line) for column in shown]
 
 
 def rejected(row: int, name: str, problem: Problem) -> bytes:
@@ -67,24 +124,24 @@ def rejected(row: int, name: str, problem: Problem) -> bytes:
     return as_csv([[row, name, problem.reason, problem.remedy]])
 
 
+def written(form: str, shown: Sequence[Column], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV lines, or one JSON object a line; in CSV figures keep six digits, values of features all of theirs."""
+    if form != "csv":
+        names = [column.name for column in shown]
+        return "".join(json.dumps(dict(zip(names, row, strict=True)), allow_nan=False) + "\n" for row in rows).encode()
+    figures = [column.kind == "number" for column in shown]
+    return as_csv([f"{v:.6g}" if figure and v is not None else v for figure, v in zip(figures, row, strict=True)] for row in rows)
+
+
 def as_csv(rows: Iterable[Sequence[Any]]) -> bytes:
-    """CSV lines; probabilities and distances keep six digits."""
+    """CSV lines. Nothing is an empty cell, a flag is true or false, a number has all its digits."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_cell(v) for v in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows([_flag(v) if isinstance(v, bool) else v for v in row] for row in rows)
     return text.getvalue().encode("utf-8", "replace")
 
 
-def as_json(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """JSON Lines, one object a row."""
-    return "".join(json.dumps(dict(zip(names, row, strict=True)), allow_nan=False) + "\n" for row in rows).encode()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _text(value: Value) -> str | None:

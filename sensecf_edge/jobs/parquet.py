@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 
 from ..errors import TableError
 from ..schema import Schema
+from .layouts import Column
 from .problem import Problem
 from .tables import Columns, Row, check_names
 
 BATCH = 1_000
 GROUP = 20_000
-_TYPES = {"text": pa.string(), "number": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
+_TYPES = {"text": pa.string(), "number": pa.float64(), "value": pa.float64(), "whole": pa.int64(), "flag": pa.bool_()}
 
 
 class ParquetSource:
@@ -70,9 +71,9 @@ class ParquetSource:
         return value
 
 
-def assemble(part: Path, out: Path, columns: Sequence[tuple[str, str]], about: Mapping[str, str]) -> None:
-    """JSON Lines to a Parquet file, a row group at a time. `columns` are names and kinds (text, number, whole, flag)."""
-    schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns], metadata=dict(about))
+def assemble(part: Path, out: Path, columns: Sequence[Column], about: Mapping[str, str]) -> None:
+    """JSON Lines to a Parquet file, a row group at a time."""
+    schema = pa.schema([(column.name, _TYPES[column.kind]) for column in columns], metadata=dict(about))
     with part.open("rb") as lines, pq.ParquetWriter(out, schema) as writer:
         rows: list[dict[str, Any]] = []
         for line in lines:
