@@ -132,6 +132,9 @@ def _values(feature: Feature, code: float, constraints: Constraints) -> Vector:
     wide = (-math.inf, math.inf)
     for low, high in (reach(feature, code, constraints), feature.reference or wide, feature.advise or wide):
         keep &= (lattice >= low - EPSILON) & (lattice <= high + EPSILON)
+    allowed = feature.moves_from(code)
+    if allowed is not None:
+        keep &= np.isin(feature.choices, allowed)
     return lattice[keep]
 
 

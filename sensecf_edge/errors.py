@@ -38,9 +38,17 @@ class SenseCFError(Exception):
 
 
 class SchemaError(SenseCFError):
-    """The schema is not one: unknown key, empty lattice, relation over features that do not exist."""
+    """The schema is not one: unknown key, empty lattice, relation over features that do not exist.
+
+    `faults` holds all that is wrong, a sentence each, `where` the file; the message has them all.
+    """
 
     exit_code = 2
+
+    def __init__(self, *faults: str, where: str = "") -> None:
+        self.faults, self.where = faults, where
+        numbered = "; ".join(f"({at}) {fault}" for at, fault in enumerate(faults, 1))
+        super().__init__((f"{where}: " if where else "") + (faults[0] if len(faults) == 1 else f"{len(faults)} faults: {numbered}"))
 
 
 class RecordError(SenseCFError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from functools import cached_property
@@ -14,6 +16,11 @@ from numpy.typing import NDArray
 from .errors import SchemaError
 
 DIRECTIONS = ("either", "increase", "decrease")
+ROLES = ("lever", "marker")
+LONGEST_NAME, LONGEST_SOURCE = 64, 1_000
+TEXTS = {"label": LONGEST_NAME, "unit": LONGEST_NAME, "error_source": LONGEST_SOURCE, "advise_source": LONGEST_SOURCE}
+NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters and halves of characters."""
 FORBIDDEN = frozenset('"\\=;{}')
 MAX_LATTICE = 2_000
 UNKNOWN = "?"
@@ -27,10 +34,17 @@ def number_text(value: float) -> str:
     return "0" if text == "-0" else text
 
 
+def name_fault(text: str, what: str) -> str | None:
+    """Why a text may not stand in prompts, answers and messages as a name; None where it may."""
+    if not text or len(text) > LONGEST_NAME or text != text.strip() or not text.isprintable() or FORBIDDEN & set(text):
+        return f"{what} {text!r} cannot be used: 1 to {LONGEST_NAME} printable characters without any of {''.join(sorted(FORBIDDEN))}"
+    return None
+
+
 def check_name(text: str, what: str) -> None:
     """A name that may stand in prompts, answers and messages. Raises SchemaError."""
-    if not text or len(text) > 64 or text != text.strip() or not text.isprintable() or FORBIDDEN & set(text):
-        raise SchemaError(f"{what} {text!r} cannot be used: 1 to 64 printable characters without any of {''.join(sorted(FORBIDDEN))}")
+    if fault := name_fault(text, what):
+        raise SchemaError(fault)
 
 
 @dataclass(frozen=True)
@@ -38,11 +52,17 @@ class Feature:
     """One column.
 
     `low`/`high` are what a record may hold at all, `reference` the range seen in training people: advice stays inside
-    it, a record outside it is answered with a warning. `direction` and `max_change` (in units, or in places of the
-    list for choices) limit advice, never the record. `cost` weighs a change of this feature against the others.
-    `advise` is what a clinician would advise at all, apart from what the data hold: advised values lie in it.
-    `never_advise` marks what no answer may ever move (a drug dose): it counts as not mutable, and nothing may follow it
-    there. `error` is how far a reading may be off either way, in units; `stability` draws from it.
+    it, a record outside it is answered with a warning. `direction` and `max_change` limit advice, never the record: in
+    units for numbers, along the order of `choices` and in places of that list for choices, so an ordinal's list runs from
+    the least to the most. `moves` names what a choice may become, present choice -> choices, on top of both; from a choice
+    that it does not name any other may be reached, from one with an empty list none. `cost` weighs a change of this
+    feature against the others. `advise` is what a clinician would advise at all, apart from what the data hold
+    (`advise_source`): advised values lie in it. `never_advise` marks what no answer may ever move (a drug dose): it counts
+    as not mutable, and nothing may follow it there.
+
+    `role` is "marker" for the result of an examination or a reading, which nobody can simply change, and "lever" for all
+    else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
+    `error_source` says where it was measured. `stability` draws from it.
     """
 
     name: str
@@ -62,52 +82,98 @@ class Feature:
     advise: tuple[float, float] | None = None
     never_advise: bool = False
     error: float | None = None
+    relative_error: float | None = None
+    error_source: str = ""
+    advise_source: str = ""
+    role: str = "lever"
+    moves: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def __post_init__(self) -> None:
-        check_name(self.name, "feature name")
-        where = f"feature {self.name!r}"
-        if self.kind not in ("number", "choice"):
-            raise SchemaError(f"{where}: kind {self.kind!r} is neither 'number' nor 'choice'")
-        if self.direction not in DIRECTIONS:
-            raise SchemaError(f"{where}: direction {self.direction!r} is none of {', '.join(DIRECTIONS)}")
-        if self.max_change is not None and not self.max_change > 0:
-            raise SchemaError(f'{where}: max_change must be above 0, not {self.max_change}; use "mutable": false to forbid a change')
-        if not (math.isfinite(self.cost) and self.cost > 0):
-            raise SchemaError(f"{where}: cost must be a finite number above 0, not {self.cost}")
-        if self.error is not None and not (math.isfinite(self.error) and self.error >= 0):
-            raise SchemaError(f"{where}: error must be a finite number of 0 or more, not {self.error}")
+        faults = [*self._faults(), *(self._choice_faults() if self.kind == "choice" else self._number_faults())]
+        if faults:
+            where = f"feature {self.name!r}: "
+            raise SchemaError(*(fault if fault.startswith("feature name") else where + fault for fault in faults))
         if self.never_advise:
             object.__setattr__(self, "mutable", False)
-        if self.kind == "choice":
-            self._check_choices(where)
-        else:
-            self._check_numbers(where)
+        order = {choice: at for at, choice in enumerate(self.choices)}
+        moves = sorted(((now, tuple(sorted(to, key=order.__getitem__))) for now, to in self.moves), key=lambda move: order[move[0]])
+        object.__setattr__(self, "moves", tuple(moves))
 
-    def _check_choices(self, where: str) -> None:
+    def _faults(self) -> Iterator[str]:
+        """What is wrong with keys that numbers and choices share."""
+        if fault := name_fault(self.name, "feature name"):
+            yield fault
+        if self.kind not in ("number", "choice"):
+            yield f"kind {self.kind!r} is neither 'number' nor 'choice'"
+        if self.direction not in DIRECTIONS:
+            yield f"direction {self.direction!r} is none of {', '.join(DIRECTIONS)}"
+        if self.role not in ROLES:
+            yield f"role {self.role!r} is none of {', '.join(ROLES)}"
+        if self.max_change is not None and not self.max_change > 0:
+            yield f'max_change must be above 0, not {self.max_change}; use "mutable": false to forbid a change'
+        if not (math.isfinite(self.cost) and self.cost > 0):
+            yield f"cost must be a finite number above 0, not {self.cost}"
+        for key, most in TEXTS.items():
+            text = getattr(self, key)
+            if len(text) > most or NO_TEXT.search(text):
+                yield f"{key} must be a text of at most {most} characters in one line"
+
+    def _choice_faults(self) -> Iterator[str]:
         if len(self.choices) < 2 or len(set(self.choices)) != len(self.choices):
-            raise SchemaError(f"{where}: a choice needs two or more different choices, not {list(self.choices)}")
+            yield f"a choice needs two or more different choices, not {list(self.choices)}"
         for choice in self.choices:
-            check_name(choice, f"{where}: choice")
+            if fault := name_fault(choice, "choice"):
+                yield fault
             if choice == UNKNOWN:
-                raise SchemaError(
-                    f"{where}: {UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
-                )
-        if any(v is not None for v in (self.low, self.high, self.step, self.reference, self.advise, self.error)):
-            raise SchemaError(f"{where}: low, high, step, reference, advise and error belong to numbers, not to choices")
+                yield f"{UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
+        of_numbers = ("low", "high", "step", "reference", "advise", "error", "relative_error")
+        if any(getattr(self, key) is not None for key in of_numbers) or self.error_source or self.advise_source:
+            yield "low, high, step, reference, advise and error belong to numbers, not to choices"
+        yield from self._move_faults()
 
-    def _check_numbers(self, where: str) -> None:
-        if self.choices:
-            raise SchemaError(f"{where}: choices belong to kind 'choice', not to numbers")
+    def _move_faults(self) -> Iterator[str]:
+        names = [present for present, _ in self.moves]
+        for name in dict.fromkeys([*names, *(choice for _, allowed in self.moves for choice in allowed)]):
+            if name not in self.choices:
+                yield f"moves names {name!r}, which is none of its choices"
+        if len(set(names)) != len(names):
+            yield "moves names a choice twice"
+        for present, allowed in self.moves:
+            if present in allowed or len(set(allowed)) != len(allowed):
+                yield f"moves from {present!r} must be different other choices, not {list(allowed)}"
+
+    def _number_faults(self) -> Iterator[str]:
+        if self.choices or self.moves:
+            yield "choices belong to kind 'choice', not to numbers" if self.choices else "moves belong to kind 'choice', not to numbers"
+        yield from self._error_faults()
         if self.low is None or self.high is None or self.step is None:
-            raise SchemaError(f"{where}: a number needs low, high and step")
+            yield "a number needs low, high and step"
+            return
         if not all(map(math.isfinite, (self.low, self.high, self.step))) or self.step <= 0 or self.high <= self.low:
-            raise SchemaError(f"{where}: needs finite low < high and step > 0, not {self.low}, {self.high}, {self.step}")
+            yield f"needs finite low < high and step > 0, not {self.low}, {self.high}, {self.step}"
+            return
         if (self.high - self.low) / self.step > MAX_LATTICE:
-            raise SchemaError(f"{where}: {self.low}..{self.high} by {self.step} is over {MAX_LATTICE} values; use a coarser step")
-        if self.reference is not None and not (self.low <= self.reference[0] <= self.reference[1] <= self.high):
-            raise SchemaError(f"{where}: reference {list(self.reference)} does not lie inside {self.low}..{self.high}")
-        if self.advise is not None and not (self.low <= self.advise[0] <= self.advise[1] <= self.high):
-            raise SchemaError(f"{where}: advise {list(self.advise)} does not lie inside {self.low}..{self.high}")
+            yield f"{self.low}..{self.high} by {self.step} is over {MAX_LATTICE} values; use a coarser step"
+        for key, ends in (("reference", self.reference), ("advise", self.advise)):
+            if ends is not None and not (self.low <= ends[0] <= ends[1] <= self.high):
+                yield f"{key} {list(ends)} does not lie inside {self.low}..{self.high}"
+        if self.advise_source and self.advise is None:
+            yield "advise_source says where advise comes from, and advise is not stated"
+
+    def _error_faults(self) -> Iterator[str]:
+        for key, error in (("error", self.error), ("relative_error", self.relative_error)):
+            if error is not None and not (math.isfinite(error) and error >= 0):
+                yield f"{key} must be a finite number of 0 or more, not {error}"
+        if self.relative_error is not None and self.relative_error > 1:
+            yield f"relative_error is a share of the reading, 0 to 1, not {self.relative_error}"
+        if self.error is not None and self.relative_error is not None:
+            yield "error and relative_error are both stated; keep one"
+        if self.error_source and self.error is None and self.relative_error is None:
+            yield "error_source says where error comes from, and neither error nor relative_error is stated"
+
+    def moves_from(self, code: float) -> tuple[str, ...] | None:
+        """What the choice with this code may become; None where `moves` does not say, so anything."""
+        return dict(self.moves).get(self.choices[int(code)]) if self.moves and not math.isnan(code) else None
 
     @cached_property
     def lattice(self) -> Vector:
@@ -157,4 +223,5 @@ class Feature:
         """Only what differs from the defaults, so that a schema file stays readable."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         kept = {k: v for k, v in plain.items() if k in ("name", "kind") or v != Feature.__dataclass_fields__[k].default}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
+        out: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
+        return {**out, "moves": {now: list(to) for now, to in self.moves}} if self.moves else out

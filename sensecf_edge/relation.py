@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -39,26 +40,32 @@ class Relation:
     completes: str | None = None
 
     def __post_init__(self) -> None:
-        where = f"relation {self.kind!r} over {', '.join(self.features)}"
+        faults = list(self._faults())
+        if faults:
+            raise SchemaError(*(f"relation {self.kind!r} over {', '.join(self.features)}: {fault}" for fault in faults))
+
+    def _faults(self) -> Iterator[str]:
         sizes = {"ratio": 3, "le": 2, "implies": 2, "band": 2, "causes": 2}
         if self.kind not in ("sum", *sizes):
-            raise SchemaError(f"{where}: kind is none of sum, {', '.join(sizes)}")
+            yield f"kind is none of sum, {', '.join(sizes)}"
+            return
         count = len(self.features)
         if count < 2 or len(set(self.features)) != count or count != sizes.get(self.kind, count):
-            raise SchemaError(f"{where}: needs {sizes.get(self.kind, 'two or more')} different features")
+            yield f"needs {sizes.get(self.kind, 'two or more')} different features"
+            return
         if self.kind == "implies" and not (self.if_values and self.then_values):
-            raise SchemaError(f"{where}: needs if_values and then_values")
+            yield "needs if_values and then_values"
         if self.tolerance < 0:
-            raise SchemaError(f"{where}: tolerance must be 0 or more, not {self.tolerance}")
+            yield f"tolerance must be 0 or more, not {number_text(self.tolerance)}"
         if self.kind in ("band", "causes") and not self.slope:
-            raise SchemaError(f"{where}: needs a slope other than 0, fitted to data or stated")
+            yield "needs a slope other than 0, fitted to data or stated"
         if self.completes is None:
             return
-        if self.kind in ("le", "implies") or self.completes not in self.features:
-            raise SchemaError(f"{where}: only sum, ratio, band and causes complete a feature, one of their own; not {self.completes!r}")
         at = {"ratio": 0, "band": 0, "causes": 1}.get(self.kind)
-        if at is not None and self.completes != self.features[at]:
-            raise SchemaError(f"{where}: {self.kind} completes its {('first', 'second')[at]} feature, {self.features[at]!r}")
+        if self.kind in ("le", "implies") or self.completes not in self.features:
+            yield f"only sum, ratio, band and causes complete a feature, one of their own; not {self.completes!r}"
+        elif at is not None and self.completes != self.features[at]:
+            yield f"{self.kind} completes its {('first', 'second')[at]} feature, {self.features[at]!r}"
 
     @property
     def moves(self) -> str | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,68 +19,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SchemaError
-from .feature import Feature, Vector, check_name, number_text
+from .feature import Feature, Vector, name_fault, number_text
 from .relation import Relation
+from .schema_json import built, key_fault, parse, short
 
 __all__ = ["Feature", "Relation", "Schema", "Vector", "number_text", "spell_difference"]
 
 FORMAT = 1
-LARGEST = 10**12
 
 
 @dataclass(frozen=True)
 class Schema:
     """The ordered features and their relations. Equal schemas have equal `hash`es, whatever file they came from.
 
-    `horizon` says in words for what time `max_change` is meant ("four weeks"); empty where nobody said.
+    `horizon` says in words for what time `max_change` is meant ("four weeks"); empty where nobody said. `base_rate` is the
+    share (0..1) of people with the unwanted class where the model is used; None where nobody said.
     """
 
     features: tuple[Feature, ...]
     relations: tuple[Relation, ...] = ()
     horizon: str = ""
+    base_rate: float | None = None
     index: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not self.features:
-            raise SchemaError("the schema has no features")
-        names = [f.name for f in self.features]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise SchemaError(f"the schema names {', '.join(twice)} more than once")
+        known, names = {f.name: f for f in self.features}, [f.name for f in self.features]
+        faults = [*_name_faults(names), *_own_faults(self.horizon, self.base_rate), *_relation_faults(known, names, self.relations)]
+        if faults:
+            raise SchemaError(*faults)
         object.__setattr__(self, "index", {n: i for i, n in enumerate(names)})
-        for relation in self.relations:
-            self._check_relation(relation)
-        completed = [r.completes for r in self.relations if r.completes]
-        if len(set(completed)) != len(completed):
-            raise SchemaError("two relations complete the same feature; let one of them only check")
-        if self.horizon:
-            check_name(self.horizon, "the schema's horizon")
-        self._check_moved()
+        faults = list(self._moved_faults())
+        if faults:
+            raise SchemaError(*faults)
         _ = self.followers
 
-    def _check_moved(self) -> None:
+    def _moved_faults(self) -> Iterator[str]:
         for name in sorted(self.moved):
             kinds = {r.kind for r in self.relations if r.moves == name}
             if len(kinds) > 1:
-                raise SchemaError(f"{name} follows from a {' and a '.join(sorted(kinds))}; let one of them only check, or leave it out")
+                yield f"{name} follows from a {' and a '.join(sorted(kinds))}; let one of them only check, or leave it out"
             if self[name].never_advise:
-                raise SchemaError(f"{name} is marked never_advise, so no relation may move it; leave the relation out or let it only check")
-
-    def _check_relation(self, relation: Relation) -> None:
-        for name in relation.features:
-            if name not in self.index:
-                raise SchemaError(f"relation {relation.words()}: no feature is called {name!r}")
-        kinds = [self[name].kind for name in relation.features]
-        if relation.kind != "implies":
-            if "choice" in kinds:
-                raise SchemaError(f"relation {relation.words()}: {relation.kind} is between numbers")
-            if relation.kind == "ratio" and not (self[relation.features[2]].low or 0) > 0:
-                raise SchemaError(f"relation {relation.words()}: {relation.features[2]} divides, so its low must be above 0")
-            return
-        for name, values in zip(relation.features, (relation.if_values, relation.then_values), strict=True):
-            unknown = [v for v in values if v not in self[name].texts]
-            if unknown:
-                raise SchemaError(f"relation {relation.words()}: {name} is never {', '.join(unknown)}")
+                yield f"{name} is marked never_advise, so no relation may move it; leave the relation out or let it only check"
 
     def __getitem__(self, name: str) -> Feature:
         return self.features[self.index[name]]
@@ -169,74 +148,86 @@ class Schema:
         out: dict[str, Any] = {"format": FORMAT, "features": [f.to_json() for f in self.features]}
         if self.relations:
             out["relations"] = [r.to_json() for r in self.relations]
-        return {**out, "horizon": self.horizon} if self.horizon else out
+        if self.horizon:
+            out["horizon"] = self.horizon
+        return out if self.base_rate is None else {**out, "base_rate": self.base_rate}
 
     @classmethod
     def from_json(cls, data: Any) -> Schema:
-        """Parse and check. Raises SchemaError that names the feature and key at fault; unknown keys are errors."""
+        """Parse and check. Raises SchemaError with every fault, feature and key named; unknown keys are errors."""
         if not isinstance(data, dict) or not isinstance(data.get("features"), list):
             raise SchemaError('a schema is a JSON object with a list "features"')
         if data.get("format", FORMAT) != FORMAT:
             raise SchemaError(f"schema format {data.get('format')!r} is not known; this version reads format {FORMAT}")
         if not isinstance(data.get("relations", []), list):
             raise SchemaError('"relations" of a schema is a list')
-        if not isinstance(data.get("horizon", ""), str):
-            raise SchemaError('"horizon" of a schema is a text, for example "four weeks"')
-        unknown = sorted(set(data) - {"format", "features", "relations", "horizon"})
-        if unknown:
-            raise SchemaError(f"unknown key {unknown[0]!r} in the schema")
-        features = tuple(_build(Feature, item, f"feature {i}") for i, item in enumerate(data["features"]))
-        relations = tuple(_build(Relation, item, f"relation {i}") for i, item in enumerate(data.get("relations", [])))
-        return cls(features, relations, data.get("horizon", ""))
+        items, stated = data["features"], {key: data[key] for key in ("horizon", "base_rate") if key in data}
+        features, faults = built(Feature, items, ("name",))
+        relations, more = built(Relation, data.get("relations", []), ("kind", "features"))
+        unknown = [key for key in data if key not in {"format", "features", "relations", *stated}]
+        faults = [*(f"unknown key {short(key)} in the schema" for key in unknown), *faults, *more]
+        for key, value in stated.items():
+            fault = key_fault(key, value)
+            faults += [f"the schema's {fault}"] if fault else list(_own_faults(**{key: value}))
+        if faults:
+            names = [item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
+            known = {f.name: f for f in features if f is not None}
+            faults += [*_name_faults(names), *_relation_faults(known, names, [r for r in relations if r is not None])]
+            raise SchemaError(*faults)
+        return cls(tuple(features), tuple(relations), **stated)
 
     @classmethod
     def load(cls, path: Path) -> Schema:
-        """Read a schema file. Raises SchemaError that names the file."""
+        """Read a schema file. Raises SchemaError that names the file and every fault."""
         try:
-            return cls.from_json(json.loads(path.read_text(encoding="utf-8")))
+            return cls.from_json(parse(path.read_text(encoding="utf-8-sig")))
         except OSError as error:
             raise SchemaError(f"cannot read the schema {path}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
             raise SchemaError(f"{path} is not JSON: {error}") from error
+        except SchemaError as error:
+            raise SchemaError(*error.faults, where=str(path)) from error
 
 
-_TEXT, _NUMBER, _FLAG, _TEXTS = (str,), (int, float), (bool,), (list, tuple)
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
-    "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
-    "reference": _TEXTS, "features": _TEXTS, "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER,
-    "if_values": _TEXTS, "then_values": _TEXTS, "completes": _TEXT, "advise": _TEXTS, "never_advise": _FLAG, "error": _NUMBER,
-    "slope": _NUMBER, "intercept": _NUMBER,
-}  # fmt: skip
+def _own_faults(horizon: str = "", base_rate: float | None = None) -> Iterator[str]:
+    if horizon and (fault := name_fault(horizon, "the schema's horizon")):
+        yield fault
+    if base_rate is not None and not 0 < base_rate < 1:
+        yield f"base_rate is the share of people with the unwanted class, above 0 and under 1, not {base_rate}"
 
 
-def _build(kind: type[Any], item: Any, where: str) -> Any:
-    """A Feature or Relation from one JSON object, every key and type checked."""
-    known = {f.name for f in fields(kind)}
-    if not isinstance(item, dict):
-        raise SchemaError(f"{where} is not a JSON object")
-    where = f"{where} ({item.get('name', item.get('kind', '?'))})"
-    for key, value in item.items():
-        if key not in known:
-            raise SchemaError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
-        if not isinstance(value, _TYPES[key]) or (isinstance(value, bool) and _TYPES[key] is not _FLAG):
-            raise SchemaError(f"{where}: {key} cannot be {value!r}")
-        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
-            raise SchemaError(f"{where}: {key} must be a number of at most {LARGEST:,}")
-    needed = {"name"} if kind is Feature else {"kind", "features"}
-    if needed - set(item):
-        raise SchemaError(f"{where}: {', '.join(sorted(needed - set(item)))} is missing")
-    return kind(**{key: _freeze(key, value, where) for key, value in item.items()})
+def _name_faults(names: Sequence[str]) -> Iterator[str]:
+    if not names:
+        yield "the schema has no features"
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        yield f"the schema names {', '.join(twice)} more than once"
 
 
-def _freeze(key: str, value: Any, where: str) -> Any:
-    if not isinstance(value, list | tuple):
-        return value
-    pair = key in ("reference", "advise")
-    wanted: tuple[type, ...] = _NUMBER if pair else _TEXT
-    if not all(isinstance(v, wanted) and not isinstance(v, bool) for v in value) or (pair and len(value) != 2):
-        raise SchemaError(f"{where}: {key} cannot be {value!r}")
-    return tuple(value)
+def _relation_faults(known: Mapping[str, Feature], names: Sequence[str], relations: Sequence[Relation]) -> Iterator[str]:
+    """What is wrong with relations beside the features; those that are at fault themselves are in `names` alone."""
+    for relation in relations:
+        for fault in _relation_fault(known, names, relation):
+            yield f"relation {relation.words()}: {fault}"
+    completed = [r.completes for r in relations if r.completes]
+    if len(set(completed)) != len(completed):
+        yield "two relations complete the same feature; let one of them only check"
+
+
+def _relation_fault(known: Mapping[str, Feature], names: Sequence[str], relation: Relation) -> Iterator[str]:
+    unknown = [name for name in relation.features if name not in names]
+    yield from (f"no feature is called {name!r}" for name in unknown)
+    features = [known.get(name) for name in relation.features]
+    if relation.kind != "implies":
+        if any(f is not None and f.kind == "choice" for f in features):
+            yield f"{relation.kind} is between numbers"
+        elif relation.kind == "ratio" and (below := features[2]) is not None and not (below.low or 0) > 0:
+            yield f"{below.name} divides, so its low must be above 0"
+        return
+    for feature, values in zip(features, (relation.if_values, relation.then_values), strict=True):
+        never = [] if feature is None else [v for v in values if v not in feature.texts]
+        if feature is not None and never:
+            yield f"{feature.name} is never {', '.join(never)}"
 
 
 def _as_floats(value: Any) -> Any:

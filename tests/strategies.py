@@ -44,7 +44,7 @@ def numbers(draw: st.DrawFn, name: str, most: int = 12) -> Feature:
         reference=tuple(min(max(end, float(low)), float(high)) for end in reference) if reference else None,
         max_change=draw(st.none() | st.sampled_from([float(step), 2.5 * float(step), 6 * float(step)])),
         advise=draw(st.none() | st.just((float(low), float(high) - (float(high) - float(low)) / 4))),
-        error=draw(st.none() | st.sampled_from([0.0, float(step)])),
+        **draw(st.sampled_from([{}, {"error": 0.0}, {"error": float(step), "error_source": "A, 2001"}, {"relative_error": 0.1}])),
         **_flags(draw),
     )
 
@@ -53,7 +53,10 @@ def numbers(draw: st.DrawFn, name: str, most: int = 12) -> Feature:
 def choices(draw: st.DrawFn, name: str) -> Feature:
     """A choice of 2 to 5."""
     texts = draw(st.lists(names(), min_size=2, max_size=5, unique=True))
-    return Feature(name, "choice", choices=tuple(texts), max_change=draw(st.none() | st.sampled_from([1.0, 2.0])), **_flags(draw))
+    moves = {now: tuple(draw(st.sets(st.sampled_from([t for t in texts if t != now])))) for now in draw(st.sets(st.sampled_from(texts)))}
+    allowed = tuple(moves.items()) if draw(st.booleans()) else ()
+    most = draw(st.none() | st.sampled_from([1.0, 2.0]))
+    return Feature(name, "choice", choices=tuple(texts), max_change=most, moves=allowed, **_flags(draw))
 
 
 def _flags(draw: st.DrawFn) -> dict[str, object]:
@@ -61,6 +64,7 @@ def _flags(draw: st.DrawFn) -> dict[str, object]:
         "mutable": draw(st.sampled_from([True, True, True, False])),
         "never_advise": draw(st.sampled_from([False] * 7 + [True])),
         "optional": draw(st.booleans()),
+        "role": draw(st.sampled_from(["lever", "lever", "marker"])),
         "direction": draw(st.sampled_from([*DIRECTIONS, "either", "either"])),
     }
 
@@ -72,7 +76,8 @@ def schemas(draw: st.DrawFn, most: int = 6, relations: bool = True) -> Schema:
     titles = draw(st.lists(names(), min_size=len(kinds), max_size=len(kinds), unique=True))
     features = tuple(draw(kind(name)) for kind, name in zip(kinds, titles, strict=True))
     try:
-        return Schema(features, tuple(draw(_relations(features))) if relations else ())
+        rate = draw(st.none() | st.just(0.2))
+        return Schema(features, tuple(draw(_relations(features))) if relations else (), base_rate=rate)
     except SchemaError:  # two of them move the same feature, in a circle, or one that is never advised
         return Schema(features)
 

@@ -41,6 +41,8 @@ def test_every_value_is_on_the_lattice_within_every_limit_and_never_the_present_
             continue
         assert (np.diff(values) > 0).all() and np.isin(values, feature.lattice).all()
         assert (np.abs(values - code) > 0).all()
+        if feature.kind == "choice" and feature.text(code) in dict(feature.moves):
+            assert {feature.text(value) for value in values} <= set(dict(feature.moves)[feature.text(code)])
         if feature.direction != "either":
             assert (values > code).all() if feature.direction == "increase" else (values < code).all()
         if feature.max_change is not None:
@@ -61,6 +63,8 @@ def test_no_value_that_keeps_every_limit_is_left_out(data: st.DataObject) -> Non
             low, high = max(low, a), min(high, b)
         ways = {"either": (-1, 1), "increase": (1,), "decrease": (-1,)}[feature.direction]
         allowed = [v for v in feature.lattice if abs(v - code) <= far and low <= v <= high and np.sign(v - code) in ways]
+        named = dict(feature.moves).get(feature.text(code), feature.choices) if feature.kind == "choice" else ()
+        allowed = [v for v in allowed if feature.kind == "number" or feature.text(v) in named]
         assert {v for v in allowed if abs(v - code) > EPSILON} <= set(space.values[i])
 
 
@@ -70,6 +74,13 @@ def test_more_constraints_never_give_more_values(data: st.DataObject) -> None:
     space, _ = drawn(data)
     free = admissible(space.record, Constraints())
     assert all(set(few) <= set(many) for few, many in zip(space.values, free.values, strict=True))
+
+
+def test_a_choice_becomes_only_what_its_moves_name() -> None:
+    smoking = Feature("s", "choice", choices=("never", "former", "current"), moves=(("current", ("former",)), ("former", ())))
+    schema = Schema((smoking, Feature("x", low=0, high=3, step=1)))
+    found = [admissible(Record(schema, np.array([code, 0.0]))).values[0].tolist() for code in (0.0, 1.0, 2.0)]
+    assert found == [[1.0, 2.0], [], [1.0]]
 
 
 def test_places_of_the_list_count_for_the_reach_of_a_choice() -> None:

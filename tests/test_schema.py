@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from strategies import schemas
 from sensecf_edge.errors import SchemaError
 from sensecf_edge.feature import MAX_LATTICE
 from sensecf_edge.schema import Feature, Relation, Schema, number_text, spell_difference
+from sensecf_edge.schema_json import key_fault
 
 QUICK = settings(max_examples=80, deadline=None)
 A, B, C = (Feature(name, low=1, high=100, step=1) for name in "abc")
@@ -25,6 +27,10 @@ CHOICE = Feature("d", "choice", choices=("yes", "no"))
 
 def number(**more: Any) -> dict[str, Any]:
     return {"name": "a", "low": 0, "high": 10, "step": 1, **more}
+
+
+def choice(**more: Any) -> dict[str, Any]:
+    return {"name": "d", "kind": "choice", "choices": ["x", "y", "z0"], **more}
 
 
 def schema(*features: Any, **more: Any) -> dict[str, Any]:
@@ -107,7 +113,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a reference of texts": (schema(number(reference=["1", "2"])), "reference cannot be"),
     "a reference outside": (schema(number(reference=[0, 11])), r"'a': reference \[0, 11\] does not lie inside 0..10"),
     "a reference upside down": (schema(number(reference=[5, 4])), r"reference \[5, 4\] does not lie inside"),
-    "a reference that is no number": (schema(number(reference=[0, float("nan")])), "reference .* does not lie inside"),
+    "a reference that is no number": (schema(number(reference=[0, float("nan")])), "reference must be numbers of at most"),
     "a name twice": (schema(number(), number()), "names a more than once"),
     "an empty name": (schema(number(name="")), "feature name ''"),
     "a quote in a name": (schema(number(name='a"b')), "cannot be used"),
@@ -127,7 +133,20 @@ WRONG: dict[str, tuple[Any, str]] = {
     "cost 0": (schema(number(cost=0)), "cost must be a finite number above 0"),
     "advice out of range": (schema(number(advise=[-1, 5])), r"advise \[-1, 5\] does not lie inside"),
     "an error below 0": (schema(number(error=-1)), "error must be a finite number of 0 or more"),
-    "a horizon that is no text": ({**schema(number()), "horizon": 4}, '"horizon" of a schema is a text'),
+    "an error that is both": (schema(number(error=1, relative_error=0.1)), "error and relative_error are both stated"),
+    "a relative error over 1": (schema(number(relative_error=5)), "relative_error is a share of the reading, 0 to 1, not 5"),
+    "the source of no error": (schema(number(error_source="x")), "neither error nor relative_error is stated"),
+    "the source of no advice": (schema(number(advise_source="x")), "and advise is not stated"),
+    "another role": (schema(number(role="drug")), "role 'drug' is none of lever, marker"),
+    "a label of two lines": (schema(number(label="a\nb")), "label must be a text of at most 64 characters in one line"),
+    "half a character": (schema(number(unit="\ud800")), "unit must be a text of at most 64 characters in one line"),
+    "moves of a number": (schema(number(moves={"1": ["2"]})), "moves belong to kind 'choice'"),
+    "moves that are a list": (schema(choice(moves=["x"])), r"moves cannot be \['x'\]; it is an object as"),
+    "moves from nowhere": (schema(choice(moves={"z": ["x"]})), "moves names 'z', which is none of its choices"),
+    "a move to itself": (schema(choice(moves={"x": ["x"]})), "moves from 'x' must be different other choices"),
+    "a base rate of 1": (schema(number(), base_rate=1), "base_rate is the share of people with the unwanted class"),
+    "a base rate that is a text": (schema(number(), base_rate="0.1"), "the schema's base_rate cannot be '0.1'; it is a number"),
+    "a horizon that is no text": ({**schema(number()), "horizon": 4}, "the schema's horizon cannot be 4; it is a text"),
     "choices of a number": (schema(number(choices=["x", "y"])), "choices belong to kind 'choice'"),
     "one choice": (schema({"name": "a", "kind": "choice", "choices": ["x"]}), "two or more different choices"),
     "a choice twice": (schema({"name": "a", "kind": "choice", "choices": ["x", "x"]}), "two or more different choices"),
@@ -142,6 +161,72 @@ def test_what_is_no_schema_is_refused_in_one_line_that_names_it(case: str) -> No
     with pytest.raises(SchemaError, match=message) as error:
         Schema.from_json(data)
     assert "\n" not in str(error.value)
+
+
+def test_all_faults_of_a_schema_are_told_in_one_go(tmp_path: Path) -> None:
+    file = tmp_path / "five.json"
+    wrong = number(name="c", step="1", unit=3)
+    features = [number(mutabel=False), number(name="b", low=99, reference=[0, 1]), choice(choices=["x"]), wrong]
+    relations = [{"kind": "le", "features": ["a", "q"]}, {"kind": "sum", "features": ["a"]}, {"kind": "le", "features": ["b", "d"]}]
+    file.write_text(json.dumps(schema(*features, relations=relations, base_rate=2, horizon=1)))
+    with pytest.raises(SchemaError) as error:
+        Schema.load(file)
+    told = ("(a): unknown key 'mutabel'", "'b': needs finite low < high", "'d': a choice needs two", "(c): step cannot be '1'",
+            "(c): unit cannot be 3", "no feature is called 'q'", "needs two or more different features", "horizon cannot be 1",
+            "base_rate is the share")  # fmt: skip
+    assert len(error.value.faults) == len(told)
+    assert str(error.value).startswith(f"{file}: 9 faults: (1) feature 0 (a): ")
+    for words in told:
+        assert sum(words in fault for fault in error.value.faults) == 1, words
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 10**14) | st.floats() | st.text("abyes\n;", max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "yes", "no"]), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(schemas(), st.data())
+@QUICK
+def test_every_wrong_key_is_named_whatever_it_holds(made: Schema, data: Any) -> None:
+    raw = json.loads(json.dumps(made.to_json()))
+    parts = [("feature", part) for part in raw["features"]] + [("relation", part) for part in raw.get("relations", [])]
+    spoilt = []
+    for kind, part in data.draw(st.lists(st.sampled_from(parts), max_size=3)):
+        known = [f.name for f in fields(Feature if kind == "feature" else Relation)]
+        key = data.draw(st.sampled_from([*known, "colour"]))
+        part[key] = data.draw(ANYTHING)
+        spoilt.append((part, key))
+    try:
+        again = Schema.from_json(raw)
+    except SchemaError as error:
+        assert error.faults and all(isinstance(fault, str) and fault for fault in error.faults)
+        for part, key in spoilt:
+            if key == "colour":
+                assert any("unknown key 'colour'" in fault for fault in error.faults)
+            elif fault := key_fault(key, part[key]):
+                assert any(fault in told for told in error.faults)
+    else:
+        assert Schema.from_json(json.loads(json.dumps(again.to_json()))) == again
+
+
+def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path) -> None:
+    file = tmp_path / "twice.json"
+    file.write_text('{"features": [{"name": "a", "low": 0, "high": 1, "step": 1, "low": 0.5}]}')
+    with pytest.raises(SchemaError, match=r"twice\.json: the key 'low' stands twice in 'name': 'a'; keep one"):
+        Schema.load(file)
+
+
+def test_keys_that_are_not_used_leave_the_hash_as_it_was() -> None:
+    assert Schema.from_json(schema(number(), choice())).hash == "f75e1e922e9763ff12bd2bf9739d4adddc18ff7c0820d9d913485884decd63a7"
+    for more in ({"role": "lever"}, {"moves": {}}, {"error_source": ""}, {"advise_source": ""}):
+        assert Schema.from_json(schema(number(), choice(**more))).hash == Schema.from_json(schema(number(), choice())).hash
+
+
+def test_moves_are_the_same_in_whatever_order_they_stand() -> None:
+    one, other = (Schema.from_json(schema(choice(moves=m))) for m in ({"x": ["y", "z0"], "y": []}, {"y": [], "x": ["z0", "y"]}))
+    assert one == other and one.hash == other.hash and one.to_json()["features"][0]["moves"] == {"x": ["y", "z0"], "y": []}
 
 
 RELATIONS: dict[str, tuple[dict[str, Any], str]] = {

@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sensecf_edge.errors import TableError
-from sensecf_edge.schema import Schema
+from sensecf_edge.schema import Feature, Schema
 
 from ..tables import Cohort
 
 
 def loose(schema: Schema) -> Schema:
     """The schema without what limits advice: every feature may change, either way, as far as records reach."""
-    free = {"mutable": True, "direction": "either", "max_change": None, "advise": None, "never_advise": False, "cost": 1.0}
+    limits = ("mutable", "direction", "max_change", "advise", "advise_source", "never_advise", "moves", "cost")
+    free = {key: Feature.__dataclass_fields__[key].default for key in limits}
     return replace(schema, features=tuple(replace(f, **free) for f in schema.features))
 
 

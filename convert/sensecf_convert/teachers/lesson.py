@@ -12,7 +12,7 @@ from sensecf_edge.admissible import Admissible
 from sensecf_edge.check import OnnxChecker, OnnxRealism
 from sensecf_edge.errors import TableError
 from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema import Feature, Schema, Vector
 
 from ..tables import Cohort
 from .people import Drawn
@@ -84,7 +84,16 @@ def turned(schema: Schema) -> Schema:
     tables there is none without this. Immutable features stay immutable. For teaching and augmentation, never for advice.
     """
     other = {"increase": "decrease", "decrease": "increase"}
-    return replace(schema, features=tuple(replace(f, direction=other.get(f.direction, f.direction)) for f in schema.features))
+    ways = [replace(f, direction=other.get(f.direction, f.direction), moves=_moves_back(f)) for f in schema.features]
+    return replace(schema, features=tuple(ways))
+
+
+def _moves_back(feature: Feature) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a choice may have come from, by what it is now."""
+    if not feature.moves:
+        return ()
+    ways = {now: dict(feature.moves).get(now, feature.choices) for now in feature.choices}
+    return tuple((to, tuple(now for now, allowed in ways.items() if to in allowed and now != to)) for to in feature.choices)
 
 
 def good_rows(lesson: Lesson, judge: Judge) -> NDArray[np.bool_]:
