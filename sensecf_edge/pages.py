@@ -79,7 +79,8 @@ def _parameters(manifest: Manifest) -> str:
 
 def _may(feature: Feature, completed: bool) -> str:
     """Whether advice may change it, how, and whether a record may lack it."""
-    how = {"either": "yes", "increase": "only up", "decrease": "only down"}[feature.direction] + (", by the moves listed" if feature.moves else "")
+    how = {"either": "yes", "increase": "only up", "decrease": "only down"}[feature.direction]
+    how += ", by the moves listed" if feature.moves else ""
     may = "follows others" if completed else how if feature.mutable else "no"
     return may + ("; may be unknown" if feature.optional else "")
 
