@@ -62,13 +62,13 @@ $(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
 models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
 	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
-	    --pairs 40000 --passes 5 --minutes 40
+	    --pairs 40000 --passes 5
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
-	    --pairs 60000 --passes 7 --minutes 40
+	    --pairs 60000 --passes 7
 	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic \
 	    --schema convert/schemas/metabolic.schema.json --about convert/about/metabolic.json --work $(TABLES)/metabolic \
-	    --pairs 40000 --passes 6 --minutes 60
+	    --pairs 40000 --passes 6
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice

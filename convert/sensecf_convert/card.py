@@ -9,6 +9,7 @@ from sensecf_edge.settings import LOOP, WEAK_AUC
 
 from . import memorisation, study
 from .export import report
+from .steps import cut
 from .words import interval, percent, plain
 
 
@@ -88,6 +89,8 @@ def _generator(facts: Mapping[str, Any]) -> str:
         else f"{facts['base']}, {facts['parameters']:,} parameters, tuned ({facts['how']}) on {facts['pairs']:,} people made of training "
         f"rows and answered by {' and '.join(facts['teachers'])}; {facts['quantization']}."
     )
+    if told := cut(facts):
+        said += f" **The {told}.**"
     if gain := facts.get("improvement"):
         kept = "kept" if gain["after"] >= gain["before"] else "not kept"
         said += (
@@ -111,7 +114,7 @@ def _more(manifest: Mapping[str, Any]) -> str:
 
 MEMORISATION = "| | answers | unseen people |\n|---|---|---|"
 STUDY = (
-    f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone, {study.MINUTES:g} minutes at most; first tries on invented "
+    f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone in {study.PASSES:g} passes; first tries on invented "
     "people it had not met."
 )
 

@@ -29,6 +29,7 @@ from .export import report
 from .pack import Contents, pack, with_references
 from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
 from .progress import bar, note, step
+from .steps import cut
 from .tables import cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
@@ -164,6 +165,8 @@ class Fit:
             with step("improvement") as say:
                 made = tuning.improved(learner, pairs, made, lesson, self.train)
                 say("first try on new invented people {before:.1%} before, {after:.1%} after".format(**made.facts["improvement"]))
+        if told := cut(made.facts):
+            note(f"{told}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
 
     def _studied(self, lesson: Lesson, bundle: Bundle, plain: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from sensecf_edge.schema import Vector
 
 from .batches import batch_rows
+from .steps import Steps
 from .vocabulary import SchemaVocabulary
 
 IGNORE = -100
@@ -35,10 +36,10 @@ class Shape:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How long and how fast. `passes` over the pairs, or `minutes`, whichever ends first."""
+    """How long and how fast. `passes` over the pairs; fewer where they would take longer than `minutes`, see `steps`."""
 
     passes: float = 6.0
-    minutes: float = 60.0
+    minutes: float = math.inf
     batch: int = 256
     rate: float = 2e-3
     decay: float = 0.05
@@ -98,23 +99,24 @@ class Trainer:
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
         groups = [{"params": matrices, "weight_decay": tuning.decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=tuning.rate, betas=(0.9, 0.98))
-        self.step, self.spent, self.loss = 0, 0.0, math.nan
+        self.step, self.total, self.spent, self.loss = 0, 0, 0.0, math.nan
         if checkpoint.exists():
             self._load()
 
     def run(self, tokens: torch.Tensor, labels: torch.Tensor, report: Callable[[float, float], None]) -> float:
         """Train to the end; `report(share done, loss)` after each step. Returns the smoothed loss. Interrupt at will."""
         tuning = self.tuning
-        total = max(1, int(tuning.passes * len(tokens) / tuning.batch))
+        self.steps = Steps(max(1, int(tuning.passes * len(tokens) / tuning.batch)), tuning.minutes, self.total)
         began, saved = time.monotonic() - self.spent, time.monotonic()
         self.model.train()
-        while (done := self._share(total, began)) < 1.0:
+        while (done := self.steps.share(self.step)) < 1.0:
             for group in self.optimizer.param_groups:
                 group["lr"] = tuning.rate * _schedule(done)
             rows = torch.from_numpy(batch_rows(tuning.seed, self.step, tuning.batch, len(tokens)))
             loss = self._one(tokens[rows], labels[rows])
             self.loss = loss if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * loss
             self.step += 1
+            self.steps.took(self.step)
             report(done, self.loss)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.spent, saved = time.monotonic() - began, time.monotonic()
@@ -122,9 +124,6 @@ class Trainer:
         self.spent = time.monotonic() - began
         self._save()
         return self.loss
-
-    def _share(self, total: int, began: float) -> float:
-        return max(self.step / total, (time.monotonic() - began) / 60.0 / self.tuning.minutes)
 
     def _one(self, tokens: torch.Tensor, labels: torch.Tensor) -> float:
         """One step. Only positions that predict an answer go through the output layer: the prompt is most of the row."""
@@ -141,7 +140,7 @@ class Trainer:
     def _save(self) -> None:
         state: dict[str, Any] = {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step,
-            "spent": self.spent, "loss": self.loss, "tuning": asdict(self.tuning),
+            "total": self.steps.total, "spent": self.spent, "loss": self.loss, "tuning": asdict(self.tuning),
         }  # fmt: skip
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
@@ -151,7 +150,7 @@ class Trainer:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.spent, self.loss = state["step"], state["spent"], state["loss"]
+        self.step, self.total, self.spent, self.loss = (state[k] for k in ("step", "total", "spent", "loss"))
 
 
 def _schedule(done: float) -> float:

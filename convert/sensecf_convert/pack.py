@@ -26,6 +26,10 @@ from .teachers import Lesson
 from .work import write
 
 
+OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
+"""Facts of a training that say something of the machine and not of the model: they stay in the work folder."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF;
@@ -71,6 +75,7 @@ def pack(folder: Path, plan: Plan, about: About, inside: Contents) -> dict[str, 
 
 def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
     people = inside.people
+    generator = {k: v for k, v in inside.generator.items() if k not in OF_THE_MACHINE}
     return {
         "name": plan.name, "version": "1", "title": about.title or plan.name, "created": date.today().isoformat(),
         "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted, "threshold": THRESHOLD},
@@ -78,7 +83,7 @@ def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
             **inside.classifier, "people_train": people[0], "people_test": people[1],
             "rows_train": len(inside.train), "rows_test": len(inside.test),
         },
-        "generator": {**inside.generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
+        "generator": {**generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
         "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution},
         "split": {"seed": plan.seed, "test_share": plan.test_share, "person": plan.person, "table": inside.table},
         "not_for": about.not_for, "seed": plan.seed, "versions": versions(),

@@ -14,7 +14,7 @@ SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
 parameters. Rows of 256 suit every K-quant."""
 
 SMALL_TABLE = 1_000
-EFFORT = {"small": {"pairs": 20_000, "minutes": 6.0}, "large": {"pairs": 40_000, "minutes": 30.0}}
+EFFORT = {"small": {"pairs": 20_000, "passes": 4.0}, "large": {"pairs": 40_000, "passes": 6.0}}
 """What is done by default for tables of fewer than SMALL_TABLE rows, and for others."""
 
 THRESHOLD = 0.5
@@ -25,7 +25,9 @@ is said of them should at least be valid."""
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides what a fit makes. Equal plans on equal tables make equal bundles, up to floating point."""
+    """All that decides what a fit makes. Equal plans on equal tables make equal bundles, byte for byte, on equal machines and
+    versions; processors that add in another order differ in the last digits. `minutes` is a limit that is turned into steps by
+    this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default."""
 
     name: str
     target: str
@@ -34,8 +36,8 @@ class Plan:
     test_share: float = 0.3
     seed: int = 0
     pairs: int = 0
-    passes: float = 6.0
-    minutes: float = 0.0
+    passes: float = 0.0
+    minutes: float | None = None
     size: str = "small"
     quantization: str = "Q8_0"
     max_changes: int = LOOP.max_changes
@@ -51,9 +53,9 @@ class Plan:
     turned: bool = False
 
     def sized(self, rows: int) -> Plan:
-        """The plan with pairs and minutes filled in where they were left open."""
+        """The plan with pairs and passes filled in where they were left open."""
         effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
-        return replace(self, pairs=self.pairs or int(effort["pairs"]), minutes=self.minutes or effort["minutes"])
+        return replace(self, pairs=self.pairs or int(effort["pairs"]), passes=self.passes or effort["passes"])
 
 
 @dataclass(frozen=True)

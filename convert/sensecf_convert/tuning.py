@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ class FromNothing:
 
         width, layers = SIZES[self.plan.size]
         model = generator.new_model(self.vocabulary, generator.Shape(width, 3 * width, layers, width // 32), self.plan.seed)
-        tuning = generator.Tuning(passes, self.plan.minutes, seed=self.plan.seed)
+        tuning = generator.Tuning(passes, self.plan.minutes or math.inf, seed=self.plan.seed)
         if begin := self.work / f"{FIRST}.pt" if name == BETTER else self.start:
             generator.load_weights(model, begin)
             tuning = replace(tuning, rate=PRACTICE_RATE)
@@ -90,6 +91,7 @@ class FromNothing:
         return {
             "prompt": "scored", "architecture": "llama", "context": self.vocabulary.longest, "how": "from nothing", "size": self.plan.size,
             "parameters": model.num_parameters(), "loss": loss, "minutes": trainer.spent / 60, "vocabulary": len(self.vocabulary.tokens),
+            **trainer.steps.facts(),
         }  # fmt: skip
 
 
@@ -123,7 +125,7 @@ class FromBase:
         with bar(name) as show:
             tuned = tune(
                 base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, how=plan.tune, passes=passes,
-                minutes=plan.minutes, seed=plan.seed, device=plan.device, max_changes=plan.max_changes,
+                minutes=plan.minutes or math.inf, seed=plan.seed, device=plan.device, max_changes=plan.max_changes,
                 report=lambda share, loss: show(share, f"loss {loss:.3f}"),
             )  # fmt: skip
         assert tuned.checkpoint is not None  # merged unless told otherwise
@@ -156,8 +158,8 @@ def improved(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, train:
     if gain["after"] < gain["before"]:
         return replace(first, facts={**first.facts, "improvement": gain})
     better = learner.learn({}, BETTER, PRACTICE_PASSES)  # finished: only read
-    minutes = first.facts["minutes"] + better.facts["minutes"]
-    return replace(better, facts={**better.facts, "minutes": minutes, "improvement": gain})
+    both = {k: first.facts[k] + better.facts[k] for k in ("minutes", "steps", "steps_planned")}
+    return replace(better, facts={**better.facts, **both, "improvement": gain})
 
 
 def _practised(work: Work, plan: Plan, first: Made, lesson: Lesson, train: Cohort) -> tuple[Pairs, dict[str, Any]]:

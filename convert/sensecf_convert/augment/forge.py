@@ -41,7 +41,6 @@ class Effort:
     size: str = "small"
 
 
-NO_LIMIT = 10_000.0
 GOALS = (0.75, 0.70, 0.62, 0.55)
 """What the teacher aims at, strictest first: higher than for advice, since a row for training is no near miss."""
 FULL = Effort(20_000, 6.0, improve=True)
@@ -76,7 +75,7 @@ def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: S
     data = Cohort(with_references(data.schema, data), data.X, data.y, data.persons, data.classes)
     plan = Plan(
         name=work.folder.name, target="class", wanted=data.classes[1], seed=seed, test_share=0.0, pairs=effort.pairs, passes=effort.passes,
-        minutes=NO_LIMIT, size=effort.size, classifier=kind, improve=effort.improve,
+        size=effort.size, classifier=kind, improve=effort.improve,
     )  # fmt: skip
     work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
                   "classifier": kind, "start": hashlib.sha256(start.read_bytes()).hexdigest() if start else None})  # fmt: skip

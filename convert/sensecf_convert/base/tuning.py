@@ -20,6 +20,7 @@ from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
 from ..batches import batch_rows
+from ..steps import Steps
 from ..work import Work, write_json
 from . import adapters, memory
 from .checkpoint import Base, chosen
@@ -64,7 +65,7 @@ def tune(
 ) -> Tuned:  # fmt: skip
     """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
 
-    Ends after `passes` or `minutes`, whichever comes first; `report(share done, loss)` after each step. `work` belongs to
+    Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`); `report(share done, loss)` after each step. `work` belongs to
     this tuning: run the same call again to go on or to get the finished result. Raises BaseModelError where memory or
     prompt length forbid it, TableError where `work` holds another tuning.
     """
@@ -111,23 +112,24 @@ class Tuner:
         self.trained = {name: weights for name, weights in self.model.named_parameters() if weights.requires_grad}
         self.rate = recipe.rate or (2e-5 if self.whole else 2e-4)
         self.optimizer = torch.optim.AdamW(self.trained.values(), lr=self.rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self.step, self.spent, self.loss, self.first, self.resumed = 0, 0.0, math.nan, math.nan, 0
+        self.step, self.total, self.spent, self.loss, self.first, self.resumed = 0, 0, 0.0, math.nan, math.nan, 0
         if checkpoint.exists():
             self._load()
 
     def run(self, lessons: Lessons, passes: float, minutes: float, report: Report) -> None:
         """Train to the end."""
-        total = max(1, round(passes * len(lessons) / self.recipe.batch))
+        steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.total)
         began, saved, cost = time.monotonic() - self.spent, time.monotonic(), 0.0
-        while (done := max(self.step / total, (time.monotonic() - began) / 60 / minutes)) < 1:
+        while (done := steps.share(self.step)) < 1:
             for group in self.optimizer.param_groups:
-                group["lr"] = self.rate * _schedule(done, total)
+                group["lr"] = self.rate * _schedule(done, steps.total)
             loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist())
             self.first = loss if math.isnan(self.first) else self.first
             self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
             self.step += 1
+            steps.took(self.step)
             self.spent = time.monotonic() - began
-            report(self.step / total, self.loss)
+            report(steps.share(self.step), self.loss)
             if time.monotonic() - saved > max(CHECKPOINT_SECONDS, cost / SAVING_SHARE):
                 cost, saved = self.save(), time.monotonic()
 
@@ -157,7 +159,7 @@ class Tuner:
         frozen = sum(w.numel() for w in self.model.parameters() if not w.requires_grad)
         trained = sum(w.numel() for w in self.trained.values())
         return {
-            "parameters": frozen + (trained if self.whole else 0), "trainable": trained, "steps": self.step,
+            "parameters": frozen + (trained if self.whole else 0), "trainable": trained, **self.steps.facts(),
             "resumed_at": self.resumed, "loss_first": self.first, "loss": self.loss, "minutes": self.spent / 60,
         }  # fmt: skip
 
@@ -165,8 +167,8 @@ class Tuner:
         """Write the checkpoint, whole or not at all; returns the seconds it took."""
         began, part = time.monotonic(), self.checkpoint.with_suffix(".part")
         weights = {name: w.detach() for name, w in self.trained.items()}
-        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "spent": self.spent,
-                 "loss": self.loss, "first": self.first}  # fmt: skip
+        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "total": self.steps.total,
+                 "spent": self.spent, "loss": self.loss, "first": self.first}  # fmt: skip
         torch.save(state, part)
         part.replace(self.checkpoint)
         return time.monotonic() - began
@@ -177,7 +179,7 @@ class Tuner:
             for name, weights in self.trained.items():
                 weights.copy_(state["weights"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.spent, self.loss, self.first = (state[k] for k in ("step", "spent", "loss", "first"))
+        self.step, self.total, self.spent, self.loss, self.first = (state[k] for k in ("step", "total", "spent", "loss", "first"))
         self.resumed = self.step
 
 

@@ -1,0 +1,53 @@
+"""How many steps a training takes. Work decides, not the clock: the same seed makes the same weights on a busy machine too.
+
+A limit in minutes is turned into steps once, at the start, by how long the first steps take. From then on the clock is not
+looked at again: the rate runs down to the end in full, and what was cut is known and told.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+WARM, TIMED = 2, 8
+"""Steps that only warm up, and those behind them that are timed."""
+
+
+@dataclass
+class Steps:
+    """The steps of one training: `planned` by its passes, `total` of them within `minutes`."""
+
+    planned: int
+    minutes: float = math.inf
+    total: int = 0
+    _marks: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.total = self.total or self.planned
+
+    def share(self, step: int) -> float:
+        """How much is done, 0..1, before step `step`."""
+        return step / self.total
+
+    def took(self, step: int) -> None:
+        """Said behind each step, counted from 1. The limit is turned into steps when enough of them have been timed."""
+        if self.minutes == math.inf or step > WARM + TIMED:
+            return
+        self._marks.append(time.monotonic())
+        if step == WARM + TIMED and len(self._marks) > 1:
+            each = (self._marks[-1] - self._marks[-1 - min(TIMED, len(self._marks) - 1)]) / min(TIMED, len(self._marks) - 1)
+            self.total = min(self.planned, max(step, int(60 * self.minutes / max(each, 1e-9))))
+
+    def facts(self) -> dict[str, int]:
+        """For manifest and card."""
+        return {"steps": self.total, "steps_planned": self.planned}
+
+
+def cut(facts: dict[str, Any]) -> str:
+    """That a training was cut, in words for log and card; empty where it was not."""
+    done, planned = facts.get("steps"), facts.get("steps_planned")
+    if not done or not planned or done >= planned:
+        return ""
+    return f"training was cut to {done:,} of {planned:,} steps ({done / planned:.0%}) by the limit on its minutes"
