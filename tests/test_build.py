@@ -42,7 +42,7 @@ from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Schema, Vector
 
 Command = Callable[..., Ran]
-SIZES = {"pairs": 300, "passes": 30.0, "minutes": 2.0, "size": "tiny"}
+SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny"}
 HORIZON = "a year"
 IMMUTABLE = ("age", "sex")
 ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}
@@ -499,7 +499,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, m
     X = np.column_stack([chance.integers(0, 40, 64), chance.integers(0, 2, 64), chance.integers(0, 10, 64) / 10]).astype(float)
     Y = X + np.array([50, 0, 0])
     tokens, labels = generator.encode(vocabulary, X, Y, np.full(len(X), 0.3))
-    tuning = generator.Tuning(passes=6, minutes=10, batch=16)
+    tuning = generator.Tuning(passes=6, batch=16)
 
     def trainer(name: str) -> generator.Trainer:
         return generator.Trainer(generator.new_model(vocabulary, generator.Shape(32, 32, 1, 1), 0), tuning, tmp_path / name)

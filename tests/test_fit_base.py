@@ -17,7 +17,7 @@ from sensecf_convert.fit import fit
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import BaseModelError
 
-CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "minutes": 1.0, "quantization": "Q4_K_M"}
+CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "quantization": "Q4_K_M"}
 
 
 def days(count: int = 300) -> pd.DataFrame:

@@ -99,14 +99,14 @@ class Trainer:
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
         groups = [{"params": matrices, "weight_decay": tuning.decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=tuning.rate, betas=(0.9, 0.98))
-        self.step, self.total, self.spent, self.loss = 0, 0, 0.0, math.nan
+        self.step, self.decided, self.spent, self.loss = 0, 0, 0.0, math.nan
         if checkpoint.exists():
             self._load()
 
     def run(self, tokens: torch.Tensor, labels: torch.Tensor, report: Callable[[float, float], None]) -> float:
         """Train to the end; `report(share done, loss)` after each step. Returns the smoothed loss. Interrupt at will."""
         tuning = self.tuning
-        self.steps = Steps(max(1, int(tuning.passes * len(tokens) / tuning.batch)), tuning.minutes, self.total)
+        self.steps = Steps(max(1, int(tuning.passes * len(tokens) / tuning.batch)), tuning.minutes, self.decided)
         began, saved = time.monotonic() - self.spent, time.monotonic()
         self.model.train()
         while (done := self.steps.share(self.step)) < 1.0:
@@ -140,7 +140,7 @@ class Trainer:
     def _save(self) -> None:
         state: dict[str, Any] = {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step,
-            "total": self.steps.total, "spent": self.spent, "loss": self.loss, "tuning": asdict(self.tuning),
+            "decided": self.steps.decided, "spent": self.spent, "loss": self.loss, "tuning": asdict(self.tuning),
         }  # fmt: skip
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
@@ -150,7 +150,7 @@ class Trainer:
         state = torch.load(self.checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.total, self.spent, self.loss = (state[k] for k in ("step", "total", "spent", "loss"))
+        self.step, self.decided, self.spent, self.loss = (state[k] for k in ("step", "decided", "spent", "loss"))
 
 
 def _schedule(done: float) -> float:

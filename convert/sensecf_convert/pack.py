@@ -25,7 +25,6 @@ from .tables import Cohort
 from .teachers import Lesson
 from .work import write
 
-
 OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
 """Facts of a training that say something of the machine and not of the model: they stay in the work folder."""
 

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sensecf_edge.schema import Vector
 
-from .classifiers.export import OPSET
+from .classifiers.export import OPSET, serialised
 from .tables import Cohort, folds_by_person
 
 COMPONENTS = (1, 2, 3, 4)
@@ -63,4 +63,4 @@ def to_onnx(model: Pipeline, features: int) -> bytes:
         options={id(mixture): {"score_samples": True}},
         target_opset=OPSET,
     )
-    return bytes(graph.SerializeToString())
+    return serialised(graph)

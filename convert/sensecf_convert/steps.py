@@ -17,28 +17,33 @@ WARM, TIMED = 2, 8
 
 @dataclass
 class Steps:
-    """The steps of one training: `planned` by its passes, `total` of them within `minutes`."""
+    """The steps of one training: `planned` by its passes, fewer where those would take longer than `minutes`.
+
+    `decided`: how many it is, once that is known; for a checkpoint, so that a resumed training is cut to the same.
+    """
 
     planned: int
     minutes: float = math.inf
-    total: int = 0
+    decided: int = 0
     _marks: list[float] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.total = self.total or self.planned
+    @property
+    def total(self) -> int:
+        """How many there are, as far as is known."""
+        return self.decided or self.planned
 
     def share(self, step: int) -> float:
         """How much is done, 0..1, before step `step`."""
         return step / self.total
 
     def took(self, step: int) -> None:
-        """Said behind each step, counted from 1. The limit is turned into steps when enough of them have been timed."""
-        if self.minutes == math.inf or step > WARM + TIMED:
+        """Said behind step number `step`, counted from 1. Once enough steps have been timed, the limit is turned into steps."""
+        if self.decided or self.minutes == math.inf:
             return
         self._marks.append(time.monotonic())
-        if step == WARM + TIMED and len(self._marks) > 1:
-            each = (self._marks[-1] - self._marks[-1 - min(TIMED, len(self._marks) - 1)]) / min(TIMED, len(self._marks) - 1)
-            self.total = min(self.planned, max(step, int(60 * self.minutes / max(each, 1e-9))))
+        if len(self._marks) == WARM + TIMED:
+            each = max((self._marks[-1] - self._marks[WARM - 1]) / TIMED, 1e-9)
+            self.decided = min(self.planned, max(step, int(60 * self.minutes / each)))
 
     def facts(self) -> dict[str, int]:
         """For manifest and card."""

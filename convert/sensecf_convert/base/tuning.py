@@ -65,9 +65,9 @@ def tune(
 ) -> Tuned:  # fmt: skip
     """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
 
-    Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`); `report(share done, loss)` after each step. `work` belongs to
-    this tuning: run the same call again to go on or to get the finished result. Raises BaseModelError where memory or
-    prompt length forbid it, TableError where `work` holds another tuning.
+    Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`); `report(share done, loss)` after
+    each step. `work` belongs to this tuning: run the same call again to go on or to get the finished result. Raises
+    BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
     """
     recipe = recipe or Recipe()
     device = chosen(device, how)
@@ -112,13 +112,13 @@ class Tuner:
         self.trained = {name: weights for name, weights in self.model.named_parameters() if weights.requires_grad}
         self.rate = recipe.rate or (2e-5 if self.whole else 2e-4)
         self.optimizer = torch.optim.AdamW(self.trained.values(), lr=self.rate, betas=(0.9, 0.98), weight_decay=0.01)
-        self.step, self.total, self.spent, self.loss, self.first, self.resumed = 0, 0, 0.0, math.nan, math.nan, 0
+        self.step, self.decided, self.spent, self.loss, self.first, self.resumed = 0, 0, 0.0, math.nan, math.nan, 0
         if checkpoint.exists():
             self._load()
 
     def run(self, lessons: Lessons, passes: float, minutes: float, report: Report) -> None:
         """Train to the end."""
-        steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.total)
+        steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.decided)
         began, saved, cost = time.monotonic() - self.spent, time.monotonic(), 0.0
         while (done := steps.share(self.step)) < 1:
             for group in self.optimizer.param_groups:
@@ -167,7 +167,7 @@ class Tuner:
         """Write the checkpoint, whole or not at all; returns the seconds it took."""
         began, part = time.monotonic(), self.checkpoint.with_suffix(".part")
         weights = {name: w.detach() for name, w in self.trained.items()}
-        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "total": self.steps.total,
+        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "decided": self.steps.decided,
                  "spent": self.spent, "loss": self.loss, "first": self.first}  # fmt: skip
         torch.save(state, part)
         part.replace(self.checkpoint)
@@ -179,7 +179,7 @@ class Tuner:
             for name, weights in self.trained.items():
                 weights.copy_(state["weights"][name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.total, self.spent, self.loss, self.first = (state[k] for k in ("step", "total", "spent", "loss", "first"))
+        self.step, self.decided, self.spent, self.loss, self.first = (state[k] for k in ("step", "decided", "spent", "loss", "first"))
         self.resumed = self.step
 
 

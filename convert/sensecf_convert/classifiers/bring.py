@@ -20,7 +20,7 @@ from sensecf_edge.errors import CheckError, TableError
 from sensecf_edge.schema import Schema
 
 from ..tables import Cohort
-from .export import append, lattice_points, to_onnx
+from .export import append, lattice_points, serialised, to_onnx
 from .recipes import Model
 
 SUFFIXES = (".onnx", ".skops")
@@ -151,7 +151,7 @@ def _from_onnx(data: bytes, train: Cohort) -> Brought:
     probabilities = [o for o in graph.graph.output if len(o.type.tensor_type.shape.dim) == 2]
     if len(probabilities) == 1 and probabilities[0].type.tensor_type.shape.dim[1].dim_value == 1:
         append(graph, [("Sub", ["one", "$in"], "q", {}), ("Concat", ["q", "$in"], "$out", {"axis": 1})], {"one": 1.0})
-        data = bytes(graph.SerializeToString())
+        data = serialised(graph)
     _check(data, train.schema)
     order, turned = _order(_labels(graph), data, train)
     kept = [n.op_type for n in graph.graph.node if n.op_type == "SVMClassifier" and any(a.name == "vectors_per_class" for a in n.attribute)]
@@ -219,7 +219,7 @@ def _turned(data: bytes) -> bytes:
 
     graph = onnx.load_from_string(data)
     append(graph, [("Gather", ["$in", "order"], "$out", {"axis": 1})], {"order": np.array([1, 0])})
-    return bytes(graph.SerializeToString())
+    return serialised(graph)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,16 @@ def to_onnx(model: Model, features: int) -> bytes:
         raise CheckError(f"the classifier cannot be written as ONNX: {why}; replace that part by one that skl2onnx knows") from error
     if model.platt is not None:
         _add_sigmoid(graph, model.platt)
-    return bytes(graph.SerializeToString())
+    return serialised(graph)
+
+
+def serialised(graph: Any) -> bytes:
+    """The graph's bytes, equal for equal graphs: converters list the operator sets in an order that changes from run to run."""
+    ordered = sorted(graph.opset_import, key=lambda used: used.domain)
+    copies = [type(used).FromString(used.SerializeToString()) for used in ordered]
+    del graph.opset_import[:]
+    graph.opset_import.extend(copies)
+    return bytes(graph.SerializeToString(deterministic=True))
 
 
 @cache
