@@ -65,7 +65,7 @@ class _Search:
     rounds: int = 0
     stuck: bool = False
     seen: set[bytes] = field(default_factory=set)
-    known: Known = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
     proven: int = 0
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ global one; `loop` starts from several proposals).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -19,16 +19,26 @@ from numpy.typing import NDArray
 from . import measure, rules
 from .admissible import Admissible
 from .check import Checker, OnnxRealism
+from .coarse import Coarse, Places, finer
 from .rules import Mask
 from .schema import Vector
 from .settings import COST, REFINE, CostSettings
 
 Rows = NDArray[np.intp]
 _Step = tuple[Vector, float, float]
-Known = dict[bytes, "_Step | None"]
 
 GAIN = SLACK = 1e-9
 TINY = 1e-12
+CELLS = 2**20
+"""Numbers of candidates that are made at once: what one record needs of memory does not grow with its lattices."""
+
+
+@dataclass
+class Known:
+    """What was found out about one record: the step that each candidate led to, and how many moves may still be tried."""
+
+    steps: dict[bytes, _Step | None] = field(default_factory=dict)
+    left: int = REFINE.rows
 
 
 @dataclass(frozen=True)
@@ -160,39 +170,72 @@ def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = N
     """
     best = scored or score(judge, space, Y)
     Y, p, key = best.Y.copy(), best.p.copy(), best.key.copy()
-    active, known = list(range(len(Y))), {} if known is None else known
+    active, known = list(range(len(Y))), known or Known()
     for _ in range(REFINE.passes):
-        new = list({Y[i].tobytes(): i for i in active if Y[i].tobytes() not in known}.values())
+        new = list({Y[i].tobytes(): i for i in active if Y[i].tobytes() not in known.steps}.values())
         if new:
-            known.update(zip((Y[i].tobytes() for i in new), _steps(judge, space, Y[new], key[new]), strict=True))
-        steps = [(i, step) for i in active if (step := known[Y[i].tobytes()])]
+            known.steps.update(zip((Y[i].tobytes() for i in new), _steps(judge, space, Y[new], key[new], known), strict=True))
+        steps = [(i, step) for i in active if (step := known.steps[Y[i].tobytes()])]
         for i, (y, p[i], key[i]) in steps:
             Y[i] = y
         active = [i for i, _ in steps]
     return Scored(Y, p, key)
 
 
-def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> list[_Step | None]:
-    """For each row, whose key is in `beat`, its best move with probability and key; None where none is better than the row."""
-    rows = _said(space, rows)
-    owner, move = np.nonzero(_worth_a_look(judge, space, rows, beat))
-    tried = score(judge, space, _moved(space, rows, owner, move), beat[owner])
-    out: list[_Step | None] = []
-    starts = np.searchsorted(owner, np.arange(len(rows) + 1)).tolist()
-    for at, (first, behind) in enumerate(pairwise(starts)):
-        top = first + int(tried.key[first:behind].argmin()) if behind > first else -1
-        better = top >= 0 and tried.key[top] < beat[at] - GAIN
-        out.append((tried.Y[top], float(tried.p[top]), float(tried.key[top])) if better else None)
-    return out
+def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector, known: Known) -> list[_Step | None]:
+    """For each row, whose key is in `beat`, its best move with probability and key; None where none is better than the row.
+
+    On fine lattices a coarse part is tried first, then what lies around the best of it.
+    """
+    rows, tries = _said(space, rows), _Tries(judge, space, known, beat)
+    coarse = Coarse(space, REFINE.moves)
+    places, stride = coarse.places, coarse.stride
+    size = max(1, CELLS // max(1, len(places)))
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        owner, at = np.nonzero(_worth_a_look(judge, space, rows[part], beat[part], places))
+        tries.make(rows, owner + start, places[at])
+    while stride > 1:
+        near = [coarse.around(place, stride) if place >= 0 else places[:0] for place in tries.places]
+        tries.make(rows, np.repeat(np.arange(len(rows)), [len(part) for part in near]), np.concatenate(near))
+        stride = finer(stride)
+    return tries.best
 
 
-def _worth_a_look(judge: Judge, space: Admissible, rows: Vector, beat: Vector) -> Mask:
-    """Which moves of which rows could be better at all, shape (rows, moves): told from each change's part of the least cost.
+class _Tries:
+    """The best move found so far for each of some rows, whose keys are in `beat`."""
+
+    def __init__(self, judge: Judge, space: Admissible, known: Known, beat: Vector) -> None:
+        self.judge, self.space, self.known, self.beat = judge, space, known, beat.copy()
+        self.best: list[_Step | None] = [None] * len(beat)
+        self.places = [-1] * len(beat)
+
+    def make(self, rows: Vector, owner: Rows, move: Rows) -> None:
+        """Make moves of rows, as many as the budget allows, a part at a time; `owner` ascends."""
+        count = max(0, min(len(owner), self.known.left))
+        self.known.left -= count
+        size = max(1, CELLS // rows.shape[1])
+        for start in range(0, count, size):
+            part = slice(start, min(start + size, count))
+            self._judged(owner[part], move[part], _moved(self.space, rows, owner[part], move[part]))
+
+    def _judged(self, owner: Rows, move: Rows, Y: Vector) -> None:
+        tried = score(self.judge, self.space, Y, self.beat[owner])
+        starts = np.flatnonzero(np.diff(owner, prepend=-1))
+        for first, behind in pairwise([*starts.tolist(), len(owner)]):
+            top, at = first + int(tried.key[first:behind].argmin()), int(owner[first])
+            if tried.key[top] < self.beat[at] - GAIN:
+                self.best[at], self.places[at] = (tried.Y[top], float(tried.p[top]), float(tried.key[top])), int(move[top])
+                self.beat[at] = tried.key[top]
+
+
+def _worth_a_look(judge: Judge, space: Admissible, rows: Vector, beat: Vector, places: Places) -> Mask:
+    """Which moves of which rows could be better at all, shape (rows, places): told from each change's part of the least cost.
 
     What follows others is left out of the parts, so that they never add up to more than the cost. Nothing is said yet of
     rules but the number of changes.
     """
-    x, schema, (columns, values) = space.record.vector, space.record.schema, space.targets
+    x, schema, (columns, values) = space.record.vector, space.record.schema, (part[places] for part in space.targets)
     changed = measure.changed(x, rows)
     parts = judge.price.count * changed + judge.price.distance * measure.steps(schema, x, rows) * space.weights
     new, one = judge.parts(space, columns, values), (values != x[columns]).astype(np.intp)

@@ -70,9 +70,15 @@ class CostSettings:
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """How long a proposal is improved: passes of single-feature moves, each one batch for all proposals."""
+    """How long a proposal is improved: passes of single-feature moves, each one batch for all proposals.
+
+    `rows` candidates may be tried for one record over all its rounds. Where a space has more than `moves` values, each pass
+    begins with an even part of them.
+    """
 
     passes: int = 6
+    rows: int = 400_000
+    moves: int = 2_048
 
 
 @dataclass(frozen=True)
