@@ -43,8 +43,9 @@ class Coarse:
         stride = min(stride, int(self._strides[at]))
         if stride == 1 or place == self._ends[at]:
             return np.empty(0, dtype=np.intp)
-        out = place + np.arange(-stride + 1, stride, finer(stride), dtype=np.intp)
-        return out[(out >= self._starts[at]) & (out < self._ends[at]) & (out != place)]
+        out: Places = place + np.arange(-stride + 1, stride, finer(stride), dtype=np.intp)
+        out = out[(out >= self._starts[at]) & (out < self._ends[at]) & (out != place)]
+        return out
 
 
 def finer(stride: int) -> int:

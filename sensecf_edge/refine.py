@@ -235,7 +235,8 @@ def _worth_a_look(judge: Judge, space: Admissible, rows: Vector, beat: Vector, p
     What follows others is left out of the parts, so that they never add up to more than the cost. Nothing is said yet of
     rules but the number of changes.
     """
-    x, schema, (columns, values) = space.record.vector, space.record.schema, (part[places] for part in space.targets)
+    x, schema = space.record.vector, space.record.schema
+    columns, values = space.targets[0][places], space.targets[1][places]
     changed = measure.changed(x, rows)
     parts = judge.price.count * changed + judge.price.distance * measure.steps(schema, x, rows) * space.weights
     new, one = judge.parts(space, columns, values), (values != x[columns]).astype(np.intp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -15,8 +16,9 @@ from strategies import spaces
 from sensecf_edge import measure, rules
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, Scored, moves, refine, score
+from sensecf_edge.refine import Judge, Known, Scored, moves, refine, score
 from sensecf_edge.schema import Feature, Relation, Schema, Vector
+from sensecf_edge.settings import RefineSettings
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 HEAVY = 1e6
@@ -213,3 +215,50 @@ def test_the_key_orders_candidates_as_the_module_says(where: Admissible, chance:
     worths = [worth(judge, where, Y[i]) for i in order]
     for a, b in pairwise(worths):
         assert a[0] < b[0] or (a[0] == b[0] and a[1] <= b[1] + 1e-6)
+
+
+def fine(size: int, features: int = 40) -> tuple[Judge, Admissible, Vector]:
+    """Lattices of `size` values, and eight proposals that change three features each."""
+    schema = Schema(tuple(Feature(f"f{i}", low=0, high=size, step=1) for i in range(features)))
+    space = admissible(Record(schema, np.full(features, size // 2 * 1.0)))
+    Y, chance = np.repeat(space.record.vector[None], 8, axis=0), np.random.default_rng(0)
+    for y in Y:
+        y[chance.choice(features, 3, replace=False)] = chance.integers(0, size, 3)
+    return Judge(Slope(schema, np.linspace(1.0, 4.0, features), -1.25 * features + 1.0), None, 0.55), space, Y
+
+
+def test_fine_lattices_cost_no_more_than_the_budget_of_rows_and_little_memory() -> None:
+    """1.2 million rows at once, which took 680 MB."""
+    judge, space, Y = fine(2_000)
+    tracemalloc.start()
+    out = refine(judge, space, Y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(judge.checker, Slope) and sum(judge.checker.asked) < 100_000 and peak < 60e6
+    assert out.passed.all() and (measure.sparsity(space.record.vector, out.Y) <= 2).all()
+
+
+def test_on_a_fine_lattice_the_smallest_change_of_a_feature_is_still_found() -> None:
+    judge, space, Y = fine(1_999, 3)
+    whole = [refine(judge, space, Y).key.tolist()]
+    for most in (10**9, 32):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("sensecf_edge.refine.REFINE", RefineSettings(moves=most))
+            whole.append(refine(judge, space, Y).key.tolist())
+    assert whole[0] == whole[1] == whole[2]
+
+
+def test_without_any_budget_left_proposals_stay_as_they_are_and_are_still_judged() -> None:
+    judge, space, Y = fine(50)
+    out = refine(judge, space, Y, known=Known(left=0))
+    assert out.Y.tolist() == Y.tolist() and out.p.tolist() == judge.checker.p_target(Y).tolist()
+    some = Known(left=300)
+    refine(judge, space, Y, known=some)
+    assert some.left == 0
+
+
+def test_candidates_made_a_few_at_a_time_lead_where_all_at_once_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, space, Y = fine(30, 6)
+    at_once = refine(judge, space, Y)
+    monkeypatch.setattr("sensecf_edge.refine.CELLS", 40)
+    assert refine(judge, space, Y).Y.tolist() == at_once.Y.tolist()
