@@ -8,6 +8,7 @@ next by `branches`; no sampler of llama.cpp is used. The low-level C API is call
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 import weakref
 from collections.abc import Sequence
@@ -41,13 +42,19 @@ class LlamaEngine:
     for). The key-value cache holds one such prompt and `max_sequences` answers; shared prompts and beginnings are held
     once, and what all prompts begin with stays there from call to call. What else is in the batch moves scores by
     rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. `adapter` is a LoRA adapter in
-    GGUF that was tuned on this very model. Safe to call from several threads: calls wait for each other.
+    GGUF that was tuned on this very model; `sha256` what a small model's file must still be when it is opened. Safe to call
+    from several threads: calls wait for each other. After a fork a model with several threads is refused: llama.cpp's
+    threads do not come along, and it would wait for them for ever.
     """
 
-    def __init__(self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None, sha256: str | None = None
+    ) -> None:
         self._lib = lib = native.library()
-        self._lock = threading.Lock()
-        self._model = native.open_model(lib, path, settings)
+        self._lock, self._process = threading.Lock(), os.getpid()
+        self._threads = max(settings.threads or 1, settings.prompt_threads)
+        native.claim_threads(self._threads)
+        self._model = native.open_model(lib, path, settings, sha256)
         self._finalizer = weakref.finalize(self, native.free, lib, self._model, None)
         self._vocab = lib.llama_model_get_vocab(self._model)
         self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
@@ -108,9 +115,11 @@ class LlamaEngine:
 
     def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
         """Answer all requests in shared batches. Raises EngineError after `close`; a single record's trouble is a Fault."""
+        if self._process != os.getpid():
+            native.claim_threads(self._threads)
+            self._lock, self._process, self._clean = threading.Lock(), os.getpid(), False
         with self._lock:
-            if not self._finalizer.alive:
-                raise EngineError("the engine is closed; open it again")
+            self._check_open()
             if not self._clean:
                 self.empty()
             self._clean = False
@@ -118,14 +127,20 @@ class LlamaEngine:
             self._clean = True
             return answers
 
+    def _check_open(self) -> None:
+        if not self._finalizer.alive:
+            raise EngineError("the engine is closed; open it again")
+
     def empty(self) -> None:
         """Forget everything: what a call that was interrupted has left, too."""
+        self._check_open()
         self._lib.llama_memory_clear(self._memory, False)
         self._kept = []
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """The token texts, read from the model once."""
+        self._check_open()
         lib, vocab, out = self._lib, self._vocab, []
         buffer = ctypes.create_string_buffer(256)
         for token in range(self.n_vocab):
@@ -147,6 +162,7 @@ class LlamaEngine:
 
     def tokenise(self, text: str) -> list[int]:
         """Token ids of a prompt, behind BOS where the model asks for one. Text never becomes a control token."""
+        self._check_open()
         lib = self._lib
         begin = [int(lib.llama_vocab_bos(self._vocab))] if lib.llama_vocab_get_add_bos(self._vocab) else []
         return begin + self._plain_tokens(text.encode())
@@ -176,6 +192,7 @@ class LlamaEngine:
 
     def feed(self, tokens: list[int], start: int) -> None:
         """Decode tokens for one sequence and forget their scores: what calibration times. Raises EngineError."""
+        self._check_open()
         self._clean = False
         self._decode([tokens], [start], [[0]])
 
@@ -235,6 +252,7 @@ class LlamaEngine:
     @property
     def kv_bytes(self) -> int:
         """Bytes of the key-value cache, which is taken whole when the engine opens (half floats for every cell)."""
+        self._check_open()
         lib, model = self._lib, self._model
         head = lib.llama_model_n_embd(model) // lib.llama_model_n_head(model)
         keys, values = (self._number(f"attention.{part}_length", head) for part in ("key", "value"))
@@ -243,11 +261,13 @@ class LlamaEngine:
     @property
     def parameters(self) -> int:
         """Number of weights."""
+        self._check_open()
         return int(self._lib.llama_model_n_params(self._model))
 
     @property
     def description(self) -> str:
         """llama.cpp's own short name for the model: architecture, size, quantization."""
+        self._check_open()
         buffer = ctypes.create_string_buffer(128)
         self._lib.llama_model_desc(self._model, buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace")

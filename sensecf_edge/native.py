@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import io
 import os
 import sys
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +18,11 @@ from types import ModuleType
 from typing import Any
 
 from .errors import EngineError
+from .gguf_head import check_head
 from .settings import EngineSettings
+
+SMALL = 64_000_000
+"""Models of fewer bytes are handed over from memory, and get one thread (see `threads`)."""
 
 _ERROR_LEVEL = 4
 _CUDA = "CMAKE_ARGS='-DGGML_CUDA=on -DLLAVA_BUILD=OFF' pip install --force-reinstall --no-cache-dir llama-cpp-python==0.3.36"
@@ -44,8 +52,27 @@ def library() -> Any:
 
     lib.sensecf_log = lib.llama_log_callback(listen)  # kept there: llama.cpp calls it for as long as the process lives
     lib.llama_log_set(lib.sensecf_log, None)
+    lib.sensecf_last_words = _told_before_an_abort(lib)
     lib.llama_backend_init()
     return lib
+
+
+def _told_before_an_abort(lib: Any) -> Any:
+    """An assertion of llama.cpp ends the process. Let it do so in words and with exit code 1: no core, no debugger that
+    writes a backtrace of C among the answers on standard output."""
+    os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_char_p)
+    def tell(text: bytes | None) -> None:
+        said = (text or b"").decode("utf-8", "replace").replace("\n", " ").rpartition("/")[2][:300]
+        os.write(2, f"llama.cpp cannot go on with this model ({said}); run `sensecf-edge models verify`, or build the bundle again\n".encode())
+        os._exit(1)
+
+    install = getattr(getattr(lib, "_lib", None), "ggml_set_abort_callback", None)
+    if install is not None:
+        install.restype, install.argtypes = ctypes.c_void_p, [type(tell)]
+        install(tell)
+    return tell
 
 
 def _bindings() -> Any:
@@ -62,6 +89,22 @@ def _bindings() -> Any:
         return import_module("llama_cpp.llama_cpp")
     finally:
         del sys.modules["llama_cpp"]  # whoever wants the package itself gets it, over these same bindings
+
+
+_threaded_in: set[int] = set()
+
+
+def claim_threads(count: int) -> None:
+    """Say that this process is going to compute with so many threads. Raises EngineError in a child of os.fork() whose
+    parent did: OpenMP's threads stay behind in the parent, and whoever meets at their barrier waits for ever."""
+    if count < 2:
+        return
+    if _threaded_in - {os.getpid()}:
+        raise EngineError(
+            "this process was forked from one that had used the language model with several threads, which do not come along; "
+            "start it otherwise (multiprocessing's spawn), load the model after the fork only, or use one thread"
+        )
+    _threaded_in.add(os.getpid())
 
 
 def build_features() -> str:
@@ -95,13 +138,17 @@ def _model_params(lib: Any, settings: EngineSettings) -> Any:
     return params
 
 
-def open_model(lib: Any, path: Path, settings: EngineSettings) -> Any:
-    """A model in llama.cpp\'s hands. Raises EngineError saying what is wrong with the file."""
-    _check_kind(path)
-    _errors.clear()
-    model = lib.llama_model_load_from_file(str(path).encode(), _model_params(lib, settings))
-    if not model:
-        raise EngineError(f"llama.cpp cannot load {path}{why()}; fetch or build the bundle again")
+def open_model(lib: Any, path: Path, settings: EngineSettings, sha256: str | None = None) -> Any:
+    """A model in llama.cpp's hands. Raises EngineError saying what is wrong with the file; see `_handed_over` for `sha256`."""
+    params = _model_params(lib, settings)
+    with _handed_over(path, sha256) as (name, small):
+        if small:
+            params.load_mode = lib.LLAMA_LOAD_MODE_NONE
+        _errors.clear()
+        model = lib.llama_model_load_from_file(name, params)
+        if not model:
+            told = why().replace(os.fsdecode(name), str(path))
+            raise EngineError(f"llama.cpp cannot load {path}{told}; fetch or build the bundle again")
     return model
 
 
@@ -111,24 +158,53 @@ def wear_adapter(lib: Any, model: Any, context: Any, path: Path) -> None:
     Raises EngineError for a file that is no adapter or was made for another model. Two models of the same shapes cannot
     be told apart here: which adapter belongs to which model is the manifest's word.
     """
-    _check_kind(path)
-    _errors.clear()
-    adapter = lib.llama_adapter_lora_init(model, str(path).encode())
-    if not adapter:
-        raise EngineError(f"llama.cpp cannot add the adapter {path} to this generator{why()}; give the one that was tuned on it")
+    with _handed_over(path) as (name, _):
+        _errors.clear()
+        adapter = lib.llama_adapter_lora_init(model, name)
+        if not adapter:
+            told = why().replace(os.fsdecode(name), str(path))
+            raise EngineError(f"llama.cpp cannot add the adapter {path} to this generator{told}; give the one that was tuned on it")
     adapters = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
     if lib.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)) != 0:
         raise EngineError(f"llama.cpp cannot use the adapter {path}{why()}; convert it again with `sensecf-edge export gguf`")
 
 
-def _check_kind(path: Path) -> None:
+@contextmanager
+def _handed_over(path: Path, sha256: str | None = None) -> Iterator[tuple[bytes, bool]]:
+    """The name under which llama.cpp is to open a file, and whether the file is small.
+
+    A small one is read once, its hash held against `sha256`, and handed over as a copy in memory where the system has
+    that (Linux): what was hashed is what is opened, and whatever becomes of the file later is nothing to us. A large one
+    is opened and mapped by its path, a moment after its hash held: whoever may write there can come between.
+    """
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            small = os.fstat(file.fileno()).st_size < SMALL
+            data = file.read(SMALL) if small else b""
+            check_head(io.BytesIO(data) if small else file, str(path))
     except OSError as error:
         raise EngineError(f"cannot read the model {path}: {error.strerror}") from error
-    if magic != b"GGUF":
-        raise EngineError(f"{path} is not a GGUF file; fetch or build the bundle again")
+    if small and sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise EngineError(f"{path} was altered after it had been checked; run `sensecf-edge models verify`")
+    handle = _in_memory(data) if small else None
+    try:
+        yield (os.fsencode(path) if handle is None else b"/proc/self/fd/%d" % handle), small
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _in_memory(data: bytes) -> int | None:
+    """A file that no folder lists, holding `data`; None where the system has none."""
+    if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):
+        return None
+    try:
+        handle = os.memfd_create("model.gguf")
+    except OSError:
+        return None
+    with open(handle, "wb", closefd=False) as file:
+        file.write(data)
+    return handle
 
 
 def free(lib: Any, model: Any, context: Any) -> None:

@@ -9,10 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .engine import LlamaEngine
+from .native import SMALL
 from .settings import ENGINE, EngineSettings
-
-SMALL = 64_000_000
-"""Models of fewer bytes get one thread: a step takes them about a millisecond, and meeting at its barriers costs as much."""
 
 
 def usable() -> int:
@@ -21,7 +19,10 @@ def usable() -> int:
 
 
 def rule(size: int) -> int:
-    """Threads for a model of so many bytes: cores that are idle now, never all of four or more, one for a small model."""
+    """Threads for a model of so many bytes: cores that are idle now, never all of four or more, one for a small model.
+
+    A step takes a small one about a millisecond, and meeting at its barriers costs as much.
+    """
     if size < SMALL:
         return 1
     cores = usable()
