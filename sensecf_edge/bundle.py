@@ -1,7 +1,8 @@
 """A model folder opened safely: parse the manifest, audit every file against it, and only then build anything.
 
-Nothing here imports llama_cpp or onnxruntime. What they get later is either the very bytes that were hashed (ONNX) or
-the path of a file whose hash held (GGUF, which llama.cpp maps itself; a file swapped after that moment is not noticed).
+Nothing here imports llama_cpp or onnxruntime. What they get later are the bytes that were hashed; a GGUF of 64 MB or more
+is mapped by its path a moment after its hash held. Hashes say that a bundle is whole, not where it is from: whoever changes
+a file can write its hash into the manifest. Compare `Bundle.hash` with one that its maker told you on another way.
 """
 
 from __future__ import annotations
@@ -85,6 +86,11 @@ class Bundle:
     def generator_path(self) -> Path:
         """The GGUF whose hash held when the bundle was opened."""
         return self.folder / GENERATOR
+
+    @property
+    def generator_sha256(self) -> str:
+        """What the generator's file must still be when it is opened."""
+        return self.manifest.files[GENERATOR].sha256
 
     @property
     def adapter_path(self) -> Path | None:

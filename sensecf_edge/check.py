@@ -99,6 +99,13 @@ class OnnxRealism:
         return np.asarray(np.interp(density, self._quantiles, self._at), dtype=np.float64)
 
 
+def onnxruntime_version() -> str:
+    """The library's own word: it goes by several names where it is installed (onnxruntime-gpu and others)."""
+    import onnxruntime as ort
+
+    return str(ort.__version__)
+
+
 def build_features() -> str:
     """Version of onnxruntime and the devices it was built for, in words. Raises ImportError where it cannot be loaded."""
     import onnxruntime as ort

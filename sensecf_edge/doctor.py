@@ -15,11 +15,12 @@ from . import __version__
 from .bundle import Bundle
 from .engine import LlamaEngine
 from .errors import SenseCFError
-from .manifest import ADAPTER, CLASSIFIER, GENERATOR, REALISM
-from .settings import ENGINE
-from .threads import SMALL, calibrate, rule, usable
+from .manifest import ADAPTER, GENERATOR
+from .settings import ENGINE, SMALL_MODEL
+from .threads import calibrate, rule, usable
 
-RUNTIME = ("llama-cpp-python", "onnxruntime", "numpy", "click", "rich")
+RUNTIME = ("numpy", "click", "rich")
+DOORS = {"llama-cpp-python": ("native", "llama_version"), "onnxruntime": ("check", "onnxruntime_version")}
 EXTRAS = {"convert": ("torch", "transformers", "sklearn", "skl2onnx", "onnx", "gguf", "pandas")}
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "f16c", "fma", "asimd", "asimddp", "i8mm")
 BASE_MB, GENERATOR_FACTOR, ONNX_FACTOR = 90, 3.0, 15.0  # measured: a forest takes 15 times its file while onnxruntime builds it
@@ -42,17 +43,19 @@ def examine() -> list[Finding]:
 def memory_mb(bundle: Bundle) -> int:
     """Estimated peak of one `explain` process in MB: the interpreter and libraries, then the models with their buffers."""
     size = {name: entry.bytes / 1e6 for name, entry in bundle.manifest.files.items()}
-    generator, others = size[GENERATOR] + size.get(ADAPTER, 0), size[CLASSIFIER] + size[REALISM]
+    generator, others = size[GENERATOR] + size.get(ADAPTER, 0), sum(n for name, n in size.items() if name.endswith(".onnx"))
     return round(BASE_MB + GENERATOR_FACTOR * generator + ONNX_FACTOR * others)
 
 
 def _versions() -> list[Finding]:
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     out = [Finding("sensecf-edge", __version__), Finding("python", system)]
-    for name in RUNTIME:
+    for name in (*DOORS, *RUNTIME):
         try:
-            out.append(Finding(name, version(name)))
-        except PackageNotFoundError:
+            door, ask = DOORS.get(name, ("", ""))
+            found = getattr(import_module(f"{__package__}.{door}"), ask)() if door else version(name)
+            out.append(Finding(name, found))
+        except (PackageNotFoundError, ImportError):
             out.append(Finding(name, "missing: pip install sensecf-edge", problem=True))
     return out
 
@@ -71,7 +74,7 @@ def _engines() -> list[Finding]:
 
 def _machine() -> list[Finding]:
     out = [Finding("cpu", f"{usable()} usable cores; {_cpu_flags()}"), Finding("gpu", _gpus())]
-    words = f"1 for models under {SMALL // 10**6} MB, {rule(SMALL)} for larger ones just now; --threads N overrides"
+    words = f"1 for models under {SMALL_MODEL // 10**6} MB, {rule(SMALL_MODEL)} for larger ones just now; --threads N overrides"
     out.append(Finding("threads", words))
     if memory := _memory_mb():
         out.append(Finding("memory", f"{memory[1]:,} MB free of {memory[0]:,} MB"))

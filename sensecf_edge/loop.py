@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ import numpy as np
 from . import __version__, prompt, reply, rules
 from .admissible import Admissible, Constraints, admissible, check
 from .bundle import Bundle
-from .check import Checker, OnnxChecker, OnnxRealism
+from .check import Checker, OnnxChecker, OnnxRealism, onnxruntime_version
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .errors import ConstraintError
 from .found import Found, changes
 from .grammar import Grammar
+from .native import llama_version
 from .rank import distinct
 from .record import Record
 from .refine import Judge, Known, Scored, refine, score
@@ -106,7 +106,7 @@ class Explainer:
         self.judge = Judge(checker, realism, self.goal)
         self.scale = scale_of(bundle.manifest, getattr(bundle.schema, "base_rate", None), base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
-        self._versions = {"sensecf-edge": __version__, **{n: version(n) for n in ("llama-cpp-python", "onnxruntime")}}
+        self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
 
     @classmethod
     def load(
@@ -119,7 +119,8 @@ class Explainer:
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
         realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
-        engine = LlamaEngine(bundle.generator_path, settings, bundle.manifest.generator.context, bundle.adapter_path)
+        context = bundle.manifest.generator.context
+        engine = LlamaEngine(bundle.generator_path, settings, context, bundle.adapter_path, bundle.generator_sha256)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
         return cls(bundle, engine, checker, realism, others, margin, base_rate)
 

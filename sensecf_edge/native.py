@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -19,10 +20,7 @@ from typing import Any
 
 from .errors import EngineError
 from .gguf_head import check_head
-from .settings import EngineSettings
-
-SMALL = 64_000_000
-"""Models of fewer bytes are handed over from memory, and get one thread (see `threads`)."""
+from .settings import SMALL_MODEL, EngineSettings
 
 _ERROR_LEVEL = 4
 _CUDA = "CMAKE_ARGS='-DGGML_CUDA=on -DLLAVA_BUILD=OFF' pip install --force-reinstall --no-cache-dir llama-cpp-python==0.3.36"
@@ -62,17 +60,18 @@ def _told_before_an_abort(lib: Any) -> Any:
     writes a backtrace of C among the answers on standard output."""
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
-    @ctypes.CFUNCTYPE(None, ctypes.c_char_p)
     def tell(text: bytes | None) -> None:
         said = (text or b"").decode("utf-8", "replace").replace("\n", " ").rpartition("/")[2][:300]
-        os.write(2, f"llama.cpp cannot go on with this model ({said}); run `sensecf-edge models verify`, or build the bundle again\n".encode())
+        words = f"llama.cpp cannot go on with this model ({said}); run `sensecf-edge models verify`, or build the bundle again\n"
+        os.write(2, words.encode())
         os._exit(1)
 
+    told = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(tell)
     install = getattr(getattr(lib, "_lib", None), "ggml_set_abort_callback", None)
     if install is not None:
-        install.restype, install.argtypes = ctypes.c_void_p, [type(tell)]
-        install(tell)
-    return tell
+        install.restype, install.argtypes = ctypes.c_void_p, [type(told)]
+        install(told)
+    return told
 
 
 def _bindings() -> Any:
@@ -105,6 +104,14 @@ def claim_threads(count: int) -> None:
             "start it otherwise (multiprocessing's spawn), load the model after the fork only, or use one thread"
         )
     _threaded_in.add(os.getpid())
+
+
+def llama_version() -> str:
+    """Version of llama-cpp-python; "unknown" where it was installed without saying so."""
+    try:
+        return version("llama-cpp-python")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def build_features() -> str:
@@ -179,8 +186,8 @@ def _handed_over(path: Path, sha256: str | None = None) -> Iterator[tuple[bytes,
     """
     try:
         with path.open("rb") as file:
-            small = os.fstat(file.fileno()).st_size < SMALL
-            data = file.read(SMALL) if small else b""
+            small = os.fstat(file.fileno()).st_size < SMALL_MODEL
+            data = file.read(SMALL_MODEL) if small else b""
             check_head(io.BytesIO(data) if small else file, str(path))
     except OSError as error:
         raise EngineError(f"cannot read the model {path}: {error.strerror}") from error

@@ -49,6 +49,9 @@ LOOP = LoopSettings()
 ENGINE = EngineSettings()
 RECORD = RecordSettings()
 
+SMALL_MODEL = 64_000_000
+"""Language models of fewer bytes are opened from memory, as they were hashed, and get one thread."""
+
 WEAK_AUC = 0.7
 """Below this AUC on unseen people every answer says that the classifier is weak."""
 

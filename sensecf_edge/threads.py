@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .engine import LlamaEngine
-from .native import SMALL
-from .settings import ENGINE, EngineSettings
+from .settings import ENGINE, SMALL_MODEL, EngineSettings
 
 
 def usable() -> int:
@@ -23,7 +22,7 @@ def rule(size: int) -> int:
 
     A step takes a small one about a millisecond, and meeting at its barriers costs as much.
     """
-    if size < SMALL:
+    if size < SMALL_MODEL:
         return 1
     cores = usable()
     busy = round(os.getloadavg()[0]) if hasattr(os, "getloadavg") else 0

@@ -25,8 +25,10 @@ ORDER = (
     "sentences",
     "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "risk",
-    "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches", "native", "engine", "threads", "check", "refine",
-    "exact", "exchange", "stability", "rank", "result", "found", "loop", "problem", "tables", "parquet", "layouts", "answers", "workers",
+    "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
+    "gguf_head", "native", "engine", "threads", "check", "refine",
+    "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
+    "problem", "tables", "parquet", "layouts", "answers", "workers",
     "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside",
     "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
 )  # fmt: skip

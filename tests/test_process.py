@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from toys import toy_gguf
 
-from sensecf_edge.engine import LlamaEngine, Request
+from sensecf_edge.engine import LlamaEngine
 from sensecf_edge.errors import EngineError
 from sensecf_edge.gguf_head import check_head
-from sensecf_edge.settings import EngineSettings
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +87,7 @@ def test_a_folder_whose_name_is_no_utf_8_is_opened_and_named_in_errors(model: Pa
     with LlamaEngine(folder / "g.gguf", context=100) as engine:
         assert engine.parameters > 0
     (folder / "g.gguf").write_bytes(model.read_bytes()[:-2000])
-    with pytest.raises(EngineError, match="llama.cpp cannot load") as error:
+    with pytest.raises(EngineError, match=r"llama\.cpp cannot load") as error:
         LlamaEngine(folder / "g.gguf", context=100)
     assert "/proc" not in str(error.value)
 
@@ -132,7 +131,7 @@ def test_an_abort_of_llama_cpp_is_told_in_words_and_writes_nothing_among_the_ans
 def test_a_cut_or_changed_head_is_an_error(model: Path) -> None:
     data = model.read_bytes()
     for end in range(0, 3000, 97):
-        with pytest.raises(EngineError, match="cut off or damaged|not a GGUF"):
+        with pytest.raises(EngineError, match=r"cut off or damaged|not a GGUF"):
             check_head(io.BytesIO(data[:end]), "cut.gguf")
     check_head(io.BytesIO(data), "whole.gguf")
     chance = np.random.default_rng(0)
