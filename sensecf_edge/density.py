@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import BundleError, CheckError
 from .mixture import Mixture
@@ -88,7 +90,6 @@ class Density:
         values, at = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
         levels = np.linspace(0.0, 100.0, len(scores))
         self._scores, self._levels = values, np.bincount(at, levels) / np.bincount(at)
-        self._people: Vector | None = None
         self._scales: dict[bytes, Scale] = {}
 
     @classmethod
@@ -145,19 +146,23 @@ class Density:
             rows[:, column] = self.schema.features[column].lattice[places]
         return rows, weights
 
-    def _scale(self, known: Any) -> Scale:
+    def _scale(self, known: NDArray[np.bool_]) -> Scale:
         key = known.tobytes()
-        if key not in self._scales:
-            if self._people is None:
-                self._people = self.wanted.draw(DRAWN, np.random.default_rng(SEED))
+        found = self._scales.get(key)
+        if found is None:
             if len(self._scales) >= KEPT_SCALES:
                 self._scales.clear()
-            self._scales[key] = Scale.of(self.wanted.log_density(np.where(known, self._people, np.nan)))
-        return self._scales[key]
+            found = self._scales[key] = Scale.of(self.wanted.log_density(np.where(known, self._people, np.nan)))
+        return found
+
+    @cached_property
+    def _people(self) -> Vector:
+        return self.wanted.draw(DRAWN, np.random.default_rng(SEED))
 
     def _check(self, Y: Vector) -> None:
         if Y.ndim != 2 or Y.shape[1] != len(self.schema):
-            raise CheckError(f"the density was given an array of shape {Y.shape}; it takes (candidates, {len(self.schema)}), in schema order")
+            takes = f"it takes (candidates, {len(self.schema)}), in schema order"
+            raise CheckError(f"the density was given an array of shape {Y.shape}; {takes}")
 
 
 def _mixture(data: Mapping[str, Any], schema: Schema) -> Mixture:

@@ -66,11 +66,12 @@ class Mixture:
     def marginal(self, known: NDArray[np.bool_]) -> Marginal:
         """The mixture over the features marked as known, shape (features,)."""
         key = known.tobytes()
-        if key not in self._kept:
+        found = self._kept.get(key)
+        if found is None:
             if len(self._kept) >= KEPT_PATTERNS:
                 self._kept.clear()
-            self._kept[key] = Marginal(self, known)
-        return self._kept[key]
+            found = self._kept[key] = Marginal(self, known)
+        return found
 
     def draw(self, count: int, rng: np.random.Generator) -> Vector:
         """`count` whole records, shape (count, features); numbers are on no lattice and in no range."""
@@ -143,7 +144,7 @@ class Marginal:
         roots = np.linalg.cholesky(mixture.covariances[:, seen][:, :, seen])
         inverse = np.linalg.inv(roots) if size else roots
         self._matrix = np.ascontiguousarray(inverse.transpose(0, 2, 1))
-        self._centres = (mixture.means[:, None, seen] @ self._matrix).reshape(-1, 1, size)
+        self._centres = (mixture.means[:, None, seen] @ self._matrix).reshape(len(roots), 1, size)
         scale = np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(axis=1)
         self._constant = (np.log(mixture.weights) - scale - LOG_2PI / 2 * size)[:, None]
         pairs = zip(mixture.choices, mixture.tables, strict=True)
@@ -174,8 +175,9 @@ def log_sum(parts: Vector) -> Vector:
 
 def shares(parts: Vector) -> Vector:
     """To which component each record belongs: shape (records, components), rows sum to 1."""
-    out: Vector = np.exp(parts - parts.max(axis=0))
-    return (out / out.sum(axis=0)).T
+    share = np.exp(parts - parts.max(axis=0))
+    out: Vector = (share / share.sum(axis=0)).T
+    return out
 
 
 def picked(shares: Vector, rng: np.random.Generator) -> Places:

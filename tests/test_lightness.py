@@ -23,7 +23,7 @@ DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "
 ORDER = (
     "errors", "settings",
     "sentences",
-    "feature", "relation", "schema", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
+    "feature", "relation", "mixture", "schema", "density", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "risk",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "check", "refine",
