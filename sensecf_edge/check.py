@@ -7,15 +7,22 @@ thousands of rows cost what a few single ones cost. Order of features is not che
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import CheckError
+from .graph_audit import check_graph
 from .schema import Vector
 
 SLACK = 1e-5
+MOST_MEMORY = 512 << 20
+"""Bytes that all graphs of a process may take for weights and results together; a bundle's take a few million."""
+ROWS = 16_384
+"""Rows that go through at once; more go in parts, so that memory does not grow with the question."""
 FIX = "run `sensecf-edge models verify`, or build the bundle again"
 
 
@@ -118,8 +125,8 @@ class _Graph:
 
     def __init__(self, model: bytes, what: str, features: int, threads: int, device: str) -> None:
         self.what, self.features = what, features
-        if b"\n\x08location" in model:
-            raise CheckError(f"{what} keeps weights in another file, which no hash covers; export it as one file")
+        self._process = os.getpid() if threads > 1 else 0
+        check_graph(model, what)
         try:
             self._session = _session(model, threads, device)
         except Exception as error:  # onnxruntime's errors share no base class
@@ -151,27 +158,64 @@ class _Graph:
 
     def run(self, output: str, Y: Vector) -> Vector:
         """One output for all rows as float64."""
+        if self._process and self._process != os.getpid():
+            raise CheckError(
+                f"this process was forked from the one that had opened {self.what} with several threads, which do not come along; "
+                "start it otherwise (multiprocessing's spawn), load after the fork only, or use one thread"
+            )
+        rows = np.ascontiguousarray(Y, dtype=np.float32)
         try:
-            out = self._session.run([output], {self._input: np.ascontiguousarray(Y, dtype=np.float32)})[0]
+            out = [self._session.run([output], {self._input: rows[i : i + ROWS]}, _giving_back())[0] for i in range(0, len(rows), ROWS)]
         except Exception as error:
-            raise CheckError(f"{self.what} failed on {len(Y)} rows: {_first_line(error)}; {FIX}") from error
-        return np.asarray(out, dtype=np.float64)
+            full = any(words in str(error) for words in ("Available memory of", "Failed to allocate memory", "bad allocation"))
+            told = f"it takes more than {MOST_MEMORY >> 20} MB for results" if full else _first_line(error)
+            raise CheckError(f"{self.what} failed on {len(Y)} rows: {told}; {FIX}") from error
+        return np.asarray(out[0] if len(out) == 1 else np.concatenate(out), dtype=np.float64)
 
 
 def _session(model: bytes, threads: int, device: str) -> Any:
-    """A session that keeps to `threads`, holds no memory arena, writes no log and sends nothing anywhere.
+    """A session that keeps to `threads`, takes memory from one bounded place, writes no log and sends nothing anywhere.
 
-    On `cuda` the CUDA provider goes first where there is one; what it cannot compute, trees among it, stays on the CPU.
+    It reads no file beside the model: the folder for external weights cannot exist. Nothing is computed while it is built
+    (constant folding), because that memory has no bound. On `cuda` the CUDA provider goes first where there is one; what
+    it cannot compute, trees among it, stays on the CPU.
     """
     import onnxruntime as ort
 
     ort.disable_telemetry_events()
+    _bound_memory()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.enable_mem_pattern = False
     options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return ort.InferenceSession(model, options, providers=providers(ort.get_available_providers(), device))
+    entries = {
+        "session.intra_op.allow_spinning": "0", "session.use_env_allocators": "1", "session.load_model_format": "ONNX",
+        "session.model_external_initializers_file_folder_path": os.path.join(os.devnull, "nowhere"),
+    }  # fmt: skip
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    on = providers(ort.get_available_providers(), device)
+    return ort.InferenceSession(model, options, providers=on, disabled_optimizers=["ConstantFolding"])
+
+
+@cache
+def _bound_memory() -> None:
+    """One allocator for all sessions of the process, which refuses to grow over MOST_MEMORY."""
+    import onnxruntime as ort
+
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    as_asked = 1  # and not twice as much at each step, which is what a hub of 512 MB would notice
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": MOST_MEMORY, "arena_extend_strategy": as_asked}))
+
+
+@cache
+def _giving_back() -> Any:
+    """How to run: what results took goes back to the system at the end."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def providers(available: Sequence[str], device: str) -> list[str]:

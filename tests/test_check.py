@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CENTRE, SCALE, WEIGHTS, toy_classifier, toy_realism
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker, OnnxRealism, build_features
@@ -74,7 +79,6 @@ def test_rounding_just_over_one_is_clipped() -> None:
         (onnx_model("Softmax", width=None, columns=None), "takes .* features, the schema has 4"),
         (onnx_model("Softmax", width=4, columns=4, rows=1), "with N left open"),
         (onnx_model("Softmax", width=4, columns=4, kind="DOUBLE"), "one float32 tensor"),
-        (onnx_model("ReduceSum", width=4, columns=0, keepdims=1) + b"\n\x08location", "another file"),
     ],
 )
 def test_a_graph_of_another_form_is_refused_when_it_is_opened(model: bytes, message: str) -> None:
@@ -82,14 +86,177 @@ def test_a_graph_of_another_form_is_refused_when_it_is_opened(model: bytes, mess
         OnnxChecker(model, 4, 1)
 
 
-def test_weights_in_another_file_are_refused_unopened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def outside_weights(folder: Path) -> bytes:
+    """The toy classifier with its weights in a file of `folder`."""
     import onnx
 
     model = onnx.load_from_string(toy_classifier())
-    onnx.save_model(model, str(tmp_path / "m.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0)
+    onnx.save_model(model, str(folder / "m.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0)
+    return (folder / "m.onnx").read_bytes()
+
+
+def spelt_otherwise(model: bytes) -> bytes:
+    """The same protobuf with one length of a key written in two bytes where one would do, and all around it one longer."""
+    from onnx import ModelProto
+
+    whole = ModelProto.FromString(model)
+    graph, weights = whole.graph.SerializeToString(), whole.graph.initializer[0].SerializeToString()
+    other = weights.replace(b"\n\x08location", b"\n\x88\x00location")
+    entry = weights.index(b"\n\x08location") - 1
+    assert weights[entry] == len(b"\n\x08location\x12\x05w.bin")
+    other = other[:entry] + bytes([weights[entry] + 1]) + other[entry + 1 :]
+    del whole.graph.initializer[0]
+    rest = whole.graph.SerializeToString()
+    assert graph != rest
+    size = lambda n: bytes([n & 127 | 128, n >> 7]) if n > 127 else bytes([n])  # noqa: E731 - a varint
+    inside = rest + b"\x2a" + size(len(other)) + other
+    whole.ClearField("graph")
+    return bytes(whole.SerializeToString()) + b"\x3a" + size(len(inside)) + inside
+
+
+def test_weights_in_another_file_are_refused_however_the_key_is_spelt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = outside_weights(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CheckError, match="another file"):
-        OnnxChecker((tmp_path / "m.onnx").read_bytes(), 4, 1)
+    for data in (model, spelt_otherwise(model)):
+        with pytest.raises(CheckError, match="another file"):
+            OnnxChecker(data, 4, 1)
+
+
+def test_onnxruntime_itself_reads_no_file_beside_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second wall, behind our own look at the file."""
+    monkeypatch.setattr("sensecf_edge.check.check_graph", lambda *_: None)
+    model = outside_weights(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckError, match="cannot be loaded"):
+        OnnxChecker(model, 4, 1)
+
+
+def test_a_graph_whose_input_is_called_location_is_no_cause_for_alarm() -> None:
+    from onnx import load_from_string
+
+    graph = load_from_string(toy_classifier())
+    for node in graph.graph.node:
+        node.input[:] = ["location" if n == "record" else n for n in node.input]
+    graph.graph.input[0].name = "location"
+    assert OnnxChecker(graph.SerializeToString(), 4, 1).p_target(ROWS).shape == (3,)
+
+
+def grown(*nodes: Any, **constants: Any) -> bytes:
+    """The rows themselves as answer, plus nothing times whatever `nodes` call `big`: small in the file, large in memory."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    after = [
+        helper.make_node("ReduceSum", ["big"], ["sum"], keepdims=0), helper.make_node("Mul", ["sum", "nil"], ["none"]),
+        helper.make_node("Add", ["record", "none"], ["out"]),
+    ]  # fmt: skip
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None, 2]) for n in ("record", "out")]
+    values = [numpy_helper.from_array(np.asarray(v), n) for n, v in {"nil": np.float32(0), **constants}.items()]
+    graph = helper.make_graph([*nodes, *after], "bomb", ends[:1], ends[1:], values)
+    return bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString())
+
+
+def bombs() -> dict[str, bytes]:
+    from onnx import helper
+
+    node, side = helper.make_node, np.array([40_000, 40_000], np.int64)
+    doubled = [node("Concat", [f"c{k}"] * 2, [f"c{k + 1}"], axis=0) for k in range(29)]
+    return {
+        "a constant of any shape": grown(node("ConstantOfShape", ["shape"], ["bits"]), node("Cast", ["bits"], ["big"], to=1), shape=side),
+        "one value spread": grown(node("Expand", ["one", "shape"], ["big"]), one=np.ones((1, 1), np.float32), shape=side),
+        "doubled again and again": grown(*doubled, node("Identity", ["c29"], ["big"]), c0=np.ones(2, np.float32)),
+        "a column times a row": grown(node("Range", ["nil", "end", "one"], ["r"]), node("Unsqueeze", ["r", "ax"], ["c"]),
+                                      node("Mul", ["r", "c"], ["big"]), end=np.float32(30_000), one=np.float32(1), ax=np.array([0, 1])[1:]),
+    }  # fmt: skip
+
+
+BOMB = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.errors import CheckError
+try:
+    OnnxChecker(Path(sys.argv[1]).read_bytes(), 2, 1).p_target(np.array([[0.2, 0.8]]))
+except CheckError as error:
+    print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.parametrize("case", bombs())
+def test_a_small_graph_that_grows_in_memory_is_an_error_within_bounds(case: str, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(bombs()[case])
+    assert (tmp_path / "m.onnx").stat().st_size < 4000
+    ran = subprocess.run([sys.executable, "-c", BOMB, str(tmp_path / "m.onnx")], capture_output=True, text=True, timeout=60, check=True)
+    told, peak = ran.stdout.splitlines()
+    assert "takes more than 512 MB for results" in told and int(peak) < 700
+
+
+def test_operators_that_no_classifier_needs_are_refused_by_name() -> None:
+    from onnx import TensorProto, helper
+
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Identity", ["x"], ["y"])], "body",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+         helper.make_tensor_value_info("x", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("d", TensorProto.BOOL, []), helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    inner = helper.make_graph([helper.make_node("Loop", ["", "", "x"], ["z"], body=body)], "inner", [], [])
+    cases = {
+        "Loop": helper.make_node("Loop", ["", "yes", "record"], ["big"], body=body),
+        "RandomNormal": helper.make_node("RandomNormal", [], ["big"], shape=[2]),
+        "If.*|Loop": helper.make_node("If", ["yes"], ["big"], then_branch=inner, else_branch=inner),
+        "nobody.Custom": helper.make_node("Custom", ["record"], ["big"], domain="nobody"),
+    }
+    for name, node in cases.items():
+        with pytest.raises(CheckError, match=f"uses the operator ({name}), which no classifier"):
+            OnnxChecker(grown(node, yes=np.array(True)), 2, 1)
+
+
+def test_sparse_weights_and_functions_are_refused() -> None:
+    from onnx import helper, load_from_string, numpy_helper
+
+    sparse = helper.make_sparse_tensor(numpy_helper.from_array(np.ones(1, np.float32)), numpy_helper.from_array(np.array([5])), [10**10])
+    held = load_from_string(toy_classifier())
+    held.graph.sparse_initializer.append(sparse)
+    made = grown(helper.make_node("Constant", [], ["big"], sparse_value=sparse))
+    for data in (held.SerializeToString(), made):
+        with pytest.raises(CheckError, match="sparse weights"):
+            OnnxChecker(data, 4, 1)
+    own = load_from_string(toy_classifier())
+    own.functions.append(helper.make_function("own", "f", ["a"], ["b"], [], []))
+    with pytest.raises(CheckError, match="functions of its own"):
+        OnnxChecker(own.SerializeToString(), 4, 1)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=150)
+def test_a_changed_graph_answers_probabilities_or_is_an_error(seed: int) -> None:
+    chance, data = np.random.default_rng(seed), bytearray(toy_classifier())
+    for at in chance.integers(0, len(data), chance.integers(1, 4)):
+        data[at] = int(chance.integers(0, 256))
+    try:
+        p = OnnxChecker(bytes(data), 4, 1, classes=2).p_target(ROWS)
+    except CheckError as error:
+        assert str(error) and "\n" not in str(error)
+    else:
+        assert ((p >= 0) & (p <= 1)).all()
+
+
+def test_many_rows_go_through_in_parts_with_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    checker, rows = OnnxChecker(toy_classifier(), 4, 1), np.tile(ROWS, (5, 1))
+    whole = checker.p_target(rows)
+    monkeypatch.setattr("sensecf_edge.check.ROWS", 4)
+    np.testing.assert_allclose(checker.p_target(rows), whole, atol=1e-7)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_after_a_fork_a_graph_with_several_threads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    several, one = OnnxChecker(toy_classifier(), 4, 1, threads=2), OnnxChecker(toy_classifier(), 4, 1)
+    monkeypatch.setattr("sensecf_edge.check.os.getpid", lambda: -1)
+    assert one.p_target(ROWS).shape == (3,)
+    with pytest.raises(CheckError, match="forked"):
+        several.p_target(ROWS)
 
 
 @pytest.mark.parametrize(("wanted", "classes"), [(2, None), (1, 3)])

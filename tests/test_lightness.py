@@ -26,7 +26,7 @@ ORDER = (
     "feature", "relation", "mixture", "schema", "density", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "risk",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
-    "gguf_head", "native", "engine", "threads", "check", "refine",
+    "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
     "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
     "problem", "tables", "parquet", "layouts", "answers", "workers",
     "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside",

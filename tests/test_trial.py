@@ -20,7 +20,7 @@ def test_a_whole_bundle_passes_and_a_damaged_one_is_told_in_one_line(toy: Path, 
 
     write_manifest(toy_copy, toy_manifest())
     told = str(bundle_trial(toy_copy))
-    assert "cannot be loaded by onnxruntime" in told and "\n" not in told
+    assert "cannot be loaded" in told and "\n" not in told
 
 
 def test_a_process_that_is_killed_or_hangs_is_told(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
