@@ -18,7 +18,7 @@ import click
 from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_export, cli_jobs, terminal
 from .cli_jobs import MODEL_HELP
 from .cli_jobs import named as _named
-from .errors import INTERRUPTED, SchemaError, SenseCFError, place
+from .errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from .settings import ENGINE, LOOP, SEARCH
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except SchemaError as error:
+    except (SchemaError, TableError) as error:
         for fault in error.faults:
             click.echo(f"Error: {terminal.one_line(f'{error.where}: {fault}' if error.where else fault)}", err=True)
         return error.exit_code

@@ -37,11 +37,8 @@ class SenseCFError(Exception):
     exit_code = 1
 
 
-class SchemaError(SenseCFError):
-    """The schema is not one: unknown key, empty lattice, relation over features that do not exist.
-
-    `faults` holds all that is wrong, a sentence each, `where` the file; the message has them all.
-    """
+class FaultsError(SenseCFError):
+    """`faults` holds all that is wrong, a sentence each, `where` the file; the message has them all, numbered where there are several."""
 
     exit_code = 2
 
@@ -49,6 +46,10 @@ class SchemaError(SenseCFError):
         self.faults, self.where = faults, where
         numbered = "; ".join(f"({at}) {fault}" for at, fault in enumerate(faults, 1))
         super().__init__((f"{where}: " if where else "") + (faults[0] if len(faults) == 1 else f"{len(faults)} faults: {numbered}"))
+
+
+class SchemaError(FaultsError):
+    """The schema is not one: unknown key, empty lattice, relation over features that do not exist."""
 
 
 class RecordError(SenseCFError):
@@ -63,10 +64,8 @@ class ConstraintError(SenseCFError):
     exit_code = 2
 
 
-class TableError(SenseCFError):
+class TableError(FaultsError):
     """A table cannot be read, or cannot carry what was asked of it."""
-
-    exit_code = 2
 
 
 class ExportError(SenseCFError):

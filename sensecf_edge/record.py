@@ -13,6 +13,7 @@ import numpy as np
 from .errors import RecordError
 from .schema import Feature, Schema, Vector, number_text, spell_difference
 from .settings import RECORD
+from .table.cells import choice
 
 Value = float | str | None
 
@@ -63,12 +64,13 @@ class Record:
 
 
 def encode(feature: Feature, value: Any) -> float:
-    """A JSON value as the feature's code. Raises RecordError. A whole number may name a choice that is written as one."""
+    """A JSON value as the feature's code. Raises RecordError. A number may name a choice that is written as one, true or false
+    the choice of that name."""
     if value is None:
         return math.nan
     if feature.kind == "choice":
-        text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
-        if text not in feature.choices:
+        text = choice(feature.choices, value)
+        if text is None:
             raise RecordError(f"{feature.name} cannot be {value!r}; it is {feature.allowed()}")
         return float(feature.choices.index(text))
     if isinstance(value, bool) or not isinstance(value, int | float):

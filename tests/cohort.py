@@ -13,7 +13,7 @@ from typing import Any
 
 PROGRAM = [sys.executable, "-m", "sensecf_edge"]
 HOSTILE = (
-    {"steps": "abc"}, {"steps": "1e999"}, {"steps": "72,5"}, {"smoker": "perhaps"}, {"age": "-1"}, {"age": ""}, {"deep_sleep": "NaN"},
+    {"steps": "abc"}, {"steps": "1e999"}, {"steps": "72,5"}, {"smoker": "perhaps"}, {"age": "-1"}, {"age": ""}, {"deep_sleep": "low"},
     {"smoker": "yes\x00"}, {"steps": "9" * 500}, {"age": "١٢"}, {"steps": '"'}, {"steps": "=1+1"},
 )  # fmt: skip
 

@@ -18,17 +18,18 @@ MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in F
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
 COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export"}
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet"}, "ray": {"ray_job"},
+DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet", "columnar"}, "ray": {"ray_job"},
          "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
     "errors", "settings",
     "sentences",
-    "feature", "relation", "mixture", "schema", "density", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
+    "feature", "relation", "mixture", "schema_json", "schema", "density",
+    "cells", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "risk",
     "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
     "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
-    "problem", "tables", "parquet", "layouts", "answers", "workers",
+    "opened", "lines", "marks", "delimited", "columnar", "read", "problem", "tables", "layouts", "parquet", "answers", "workers",
     "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside",
     "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
 )  # fmt: skip
@@ -86,7 +87,7 @@ def test_imports_point_up_the_order(module: str) -> None:
     above = ORDER[: ORDER.index(module)]
     for found in at_start(MODULES[module]):
         if found.startswith("."):
-            name = found.lstrip(".").removeprefix("jobs.").split(".")[0]
+            name = found.lstrip(".").removeprefix("jobs.").removeprefix("table.").split(".")[0]
             assert name in (*above, "__version__"), f"{module} imports {found}"
 
 

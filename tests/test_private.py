@@ -69,7 +69,7 @@ def _odd_fault(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("broken", ["loop.Explainer.explain_many", "jobs.layouts.lines", "record.Record.from_mapping",
-                                    "jobs.tables.from_text", "jobs.journal.Journal.commit", "jobs.watch.Watcher._is_due"])  # fmt: skip
+                                    "jobs.tables.value", "jobs.journal.Journal.commit", "jobs.watch.Watcher._is_due"])  # fmt: skip
 def test_a_crash_names_its_place_and_no_value(
     broken: str, command: Command, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,13 +19,14 @@ from ..errors import SenseCFError, TableError
 from ..loop import Budget
 from ..schema import Schema
 from ..settings import BATCH
+from ..table.opened import STANDARD
 from . import layouts
 from .answers import Chunk, Plan
 from .journal import Journal, Progress
 from .meter import Meter, clock
 from .places import Files
 from .problem import Problem
-from .tables import STANDARD, Columns, Row, Source, open_source
+from .tables import Columns, Row, Source, open_source
 from .workers import Answers, alone, pooled
 
 FORMS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}

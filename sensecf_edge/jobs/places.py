@@ -9,10 +9,10 @@ from pathlib import Path
 
 from ..errors import TableError
 from ..schema import Schema
+from ..table.opened import STANDARD
 from . import layouts
 from .answers import Answered, Plan
 from .journal import Part, Progress
-from .tables import STANDARD
 
 
 class Files:

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from ..errors import RecordError
 from ..record import encode
 from ..schema import Schema
+from ..table.cells import Doubtful
+from ..table.lines import Fault
 
 LONGEST = 600
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_COMMA = re.compile(r"[+-]?[0-9]+(,[0-9]+)+")
 _NAMES = "the record's names do not fit the schema; "
 
 
@@ -26,6 +28,12 @@ class Problem(NamedTuple):
     def log(self) -> str:
         """One line for a log: no value of the record."""
         return f"{self.quiet or self.reason}; {self.remedy}"
+
+
+def unread(fault: Fault | None) -> Problem:
+    """From a line of a table that is no record."""
+    assert fault is not None
+    return Problem(_short(fault.reason), fault.remedy, fault.quiet)
 
 
 def not_one_object(error: RecordError) -> Problem:
@@ -43,8 +51,11 @@ def does_not_fit(schema: Schema, values: Mapping[str, Any], error: RecordError) 
         quiet = "names do not fit the schema: " + ", ".join([f"{unknown} unknown"] * bool(unknown) + [f"{n} is missing" for n in lacking])
         return Problem(_short(text.removesuffix(".")), "use the names of the schema", _short(quiet))
     reason, remedy = _halves(text)
-    if any(isinstance(v, str) and _DECIMAL_COMMA.fullmatch(v) for k, v in values.items() if schema[k].kind == "number"):
-        remedy = f"write numbers with a decimal point, not a comma; {remedy}"
+    texts = [v for k, v in values.items() if isinstance(v, str) and schema[k].kind == "number"]
+    if any(isinstance(v, Doubtful) for v in texts):
+        remedy = f"the file has decimal commas too, so write numbers without thousands marks and with one decimal point; {remedy}"
+    elif any(_COMMA.fullmatch(v) for v in texts):
+        remedy = f"write a number with a decimal point and no comma, neither for decimals nor for thousands; {remedy}"
     return Problem(reason, remedy, _at_fault(schema, values))
 
 

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ..errors import TableError
 from ..settings import RECORD
+from ..table.lines import lines
 from .journal import OWNER_ONLY
 from .problem import Problem
-from .tables import lines
 
 POLICIES = ("drop-oldest", "drop-newest", "block")
 LETTER = 4_000

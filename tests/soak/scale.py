@@ -52,11 +52,11 @@ def engine_alone(model: str, rows: list[dict[str, Any]]) -> dict[str, float]:
 
     No reading, writing or checking; loading is not counted.
     """
-    from sensecf_edge.jobs.tables import from_text
+    from sensecf_edge.table.cells import from_text, value
 
     with Explainer.load(model) as explainer:
         schema = explainer.schema
-        records = iter([Record.from_mapping(schema, {k: from_text(schema[k], v) for k, v in r.items() if k != "id"}) for r in rows])
+        records = iter([Record.from_mapping(schema, {k: value(schema[k], from_text(v)) for k, v in r.items() if k != "id"}) for r in rows])
         explainer.explain_many(list(islice(records, 1)))
         began, busy, done = time.perf_counter(), time.process_time(), 1
         while some := list(islice(records, BATCH.chunk)):
@@ -112,11 +112,11 @@ def latency(model: str, count: int = 400) -> dict[str, float]:
     )
     assert watch.stdin and watch.stdout
     with Explainer.load(model) as explainer:
-        from sensecf_edge.jobs.tables import from_text
+        from sensecf_edge.table.cells import from_text, value
 
         schema, taken = explainer.schema, []
         for row in invented(model, 4 * count, seed=1):
-            values = {k: from_text(schema[k], v) for k, v in row.items() if k != "id"}
+            values = {k: value(schema[k], from_text(v)) for k, v in row.items() if k != "id"}
             if explainer.checker.p_target(Record.from_mapping(schema, values).vector[None])[0] < explainer.target.threshold:
                 taken.append(values)
     seconds = []
