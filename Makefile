@@ -71,8 +71,8 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	    --pairs 40000 --passes 6
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
-	$(RUN) evaluate $(TABLES)/stress.csv --model stress --beside nice
-	$(RUN) evaluate $(TABLES)/heart.csv --model heart --beside nice
+	$(RUN) evaluate $(TABLES)/stress.csv --model stress
+	$(RUN) evaluate $(TABLES)/heart.csv --model heart
 	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.

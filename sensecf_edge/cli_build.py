@@ -37,6 +37,8 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
     metavar="COLUMN",
     help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20. Repeatable.",
 )
+@click.option("--threshold", type=float, metavar="RISK", help="Risk (0..1) from which on a person is a case.  [default: a score of 0.5]")
+@click.option("--miss-cost", type=float, metavar="K", help="Draw that line where a missed case costs K false alarms: 1/(1+K).")
 @click.option("--turned", is_flag=True, default=None, help="Turn one-way features round: for rows of the unwanted class, never advice.")
 @click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
 @click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
@@ -66,14 +68,13 @@ def fit(**options: Any) -> int:
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--model", help=MODEL_HELP)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
-@click.option("--beside", type=click.Choice(["nice"]), multiple=True, help="Run another method on the same records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(table: Path, model: str | None, limit: int | None, beside: tuple[str, ...], as_json: bool) -> int:
+def evaluate(table: Path, model: str | None, limit: int | None, as_json: bool) -> int:
     """Measure MODEL on people of TABLE it has not seen."""
     with terminal.extra("convert"):
         from sensecf_convert.evaluate import evaluate as run
 
-        run(table=table, model=named(model), limit=limit, beside=beside, as_json=as_json)
+        run(table=table, model=named(model), limit=limit, as_json=as_json)
     return 0
 
 

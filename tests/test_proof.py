@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from sensecf_convert import boxes
 from sensecf_convert.boxes import Search
+from sensecf_convert.effort import ENDLESS, Effort
 from sensecf_convert.proof import Fewest, Prover, highest
 from sensecf_convert.tables import Cohort
 from sklearn.ensemble import RandomForestClassifier
@@ -120,7 +120,7 @@ def test_branch_and_bound_finds_what_trying_everything_finds(
         top = float(tried(checker, space)[0].max())
         assert highest(checker, space, math.inf) == top
         for goal in (0.55, top - 1e-4, top + 1e-4):
-            bound = prover.reaches(space, goal, math.inf)
+            bound = prover.reaches(space, goal, ENDLESS)
             assert bound == (top >= goal)
             said.add(bound)
     assert said == {True, False}
@@ -133,7 +133,7 @@ def test_the_wanted_class_may_be_the_graphs_first_column() -> None:
     prover = Prover(checker, graph, data, column=0)
     for x in data.X[checker.p_target(data.X) < 0.5][:6]:
         top = float(tried(checker, lattice(x))[0].max())
-        assert prover.reaches(lattice(x), top - 1e-4, math.inf) and not prover.reaches(lattice(x), top + 1e-4, math.inf)
+        assert prover.reaches(lattice(x), top - 1e-4, ENDLESS) and not prover.reaches(lattice(x), top + 1e-4, ENDLESS)
 
 
 @pytest.mark.parametrize("made", [people, followers])
@@ -150,10 +150,10 @@ def test_the_fewest_features_are_those_of_brute_force_what_follows_included(tree
         if not (p >= 0.55).any():
             continue
         least, known = int(counts[p >= 0.55].min()), int(counts[p >= 0.55].max())
-        assert prover.fewest(space, 0.55, math.inf, known) == Fewest(least, exact=True)
-        assert prover.fewest(space, 0.55, math.inf, least) == Fewest(least, exact=True)
+        assert prover.fewest(space, 0.55, ENDLESS, known) == Fewest(least, exact=True)
+        assert prover.fewest(space, 0.55, ENDLESS, least) == Fewest(least, exact=True)
         said.add(least)
-        followed |= prover.reaches(replace(space, max_changes=least - 1), 0.55, math.inf) is True  # said by fewer, changed by as many
+        followed |= prover.reaches(replace(space, max_changes=least - 1), 0.55, ENDLESS) is True  # said by fewer, changed by as many
     assert len(said) > 1 and followed
 
 
@@ -162,8 +162,8 @@ def test_where_the_time_ends_the_fewest_is_what_is_proven_so_far() -> None:
     graph, checker = forest(data, 3)
     prover = Prover(checker, graph, data)
     x = data.X[checker.p_target(data.X) < 0.5][0]
-    assert prover.fewest(lattice(x), 0.55, time.monotonic() - 1, 3) == Fewest(1, exact=False)
-    assert prover.fewest(lattice(x), 0.55, time.monotonic() - 1, 1) == Fewest(1, exact=True)
+    assert prover.fewest(lattice(x), 0.55, Effort(0), 3) == Fewest(1, exact=False)
+    assert prover.fewest(lattice(x), 0.55, Effort(0), 1) == Fewest(1, exact=True)
 
 
 def test_what_is_known_of_one_space_is_not_said_of_another() -> None:
@@ -175,9 +175,9 @@ def test_what_is_known_of_one_space_is_not_said_of_another() -> None:
         if p.max() >= 0.55 and counts[p >= 0.55].min() > 1:
             break
     asked = [(lattice(x), math.inf), (lattice(x), 1), (lattice(x, 1), 1), (lattice(x), math.inf)]
-    assert [prover.reaches(space, 0.55, math.inf, most) for space, most in asked] == [True, False, False, True]
+    assert [prover.reaches(space, 0.55, ENDLESS, most) for space, most in asked] == [True, False, False, True]
     frozen = admissible(Record(SCHEMA, x), Constraints(freeze=frozenset({"weight", "low"})))
-    assert prover.reaches(frozen, 0.55, math.inf) == bool(tried(checker, frozen)[0].max() >= 0.55)
+    assert prover.reaches(frozen, 0.55, ENDLESS) == bool(tried(checker, frozen)[0].max() >= 0.55)
 
 
 def test_an_upper_bound_is_one() -> None:
@@ -197,12 +197,12 @@ def test_the_clock_ends_a_proof_and_without_trees_only_small_lattices_are_decide
     data = people(1)
     graph, checker = forest(data, 1)
     x = data.X[checker.p_target(data.X) < 0.5][0]
-    assert Prover(checker, graph, data).reaches(lattice(x), 0.99, time.monotonic() - 1) is None
+    assert Prover(checker, graph, data).reaches(lattice(x), 0.99, Effort(0)) is None
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
 
     smooth = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(data.X.astype(np.float32), data.y)
     plain = to_onnx(smooth, data.X[:1].astype(np.float32), options={id(smooth): {"zipmap": False}}).SerializeToString()
-    assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, math.inf) is False
+    assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is False
     monkeypatch.setattr("sensecf_convert.proof.EXHAUSTIVE", 0)
-    assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, math.inf) is None
+    assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is None

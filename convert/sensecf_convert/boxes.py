@@ -6,7 +6,6 @@ import dataclasses
 import heapq
 import itertools
 import math
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,11 +17,14 @@ from sensecf_edge.schema import Vector
 
 from .bounds import Ends, Levels, Mask
 from .compare.trees import Forest
+from .effort import ENDLESS, Effort
 
 SLACK = 1e-6
 DRAWN, CHUNK = 64, 500
 SETS = 200_000
 """Sets of features that are bounded one by one at the start; some seconds."""
+BOX = 3_000
+"""Units of work that a box takes beside one for each node of the forest that its bound looks at."""
 FOLLOWED = 50_000
 """Combinations of values that are looked at for a feature that follows several."""
 
@@ -73,6 +75,7 @@ class Search:
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
         low, high, open_, _ = self._ends(self.whole[None])
         self.levels = levels.within(low, high, open_)
+        self.effort = ENDLESS
 
     def _fills(self, fill: Vector) -> bool:
         """Whether the classifier answers alike with the unknown values filled, on 64 random answers."""
@@ -100,16 +103,16 @@ class Search:
         x = self.space.record.vector
         return i, j, float(np.maximum(0.0, x[i] - x[j])) + EPSILON
 
-    def exists(self, until: float) -> bool | None:
-        """True with an answer found, False where none can be, None where the time ended first."""
-        waiting, count = list[tuple[float, int, Ends]](), itertools.count()
+    def exists(self, effort: Effort) -> bool | None:
+        """True with an answer found, False where none can be, None where the effort was spent first."""
+        waiting, count, self.effort = list[tuple[float, int, Ends]](), itertools.count(), effort
         for boxes in self._starts():
-            if time.monotonic() > until:
+            if effort.over:
                 return None
             waiting += [(-bound, next(count), box) for bound, box in zip(self._bounds(boxes), boxes, strict=True) if self._may(bound)]
         heapq.heapify(waiting)
         while waiting:
-            if time.monotonic() > until:
+            if effort.over:
                 return None
             _, _, box = heapq.heappop(waiting)
             if self._met(box):
@@ -176,6 +179,7 @@ class Search:
         return box
 
     def _bounds(self, boxes: Ends) -> Vector:
+        self.effort.spend(len(boxes) * (BOX + len(self.levels.value)))
         low, high, open_, empty = self._ends(boxes)
         return np.where(empty, -np.inf, self.forest.base + self.levels.upper(low, high, open_))
 

@@ -27,8 +27,11 @@ from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.schema import Schema, Vector
 
 from . import memorisation
+from .effort import Effort
 from .likeness import Realism
-from .proof import PROOF_SECONDS, RECORD_SECONDS, Fewest, Prover, summed
+from .locked import locked_out
+from .progress import bar
+from .proof import Fewest, Prover, summed
 from .tables import Cohort, cohort, read_table, split_people
 from .words import percent, table_of
 
@@ -42,11 +45,11 @@ class Figures:
     asked              test records predicted in the unwanted class
     possible_valid     of those, records that some answer of the default request (at most four changes) moves to p >= threshold
     possible_usable    the same for p >= threshold + margin
-    unproven           records with no answer whose lattice was too large, or the time too short, to search it whole; counted
-                       as possible
+    unproven           records with no answer whose lattice is too large to be searched whole; counted as possible
     first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid
     usable             answers with p >= threshold + margin, plausible, over asked
     usable_of_possible the same over possible_usable
+    locked             records asked that may change nothing at all (see `locked`)
     broken             answers that are immutable-breaking, out of range or off the lattice (must be 0)
     n_changed, n_unchanged, distance (Gower), distance_mad (L1 in MADs), realism (percentile): means over answers
     knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
@@ -84,7 +87,7 @@ class Figures:
     alternatives: float | None = None
     fewest: dict[str, Any] = field(default_factory=dict)
     memorisation: dict[str, Any] = field(default_factory=dict)
-    beside: dict[str, Any] = field(default_factory=dict)
+    locked: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -116,9 +119,9 @@ def measure_bundle(
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
         several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
         prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train, bundle.manifest.target.index)
-        until, possible = time.monotonic() + PROOF_SECONDS, list[tuple[bool, bool, bool]]()
+        effort, possible = Effort(), list[tuple[bool, bool, bool]]()
         for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
-            possible.append(_possible(explainer, x, e, prover, min(until, time.monotonic() + RECORD_SECONDS)))
+            possible.append(_possible(explainer, x, e, prover, effort.record()))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
@@ -139,18 +142,18 @@ def _kinds(explainer: Explainer, x: Vector) -> set[frozenset[str]]:
     return {frozenset(change.feature for change in answer.changes) for answer in found}
 
 
-def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prover: Prover, until: float) -> tuple[bool, bool, bool]:
-    """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven before the clock shows `until`."""
+def _possible(explainer: Explainer, x: Vector, answer: Explanation | None, prover: Prover, effort: Effort) -> tuple[bool, bool, bool]:
+    """Whether p >= threshold and p >= goal can be reached at all, and whether that was proven within the effort."""
     if answer is None:
         return False, False, True
     if answer.found:
         return True, True, True
     space = admissible(Record(explainer.schema, x), Constraints())
-    reached = prover.reaches(space, explainer.goal, until)
+    reached = prover.reaches(space, explainer.goal, effort)
     if reached is not False:
         return True, True, bool(reached)
     first = answer.first_try is not None and answer.first_try.valid
-    valid = True if first else prover.reaches(space, explainer.target.threshold, until)
+    valid = True if first else prover.reaches(space, explainer.target.threshold, effort)
     return valid is not False, False, valid is not None
 
 
@@ -158,12 +161,12 @@ def _fewest(
     explainer: Explainer, rows: Vector, answers: list[Explanation | None], prover: Prover, report: Callable[[float, str], None] | None
 ) -> dict[str, Any]:
     """How few features any answer must change, over the records that have one."""
-    until, counts, proven = time.monotonic() + PROOF_SECONDS, list[int](), list[Fewest]()
+    effort, counts, proven = Effort(), list[int](), list[Fewest]()
     for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
         if e is not None and e.found:
             counts.append(int(measure.sparsity(x, vector(explainer.schema, x, e)[None])[0]))
-            space, ends = admissible(Record(explainer.schema, x), Constraints()), min(until, time.monotonic() + RECORD_SECONDS)
-            proven.append(prover.fewest(space, explainer.goal, ends, counts[-1]))
+            space = admissible(Record(explainer.schema, x), Constraints())
+            proven.append(prover.fewest(space, explainer.goal, effort.record(), counts[-1]))
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: how few features are enough")
     return summed(counts, proven)
@@ -187,6 +190,7 @@ def _figures(
         people=len(np.unique(test.persons)),
         rows=len(test),
         asked=len(rows),
+        locked=len(locked_out(schema, rows)),
         possible_valid=int(valid.sum()),
         possible_usable=int(usable.sum()),
         unproven=sum(not p[2] for p in possible),
@@ -254,17 +258,12 @@ def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
     return data.take(~test), data.take(test)
 
 
-def evaluate(table: Path, model: str, limit: int | None, beside: tuple[str, ...], as_json: bool) -> Figures:
-    """Measure, print to stdout, return. `beside` names other methods to run on the same records in the same run."""
-    from . import peers  # imported late: only --beside needs it
-    from .progress import bar
-
+def evaluate(table: Path, model: str, limit: int | None, as_json: bool) -> Figures:
+    """Measure, print to stdout, return."""
     bundle = Bundle.open(model)
     train, test = parts(bundle, table)
     began = time.monotonic()
     with bar("evaluate") as show:
         figures = measure_bundle(bundle, train, test, limit, show, fewest=True)
-    if beside:
-        figures = dataclasses.replace(figures, beside=peers.run(beside, bundle, train, test, limit))
     print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
     return figures

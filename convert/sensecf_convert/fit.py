@@ -17,23 +17,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sensecf_edge import __version__
 from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import bands, card, classifiers, gather, memorisation, realism, study, suspects, teachers, tuning
+from . import bands, card, classifiers, gather, memorisation, realism, study, suspects, teachers, threshold, tuning
+from . import locked as locked_out
 from .evaluate import Figures, measure_bundle
 from .export import report
 from .pack import Contents, pack, with_references
-from .plan import GOALS_ABOVE, THRESHOLD, About, Plan
+from .plan import About, Plan
 from .progress import bar, note, step
 from .steps import cut
 from .tables import cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
-from .work import Work, write
+from .work import Work, file_hash, write
 
 if TYPE_CHECKING:
     from .base import Base
@@ -62,7 +64,9 @@ class Fit:
         self.table = data.fingerprint
         self.work = Work(work)
         made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED}
-        self.work.belongs({"plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left)})
+        brought = file_hash(Path(plan.classifier)) if plan.classifier not in classifiers.KINDS else None
+        self.work.belongs({"version": __version__, "plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left),
+                           "classifier file": brought})  # fmt: skip
         test, self.test_share = split_people(data, plan.test_share, plan.seed)
         train = data.take(~test)
         teachers.check(plan.teachers, train)
@@ -79,7 +83,7 @@ class Fit:
             people = [len(np.unique(part.persons)) for part in (self.train, self.test)]
             say(f"{len(self.train):,} rows of {people[0]} people to train, {len(self.test):,} rows of {people[1]} people to test")
         graph, facts = self._classifier()
-        lesson = self._lesson(graph)
+        lesson = self._lesson(graph, self._line(graph, facts))
         pairs = self._pairs(lesson)
         generator = self._generator(lesson, pairs)
         inside = Contents(
@@ -88,8 +92,8 @@ class Fit:
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
-        with step("evaluate") as say:
-            figures = measure_bundle(Bundle.open(folder), self.train, self.test)
+        with step("evaluate") as say, bar("evaluate") as show:
+            figures = measure_bundle(Bundle.open(folder), self.train, self.test, report=show)
             say(figures.line())
         if figures.memorisation:
             figures.memorisation["exact_factuals"] = memorisation.exact(self.schema, pairs["X"], self.train.X)
@@ -130,7 +134,15 @@ class Fit:
             say(f"{len(rivals)} of {len(others)} other kinds are as good as {own['kind']}")
         return tuple(graph for _, graph in sorted(rivals, key=lambda rival: -rival[0]))
 
-    def _lesson(self, graph: bytes) -> Lesson:
+    def _line(self, graph: bytes, facts: dict[str, Any]) -> float:
+        """The score that parts the classes, once it is known that people stand on both sides of it."""
+        line, p = threshold.score_of(self.plan, facts), OnnxChecker(graph, len(self.schema), wanted=1).p_target(self.train.X)
+        locked = locked_out.words(self.schema, self.train.X[p < line], self.train.classes[0])
+        for warning in [*threshold.check(self.plan, facts, p, self.train), *([locked] if locked else [])]:
+            note(warning)
+        return line
+
+    def _lesson(self, graph: bytes, line: float) -> Lesson:
         def make() -> bytes:
             model, quantiles = realism.fit(self.train, self.plan.seed)
             self.work.note("quantiles.json", quantiles)
@@ -139,10 +151,9 @@ class Fit:
         with step("realism") as say:
             density = self.work.kept("realism.onnx", make)
             say(f"density of {int(self.train.y.sum()):,} {self.plan.wanted} rows")
-        goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
         quantiles: Any = self.work.facts("quantiles.json")
-        most, names = self.plan.max_changes, self.plan.teachers
-        return Lesson(self.schema, graph, density, quantiles, THRESHOLD, goals, most, teachers=names, data=self.train)
+        most, names, goals = self.plan.max_changes, self.plan.teachers, threshold.goals(line)
+        return Lesson(self.schema, graph, density, quantiles, line, goals, most, teachers=names, data=self.train)
 
     def _pairs(self, lesson: Lesson) -> Mapping[str, Vector]:
         with step("pairs") as say:
@@ -185,10 +196,20 @@ class Fit:
         write(folder / "CARD.md", card.text(manifest, self.about.notes).encode())
         write_manifest(folder, manifest)
         Bundle.open(folder)
-        if out.exists():
-            shutil.rmtree(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(folder, out)
+        put(folder, out)
+
+
+def put(folder: Path, out: Path) -> None:
+    """A copy of the bundle at `out`. What lies there goes only when the new one lies complete beside it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (out.with_name(f".{out.name}.{part}") for part in ("new", "old"))
+    for left_behind in (new, old):
+        shutil.rmtree(left_behind, ignore_errors=True)
+    shutil.copytree(folder, new)
+    if out.exists():
+        out.replace(old)
+    new.replace(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _base(plan: Plan) -> Base | None:

@@ -16,6 +16,8 @@ from .work import Work, save
 
 KEEP_EVERY = 200
 """Chunks between two savings: an interruption loses a minute at most."""
+SEEN, RARE = 2_000, 0.01
+"""Invented people looked at to say why hardly anybody can be moved, and the share predicted unwanted below which that is the cause."""
 
 
 def gather(work: Work, lesson: Lesson, train: Cohort, count: int, seed: int, jobs: int) -> Mapping[str, np.ndarray]:
@@ -39,13 +41,23 @@ def gather(work: Work, lesson: Lesson, train: Cohort, count: int, seed: int, job
                 have += len(taught)
             show(have / count, f"{have:,} of {count:,}")
             if chunks >= KEEP_EVERY and have < chunks / 50:
-                raise TableError(
-                    f"only {have} of {chunks * teachers.CHUNK:,} invented people can be moved to {train.classes[1]}; "
-                    "free more features in the schema"
-                )
+                raise TableError(_why_hardly_any(lesson, train, have, chunks * teachers.CHUNK, seed))
             if chunks % KEEP_EVERY == 0 or have >= count:
                 save(part, {"X": np.concatenate(X), "Y": np.concatenate(Y), "teacher": np.concatenate(teacher), "chunks": chunks})
             if have >= count:
                 break
     part.replace(final)
     return dict(np.load(final))
+
+
+def _why_hardly_any(lesson: Lesson, train: Cohort, have: int, invented: int, seed: int) -> str:
+    """Who cannot be moved stands on the wanted side already, or is held by the schema: two causes, two remedies."""
+    people = teachers.invent(train, SEEN, np.random.default_rng(seed))
+    asked = float((lesson.judge().checker.p_target(people) < lesson.threshold).mean())
+    said = f"only {have} of {invented:,} invented people can be moved to {train.classes[1]}"
+    if asked < RARE:
+        return (
+            f"{said}, because the classifier puts hardly anybody ({asked:.1%}) into {train.classes[0]}: draw the line at a lower risk "
+            "with --threshold or --miss-cost"
+        )
+    return f"{said}, although {asked:.0%} are predicted {train.classes[0]}; free more features in the schema, or widen max_change and advise"

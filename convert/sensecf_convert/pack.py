@@ -20,9 +20,10 @@ from sensecf_edge.schema import Schema
 from sensecf_edge.settings import LOOP
 
 from . import teachers
-from .plan import THRESHOLD, About, Plan
+from .plan import About, Plan
 from .tables import Cohort
 from .teachers import Lesson
+from .threshold import chosen
 from .work import write
 
 OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
@@ -77,7 +78,8 @@ def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
     generator = {k: v for k, v in inside.generator.items() if k not in OF_THE_MACHINE}
     return {
         "name": plan.name, "version": "1", "title": about.title or plan.name, "created": date.today().isoformat(),
-        "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted, "threshold": THRESHOLD},
+        "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted,
+                   "threshold": inside.lesson.threshold, **({"chosen": asked} if (asked := chosen(plan)) else {})},
         "classifier": {
             **inside.classifier, "people_train": people[0], "people_test": people[1],
             "rows_train": len(inside.train), "rows_test": len(inside.test),
@@ -104,11 +106,12 @@ def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:
     """A few records of test people in the unwanted class that have an answer with the margin, without ids; as many as `count` allows."""
     out = list[dict[str, Any]]()
     lesson, test = inside.lesson, inside.test
-    lesson = replace(lesson, goals=tuple(goal for goal in lesson.goals if goal >= THRESHOLD + LOOP.margin))
+    with_margin = lesson.threshold + min(LOOP.margin, (1 - lesson.threshold) / 2) - 1e-9
+    lesson = replace(lesson, goals=tuple(goal for goal in lesson.goals if goal >= with_margin))
     judge = lesson.judge()
     p = judge.checker.p_target(test.X)
     complete = ~np.isnan(test.X).any(axis=1)
-    rows = np.flatnonzero((p < THRESHOLD) & ~test.y & complete)
+    rows = np.flatnonzero((p < lesson.threshold) & ~test.y & complete)
     for i in np.random.default_rng(seed).permutation(rows):
         if len(out) == count:
             break

@@ -1,6 +1,6 @@
 """Environments of other methods: their pins exclude ours and each other's, so each gets one in the user's cache, made once.
 
-And NICE as its users run it, on the scikit-learn model, for `evaluate --beside` and `bench --beside`. Records and training
+And NICE as its users run it, on the scikit-learn model, for `bench --beside`. Records and training
 rows go there through a private temporary folder that is deleted afterwards. `compare` has programs of its own.
 """
 
@@ -22,9 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge import measure
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import MissingExtraError, SenseCFError
 
 from .classifiers import recipes
@@ -42,20 +40,6 @@ PINS: dict[str, tuple[str, ...]] = {
 
 PROGRAMS = Path(__file__).parent / "peer_programs"
 TIMEOUT = 1800
-
-
-def run(names: tuple[str, ...], bundle: Bundle, train: Cohort, test: Cohort, limit: int | None) -> dict[str, dict[str, Any]]:
-    """Figures of each named method on the records that `evaluate` explained. Raises SenseCFError where one fails."""
-    checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), bundle.manifest.target.index)
-    rows = test.X[checker.p_target(test.X) < bundle.manifest.target.threshold][:limit]
-    asked = question(bundle, train, rows)
-    out = {}
-    for name in names:
-        with step(name) as say:
-            answers, seconds = ask(f"{name}-sklearn", asked)
-            out[name] = _figures(bundle, checker, asked["records"], answers, seconds)
-            say(f"p50 {out[name]['p50_ms']} ms a record")
-    return out
 
 
 def question(bundle: Bundle, train: Cohort, rows: np.ndarray) -> dict[str, Any]:
@@ -149,18 +133,3 @@ def _alone(lock: Path) -> Iterator[None]:
 
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _figures(bundle: Bundle, checker: OnnxChecker, X: np.ndarray, Y: np.ndarray, seconds: np.ndarray) -> dict[str, Any]:
-    got = ~np.isnan(Y).all(axis=1)
-    p, target = checker.p_target(Y[got]), bundle.manifest.target
-    fixed = [i for i, f in enumerate(bundle.schema.features) if not f.mutable]
-    changed = [measure.changed(x, y[None])[0] for x, y in zip(X[got], Y[got], strict=True)]
-    return {
-        "records": len(X),
-        "valid": round(float((p >= target.threshold).sum()) / max(1, len(X)), 3),
-        "p >= threshold + 0.05": round(float((p >= target.threshold + 0.05).sum()) / max(1, len(X)), 3),
-        "changes an immutable": round(float(np.mean([c[fixed].any() for c in changed])), 3) if changed else None,
-        "features changed": round(float(np.mean([c.sum() for c in changed])), 2) if changed else None,
-        "p50_ms": round(1000 * float(np.median(seconds)), 1),
-    }

@@ -51,6 +51,22 @@ class Plan:
     device: str = "auto"
     allow: tuple[str, ...] = ()
     turned: bool = False
+    threshold: float | None = None
+    miss_cost: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and self.miss_cost is not None:
+            raise TableError("--threshold and --miss-cost both say where the line is drawn; give one of them")
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise TableError(f"--threshold {self.threshold:g}: a risk lies between 0 and 1; 14 % is 0.14")
+        if self.miss_cost is not None and not self.miss_cost > 0:
+            raise TableError(f"--miss-cost {self.miss_cost:g}: how many false alarms a missed case is worth; a number above 0")
+
+    @property
+    def risk(self) -> float | None:
+        """The risk from which on a person counts as a case: of least cost where a miss costs `miss_cost` false alarms; None for the
+        balanced line."""
+        return self.threshold if self.miss_cost is None else 1 / (1 + self.miss_cost)
 
     def sized(self, rows: int) -> Plan:
         """The plan with pairs and passes filled in where they were left open."""

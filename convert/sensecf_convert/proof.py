@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,17 +24,20 @@ from .bounds import Levels
 from .boxes import Search, without_dead_ends
 from .compare import trees
 from .compare.trees import Forest
+from .effort import ENDLESS, Effort
 from .tables import Cohort
 
 EXHAUSTIVE = 30_000_000
 CHUNK = 50_000
 
 
-def highest(checker: Checker, space: Admissible, goal: float, until: float = math.inf, most: float = math.inf) -> float | None:
+def highest(
+    checker: Checker, space: Admissible, goal: float, effort: Effort = ENDLESS, most: float = math.inf, each: float = 1.0
+) -> float | None:
     """The highest p that any admissible answer reaches that changes at most `most` features, those that follow included.
     Stops early at the goal.
 
-    None where there are more than 30 million combinations to try, or the monotonic clock passes `until`.
+    None where there are more than 30 million combinations to try, or the effort is spent; a row costs `each` units.
     """
     schema, x = space.record.schema, space.record.vector
     space = without_dead_ends(space)
@@ -43,12 +45,13 @@ def highest(checker: Checker, space: Admissible, goal: float, until: float = mat
         return None
     best = 0.0
     for Y in every_answer(space):
+        effort.spend(each * len(Y))
         Y = rules.complete(schema, x, Y)
         Y = Y[rules.admitted(space, Y) & (measure.sparsity(x, Y) <= most)]
         best = max(best, float(checker.p_target(Y).max(initial=0.0)))
         if best >= goal:
             break
-        if time.monotonic() > until:
+        if effort.over:
             return None
     return best
 
@@ -86,8 +89,8 @@ class Fewest:
     exact: bool
 
 
-PROOF_SECONDS, RECORD_SECONDS = 900.0, 20.0
-"""Time spent, all in all and on one record, on what is to be proven; what is left then is unproven."""
+ROW, ROW_BYTES = 10.0, 2_000.0
+"""Units of work that a row takes on any graph, and bytes of a graph that take one more: large graphs are slow."""
 
 
 def summed(counts: Sequence[int], proven: Sequence[Fewest]) -> dict[str, Any]:
@@ -124,28 +127,28 @@ class Prover:
         self._known: dict[tuple[float | bytes, ...], bool] = {}
         self._forests: dict[float, tuple[Forest, Levels] | None] = {}
 
-    def reaches(self, space: Admissible, goal: float, until: float, most: float = math.inf) -> bool | None:
+    def reaches(self, space: Admissible, goal: float, effort: Effort, most: float = math.inf) -> bool | None:
         """Whether some admissible answer reaches the goal that changes at most `most` features, those that follow included. None
-        where the time ended before that was known. What is known is remembered."""
+        where the effort was spent before that was known. What is known is remembered."""
         name = (goal, most, space.max_changes, space.record.vector.tobytes(), *(values.tobytes() for values in space.values))
-        if name not in self._known and (found := self._prove(space, goal, until, most)) is not None:
+        if name not in self._known and (found := self._prove(space, goal, effort, most)) is not None:
             self._known[name] = found
         return self._known.get(name)
 
-    def fewest(self, space: Admissible, goal: float, until: float, known: int) -> Fewest:
+    def fewest(self, space: Admissible, goal: float, effort: Effort, known: int) -> Fewest:
         """The fewest features that an answer at the goal must change, where `known` are enough: an answer at hand shows that."""
         for most in range(1, known):
             few = dataclasses.replace(space, max_changes=min(most, space.max_changes))
-            reached = self.reaches(few, goal, until, most)
+            reached = self.reaches(few, goal, effort, most)
             if reached is not False:
                 return Fewest(most, exact=bool(reached))
         return Fewest(known, exact=True)
 
-    def _prove(self, space: Admissible, goal: float, until: float, most: float) -> bool | None:
+    def _prove(self, space: Admissible, goal: float, effort: Effort, most: float) -> bool | None:
         forest = self._forest(goal)
         if forest is not None:
-            return Search(self.checker, space, goal, *forest, self.fill, most).exists(until)
-        top = highest(self.checker, space, goal, until, most)
+            return Search(self.checker, space, goal, *forest, self.fill, most).exists(effort)
+        top = highest(self.checker, space, goal, effort, most, ROW + len(self.graph) / ROW_BYTES)
         return None if top is None else top >= goal
 
     def _forest(self, goal: float) -> tuple[Forest, Levels] | None:

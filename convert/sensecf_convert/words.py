@@ -38,6 +38,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     rows = [
         ("classifier's AUC on unseen people", f"{figures.auc:.3f}  ({figures.people:,} people, {figures.rows:,} rows)"),
         ("records asked for", f"{figures.asked:,}"),
+        ("  of which so many may change nothing", f"{figures.locked:,}"),
         (f"  of which an answer with p >= {target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
         (
             f"  of which one with p >= {target.threshold + LOOP.margin:.2f} exists",
@@ -56,8 +57,6 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]
-    for name, other in figures.beside.items():
-        rows += [(f"{name}: {key}", str(value)) for key, value in other.items()]
     width = max(len(k) for k, _ in rows)
     head = f"{bundle.manifest.title or bundle.name}: figures on people that nothing was trained on ({seconds:.0f} s)"
     return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])

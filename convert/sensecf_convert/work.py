@@ -5,6 +5,7 @@ It holds training rows (pairs): keep it where the table is kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,6 +56,14 @@ class Work:
     def note(self, name: str, facts: Any) -> None:
         """Write down what a step found; whole or not at all."""
         write_json(self / name, facts)
+
+
+def file_hash(path: Path) -> str | None:
+    """sha256 of a file's content, None where there is none to read: whoever needs it says so."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,19 +11,20 @@ from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.record import Record
 
-from ..proof import PROOF_SECONDS, RECORD_SECONDS, Fewest, Prover, summed
+from ..effort import Effort
+from ..proof import Fewest, Prover, summed
 from .asked import Asked
 
 
 def prove(asked: Asked, rows: pd.DataFrame, max_changes: int, report: Callable[[float, str], None]) -> pd.DataFrame:
     """The rows of all methods with two more columns filled in: what is proven of their record, see `proof.Fewest`."""
-    bundle, until = asked.bundle, time.monotonic() + PROOF_SECONDS
+    bundle, effort = asked.bundle, Effort()
     graph, column = bundle.classifier_bytes(), bundle.manifest.target.index
     prover = Prover(OnnxChecker(graph, len(asked.schema), column), graph, asked.train, column)
     ours, proven = rows[(rows.method == "ours") & rows.at_goal], dict[int, Fewest]()
     for k, known in zip(ours.record, ours.n_changed, strict=True):
         space = admissible(Record(asked.schema, asked.rows[k]), Constraints(max_changes=max_changes))
-        proven[k] = prover.fewest(space, asked.goal, min(until, time.monotonic() + RECORD_SECONDS), int(known))
+        proven[k] = prover.fewest(space, asked.goal, effort.record(), int(known))
         report(len(proven) / len(ours), f"{len(proven)} of {len(ours)} records")
     return rows.assign(
         fewest=rows.record.map({k: found.least for k, found in proven.items()}),
