@@ -60,4 +60,5 @@ def _why_hardly_any(lesson: Lesson, train: Cohort, have: int, invented: int, see
             f"{said}, because the classifier puts hardly anybody ({asked:.1%}) into {train.classes[0]}: draw the line at a lower risk "
             "with --threshold or --miss-cost"
         )
-    return f"{said}, although {asked:.0%} are predicted {train.classes[0]}; free more features in the schema, or widen max_change and advise"
+    more = "free more features in the schema, or widen max_change and advise"
+    return f"{said}, although {asked:.0%} are predicted {train.classes[0]}; {more}"

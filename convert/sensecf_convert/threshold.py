@@ -40,7 +40,7 @@ def score_of(plan: Plan, facts: Mapping[str, Any]) -> float:
         return THRESHOLD
     score = scale_of(facts).score(risk)
     if not ENDS[0] <= score <= ENDS[1]:
-        raise TableError(f"{_asked(plan)}: a risk of {risk:.2%} lies where this classifier tells nobody apart; choose another risk")
+        raise TableError(f"{_asked(plan)}: a risk of {risk:.2g} lies where this classifier tells nobody apart; choose another risk")
     return score
 
 
