@@ -16,7 +16,7 @@ from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
 from .result import Change, Counterfactual
 from .schema import Vector
-from .settings import NEAREST, SEARCH, TYPICAL
+from .settings import NEAREST, SEARCH, STABILITY, TYPICAL
 from .stability import agreement, stability
 
 SLACK = 1e-9
@@ -115,7 +115,7 @@ class Found:
         sources = [y if (y := self.sources[i]) is not None else scored.Y[i] for i in rows]
         own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
         p_before = judge.checker.p_target(np.array(sources))
-        firm = stability(judge.checker, schema, scored.Y[rows], threshold, seed)
+        firm = stability(judge.checker, schema, x, scored.Y[rows], threshold, seed)
         agreed = agreement(rivals, scored.Y[rows], threshold)
         best = strengths(own, list(range(len(rows))))
         out = []
@@ -131,7 +131,8 @@ class Found:
                     realism=float(own.realism[k]) if judge.realism else None,
                     origin=self.origins[i],
                     margin=float(scored.p[i]) - threshold,
-                    stability=float(firm[k]),
+                    stability=None if np.isnan(firm[k]) else float(firm[k]),
+                    draws=None if np.isnan(firm[k]) else STABILITY.draws,
                     agreement=None if agreed is None else float(agreed[k]),
                     strengths=best[k],
                     given_up=tuple(name for name, yes in worse.items() if yes),

@@ -104,7 +104,7 @@ class Explainer:
         self.margin = min(margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
-        self.scale = scale_of(bundle.manifest, getattr(bundle.schema, "base_rate", None), base_rate)
+        self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
         self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
 

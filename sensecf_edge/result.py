@@ -36,7 +36,7 @@ class Change:
 class Risk:
     """The probability (0..1) of the unwanted class, at `base_rate`; see `risk.RiskScale`.
 
-    now             for the record as it is; where values are unknown, the mean over their completions
+    now             for the record as it is, told from `p_target`; where values are unknown, that is the mean over completions
     low, high       the range over the completions of what is unknown; both equal to `now` where nothing is
     threshold       the model predicts the wanted class at this risk or less
     goal            an answer must reach this risk or less

@@ -30,7 +30,9 @@ ORDER = (
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
     "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
     "opened", "lines", "marks", "delimited", "columnar", "read", "problem", "tables", "layouts", "parquet", "answers", "workers",
-    "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt", "report", "pages", "doctor", "yardsticks", "outside",
+    "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt",
+    "wording",
+    "report", "pages", "doctor", "yardsticks", "outside",
     "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40

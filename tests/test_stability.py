@@ -17,20 +17,35 @@ from sensecf_edge.stability import agreement, stability
 ONE = Schema((Feature("a", low=0, high=10, step=1, error=2.0), Feature("b", low=0, high=10, step=1, error=0.0)))
 
 
-def at(schema: Schema, *rows: list[float], weights: list[float], offset: float, count: int = 4000) -> list[float]:
-    return stability(Slope(schema, np.array(weights), offset), schema, np.array(rows), 0.5, 3, count).tolist()
+def at(schema: Schema, x: list[float], *rows: list[float], weights: list[float], offset: float, count: int = 4000) -> list[float]:
+    checker = Slope(schema, np.array(weights), offset)
+    return stability(checker, schema, np.array(x), np.array(rows), 0.5, 3, count).tolist()
 
 
-def test_the_share_is_that_of_the_noise_that_keeps_the_prediction() -> None:
-    """Valid from a = 5 on; at 6 and an even error of 2 that is three quarters (4,000 draws: 4 standard errors are .027)."""
-    shares = at(ONE, [6, 5], [5, 5], [9, 5], [2, 5], weights=[10, 0], offset=-5)
-    assert shares[0] == pytest.approx(0.75, abs=0.03) and shares[1] == pytest.approx(0.5, abs=0.035) and shares[2:] == [1, 0]
+def test_the_share_is_that_of_the_normal_noise_that_keeps_the_prediction() -> None:
+    """Valid from a = 5 on: at 6 and a standard deviation of 2 that is the normal share above -0.5 (4,000 draws: 4 standard errors are .03)."""
+    shares = at(ONE, [0, 5], [6, 5], [5, 5], [10, 5], [1, 5], weights=[10, 0], offset=-5)
+    assert shares == pytest.approx([0.6915, 0.5, 0.9938, 0.0228], abs=0.03)
 
 
-def test_a_feature_without_an_error_is_read_within_half_a_step_and_one_of_none_exactly() -> None:
-    plain = Schema((Feature("a", low=0, high=10, step=1), ONE.features[1]))
-    assert at(plain, [5.6, 5], [4.4, 5], weights=[10, 0], offset=-5) == [1, 0]
-    assert at(ONE, [5, 5.01], [5, 4.99], weights=[0, 10], offset=-5) == [1, 0]
+def test_a_relative_error_grows_with_the_reading() -> None:
+    """Valid from a = 100 on: 110 is half a standard deviation (20 % of 110) from there, 200 two and a half."""
+    schema = Schema((Feature("a", low=0, high=1000, step=1, relative_error=0.2), Feature("b", low=0, high=10, step=1)))
+    shares = at(schema, [0, 5], [110, 5], [200, 5], weights=[1, 0], offset=-100)
+    assert shares == pytest.approx([0.675, 0.9938], abs=0.03)
+
+
+def test_nothing_is_said_unless_every_number_that_is_moved_states_its_error() -> None:
+    parts = (Feature("a", low=0, high=10, step=1, error=2.0), Feature("b", low=0, high=10, step=1),
+             Feature("c", "choice", choices=("x", "y")), Feature("d", low=0, high=100, step=1))  # fmt: skip
+    schema = Schema(parts, (Relation("sum", ("a", "d"), total=100, completes="d"),))
+    rows = [[5, 5, 0, 95], [4, 5, 0, 96], [4, 6, 0, 96], [5, 6, 0, 95], [5, 5, 1, 95], [4, 5, 1, 96]]
+    said = at(schema, [5.0, 5, 0, 95], *rows, weights=[0] * 4, offset=1.0)
+    assert [not math.isnan(share) for share in said] == [False, True, False, False, False, True]  # what only follows needs none
+
+
+def test_a_stated_error_of_none_is_a_statement() -> None:
+    assert at(ONE, [5, 0], [5, 5.01], [5, 4.99], weights=[0, 10], offset=-50) == [1, 0]
 
 
 def test_readings_stay_possible_and_relations_are_kept() -> None:
@@ -42,7 +57,7 @@ def test_readings_stay_possible_and_relations_are_kept() -> None:
     rows: list[np.ndarray] = []
     parts = (Feature("a", low=0, high=100, step=1, error=30.0), Feature("b", low=0, high=100, step=1))
     schema = Schema(parts, (Relation("sum", ("a", "b"), total=100, completes="b"),))
-    stability(Asks(schema, np.ones(2)), schema, np.array([[90.0, 10.0], [20.0, 80.0]]), 0.5, 0)
+    stability(Asks(schema, np.ones(2)), schema, np.array([50.0, 50.0]), np.array([[90.0, 10.0], [20.0, 80.0]]), 0.5, 0)
     assert len(rows) == 1 and rows[0].shape == (128, 2)
     assert rows[0][:, 0].min() >= 0 and rows[0][:, 0].max() <= 100
     np.testing.assert_allclose(rows[0].sum(axis=1), 100, atol=1e-6)
@@ -58,10 +73,12 @@ def test_agreement_is_the_share_of_other_classifiers_that_say_the_same_and_none_
 
 @given(st.data(), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
-def test_it_is_a_share_the_same_each_time_and_unknown_stays_unknown(data: st.DataObject, seed: int) -> None:
+def test_it_is_a_share_or_nothing_and_the_same_each_time(data: st.DataObject, seed: int) -> None:
     schema = data.draw(schemas())
-    y = data.draw(records(schema)).vector[None]
+    x, y = (data.draw(records(schema)).vector for _ in range(2))
+    y[np.isnan(x)] = np.nan
     checker = Slope(schema, np.ones(len(schema)), -1.0)
-    first, again = (stability(checker, schema, y, 0.5, seed) for _ in range(2))
-    assert first == again and 0 <= first[0] <= 1 and not math.isnan(first[0])
-    assert stability(checker, schema, y[:0], 0.5, seed).shape == (0,)
+    first, again = (stability(checker, schema, x, y[None], 0.5, seed) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert math.isnan(first[0]) or 0 <= first[0] <= 1
+    assert stability(checker, schema, x, y[None][:0], 0.5, seed).shape == (0,)
