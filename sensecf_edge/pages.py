@@ -9,9 +9,10 @@ from typing import Any
 from .bundle import Bundle, read_manifest
 from .errors import SenseCFError
 from .manifest import Manifest
-from .report import columns, drawn, hanging, plain
+from .report import columns, drawn, hanging
 from .schema import Feature
 from .settings import WEAK_AUC
+from .wording import plain
 
 
 def overview(shipped: Sequence[tuple[str, Path]], **look: Any) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-WIDTH = 80
+WIDTH, HARD_SPACE = 80, "\ue000"
 DISCLAIMER = "This is what the model would predict. It does not show that a change causes it, and it is not medical advice."
 HEADINGS = {"lever": "Would have to be", "marker": "Would have to read"}
 """What stands over changes of each role; nobody can simply change what a marker reads."""
@@ -34,9 +34,10 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
     """
     console, say = _console(width, color), Wording(explanation, schema)
     first, *others = say.prediction()
-    console.print(hanging("", first, "bold"))
-    for text in filter(None, (*others, say.deciding())):
-        console.print(hanging("", text, "" if text == say.deciding() else "dim"))
+    _say(console, first, "bold")
+    for text in others:
+        _say(console, text, "dim")
+    _say(console, say.deciding())
     if explanation.status == "none":
         _none(console, say)
     if explanation.found:
@@ -47,12 +48,10 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
 
 def _found(console: Console, say: Wording) -> None:
     found = say.explanation.found
-    if text := say.options():
-        console.print(hanging("", text))
+    _say(console, say.options())
     for k, answer in enumerate(found, 1):
         _answer(console, say, answer, f"Option {k}" if len(found) > 1 else "")
-    if text := say.proof():
-        console.print(hanging("", text, "dim"))
+    _say(console, say.proof(), "dim")
 
 
 def drawn(parts: Iterable[RenderableType], *, width: int = WIDTH, color: bool = False, unicode: bool = True) -> str:
@@ -83,7 +82,7 @@ def hanging(mark: str, text: str, style: str = "") -> Table:
     grid = Table.grid(padding=0)
     grid.add_column(width=len(mark))
     grid.add_column(overflow="fold")
-    grid.add_row(mark, text, style=style)
+    grid.add_row(mark, _unbroken(text), style=style)
     return grid
 
 
@@ -101,7 +100,7 @@ def _answer(console: Console, say: Wording, answer: Counterfactual, title: str) 
     parts = {role: [c for c in answer.changes if _role(say.schema, c) == role] for role in HEADINGS}
     kinds = [role for role, changes in parts.items() if changes]
     console.print()
-    console.print(hanging("", say.headline(answer, title, kinds), "bold green"))
+    _say(console, say.headline(answer, title, kinds), "bold green")
     console.print(_changes(say, {role: parts[role] for role in kinds}))
     if any(c.follows for c in answer.changes):
         console.print("  * moves along with the others", style="dim")
@@ -130,13 +129,12 @@ def _role(schema: Schema, change: Change) -> str:
 def _none(console: Console, say: Wording) -> None:
     refusals = say.explanation.refusals
     console.print()
-    console.print(hanging("", say.none(), "bold yellow"))
+    _say(console, say.none(), "bold yellow")
     console.print("Why, equal proposals counted once:" if refusals else "No proposal could be read.")
     for reason, count in sorted(refusals.items(), key=lambda item: (-item[1], item[0])):
         console.print(hanging(f"  {count:>4} x  ", plain(reason)))
-    for text in (say.proof(), say.advice()):
-        if text:
-            console.print(hanging("", text))
+    _say(console, say.proof())
+    _say(console, say.advice())
 
 
 def _notes(console: Console, say: Wording) -> None:
@@ -153,6 +151,17 @@ def _notes(console: Console, say: Wording) -> None:
     console.print(DISCLAIMER)
     made = explanation.provenance
     console.print(f"Model {plain(made.model)} · bundle {made.bundle[:12]} · seed {made.seed} · {explanation.seconds:.2f} s", style="dim")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """A paragraph; nothing where there is no text."""
+    if text:
+        console.print(_unbroken(text), style=style)
+
+
+def _unbroken(text: str) -> str:
+    """No line ends between a number and its sign for per cent; see `_text`."""
+    return text.replace(" %", f"{HARD_SPACE}%")
 
 
 def _value(value: Value) -> str:
@@ -173,5 +182,6 @@ def _console(width: int, color: bool) -> Console:
 
 def _text(console: Console, unicode: bool) -> str:
     assert isinstance(console.file, StringIO)
-    text = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()).rstrip() + "\n"
+    lines = console.file.getvalue().replace(HARD_SPACE, " ").splitlines()
+    text = "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
     return text if unicode else text.translate(ASCII).encode("ascii", "replace").decode("ascii")

@@ -11,6 +11,8 @@ FINEST = 3
 """Most digits behind the point of a percentage; two that are nearer than that are told apart in words."""
 ROUNDED = Decimal("0.05")
 """Share of a number that its rounding may swallow or add."""
+SHORT = 5
+"""A record's number of so many digits was written by somebody; a longer one was computed."""
 YES, NO = {"yes", "true", "1", "y", "positive", "present"}, {"no", "false", "0", "n", "negative", "absent"}
 
 
@@ -75,10 +77,12 @@ def weak_text(auc: float | None) -> str | None:
 
 
 def change_texts(before: float, after: float, digits: int = 0) -> tuple[str, str, str]:
-    """Before, after and the signed difference as a person writes them: with the `digits` of the feature's step.
+    """Before, after and the signed difference as a person writes them: with the `digits` of the feature's step, or with the
+    record's own where it is a short number.
 
     With more where that many would hide the change, or move any of the three by more than a twentieth; they always agree.
     """
+    digits = max(digits, digits_of(before) if len(Decimal(repr(float(before))).normalize().as_tuple().digits) <= SHORT else 0)
     exact = [Decimal(repr(float(value))) for value in (before, after)]
     first, second = exact
     for count in range(digits, 18):

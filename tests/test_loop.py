@@ -222,15 +222,33 @@ def test_where_none_exists_the_whole_search_proves_it_and_says_of_how_many_featu
     assert made.status == "none" and made.proof and made.proof.features == 1  # one feature is all that may change
 
 
-def test_answers_say_their_margin_their_stability_and_what_was_given_up(bundle: Bundle) -> None:
+def test_answers_say_their_margin_and_what_was_given_up_and_nothing_of_errors_that_nobody_stated(bundle: Bundle) -> None:
     made = proven(explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0))
     answer, first = made.found[0], made.first_try
     assert first is not None and first.p_target is not None and answer.p_target < first.p_target and "p_target" in answer.given_up
-    assert answer.margin == pytest.approx(answer.p_target - 0.5) and answer.stability is not None and 0 <= answer.stability <= 1
-    assert (
-        explainer(bundle, ['{"steps":16000,"deep_sleep":40,"smoker":"no"}']).explain(STRESSED, search=0).found[0].stability
-        == answer.stability
-    )
+    assert answer.margin == pytest.approx(answer.p_target - 0.5) and (answer.stability, answer.draws) == (None, None)
+
+
+def test_where_the_errors_of_what_moves_are_stated_the_answer_counts_its_draws(toy_copy: Path) -> None:
+    features = [{**f, "error": 0.02 * f["high"]} if f["kind"] == "number" else f for f in SCHEMA["features"]]
+    (toy_copy / "schema.json").write_text(json.dumps({**SCHEMA, "features": features}), encoding="utf-8")
+    write_manifest(toy_copy, toy_manifest())
+    with Explainer.load(toy_copy) as one:
+        first, again = (one.explain(STRESSED, search=0).found[0] for _ in range(2))
+    assert first.draws == 64 and first.stability is not None and 0 <= first.stability <= 1 and first.stability == again.stability
+
+
+def test_a_risk_is_told_at_the_base_rate_that_was_asked_for(toy: Path) -> None:
+    with Explainer.load(toy) as one:
+        plain = one.explain(STRESSED)
+    with Explainer.load(toy, base_rate=0.1) as one:
+        rare = one.explain(STRESSED)
+    assert (plain.risk.base_rate_from, rare.risk.base_rate_from, rare.provenance.base_rate) == ("balanced", "request", 0.1)
+    assert plain.p_target == rare.p_target and [a.changes for a in plain.found] == [a.changes for a in rare.found]
+    odds = {made: risk / (1 - risk) for made, risk in (("plain", plain.risk.now), ("rare", rare.risk.now))}
+    assert odds["rare"] == pytest.approx(odds["plain"] / 9) and rare.risk.threshold == pytest.approx(0.1)
+    with pytest.raises(ConstraintError, match="14 % is 0.14"):
+        Explainer.load(toy, base_rate=14)
 
 
 def test_other_classifiers_of_the_bundle_are_asked_about_an_answer_and_refuse_none(toy_copy: Path) -> None:
