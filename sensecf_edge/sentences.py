@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
 from .settings import WEAK_AUC
 
 FINEST = 3
-"""Most digits behind the point of a percentage; two that are nearer than that are told apart in words."""
+"""Most digits behind the point of a percentage, unless it is a rare one; two that are nearer than that are told apart in words."""
 ROUNDED = Decimal("0.05")
 """Share of a number that its rounding may swallow or add."""
 SHORT = 5
@@ -22,14 +23,16 @@ def percent(share: float, digits: int = 0) -> str:
     digits = max(digits, 1) if min(value, 100 - value) < 1 else digits
     text, least = f"{value:.{digits}f}", Decimal(1).scaleb(-digits)
     if float(text) in (0.0, 100.0):
-        return f"under {least} %" if value < 50 else f"over {100 - least} %"
+        return f"under {least:f} %" if value < 50 else f"over {100 - least:f} %"
     return f"{text} %"
 
 
 def percents(edge: float, shares: Iterable[float]) -> Callable[[float], str]:
     """How to write shares that are told beside an edge: with as many digits as it takes that none reads like the edge unless it is it."""
     others = [share for share in shares if share != edge]
-    digits = next((d for d in range(FINEST) if percent(edge, d) not in {percent(s, d) for s in others}), FINEST)
+    rare = 100 * max(min(edge, 1 - edge), 1e-12)
+    finest = max(FINEST, 2 - math.floor(math.log10(rare)))
+    digits = next((d for d in range(finest) if percent(edge, d) not in {percent(s, d) for s in others}), finest)
 
     def text(share: float) -> str:
         said = percent(share, digits)

@@ -76,7 +76,7 @@ provenances = st.builds(
 @st.composite
 def explanations(draw: st.DrawFn) -> Explanation:
     status = draw(st.sampled_from(["found", "none", "already", "depends"]))
-    threshold, margin, p, low, high = (draw(shares) for _ in range(5))
+    threshold, (margin, p, low, high) = draw(st.floats(0.02, 0.98)), (draw(shares) for _ in range(4))
     known = draw(st.booleans()) and status != "depends"
     spread = (p, p, p) if known else (p, min(p, low), max(p, high))
     factual = draw(st.dictionaries(words, values, min_size=1, max_size=5))

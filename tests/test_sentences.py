@@ -37,7 +37,7 @@ def read(text: str) -> tuple[Decimal, int]:
     return Decimal(number), side
 
 
-@given(shares, st.lists(shares, max_size=6), st.lists(st.floats(-1e-4, 1e-4), max_size=3))
+@given(st.floats(1e-9, 0.999999999) | st.floats(1e-9, 1e-5), st.lists(shares, max_size=6), st.lists(st.floats(-1e-4, 1e-4), max_size=3))
 def test_no_percentage_reads_as_if_it_lay_on_the_other_side_of_the_threshold(edge: float, others: list[float], near: list[float]) -> None:
     told = [*others, *(min(1.0, max(0.0, edge + gap)) for gap in near)]
     text = percents(edge, told)

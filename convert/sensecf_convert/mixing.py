@@ -174,5 +174,3 @@ def _maximise(table: Table, belongs: Vector, sums: _Sums, one: Parts, prior: Pri
         flags = (table.choices[:, [j]] == np.arange(len(whole))).astype(float)
         tables.append((flags.T @ belongs + prior.choice_rows * whole) / (flags.sum(axis=1) @ belongs + prior.choice_rows))
     return Parts((rows + 1) / (rows + 1).sum(), means, (covariances + covariances.transpose(0, 2, 1)) / 2, tuple(tables))
-
-

@@ -10,7 +10,7 @@ from .cells import Doubtful
 
 SLIPS = 10
 """So many numbers with a sure decimal point outweigh one with a sure decimal comma: that one is a slip of the hand."""
-SUSPICIOUS = re.compile(rb'[0-9],[0-9]')
+SUSPICIOUS = re.compile(rb"[0-9],[0-9]")
 SUSPICIOUS_QUOTED = re.compile(rb'"\s*[+-]?[0-9.]+,[0-9]+\s*"')
 _COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+(?:[eE][+-]?[0-9]+)?")
 _COMMA_OR_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
