@@ -70,7 +70,23 @@ def fit(**options: Any) -> int:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(table: Path, model: str | None, limit: int | None, as_json: bool) -> int:
-    """Measure MODEL on people of TABLE it has not seen."""
+    """Measure MODEL on people of TABLE it has not seen.
+
+    \b
+    asked for      records that the model puts into the unwanted class
+    exists         some admissible answer reaches that score; proven by branch
+                   and bound, or by trying all; what is unproven counts as
+                   existing
+    first try      the generator's likeliest proposal as it came, rules kept:
+                   valid with a score at the threshold or beyond
+    usable         an answer after the whole search, threshold and margin
+    features changed, distance, realism percentile, kNN ratio, LOF inliers
+                   means over answers. Gower: steps over ranges, 0 to 1. MADs:
+                   L1 over median absolute deviations. Percentile among real
+                   records of the wanted class. kNN: distance to the 5 nearest
+                   of them over their own. LOF: share called inliers
+    alternatives   different sets of features among three answers
+    """
     with terminal.extra("convert"):
         from sensecf_convert.evaluate import evaluate as run
 

@@ -33,10 +33,7 @@ Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), thres
 
 {data["source"]}. Licence: {data["licence"]}. {data["attribution"]}
 
-| | people | rows |
-|---|---|---|
-| training | {model["people_train"]:,} | {model["rows_train"]:,} |
-| test (nothing was trained, taught or tuned on them) | {model["people_test"]:,} | {model["rows_test"]:,} |
+{_split(model)}
 
 The bundle holds no training row: trained weights, aggregates, and the sample records in `samples.json`
 (test people, without ids, as the licence allows).
@@ -49,13 +46,12 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 {_generator(manifest["generator"])}
 
-## Figures on the test people
+## Figures on the test {_unit(model)}
 
 {_figures(figures)}
 
 First-try validity is the greedy proposal, untouched, with p >= {threshold}; usable means p >= {threshold + LOOP.margin:.2f} after the
-loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help` and the docstring of
-`sensecf_convert.evaluate.Figures`.
+loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help`.
 {_more(manifest)}
 ## Not for
 
@@ -64,11 +60,24 @@ An answer says what this model would predict for a changed record. It does not s
 """
 
 
+def _unit(model: Mapping[str, Any]) -> str:
+    return "rows" if model["people_test"] is None else "people"
+
+
+def _split(model: Mapping[str, Any]) -> str:
+    test = "test (nothing was trained, taught or tuned on them)"
+    if model["people_train"] is None:
+        return f"| | rows |\n|---|---|\n| training | {model['rows_train']:,} |\n| {test} | {model['rows_test']:,} |"
+    counts = [f"{model[f'people_{part}']:,} | {model[f'rows_{part}']:,}" for part in ("train", "test")]
+    return f"| | people | rows |\n|---|---|---|\n| training | {counts[0]} |\n| {test} | {counts[1]} |"
+
+
 def _classifier(model: Mapping[str, Any]) -> str:
-    folds = "" if model["auc_cv"] is None else f" (cross-validated over training people {model['auc_cv']:.3f})"
+    tried = f", the best of {model['recipes_tried']} recipes and so a little flattered" if model.get("recipes_tried", 1) > 1 else ""
+    folds = "" if model["auc_cv"] is None else f" (cross-validated over the training part {model['auc_cv']:.3f}{tried})"
     said = (
         f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}. AUC on unseen "
-        f"people **{model['auc']:.3f}**{folds}, Brier score {model['brier']:.3f}."
+        f"{_unit(model)} **{model['auc']:.3f}**{folds}, Brier score {model['brier']:.3f}."
     )
     if model["parity"] is None:
         return f"{said} It was brought as ONNX; there is nothing to compare the graph with."
@@ -122,6 +131,7 @@ STUDY = (
 def _figures(f: Mapping[str, Any]) -> str:
     rows = [
         ("records asked for (predicted unwanted)", f["asked"]),
+        ("of these, may change nothing at all", f.get("locked", 0)),
         (
             "of these, an answer with p >= threshold / + margin exists",
             f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)",

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Figures:
     """
 
     auc: float
-    people: int
+    people: int | None
     rows: int
     asked: int
     possible_valid: int
@@ -91,7 +91,8 @@ class Figures:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
-        return {k: round(v, 4) if isinstance(v, float) else v for k, v in dataclasses.asdict(self).items() if v != {}}
+        plain = {k: v for k, v in dataclasses.asdict(self).items() if v != {}}
+        return {k: (None if np.isnan(v) else round(v, 4)) if isinstance(v, float) else v for k, v in plain.items()}
 
     def line(self) -> str:
         """The figures that matter most, in one line."""
@@ -187,7 +188,7 @@ def _figures(
     mad = np.array([bundle.reference.mad.get(n) or 1.0 for n in schema.names])
     return Figures(
         auc=float(bundle.manifest.classifier.auc or float("nan")),
-        people=len(np.unique(test.persons)),
+        people=test.people,
         rows=len(test),
         asked=len(rows),
         locked=len(locked_out(schema, rows)),
@@ -244,14 +245,19 @@ def _share(flags: list[bool]) -> float | None:
 
 
 def _mean(values: Any) -> float | None:
-    return float(np.mean(values)) if len(values) else None
+    """The mean of what has a value, None where nothing has."""
+    known = np.asarray(values, dtype=float)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else None
 
 
 def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
     """(train, test) of the table a bundle was fitted on, split as `fit` split it. Raises TableError for another table."""
     manifest = bundle.manifest
     split = manifest.split
-    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, split.get("person"))
+    person = split.get("person")
+    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, person)
+    data = replace(data, named=person is not None)
     if split.get("table") != data.fingerprint:
         raise TableError(f"{table} is not the table that {bundle.name} was fitted on, so its unseen people cannot be told from the others")
     test, _ = split_people(data, split["test_share"], split["seed"])

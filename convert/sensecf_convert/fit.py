@@ -32,7 +32,7 @@ from .pack import Contents, pack, with_references
 from .plan import About, Plan
 from .progress import bar, note, step
 from .steps import cut
-from .tables import cohort, read_table, split_people
+from .tables import Cohort, cohort, read_table, split_people
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
 from .work import Work, file_hash, write
@@ -56,7 +56,7 @@ class Fit:
 
     def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int, left: Sequence[Any] = ()) -> None:
         """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
-        data = cohort(read_table(table), schema, plan.target, plan.wanted, plan.person)
+        data = replace(cohort(read_table(table), schema, plan.target, plan.wanted, plan.person), named=plan.person is not None)
         plan = plan.sized(len(data))
         self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
         for warning in suspects.refuse(data, plan.allow):
@@ -80,8 +80,7 @@ class Fit:
     def run(self, out: Path) -> Figures:
         """All steps; returns the figures on the people of the test part."""
         with step("split") as say:
-            people = [len(np.unique(part.persons)) for part in (self.train, self.test)]
-            say(f"{len(self.train):,} rows of {people[0]} people to train, {len(self.test):,} rows of {people[1]} people to test")
+            say(" to train, ".join(_counted(part) for part in (self.train, self.test)) + " to test")
         graph, facts = self._classifier()
         lesson = self._lesson(graph, self._line(graph, facts))
         pairs = self._pairs(lesson)
@@ -114,7 +113,7 @@ class Fit:
 
             graph = self.work.kept("classifier.onnx", make)
             facts = self.work.facts("classifier.json")
-            say(classifiers.words(facts))
+            say(classifiers.words(facts, self.train.unit))
         return graph, facts
 
     def _rivals(self, own: dict[str, Any]) -> tuple[bytes, ...]:
@@ -197,6 +196,10 @@ class Fit:
         write_manifest(folder, manifest)
         Bundle.open(folder)
         put(folder, out)
+
+
+def _counted(part: Cohort) -> str:
+    return f"{len(part):,} rows" + (f" of {part.people:,} people" if part.people else "")
 
 
 def put(folder: Path, out: Path) -> None:

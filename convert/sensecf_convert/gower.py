@@ -21,3 +21,13 @@ def gower(schema: Schema, A: Vector, B: Vector) -> Vector:
         both = (known & ~np.isnan(a)).sum(axis=1)
         out[i] = np.where(both, measure.steps(schema, a, B).sum(axis=1) / np.maximum(both, 1), 1.0)
     return out
+
+
+def nearest(schema: Schema, A: Vector, B: Vector, count: int) -> Vector:
+    """Distances of every row of A to its `count` nearest rows of B, ascending; shape (rows of A, count), fewer columns where B has
+    fewer rows. Takes memory for one row of A at a time."""
+    count = min(count, len(B))
+    out = np.empty((len(A), count))
+    for i in range(len(A) if count else 0):
+        out[i] = np.sort(np.partition(gower(schema, A[i : i + 1], B)[0], count - 1)[:count])
+    return out

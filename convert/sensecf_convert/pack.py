@@ -47,9 +47,9 @@ class Contents:
     rivals: tuple[bytes, ...] = ()
 
     @property
-    def people(self) -> tuple[int, int]:
-        """People to train and to test."""
-        return len(np.unique(self.train.persons)), len(np.unique(self.test.persons))
+    def people(self) -> tuple[int | None, int | None]:
+        """People to train and to test, None where the table does not name them."""
+        return self.train.people, self.test.people
 
 
 def pack(folder: Path, plan: Plan, about: About, inside: Contents) -> dict[str, Any]:

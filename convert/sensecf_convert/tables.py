@@ -34,6 +34,7 @@ class Cohort:
     X        codes in schema order, shape (rows, features), NaN unknown
     y        True for the wanted class, shape (rows,)
     persons  one id per row, shape (rows,); every row its own person where the table names none
+    named    whether the table names them: else nobody knows how many people the rows are, and nobody says "people"
     """
 
     schema: Schema
@@ -41,13 +42,24 @@ class Cohort:
     y: NDArray[np.bool_]
     persons: NDArray[np.str_]
     classes: tuple[str, str]
+    named: bool = False
 
     def __len__(self) -> int:
         return len(self.X)
 
     def take(self, rows: NDArray[Any]) -> Cohort:
         """The cohort of some rows (indices or mask)."""
-        return Cohort(self.schema, self.X[rows], self.y[rows], self.persons[rows], self.classes)
+        return Cohort(self.schema, self.X[rows], self.y[rows], self.persons[rows], self.classes, self.named)
+
+    @property
+    def unit(self) -> str:
+        """What is counted: people where they are named, else rows."""
+        return "people" if self.named else "rows"
+
+    @property
+    def people(self) -> int | None:
+        """How many people there are, None where nobody knows."""
+        return len(np.unique(self.persons)) if self.named else None
 
     @property
     def fingerprint(self) -> str:

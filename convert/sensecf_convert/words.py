@@ -35,8 +35,9 @@ def interval(share: float | None, count: int) -> str:
 def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int) -> str:
     """The figures as a table for people. `alternatives`: how many answers were asked for where their variety was counted."""
     target = bundle.manifest.target
+    unit, people = ("rows", "") if figures.people is None else ("people", f"{figures.people:,} people, ")
     rows = [
-        ("classifier's AUC on unseen people", f"{figures.auc:.3f}  ({figures.people:,} people, {figures.rows:,} rows)"),
+        (f"classifier's AUC on unseen {unit}", f"{figures.auc:.3f}  ({people}{figures.rows:,} rows)"),
         ("records asked for", f"{figures.asked:,}"),
         ("  of which so many may change nothing", f"{figures.locked:,}"),
         (f"  of which an answer with p >= {target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
@@ -58,7 +59,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]
     width = max(len(k) for k, _ in rows)
-    head = f"{bundle.manifest.title or bundle.name}: figures on people that nothing was trained on ({seconds:.0f} s)"
+    head = f"{bundle.manifest.title or bundle.name}: figures on {unit} that nothing was trained on ({seconds:.0f} s)"
     return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])
 
 

@@ -25,6 +25,7 @@ from sensecf_edge.schema import Schema, Vector
 
 from ..evaluate import rebuilt
 from ..gower import gower
+from ..likeness import MOST_ROWS, sampled
 from ..tables import Cohort
 from ..teachers.people import Copies, People, places, settle
 
@@ -67,7 +68,8 @@ class Guard:
 
     def __init__(self, data: Cohort) -> None:
         self.data, self.copies = data, Copies(data)
-        own = np.array([self._closest(x, person) for x, person in zip(data.X, data.persons, strict=True)])
+        rows = sampled(np.arange(len(data)), MOST_ROWS)
+        own = np.array([self._closest(data.X[i], str(data.persons[i])) for i in rows])
         self.near = float(np.percentile(own, NEAR))
 
     def why(self, y: Vector, source: int = NOBODY) -> str:
@@ -79,8 +81,8 @@ class Guard:
 
     def _closest(self, x: Vector, person: str) -> float:
         """Gower distance to the closest row of anybody but `person`."""
-        others = self.data.X[self.data.persons != person]
-        return float(gower(self.data.schema, x[None], others).min(initial=1.0))
+        others = self.data.persons != person
+        return float(gower(self.data.schema, x[None], self.data.X)[0].min(initial=1.0, where=others))
 
 
 @dataclass(frozen=True)

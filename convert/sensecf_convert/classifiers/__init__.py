@@ -49,7 +49,8 @@ def make(choice: str, train: Cohort, test: Cohort, seed: int, say: Callable[[str
         graph = export.to_onnx(model, len(train.schema))
         facts = {
             "kind": choice, "recipe": chosen.recipe, "recipes_tried": chosen.tried, "calibrated": chosen.calibrated,
-            "sigmoid": chosen.sigmoid and list(chosen.sigmoid), "class_weights": "both classes alike", "auc_cv": chosen.auc_cv,
+            "sigmoid": chosen.sigmoid and list(chosen.sigmoid), "class_weights": recipes.weights_of(choice, chosen.sigmoid is not None),
+            "auc_cv": chosen.auc_cv,
             "brier_cv": chosen.brier_cv, "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
         }  # fmt: skip
     elif Path(choice).suffix or Path(choice).exists():
@@ -92,9 +93,11 @@ def _agreement(
     }  # fmt: skip
 
 
-def words(facts: Mapping[str, Any]) -> str:
-    """The facts in one line: AUC on unseen people, calibration, parity."""
-    said = f"{facts['kind']}: AUC {facts['auc']:.3f} on unseen people"
+def words(facts: Mapping[str, Any], unit: str = "people") -> str:
+    """The facts in one line: AUC on unseen `unit`, calibration, parity."""
+    said = f"{facts['kind']}: AUC {facts['auc']:.3f} on unseen {unit}"
+    if facts["auc_cv"] is not None:
+        said += f" ({facts['auc_cv']:.3f} over folds, the best of {facts['recipes_tried']})"
     if facts["calibrated"] != "none":
         said += f", calibrated ({facts['calibrated']})"
     if facts["parity"] is None:

@@ -1,8 +1,9 @@
 """What is tried for each kind of classifier, how it is chosen, and when its probabilities are calibrated.
 
-All of it happens inside the training people, in folds that keep a person's rows together. Both classes count alike
-everywhere (in the losses, in the calibration and in the Brier score), so that 0.5 means "as much like the wanted class
-as like the other one" whatever share of the table each class has.
+All of it happens inside the training people, in folds that keep a person's rows together. Both classes count alike in the
+calibration, in the Brier score and in the losses, so that 0.5 means "as much like the wanted class as like the other one"
+whatever share of the table each class has. The neural network's loss alone weighs every row alike; the sigmoid behind it
+is what brings it there, and it has one wherever that lowers the Brier score.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
+from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema, Vector
 
 from ..tables import Cohort, folds_by_person
@@ -127,7 +129,7 @@ def coding(schema: Schema, scaled: bool) -> ColumnTransformer:
 def choose(kind: str, train: Cohort, seed: int, say: Callable[[str], None]) -> Chosen:
     """The recipe with the best AUC over folds of people, fitted on all of `train`, calibrated where that helps."""
     recipes = candidates(kind, train)
-    folds = [f for f in folds_by_person(train.persons, train.y, FOLDS, seed) if len(np.unique(train.y[f[1]])) == 2]
+    folds = folds_with_both(train, seed)
     best: tuple[float, Recipe, Vector] = (-1.0, {}, np.empty(0))
     for at, recipe in enumerate(recipes):
         held = _held_out(kind, train, recipe, folds, seed)
@@ -136,6 +138,31 @@ def choose(kind: str, train: Cohort, seed: int, say: Callable[[str], None]) -> C
         say(f"recipe {at + 1} of {len(recipes)}: AUC {auc:.3f} over folds of people, best {best[0]:.3f}")
     auc, recipe, held = best
     return _finish(kind, train, recipe, (auc, held), folds, seed, len(recipes))
+
+
+def folds_with_both(train: Cohort, seed: int) -> list[Any]:
+    """Folds of people that hold both classes, in the rows to learn from and in those kept back: of five, or of fewer where people
+    are so few. Raises TableError where there are no two such folds."""
+
+    def both(rows: NDArray[Any]) -> bool:
+        return len(np.unique(train.y[rows])) == 2
+
+    most = min(FOLDS, *(len(np.unique(train.persons[train.y == side])) for side in (False, True)))
+    for count in (FOLDS, *range(most, 1, -1)):
+        folds = [f for f in folds_by_person(train.persons, train.y, count, seed) if both(f[0]) and both(f[1])]
+        if len(folds) > 1:
+            return folds
+    raise TableError(
+        f"{most} people to train with hold the rarer class, too few for two parts with both classes in each, so no classifier can "
+        "be chosen; add people, or bring a classifier along (--classifier FILE)"
+    )
+
+
+def weights_of(kind: str, calibrated: bool) -> str:
+    """Where both classes count alike, for the manifest."""
+    if kind != "neural-network":
+        return "both classes alike"
+    return "rows alike in the loss, both classes alike in the calibration" if calibrated else "rows alike"
 
 
 def _finish(kind: str, train: Cohort, recipe: Recipe, best: tuple[float, Vector], folds: list[Any], seed: int, tried: int) -> Chosen:
