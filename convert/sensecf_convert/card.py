@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sensecf_edge.settings import LOOP, WEAK_AUC
+from sensecf_edge.settings import WEAK_AUC
 
 from . import memorisation, study
 from .export import report
 from .steps import cut
+from .threshold import goal_of
 from .words import interval, percent, plain
 
 
@@ -25,7 +26,7 @@ def text(manifest: Mapping[str, Any], notes: str) -> str:
     )
     return f"""# {manifest["title"]}
 
-Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), threshold {threshold} on p({wanted}).{weak}
+Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), threshold {threshold:.3g} on p({wanted}).{weak}
 
 {notes}
 
@@ -36,7 +37,7 @@ Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), thres
 {_split(model)}
 
 The bundle holds no training row: trained weights, aggregates, and the sample records in `samples.json`
-(test people, without ids, as the licence allows).
+(of the test part, without ids, as the licence allows).
 
 ## Classifier
 
@@ -50,7 +51,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 {_figures(figures)}
 
-First-try validity is the greedy proposal, untouched, with p >= {threshold}; usable means p >= {threshold + LOOP.margin:.2f} after the
+First-try validity is the greedy proposal, untouched, with p >= {threshold:.3g}; usable means p >= {goal_of(threshold):.3g} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help`.
 {_more(manifest)}
 ## Not for
@@ -121,7 +122,7 @@ def _more(manifest: Mapping[str, Any]) -> str:
     return "".join(out)
 
 
-MEMORISATION = "| | answers | unseen people |\n|---|---|---|"
+MEMORISATION = "| | answers | unseen records |\n|---|---|---|"
 STUDY = (
     f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone in {study.PASSES:g} passes; first tries on invented "
     "people it had not met."

@@ -17,13 +17,12 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import RIVALS
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
-from sensecf_edge.settings import LOOP
 
 from . import teachers
 from .plan import About, Plan
 from .tables import Cohort
 from .teachers import Lesson
-from .threshold import chosen
+from .threshold import chosen, goal_of
 from .work import write
 
 OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
@@ -106,8 +105,7 @@ def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:
     """A few records of test people in the unwanted class that have an answer with the margin, without ids; as many as `count` allows."""
     out = list[dict[str, Any]]()
     lesson, test = inside.lesson, inside.test
-    with_margin = lesson.threshold + min(LOOP.margin, (1 - lesson.threshold) / 2) - 1e-9
-    lesson = replace(lesson, goals=tuple(goal for goal in lesson.goals if goal >= with_margin))
+    lesson = replace(lesson, goals=tuple(goal for goal in lesson.goals if goal >= goal_of(lesson.threshold) - 1e-9))
     judge = lesson.judge()
     p = judge.checker.p_target(test.X)
     complete = ~np.isnan(test.X).any(axis=1)

@@ -50,6 +50,11 @@ def chosen(plan: Plan) -> dict[str, float]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def goal_of(threshold: float) -> float:
+    """The score that an answer of the runtime reaches: the line and its margin, never beyond half way to certainty."""
+    return threshold + min(LOOP.margin, (1.0 - threshold) / 2)
+
+
 def goals(threshold: float) -> tuple[float, ...]:
     """Scores that a teacher aims at, strictest first. Where there is less room above the line they lie closer together."""
     room = 1.0 - threshold

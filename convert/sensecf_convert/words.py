@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sensecf_edge.settings import LOOP
+from .threshold import goal_of
 
 if TYPE_CHECKING:
     from sensecf_edge.bundle import Bundle
@@ -40,9 +40,9 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         (f"classifier's AUC on unseen {unit}", f"{figures.auc:.3f}  ({people}{figures.rows:,} rows)"),
         ("records asked for", f"{figures.asked:,}"),
         ("  of which so many may change nothing", f"{figures.locked:,}"),
-        (f"  of which an answer with p >= {target.threshold:.2f} exists", f"{figures.possible_valid:,}"),
+        (f"  of which an answer with p >= {target.threshold:.3g} exists", f"{figures.possible_valid:,}"),
         (
-            f"  of which one with p >= {target.threshold + LOOP.margin:.2f} exists",
+            f"  of which one with p >= {goal_of(target.threshold):.3g} exists",
             f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
         ),
         ("first try valid, where one exists", interval(figures.first_try_valid, figures.possible_valid)),
