@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import schemas
 
+from sensecf_edge import rules
+from sensecf_edge.admissible import admissible
 from sensecf_edge.errors import SchemaError
 from sensecf_edge.feature import MAX_LATTICE
+from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Relation, Schema, number_text, spell_difference
 from sensecf_edge.schema_json import key_fault
 
@@ -325,3 +329,31 @@ def test_nothing_moves_what_is_never_advised_and_nothing_moves_in_a_circle_or_tw
         Schema((A, B, C), (Relation("causes", ("a", "b"), slope=1), Relation("sum", ("b", "c"), total=9, completes="b")))
     two = Schema((A, B, C), (Relation("causes", ("a", "c"), slope=1), Relation("causes", ("b", "c"), slope=1)))
     assert [name for name, _ in two.followers] == ["c"] and two.moved == {"c"} and not two.completed
+
+
+SHIPPED = sorted((Path(__file__).parents[1] / "convert" / "schemas").glob("*.json"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name.partition(".")[0])
+def test_a_shipped_schema_says_where_its_errors_and_its_advice_come_from(file: Path) -> None:
+    for feature in Schema.load(file).features:
+        stated = feature.error is not None or feature.relative_error is not None
+        assert not stated or re.search(r"(19|20)\d\d", feature.error_source), feature.name
+        assert feature.advise is None or re.search(r"(19|20)\d\d", feature.advise_source), feature.name
+
+
+METABOLIC = {
+    "Age": 50, "Sex": "male", "Height": 180, "Weight": 62, "BMI": 19.1, "PhysActive": "No", "BPSysAve": 121, "BPDiaAve": 72,
+}  # fmt: skip
+
+
+def test_the_shipped_schema_tells_no_thin_person_to_lose_weight_and_asks_for_no_low_blood_pressure() -> None:
+    made = Schema.load(SHIPPED[0].parent / "metabolic.schema.json")
+    for weight, low in ((62, None), (90, 65)):
+        record = Record.from_mapping(made, {**METABOLIC, "Weight": weight, "BMI": round(weight / 3.24, 1)})
+        space, at = admissible(record), made.index["Weight"]
+        Y = np.repeat(record.vector[None], len(space.values[at]), axis=0)
+        Y[:, at] = space.values[at]
+        kept = space.values[at][rules.admitted(space, rules.complete(made, record.vector, Y))]
+        assert (kept.min() == low) if low else not kept.size
+    assert space.values[made.index["BPSysAve"]].tolist() == [120] and space.values[made.index["BPDiaAve"]].tolist() == [70]
