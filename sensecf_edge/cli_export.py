@@ -96,7 +96,7 @@ def quantize(source: Path, out: Path, kind: str, threads: int | None, again: boo
 @click.option("--model", help=MODEL_HELP)
 @click.option("--table", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table that MODEL was fitted on.")
 @click.option("--source", type=click.Path(path_type=Path), metavar="FILE",
-              help="The generator in f32.  [default: fit-work/NAME/generator-f32.gguf]")  # fmt: skip
+              help="The generator in f32, as it ships.  [default: fit-work/NAME/improved-f32.gguf, or tuned-f32]")  # fmt: skip
 @click.option("--types", default=",".join(TYPES), metavar="A,B", help="Types to measure beside f32.")
 @click.option("--people", type=click.Choice(["unseen", "training"]), default="unseen", help="Choose on training people, report on unseen.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")

@@ -428,6 +428,44 @@ def test_a_source_of_another_generator_is_refused(measured: tuple[Path, Path], p
     assert command("export", "report", "--model", folder, "--table", table, "--types", "Q3").code == 2
 
 
+def other_weights(source: Path, target: Path) -> Path:
+    """The same GGUF with another last weight."""
+    data = bytearray(source.read_bytes())
+    data[-4:] = np.float32(0.123).tobytes()
+    target.write_bytes(data)
+    return target
+
+
+def test_a_source_of_the_same_shape_with_other_weights_is_refused(measured: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, table = measured
+    source = other_weights(folder / "generator.gguf", tmp_path / "tuned-f32.gguf")
+    with pytest.raises(ExportError, match="holds other weights than toy ships"):
+        report.measure(Bundle.open(folder), table, source, ["Q8_0"], limit=2)
+    packed = Path(shutil.copytree(folder, tmp_path / "packed"))
+    quantize.quantize(folder / "generator.gguf", packed / "generator.gguf", "Q8_0")
+    facts = json.loads((folder / "manifest.json").read_text())
+    facts["generator"]["quantization"] = "Q8_0"
+    write_manifest(packed, facts)
+    with pytest.raises(ExportError, match="quantized to Q8_0 it is another file"):
+        report.measure(Bundle.open(packed), table, source, ["Q8_0"], limit=2)
+    rows = report.measure(Bundle.open(packed), table, folder / "generator.gguf", ["Q8_0"], limit=2)
+    assert [r["shipped"] for r in rows] == [False, True]
+
+
+@pytest.mark.parametrize(("after", "stage"), [(0.9, "improved"), (0.5, "improved"), (0.4, "tuned"), (None, "tuned")])
+def test_the_generator_that_ships_is_found_in_the_work_folder(toy_copy: Path, tmp_path: Path, after: float | None, stage: str) -> None:
+    facts = json.loads((toy_copy / "manifest.json").read_text())
+    facts["generator"]["improvement"] = None if after is None else {"before": 0.5, "after": after}
+    write_manifest(toy_copy, facts)
+    (tmp_path / "work" / "toy").mkdir(parents=True)
+    with pytest.raises(ExportError, match=f"{stage}-f32.gguf is not there"):
+        report.source_of(Bundle.open(toy_copy), tmp_path / "work")
+    for ending in ("plain", "f32"):
+        for name in ("tuned", "improved"):
+            (tmp_path / "work" / "toy" / f"{name}-{ending}.gguf").touch()
+        assert report.source_of(Bundle.open(toy_copy), tmp_path / "work").name == f"{stage}-{ending}.gguf"
+
+
 def row(kind: str, size: int, first: float | None, usable: float | None = 1.0) -> dict[str, Any]:
     return {"type": kind, "bytes": size, "first_try_valid": first, "usable": usable}
 

@@ -48,7 +48,7 @@ AS_GOOD = 0.02
 """AUC over folds of people that another classifier may lack and still be called as good."""
 
 STUDIED = 300
-"""Unseen records, at most, that each quantization is measured on."""
+"""Training records, at most, that each quantization is measured on: a choice must not rest on the test people."""
 
 
 class Fit:
@@ -186,7 +186,7 @@ class Fit:
             taught = study.study(self.work, self.plan, vocabulary, lesson, self.train, self.jobs)
             say(", ".join(f"{row['teacher']} {row['first_try']:.1%}" for row in taught))
         with step("types") as say, bar("types") as show:
-            types = report.measure(bundle, self.path, plain, limit=STUDIED, report=show)
+            types = report.measure(bundle, self.path, plain, people="training", limit=STUDIED, report=show)
             say(f"the smallest within {100 * report.LOST:.1f} points of the whole: {report.choose(types)}")
         return {"teachers": taught, "quantizations": types}
 

@@ -17,6 +17,9 @@ SMALL_TABLE = 1_000
 EFFORT = {"small": {"pairs": 20_000, "passes": 4.0}, "large": {"pairs": 40_000, "passes": 6.0}}
 """What is done by default for tables of fewer than SMALL_TABLE rows, and for others."""
 
+FIRST, BETTER = "tuned", "improved"
+"""Names of the generator in the work folder, before and behind practice."""
+
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05, 0.01)
 """How far above the threshold the teacher aims, strictest first. The last is for people whom nothing moves past the margin: what

@@ -16,7 +16,7 @@ from . import improve
 from .export.quantize import quantize
 from .gguf_file import write_gguf
 from .improve import Speaker
-from .plan import SIZES, Plan
+from .plan import BETTER, FIRST, SIZES, Plan
 from .progress import bar
 from .tables import Cohort
 from .teachers import Lesson
@@ -26,7 +26,6 @@ from .work import Work, save
 if TYPE_CHECKING:
     from .base import Base
 
-FIRST, BETTER = "tuned", "improved"
 PRACTICE_SHARE, PRACTICE_PASSES, PRACTICE_RATE = 0.5, 3.0, 8e-4
 HELD_OUT = 1000
 Pairs = Mapping[str, Vector]

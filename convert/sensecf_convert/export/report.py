@@ -31,11 +31,13 @@ from sensecf_edge.settings import ENGINE, LOOP
 from sensecf_edge.threads import settled, usable
 
 from ..evaluate import Figures, measure_bundle, parts
+from ..plan import BETTER, FIRST
 from ..proof import Prover
 from ..tables import Cohort
 from ..words import percent
+from ..work import file_hash
 from .divergence import Divergence, compare, scripts, summed
-from .quantize import fallbacks, quantize, shape
+from .quantize import QUANTIZATIONS, fallbacks, quantize, shape
 
 TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
 PEOPLE = ("unseen", "training")
@@ -64,8 +66,8 @@ def measure(bundle: Bundle, table: Path, source: Path, types: Sequence[str] = TY
             limit: int | None = None, report: Report | None = None) -> list[dict[str, Any]]:  # fmt: skip
     """One row a type, f32 first, plain values throughout (see `row` for the keys).
 
-    `source`: the f32 GGUF that the bundle's generator was made from (a fit keeps it as generator-f32.gguf in its work
-    folder). `people`: `unseen` people of the table, or those of the `training` part. `limit`: at most so many records.
+    `source`: the f32 GGUF that the bundle's generator was made from (see `source_of`). `people`: `unseen` people of the table, or
+    those of the `training` part. `limit`: at most so many records.
     Raises TableError for another table than the bundle's, ExportError for a source of another generator.
     """
     train, test = parts(bundle, table)
@@ -124,18 +126,22 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         out.append(f"| {name} | {r['bytes'] / 1e6:.2f} | {r['speed_of_f32']:.2f} | {percent(r['first_try_valid'])} "
                    f"| {percent(r['usable'])} | {far} | {same} |")  # fmt: skip
     who = "people of the training part" if exact["people"] == "training" else "unseen people"
+    late = "" if exact["people"] == "training" else " (to choose by it, measure on the training part)"
     out += ["", f"{exact['asked']} records of {who}; validity over the {exact['possible_valid']}, usable over the "
             f"{exact['possible_usable']} that can be moved; divergence in nats over {exact['positions']:,} places of answers. "
-            f"The smallest type within {100 * LOST:.1f} points of f32: {choose(rows)}."]  # fmt: skip
+            f"The smallest type within {100 * LOST:.1f} points of f32: {choose(rows)}{late}."]  # fmt: skip
     return "\n".join(out)
 
 
-def source_of(bundle: Bundle) -> Path:
-    """Where a fit with the default work folder has left the f32 generator. Raises ExportError where it has not."""
-    path = Path("fit-work") / bundle.name / "generator-f32.gguf"
-    if not path.is_file():
-        raise ExportError(f"{path} is not there; name the f32 GGUF that {bundle.name}'s generator was made from with --source")
-    return path
+def source_of(bundle: Bundle, work: Path = Path("fit-work")) -> Path:
+    """The unquantized generator that a fit with the default work folder has left: behind practice where that was kept, else
+    before it. Raises ExportError where it is not there."""
+    gain = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))["generator"].get("improvement")
+    stage = BETTER if gain and gain["after"] >= gain["before"] else FIRST
+    paths = [work / bundle.name / f"{stage}-{ending}.gguf" for ending in ("f32", "plain")]
+    if found := next((path for path in paths if path.is_file()), None):
+        return found
+    raise ExportError(f"{paths[0]} is not there; name the f32 GGUF that {bundle.name}'s generator was made from with --source")
 
 
 def _requests(bundle: Bundle, people: Cohort, limit: int | None) -> list[Request]:
@@ -156,6 +162,7 @@ def _requests(bundle: Bundle, people: Cohort, limit: int | None) -> list[Request
 def _variants(bundle: Bundle, source: Path, types: Sequence[str], folder: Path, tell: Report) -> Iterator[Variant]:
     """The bundle itself in f32 and in every type, each opened as any bundle is."""
     _same_model(bundle, source)
+    _same_weights(bundle, source, folder)
     for k, kind in enumerate(("f32", *types)):
         tell(0.1 * k / (len(types) + 1), f"writing {kind}")
         own = folder / kind
@@ -178,6 +185,20 @@ def _same_model(bundle: Bundle, source: Path) -> None:
         raise ExportError(f"{source} has other {what} than {bundle.name}'s generator; give the f32 GGUF that it was made from")
     if theirs.packed:
         raise ExportError(f"{source} is quantized ({', '.join(theirs.packed)}); give the f32 GGUF it was made from")
+
+
+def _same_weights(bundle: Bundle, source: Path, folder: Path) -> None:
+    """The source becomes the very file that ships, in its type: a fit leaves several generators of the same shape."""
+    kind, again = bundle.manifest.generator.quantization, source
+    if kind in QUANTIZATIONS:
+        again = quantize(source, folder / "shipped.gguf", kind, usable())
+    elif kind.lower() != "f32":
+        return
+    if file_hash(again) != bundle.manifest.files[GENERATOR].sha256:
+        raise ExportError(
+            f"{source} holds other weights than {bundle.name} ships: quantized to {kind} it is another file. A fit leaves the generator "
+            f"before practice ({FIRST}-f32.gguf) and behind it ({BETTER}-f32.gguf); give the one that was kept"
+        )
 
 
 def _side_by_side(variants: Sequence[Variant], asked: Sequence[Request], tell: Report) -> tuple[list[float], list[Divergence]]:
