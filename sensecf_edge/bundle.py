@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import stat
 from collections.abc import Mapping
@@ -18,11 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .density import Density
 from .errors import BundleError, SchemaError
 from .manifest import (
     ADAPTER,
     CARD,
     CLASSIFIER,
+    DENSITY,
     FILES,
     FORMAT,
     GENERATOR,
@@ -37,21 +38,10 @@ from .manifest import (
     Manifest,
     parse_json,
 )
+from .reference import Reference
 from .schema import Schema
 
 MAX_TEXT = 4_000_000
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Aggregates of the training people, by feature: 11 quantiles (0, 10 … 100 %), median absolute deviation.
-
-    `realism_quantiles` are 101 log-densities (0 … 100 %) of people of the wanted class. No person's row is in here.
-    """
-
-    quantiles: Mapping[str, tuple[float, ...]]
-    mad: Mapping[str, float]
-    realism_quantiles: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An audited bundle. Make one with `Bundle.open`. `hash` is the sha256 of manifest.json, which covers every file."""
+    """An audited bundle. Make one with `Bundle.open`. `hash` is the sha256 of manifest.json, which covers every file.
+
+    `density` is None in a bundle of format 1, which has an ONNX graph instead.
+    """
 
     folder: Path
     manifest: Manifest
@@ -73,8 +66,9 @@ class Bundle:
     reference: Reference
     samples: tuple[Sample, ...]
     card: str
+    density: Density | None
     _classifier: bytes = field(repr=False)
-    _realism: bytes = field(repr=False)
+    _realism: bytes | None = field(repr=False)
     _rivals: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
@@ -101,8 +95,8 @@ class Bundle:
         """The classifier's ONNX: the bytes that were hashed."""
         return self._classifier
 
-    def realism_bytes(self) -> bytes:
-        """The density model's ONNX: the bytes that were hashed."""
+    def realism_bytes(self) -> bytes | None:
+        """The density model's ONNX in a bundle of format 1, which has no `density`: the bytes that were hashed."""
         return self._realism
 
     def rivals_bytes(self) -> tuple[bytes, ...]:
@@ -119,22 +113,24 @@ class Bundle:
         """Open a shipped bundle by name, or a folder by path. Raises BundleError naming the file and what differs."""
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
-        texts = (SCHEMA, REFERENCE, SAMPLES, CARD)
+        texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY)
         contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
-        for name in texts:
+        for name in set(texts) & set(contents):
             if len(contents[name]) > MAX_TEXT:
                 raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
         schema = _schema(contents[SCHEMA], manifest)
+        density = contents.get(DENSITY)
         return cls(
             folder=folder,
             manifest=manifest,
             hash=digest,
             schema=schema,
-            reference=_reference(parse_json(contents[REFERENCE], REFERENCE), schema),
+            reference=Reference.from_json(parse_json(contents[REFERENCE], REFERENCE), schema, density is None),
             samples=_samples(parse_json(contents[SAMPLES], SAMPLES)),
             card=contents[CARD].decode("utf-8", "replace"),
+            density=None if density is None else Density.from_json(parse_json(density, DENSITY), schema),
             _classifier=contents[CLASSIFIER],
-            _realism=contents[REALISM],
+            _realism=contents.get(REALISM) if density is None else None,
             _rivals=tuple(contents[name] for name in RIVALS if name in contents),
         )
 
@@ -268,27 +264,6 @@ def _schema(data: bytes, manifest: Manifest) -> Schema:
             f"the manifest says {manifest.schema_hash[:12]}…; {REBUILD}"
         )
     return schema
-
-
-def _reference(data: Any, schema: Schema) -> Reference:
-    try:
-        quantiles = {str(k): tuple(map(_number, v)) for k, v in data["quantiles"].items()}
-        mad = {str(k): _number(v) for k, v in data["mad"].items()}
-        realism = tuple(map(_number, data["realism_quantiles"]))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise BundleError(f"{REFERENCE} lacks usable quantiles, mad or realism_quantiles ({error}); {REBUILD}") from error
-    unknown = sorted({*quantiles, *mad} - set(schema.names))
-    if unknown:
-        raise BundleError(f"{REFERENCE} names {unknown[0]!r}, which {SCHEMA} does not have; {REBUILD}")
-    if len(realism) != 101 or list(realism) != sorted(realism) or any(len(q) != 11 for q in quantiles.values()):
-        raise BundleError(f"{REFERENCE}: realism_quantiles are 101 ascending numbers and quantiles 11 a feature; {REBUILD}")
-    return Reference(quantiles, mad, realism)
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
 
 
 def _samples(data: Any) -> tuple[Sample, ...]:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .bundle import Bundle
+from .density import Realism
 from .errors import CheckError
 from .graph_audit import check_graph
 from .schema import Vector
@@ -70,7 +72,8 @@ class OnnxChecker:
 
 
 class OnnxRealism:
-    """A density model of people of the wanted class as an ONNX graph: one float32 input [N, features], one log-density a row.
+    """The density of bundles of format 1, an ONNX graph: one float32 input [N, features], one log-density a row. It fills
+    unknown values in and takes choices for numbers, as `density` does not.
 
     `quantiles` are the log-densities of real people of that class at evenly spaced percentiles from 0 to 100, ascending.
     Says how ordinary a record is among them, not whether a person could get there. Raises CheckError.
@@ -99,9 +102,9 @@ class OnnxRealism:
 
     def percentile(self, Y: Vector) -> Vector:
         """Share (0..100) of real people of the wanted class who are less ordinary than the candidate, shape (candidates,)."""
-        return self.rank(self.log_density(Y))
+        return np.asarray(np.interp(self.log_density(Y), self._quantiles, self._at), dtype=np.float64)
 
-    def rank(self, density: Vector) -> Vector:
+    def rank(self, density: Vector, x: Vector) -> Vector:
         """The percentiles (0..100) of log-densities, same shape."""
         return np.asarray(np.interp(density, self._quantiles, self._at), dtype=np.float64)
 
@@ -111,6 +114,15 @@ def onnxruntime_version() -> str:
     import onnxruntime as ort
 
     return str(ort.__version__)
+
+
+def realism(bundle: Bundle, threads: int = 1, device: str = "cpu") -> Realism:
+    """How ordinary records are, as the bundle knows it. Raises CheckError."""
+    graph = bundle.realism_bytes()
+    if graph is None:
+        assert bundle.density is not None  # `Bundle.open` saw to it
+        return bundle.density
+    return OnnxRealism(graph, len(bundle.schema), bundle.reference.realism_quantiles, threads, device)
 
 
 def build_features() -> str:

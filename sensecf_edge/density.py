@@ -45,10 +45,6 @@ class Realism(Protocol):
         """The percentiles (0..100) of log-densities of candidates of which the same is known as of x, same shape."""
         ...
 
-    def complete(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
-        """What x may be once all is known: rows, shape (completions, features), and their weights, which sum to 1."""
-        ...
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -86,7 +82,7 @@ class Density:
 
     def __init__(self, schema: Schema, wanted: Mixture, everybody: Mixture, scores: Sequence[float]) -> None:
         """`scores` are 101 scores of held-out people of the wanted class at evenly spaced percentiles, ascending."""
-        self.schema, self.wanted, self.everybody = schema, wanted, everybody
+        self.schema, self.wanted, self.everybody, self.scores = schema, wanted, everybody, tuple(scores)
         values, at = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
         levels = np.linspace(0.0, 100.0, len(scores))
         self._scores, self._levels = values, np.bincount(at, levels) / np.bincount(at)
@@ -108,9 +104,8 @@ class Density:
 
     def to_json(self) -> dict[str, Any]:
         """The densities as plain JSON values; choices by name, so that no order of a list matters."""
-        scores = np.interp(np.linspace(0, 100, 101), self._levels, self._scores)
         return {
-            "format": FORMAT, "scores": [round(float(s), 6) for s in scores],
+            "format": FORMAT, "scores": list(self.scores),
             "wanted": _json(self.wanted, self.schema), "everybody": _json(self.everybody, self.schema),
         }  # fmt: skip
 
@@ -139,7 +134,8 @@ class Density:
         return out
 
     def complete(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
-        """See `Realism`: from the mixture of everybody; numbers on their lattices. See `Mixture.complete`."""
+        """What x may be once all is known, by the mixture of everybody: rows, shape (completions, features), and their weights,
+        which sum to 1. Drawn numbers lie on their lattices. See `Mixture.complete`."""
         rows, weights = self.everybody.complete(x, count, np.random.default_rng(seed))
         for column in self.everybody.numbers[np.isnan(x[self.everybody.numbers])]:
             places = self.schema.nearest(np.full(len(rows), column), rows[:, column])

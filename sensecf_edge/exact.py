@@ -182,7 +182,7 @@ def _promising(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector, most
     worth = least + GAP_PRICE * np.maximum(0.0, singles.need - sum(singles.gain[column] for column in picks.T))
     if hunt.judge.realism:
         density = singles.present + sum(singles.density[column] for column in picks.T)
-        worth = worth + hunt.judge.price.realism * (1.0 - hunt.judge.realism.rank(density) / 100.0)
+        worth = worth + hunt.judge.price.realism * (1.0 - hunt.judge.realism.rank(density, hunt.x) / 100.0)
     order = np.argpartition(worth, most)[:most] if most < len(worth) else np.arange(len(worth))
     order = order[np.argsort(worth[order], kind="stable")]
     return picks[order], least[order]

@@ -14,7 +14,8 @@ import numpy as np
 from . import __version__, prompt, reply, rules
 from .admissible import Admissible, Constraints, admissible, check
 from .bundle import Bundle
-from .check import Checker, OnnxChecker, OnnxRealism, onnxruntime_version
+from .check import Checker, OnnxChecker, onnxruntime_version, realism
+from .density import Realism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .errors import ConstraintError
 from .found import Found, changes
@@ -95,7 +96,7 @@ class Explainer:
     """
 
     def __init__(
-        self, bundle: Bundle, engine: Engine, checker: Checker, realism: OnnxRealism | None, rivals: Sequence[Checker] = (),
+        self, bundle: Bundle, engine: Engine, checker: Checker, realism: Realism | None, rivals: Sequence[Checker] = (),
         margin: float = LOOP.margin, base_rate: float | None = None,
     ) -> None:  # fmt: skip
         self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
@@ -117,12 +118,12 @@ class Explainer:
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
-        realism = OnnxRealism(bundle.realism_bytes(), size, bundle.reference.realism_quantiles, max(1, threads), device)
+        typical = realism(bundle, max(1, threads), device)
         settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
         context = bundle.manifest.generator.context
         engine = LlamaEngine(bundle.generator_path, settings, context, bundle.adapter_path, bundle.generator_sha256)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
-        return cls(bundle, engine, checker, realism, others, margin, base_rate)
+        return cls(bundle, engine, checker, typical, others, margin, base_rate)
 
     def explain(
         self,

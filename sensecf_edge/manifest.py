@@ -13,13 +13,16 @@ from .errors import BundleError
 from .prompt import STYLES
 from .risk import TRAINING, RiskScale
 
-FORMAT = 1
+FORMAT, READ = 2, (1, 2)
+"""The bundle format that is written, and those that are read. Format 1 had an ONNX graph for its density."""
 MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
-REFERENCE, REALISM, SAMPLES, CARD = "reference.json", "realism.onnx", "samples.json", "CARD.md"
+REFERENCE, DENSITY, SAMPLES, CARD = "reference.json", "density.json", "samples.json", "CARD.md"
+REALISM = "realism.onnx"
 ADAPTER = "adapter.gguf"
 RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
 """Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
-FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, REALISM, SAMPLES, CARD)
+FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, DENSITY, SAMPLES, CARD)
+FILES_1 = tuple(REALISM if name == DENSITY else name for name in FILES)
 REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
 
 
@@ -158,14 +161,12 @@ def _no_constant(name: str) -> float:
 
 
 def _check_format(number: Any) -> None:
-    if number == FORMAT and isinstance(number, int) and not isinstance(number, bool):
+    if number in READ and isinstance(number, int) and not isinstance(number, bool):
         return
+    reads = f"this version of sensecf-edge reads formats {READ[0]} to {FORMAT}"
     if isinstance(number, int) and number > FORMAT:
-        raise BundleError(
-            f"{MANIFEST} has bundle format {number}, this version of sensecf-edge reads format {FORMAT}; "
-            "upgrade with `pip install --upgrade sensecf-edge`"
-        )
-    raise BundleError(f"{MANIFEST} has bundle format {number!r}, this version of sensecf-edge reads format {FORMAT}; {REBUILD}")
+        raise BundleError(f"{MANIFEST} has bundle format {number}, {reads}; upgrade with `pip install --upgrade sensecf-edge`")
+    raise BundleError(f"{MANIFEST} has bundle format {number!r}, {reads}; {REBUILD}")
 
 
 _NEEDED: Any = object()
@@ -268,7 +269,7 @@ def _files(top: _Part) -> dict[str, FileEntry]:
         files[name] = FileEntry(part.text("sha256"), int(part.take("bytes", int)))
         if not re.fullmatch("[0-9a-f]{64}", files[name].sha256):
             raise part.wrong("sha256")
-    missing = [name for name in FILES if name not in files]
+    missing = [name for name in (FILES_1 if top.data["format"] == 1 else FILES) if name not in files]
     if missing:
         raise BundleError(f"{MANIFEST} does not list {', '.join(missing)}; {REBUILD}")
     return files

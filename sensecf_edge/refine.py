@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from . import measure, rules
 from .admissible import Admissible
-from .check import Checker, OnnxRealism
+from .check import Checker
 from .coarse import Coarse, Places, finer
+from .density import Realism
 from .rules import Mask
 from .schema import Vector
 from .settings import COST, REFINE, CostSettings
@@ -49,7 +50,7 @@ class Judge:
     """
 
     checker: Checker
-    realism: OnnxRealism | None
+    realism: Realism | None
     goal: float
     price: CostSettings = COST
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import shutil
@@ -17,6 +18,7 @@ from hypothesis import settings
 from toys import toy_gguf
 
 from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.density import Density
 from sensecf_edge.prompt import items, want
 from sensecf_edge.schema import Schema
 
@@ -56,8 +58,22 @@ def toy_classifier(scale: float = 1.0, width: int = 4) -> bytes:
     return _graph(steps, constants, "probabilities", 2, width)
 
 
+def toy_density() -> dict[str, Any]:
+    """density.json of the toy: a normal density around the centre, smokers as many as others; scores as if it were right."""
+    names, spread = [f["name"] for f in SCHEMA["features"][:3]], np.diag(SCALE[:3] ** 2).tolist()
+    mixture = {"weights": [1.0], "numbers": names, "means": [CENTRE[:3].tolist()], "covariances": [spread],
+               "choices": {"smoker": {"no": [0.5], "yes": [0.5]}}}  # fmt: skip
+    share = np.clip(np.linspace(0, 1, 101), 0.005, 0.995)
+    return {"format": 1, "wanted": mixture, "everybody": mixture, "scores": np.log(share / (1 - share)).tolist()}
+
+
+def toy_typical() -> Density:
+    """The toy's density, read."""
+    return Density.from_json(toy_density(), Schema.from_json(SCHEMA))
+
+
 def toy_realism() -> bytes:
-    """A normal density around the centre, up to a constant."""
+    """The same as bundles of format 1 had it: an ONNX graph, up to a constant, unknown values filled in."""
     from onnx import helper
 
     steps = [
@@ -109,19 +125,32 @@ def write_toy(folder: Path) -> Path:
     """A whole toy bundle in `folder`."""
     folder.mkdir(parents=True)
     schema = Schema.from_json(SCHEMA)
-    density = np.sort(-np.random.default_rng(0).chisquare(4, 1000) / 4)
-    quantiles = np.quantile(density, np.linspace(0, 1, 101))
     deciles = {f.name: np.linspace(f.lattice[0], f.lattice[-1], 11).tolist() for f in schema.features if f.kind == "number"}
-    reference = {"quantiles": deciles, "mad": {"age": 10.0, "steps": 2000.0, "deep_sleep": 4.0}, "realism_quantiles": quantiles.tolist()}
+    reference = {"quantiles": deciles, "mad": {"age": 10.0, "steps": 2000.0, "deep_sleep": 4.0}}
     samples = [{"id": "restless", "values": STRESSED}, {"id": "rested", "values": CALM}]
-    for name, value in {"schema.json": SCHEMA, "reference.json": reference, "samples.json": samples}.items():
+    for name, value in {"schema.json": SCHEMA, "reference.json": reference, "samples.json": samples, "density.json": toy_density()}.items():
         (folder / name).write_text(json.dumps(value), encoding="utf-8")
     (folder / "CARD.md").write_text("# Toy\n\nFür Tests.\n", encoding="utf-8")
     (folder / "classifier.onnx").write_bytes(toy_classifier())
-    (folder / "realism.onnx").write_bytes(toy_realism())
     toy_gguf(folder / "generator.gguf", tokens=[want("calm"), *(item for f in schema.features for item in items(f))])
     write_manifest(folder, toy_manifest())
     return folder
+
+
+def turn_to_format_1(folder: Path) -> None:
+    """A toy bundle as earlier versions wrote it: its density an ONNX graph, calibrated in reference.json."""
+    (folder / "density.json").unlink()
+    (folder / "realism.onnx").write_bytes(toy_realism())
+    reference = json.loads((folder / "reference.json").read_text())
+    density = -np.random.default_rng(0).chisquare(4, 1000) / 4
+    reference["realism_quantiles"] = np.quantile(density, np.linspace(0, 1, 101)).tolist()
+    (folder / "reference.json").write_text(json.dumps(reference))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {name: entry for name, entry in manifest["files"].items() if name != "density.json"}
+    for name in ("realism.onnx", "reference.json"):
+        data = (folder / name).read_bytes()
+        files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "format": 1, "files": files}))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import classifiers, evaluate, generator, improve, plan, proof, realism, study, teachers, tuning
+from sensecf_convert import classifiers, density, evaluate, generator, improve, plan, proof, study, teachers, tuning
 from sensecf_convert.batches import batch_rows
 from sensecf_convert.draft import draft
 from sensecf_convert.export.quantize import fallbacks, quantize
@@ -36,7 +36,7 @@ from test_result import SHAPE
 from sensecf_edge import Explainer, rules
 from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Schema, Vector
@@ -46,7 +46,7 @@ SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny"}
 HORIZON = "a year"
 IMMUTABLE = ("age", "sex")
 ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}
-FINISHED = ("plan.json", "classifier.onnx", "classifier.json", "realism.onnx", "quantiles.json", "pairs.npz")
+FINISHED = ("plan.json", "classifier.onnx", "classifier.json", "density.json", "pairs.npz")
 
 
 def diabetes() -> pd.DataFrame:
@@ -110,7 +110,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
 
     with pytest.MonkeyPatch.context() as patch:
         spy(classifiers.recipes, "choose", patch, at=1)
-        spy(realism, "fit", patch)
+        spy(density, "fit", patch)
         spy(teachers, "teach", patch, at=1)
         spy(improve, "practise", patch, at=2)
         spy(improve, "first_try", patch, at=2)
@@ -153,7 +153,7 @@ def test_most_test_records_get_an_answer_and_none_breaks_a_rule(built: Built) ->
 def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) -> None:
     assert built.before == built.after
     names = [name for name, _ in built.learnt]
-    learners = ["classifiers.recipes.choose", "realism.fit", "teachers.teach", "improve.practise", "improve.first_try", "improve.first_try"]
+    learners = ["classifiers.recipes.choose", "density.fit", "teachers.teach", "improve.practise", "improve.first_try", "improve.first_try"]
     assert names == [f"sensecf_convert.{name}" for name in learners]
 
 
@@ -239,7 +239,7 @@ def test_evaluate_measures_the_bundle_on_its_table_and_refuses_another(built: Bu
 def test_a_finished_fit_run_again_makes_the_same_models_at_once(built: Built, tmp_path: Path) -> None:
     fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "again", person="person",
         work=built.work, about=built.about, name="diabetes", **SIZES)  # fmt: skip
-    for name in ("classifier.onnx", "realism.onnx", "generator.gguf", "schema.json", "samples.json", "reference.json"):
+    for name in ("classifier.onnx", "density.json", "generator.gguf", "schema.json", "samples.json", "reference.json"):
         assert (tmp_path / "again" / name).read_bytes() == (built.out / name).read_bytes()
 
 
@@ -417,34 +417,6 @@ def test_a_drafted_lattice_covers_what_it_was_drafted_from(values: list[float]) 
     assert feature.low <= min(values) and max(values) <= feature.high
 
 
-def numbers_cohort(rows: int = 160, unknown: float = 0.0, seed: int = 0) -> Cohort:
-    """Two normal clouds: the wanted class around (70, 0.7), the other around (30, 0.3)."""
-    chance = np.random.default_rng(seed)
-    y = np.arange(rows) % 2 == 0
-    middle = np.where(y[:, None], [70.0, 0.7], [30.0, 0.3])
-    X = np.column_stack([middle + chance.normal(0, 1, (rows, 2)) * [8, 0.08], chance.integers(0, 2, rows)])[:, [0, 2, 1]]
-    X[chance.random(X.shape) < unknown] = np.nan
-    return Cohort(NUMBERS, X, y, np.array([f"p{i // 2}" for i in range(rows)]), ("ill", "well"))
-
-
-def test_realism_rises_towards_the_middle_of_the_wanted_class() -> None:
-    """200 held-out people of the class lie evenly over the percentiles: a Kolmogorov distance over 0.2 has a chance below 1e-3."""
-    data = numbers_cohort(400)
-    model, quantiles = realism.fit(data, 0)
-    density = OnnxRealism(realism.to_onnx(model, 3), 3, quantiles)
-    far = np.linspace(0, 1, 6)[:, None]
-    ray = (1 - far) * np.array([20.0, 1.0, 0.2]) + far * np.array([70.0, 1.0, 0.7])
-    percentiles = density.percentile(ray)
-    assert (np.diff(density.log_density(ray)) > 0).all() and (np.diff(percentiles) >= 0).all()
-    assert percentiles[0] == 0 and percentiles[-1] > 60
-    unseen = numbers_cohort(400, seed=1)
-    places = np.sort(density.percentile(unseen.X[unseen.y])) / 100
-    assert np.abs(places - np.linspace(0, 1, len(places))).max() < 0.2
-    X = data.X.copy()
-    X[:5, 0] = np.nan
-    np.testing.assert_allclose(density.log_density(X), model.score_samples(X.astype(np.float32)), atol=1e-3)
-
-
 @given(where=spaces(most=3), chance=st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_the_exhaustive_search_finds_what_brute_force_finds(where: Admissible, chance: random.Random) -> None:
@@ -541,9 +513,9 @@ def _lesson(built: Built, **more: Any) -> tuple[teachers.Lesson, Cohort]:
     bundle = Bundle.open(built.out)
     train, _ = built.parts()
     train = replace(train, schema=bundle.schema)
-    quantiles = json.loads((built.work / "quantiles.json").read_text())
+    assert bundle.density is not None
     values: dict[str, Any] = {"goals": (0.62, 0.58, 0.55), "max_changes": 4, "data": train, **more}
-    return teachers.Lesson(bundle.schema, bundle.classifier_bytes(), bundle.realism_bytes(), quantiles, 0.5, **values), train
+    return teachers.Lesson(bundle.schema, bundle.classifier_bytes(), bundle.density, 0.5, **values), train
 
 
 def test_practice_keeps_what_is_accepted_and_teaches_the_rest(built: Built) -> None:

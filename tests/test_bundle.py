@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CALM, SCHEMA, SHIPPED, STRESSED, toy_classifier, toy_manifest, write_toy
+from conftest import CALM, SCHEMA, SHIPPED, STRESSED, toy_classifier, toy_density, toy_manifest, turn_to_format_1, write_toy
 
+from sensecf_edge import Explainer
 from sensecf_edge.bundle import Bundle, find, write_manifest
 from sensecf_edge.errors import BundleError
 from sensecf_edge.manifest import FILES
@@ -113,8 +114,8 @@ def become_folder(name: str) -> Harm:
 
 SWAPPED = {**SCHEMA, "features": [SCHEMA["features"][i] for i in (0, 2, 1, 3)]}
 OTHER_STEP = {**SCHEMA, "features": [{**SCHEMA["features"][0], "step": 2}, *SCHEMA["features"][1:]]}
-REFERENCE = {"quantiles": {}, "mad": {}, "realism_quantiles": list(range(101))}
-NO_REALISM: dict[str, Any] = {"quantiles": {}, "mad": {}}
+OTHER_DENSITY = json.loads(json.dumps(toy_density()).replace('"steps"', '"paces"'))
+REFERENCE: dict[str, Any] = {"quantiles": {}, "mad": {}}
 
 
 def text(value: Any) -> bytes:
@@ -125,9 +126,9 @@ HARMS: dict[str, tuple[Harm, str]] = {
     **{f"{name} truncated": (truncate(name), rf"{name} in .* holds [\d,]+ bytes, the manifest says") for name in FILES},
     **{f"{name} altered": (flip(name), rf"{name} in .* was altered: sha256 is [0-9a-f]{{12}}…, .* [0-9a-f]{{12}}…") for name in FILES},
     **{f"{name} missing": (lambda f, name=name: (f / name).unlink(), f"{name} is missing") for name in FILES},  # type: ignore[misc]
-    "onnx files swapped": (swap("classifier.onnx", "realism.onnx"), "classifier.onnx in .* holds"),
+    "files swapped": (swap("classifier.onnx", "density.json"), "classifier.onnx in .* holds"),
     "another classifier": (replace_file("classifier.onnx", toy_classifier(0.5), true_hash=False), "classifier.onnx in .* was altered"),
-    "newer format": (edit(format=2), "bundle format 2.* reads format 1; upgrade with `pip install"),
+    "newer format": (edit(format=3), "bundle format 3.* reads formats 1 to 2; upgrade with `pip install"),
     "no format": (edit(format=None), "bundle format None"),
     "format as text": (edit(format="1"), "bundle format '1'"),
     "format true": (edit(format=True), "bundle format True"),
@@ -150,15 +151,18 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "manifest a list": (manifest_bytes(b"[]"), "manifest.json is not a JSON object"),
     "manifest nested deeply": (manifest_bytes(b"[" * 100_000), "manifest.json is not JSON"),
     "manifest huge": (manifest_bytes(b" " * 4_000_001), "manifest.json holds over 4,000,000 bytes"),
-    "manifest key twice": (manifest_bytes(b'{"format": 1, "format": 1}'), "the key 'format' stands twice"),
+    "manifest key twice": (manifest_bytes(b'{"format": 2, "format": 2}'), "the key 'format' stands twice"),
     "manifest NaN": (manifest_bytes(b'{"format": NaN}'), "NaN is no number"),
     "order swapped in the manifest": (edit(features=["age", "deep_sleep", "steps", "smoker"]), "'steps' as feature 2, the manifest 'deep"),
     "order swapped in the schema": (replace_file("schema.json", text(SWAPPED)), "'deep_sleep' as feature 2, the manifest 'steps'"),
     "feature missing in the manifest": (edit(features=["age", "steps", "deep_sleep"]), "4 features, the manifest 3"),
     "another schema": (replace_file("schema.json", text(OTHER_STEP)), "schema.json is not the one this bundle was built with"),
     "schema no schema": (replace_file("schema.json", b"[]"), "schema.json is not a schema"),
-    "reference without quantiles": (replace_file("reference.json", text(NO_REALISM)), "reference.json lacks usable .*realism_quantiles"),
-    "reference descending": (replace_file("reference.json", text({**REFERENCE, "realism_quantiles": [1, 0]})), "101 ascending numbers"),
+    "reference without quantiles": (replace_file("reference.json", text({"mad": {}})), "reference.json lacks usable quantiles"),
+    "quantiles too few": (replace_file("reference.json", text({**REFERENCE, "quantiles": {"age": [1, 2]}})), "quantiles 11 a feature"),
+    "density no JSON": (replace_file("density.json", b"{"), "density.json is not JSON"),
+    "density of other features": (replace_file("density.json", text(OTHER_DENSITY)), "density.json is no density of this schema"),
+    "format 1 without its graph": (edit(format=1), "does not list realism.onnx"),
     "reference of other features": (replace_file("reference.json", text({**REFERENCE, "mad": {"x": 1}})), "reference.json names 'x'"),
     "samples no list": (replace_file("samples.json", b"{}"), "samples.json is not a list"),
     "sample without values": (replace_file("samples.json", b'[{"id": "a"}]'), "sample 1 is not an object with id and values"),
@@ -207,11 +211,11 @@ def test_a_whole_bundle_opens_and_hands_on_what_was_hashed(toy: Path) -> None:
     assert (bundle.name, bundle.manifest.target.index, bundle.manifest.target.unwanted) == ("toy", 1, "stressed")
     assert bundle.schema.names == bundle.manifest.features == ("age", "steps", "deep_sleep", "smoker")
     assert hashlib.sha256(bundle.classifier_bytes()).hexdigest() == bundle.manifest.files["classifier.onnx"].sha256
-    assert hashlib.sha256(bundle.realism_bytes()).hexdigest() == bundle.manifest.files["realism.onnx"].sha256
+    assert bundle.density is not None and bundle.density.to_json() == json.loads((toy / "density.json").read_text())
     assert hashlib.sha256(bundle.generator_path.read_bytes()).hexdigest() == bundle.manifest.files["generator.gguf"].sha256
     assert bundle.hash == hashlib.sha256((toy / "manifest.json").read_bytes()).hexdigest()
     assert [dict(s.values) for s in bundle.samples] == [STRESSED, CALM]
-    assert len(bundle.reference.realism_quantiles) == 101
+    assert bundle.reference.realism_quantiles == () and bundle.realism_bytes() is None
     assert bundle.card.startswith("# Toy") and bundle.unlisted == []
 
 
@@ -274,12 +278,21 @@ def test_a_name_means_the_shipped_model_even_beside_a_folder_of_that_name(
         find("./toy")
 
 
+def test_a_bundle_of_format_1_still_opens(toy_copy: Path) -> None:
+    turn_to_format_1(toy_copy)
+    bundle = Bundle.open(toy_copy)
+    assert bundle.density is None and len(bundle.reference.realism_quantiles) == 101
+    with Explainer.load(toy_copy) as explainer:
+        explanation = explainer.explain(STRESSED)
+    assert explanation.found and all(0 <= found.realism <= 100 for found in explanation.found if found.realism is not None)
+
+
 def test_a_bundle_is_not_written_without_its_files_or_with_a_manifest_nobody_could_read(tmp_path: Path) -> None:
     folder = write_toy(tmp_path / "toy")
     with pytest.raises(BundleError, match=r"target\.threshold cannot be"):
         write_manifest(folder, {**toy_manifest(), "target": {**toy_manifest()["target"], "threshold": 7}})
-    (folder / "realism.onnx").unlink()
-    with pytest.raises(BundleError, match=r"lacks realism\.onnx"):
+    (folder / "density.json").unlink()
+    with pytest.raises(BundleError, match=r"lacks density\.json"):
         write_manifest(folder, toy_manifest())
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker, OnnxRealism, build_features
+from sensecf_edge.check import OnnxChecker, OnnxRealism, build_features, realism
 from sensecf_edge.errors import CheckError
 
 ROWS = np.array([[44, 3000, 10, 0], [44, 14000, 30, 1], [70, 8000, np.nan, np.nan]], dtype=np.float64)
@@ -272,11 +272,11 @@ def test_rows_of_another_width_are_refused_before_the_model_sees_them(shape: tup
 
 
 def test_realism_is_a_percentile_among_the_calibration_quantiles() -> None:
-    realism = OnnxRealism(toy_realism(), 4, np.linspace(-2, 0, 101).tolist())
+    old = OnnxRealism(toy_realism(), 4, np.linspace(-2, 0, 101).tolist())
     rows = np.stack([CENTRE, CENTRE + SCALE, CENTRE + 100 * SCALE])
-    assert realism.log_density(rows) == pytest.approx([0, -1, -10000])
-    assert realism.percentile(rows) == pytest.approx([100, 50, 0])
-    assert realism.percentile(np.empty((0, 4))).shape == (0,)
+    assert old.log_density(rows) == pytest.approx([0, -1, -10000])
+    assert old.percentile(rows) == pytest.approx([100, 50, 0])
+    assert old.percentile(np.empty((0, 4))).shape == (0,)
 
 
 def test_realism_refuses_quantiles_that_do_not_ascend_and_nan() -> None:
@@ -301,5 +301,5 @@ def test_shipped_models_answer_with_probabilities(shipped: str) -> None:
     rows = np.stack([f.lattice[[0, len(f.lattice) // 2, -1]] for f in bundle.schema.features], axis=1)
     p = checker.p_target(np.vstack([rows, np.full((1, len(bundle.schema)), np.nan)]))
     assert p.shape == (4,)
-    realism = OnnxRealism(bundle.realism_bytes(), len(bundle.schema), bundle.reference.realism_quantiles)
-    assert ((realism.percentile(rows) >= 0) & (realism.percentile(rows) <= 100)).all()
+    typical = realism(bundle)
+    assert ((typical.percentile(rows) >= 0) & (typical.percentile(rows) <= 100)).all()

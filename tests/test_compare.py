@@ -26,7 +26,7 @@ from sensecf_convert.tables import cohort, read_table
 from sensecf_edge import measure, reply, rules
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker, realism
 from sensecf_edge.cli_compare import NAMES
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.proposals import Request
@@ -231,7 +231,7 @@ def test_where_distance_alone_counts_no_answer_is_nearer_however_rare(compared: 
     assert ran.code == 0, ran.err
     rows, got = pd.read_csv(tmp_path / "out" / "results.csv"), compared.asked()
     checker, least = OnnxChecker(toy_classifier(), 4, 1), []
-    density = OnnxRealism(got.bundle.realism_bytes(), 4, got.bundle.reference.realism_quantiles)
+    density = realism(got.bundle)
     for k, distance in rows[(rows.method == "ours-distance-exact") & rows.at_goal].set_index("record").distance.items():
         x, space = got.rows[k], got.spaces[k]
         Y = np.array(list(product(*([*values, x[i]] for i, values in enumerate(space.values)))))

@@ -26,7 +26,7 @@ ORDER = (
     "feature", "relation", "mixture", "schema_json", "schema", "density",
     "cells", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules",
     "risk",
-    "manifest", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
+    "manifest", "reference", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
     "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
     "opened", "lines", "marks", "delimited", "columnar", "read", "problem", "tables", "layouts", "parquet", "answers", "workers",

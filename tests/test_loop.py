@@ -17,7 +17,7 @@ from test_result import SHAPE
 
 from sensecf_edge.admissible import Constraints
 from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker
 from sensecf_edge.engine import Fault, ScriptedEngine
 from sensecf_edge.errors import ConstraintError, EngineError, RecordError
 from sensecf_edge.loop import Budget, Explainer
@@ -41,8 +41,7 @@ def bundle(toy: Path) -> Bundle:
 def explainer(bundle: Bundle, *script: Sequence[str] | Fault, auc: float | None = 0.63) -> Explainer:
     manifest = dataclasses.replace(bundle.manifest, classifier=dataclasses.replace(bundle.manifest.classifier, auc=auc))
     checker = OnnxChecker(bundle.classifier_bytes(), 4, 1)
-    realism = OnnxRealism(bundle.realism_bytes(), 4, bundle.reference.realism_quantiles)
-    return Explainer(dataclasses.replace(bundle, manifest=manifest), ScriptedEngine(script), checker, realism)
+    return Explainer(dataclasses.replace(bundle, manifest=manifest), ScriptedEngine(script), checker, bundle.density)
 
 
 def history(made: Explainer) -> list[Any]:

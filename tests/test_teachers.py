@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from cohort import people, write_csv
-from conftest import SCHEMA, toy_classifier, toy_realism
+from conftest import SCHEMA, toy_classifier, toy_typical
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sensecf_convert import teachers
@@ -47,8 +47,7 @@ def train(rows: int = 240, days: int = 8) -> Cohort:
 
 
 def lesson(names: tuple[str, ...] = ("search",), wanted: int = 1, data: Cohort | None = None, floor: float = 0.0) -> Lesson:
-    quantiles = np.linspace(-4, 0, 101).tolist()
-    return Lesson(TOY, toy_classifier(), toy_realism(), quantiles, 0.5, GOALS, 3, names, wanted, data, floor)
+    return Lesson(TOY, toy_classifier(), toy_typical(), 0.5, GOALS, 3, names, wanted, data, floor)
 
 
 @pytest.mark.parametrize("wanted", [0, 1])

@@ -7,16 +7,19 @@ because a density always flatters its own training rows.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sensecf_edge.density import Density
+from sensecf_edge.manifest import DENSITY
 from sensecf_edge.schema import Schema, Vector
 
 from .mixing import Parts, Table, em
 from .tables import Cohort, folds_by_person
+from .work import Work
 
 COMPONENTS = (1, 2, 3, 4, 6, 8, 12)
 ROWS_PER_COMPONENT = 15
@@ -31,10 +34,24 @@ Rows = NDArray[np.intp]
 def fit(data: Cohort, seed: int) -> dict[str, Any]:
     """density.json for the people of a cohort, as plain JSON. The same people in another order of choices or in other units
     give the same densities."""
+    from threadpoolctl import threadpool_limits
+
     wanted = data.take(data.y)
-    count = _best(wanted, seed)
-    density = {"format": 1, "wanted": _mixture(wanted, count, seed), "everybody": _mixture(data, _best(data, seed), seed)}
-    return {**density, "scores": [round(float(s), 6) for s in np.quantile(_held_out_scores(wanted, count, seed), LEVELS)]}
+    with threadpool_limits(1):  # threads gain nothing on so little, and sums in another order are not the same seed's
+        count = _best(wanted, seed)
+        density = {"format": 1, "wanted": _mixture(wanted, count, seed), "everybody": _mixture(data, _best(data, seed), seed)}
+        scores = np.quantile(_held_out_scores(wanted, count, seed), LEVELS)
+    return {**density, "scores": [round(float(s), 6) for s in scores]}
+
+
+def kept(work: Work, data: Cohort, seed: int) -> Density:
+    """The density of a cohort as a finished step of its work folder; fitted where it is not there yet."""
+    return Density.from_json(json.loads(work.kept(DENSITY, lambda: packed(fit(data, seed)))), data.schema)
+
+
+def packed(density: dict[str, Any]) -> bytes:
+    """density.json."""
+    return (json.dumps(density, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 
 def _best(data: Cohort, seed: int) -> int:

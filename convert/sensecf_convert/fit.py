@@ -24,7 +24,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import bands, card, classifiers, gather, memorisation, realism, study, suspects, teachers, threshold, tuning
+from . import bands, card, classifiers, density, gather, memorisation, study, suspects, teachers, threshold, tuning
 from . import locked as locked_out
 from .evaluate import Figures, measure_bundle
 from .export import report
@@ -142,17 +142,11 @@ class Fit:
         return line
 
     def _lesson(self, graph: bytes, line: float) -> Lesson:
-        def make() -> bytes:
-            model, quantiles = realism.fit(self.train, self.plan.seed)
-            self.work.note("quantiles.json", quantiles)
-            return realism.to_onnx(model, len(self.schema))
-
         with step("realism") as say:
-            density = self.work.kept("realism.onnx", make)
-            say(f"density of {int(self.train.y.sum()):,} {self.plan.wanted} rows")
-        quantiles: Any = self.work.facts("quantiles.json")
+            typical = density.kept(self.work, self.train, self.plan.seed)
+            say(f"density of {int(self.train.y.sum()):,} {self.plan.wanted} rows, {len(typical.wanted.weights)} components")
         most, names, goals = self.plan.max_changes, self.plan.teachers, threshold.goals(line)
-        return Lesson(self.schema, graph, density, quantiles, line, goals, most, teachers=names, data=self.train)
+        return Lesson(self.schema, graph, typical, line, goals, most, teachers=names, data=self.train)
 
     def _pairs(self, lesson: Lesson) -> Mapping[str, Vector]:
         with step("pairs") as say:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.density import Density
 from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import RIVALS
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema
 
-from . import teachers
+from . import density, teachers
 from .plan import About, Plan
 from .tables import Cohort
 from .teachers import Lesson
@@ -56,10 +57,11 @@ def pack(folder: Path, plan: Plan, about: About, inside: Contents) -> dict[str, 
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir()
-    lesson = inside.lesson
+    lesson, typical = inside.lesson, inside.lesson.realism
+    assert isinstance(typical, Density)  # what `density.fit` made
     write(folder / "schema.json", pretty(inside.schema.to_json()))
     write(folder / "classifier.onnx", lesson.classifier)
-    write(folder / "realism.onnx", lesson.realism)
+    write(folder / "density.json", density.packed(typical.to_json()))
     for name, graph in zip(RIVALS, inside.rivals, strict=False):
         write(folder / name, graph)
     shutil.copyfile(inside.generator_file, folder / "generator.gguf")
@@ -98,7 +100,7 @@ def _reference(inside: Contents) -> dict[str, Any]:
         known = inside.train.X[:, i][~np.isnan(inside.train.X[:, i])]
         quantiles[feature.name] = [round(float(q), 6) for q in np.quantile(known, levels)]
         mad[feature.name] = round(float(np.median(np.abs(known - np.median(known)))), 6)
-    return {"quantiles": quantiles, "mad": mad, "realism_quantiles": inside.lesson.quantiles}
+    return {"quantiles": quantiles, "mad": mad}
 
 
 def _samples(inside: Contents, count: int, seed: int) -> list[dict[str, Any]]:

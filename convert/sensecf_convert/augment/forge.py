@@ -17,7 +17,7 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import CheckError, TableError
 
-from .. import gather, realism, tuning
+from .. import density, gather, tuning
 from ..classifiers import export, recipes
 from ..pack import Contents, pack, with_references
 from ..plan import THRESHOLD, About, Plan
@@ -80,8 +80,7 @@ def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: S
     work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
                   "classifier": kind, "start": hashlib.sha256(start.read_bytes()).hexdigest() if start else None})  # fmt: skip
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
-    lesson = Lesson(data.schema, graph, work.kept("realism.onnx", lambda: _density(data, work, seed)), work.facts("quantiles.json"),
-                    THRESHOLD, GOALS, plan.max_changes, data=data)  # fmt: skip
+    lesson = Lesson(data.schema, graph, density.kept(work, data, seed), THRESHOLD, GOALS, plan.max_changes, data=data)
     made = _generator(data, lesson, plan, work, say, start, jobs)
     inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)), 0.0,
                       data.fingerprint)  # fmt: skip
@@ -102,12 +101,6 @@ def _checker(data: Cohort, kind: str, work: Work, seed: int, say: Say) -> bytes:
         "brier_cv": chosen.brier_cv, "measured": "over folds of people", "parity": parity.worst,
     })  # fmt: skip
     return graph
-
-
-def _density(data: Cohort, work: Work, seed: int) -> bytes:
-    model, quantiles = realism.fit(data, seed)
-    work.note("quantiles.json", quantiles)
-    return realism.to_onnx(model, len(data.schema))
 
 
 def _generator(data: Cohort, lesson: Lesson, plan: Plan, work: Work, say: Say, start: Path | None, jobs: int) -> tuning.Made:

@@ -14,7 +14,7 @@ import numpy as np
 from sensecf_edge import measure, prompt, reply, rules
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker, realism
 from sensecf_edge.errors import ConstraintError
 from sensecf_edge.grammar import Grammar
 from sensecf_edge.loop import Explainer
@@ -113,8 +113,8 @@ def _spent(explainer: Explainer, question: asked.Question, k: int, meter: Callab
 
 
 def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
-    realism: OnnxRealism | None = explainer.realism
-    return float(measure.cost(explainer.schema, x, y[None], realism.percentile(y[None]) if realism else None)[0])
+    typical = explainer.realism.percentile(y[None]) if explainer.realism else None
+    return float(measure.cost(explainer.schema, x, y[None], typical)[0])
 
 
 def _search(question: asked.Question) -> tuple[Callable[[int], Answer], Callable[[], int]]:
@@ -124,8 +124,8 @@ def _search(question: asked.Question) -> tuple[Callable[[int], Answer], Callable
     bundle = Bundle.open(question.plain["bundle"])
     goal = question.goal - asked.SAFE
     most = question.plain["max_changes"]
-    lesson = Lesson(bundle.schema, bundle.classifier_bytes(), bundle.realism_bytes(), list(bundle.reference.realism_quantiles),
-                    bundle.manifest.target.threshold, (goal,), most, wanted=bundle.manifest.target.index)  # fmt: skip
+    target = bundle.manifest.target
+    lesson = Lesson(bundle.schema, bundle.classifier_bytes(), realism(bundle), target.threshold, (goal,), most, wanted=target.index)
     judge = lesson.judge()
     checker = judge.checker
     assert isinstance(checker, OnnxChecker)

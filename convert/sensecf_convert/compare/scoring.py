@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge import measure, rules
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker, realism
 from sensecf_edge.record import decode
 from sensecf_edge.schema import Schema, Vector
 
@@ -38,7 +38,7 @@ class Ruler:
         bundle = asked.bundle
         self.asked, self.schema = asked, asked.schema
         self.checker = OnnxChecker(bundle.classifier_bytes(), len(self.schema), bundle.manifest.target.index)
-        self.density = OnnxRealism(bundle.realism_bytes(), len(self.schema), bundle.reference.realism_quantiles)
+        self.density = realism(bundle)
         self.real = Realism(asked.train)
         self.mad = np.array([bundle.reference.mad.get(n) or 1.0 for n in self.schema.names])
 

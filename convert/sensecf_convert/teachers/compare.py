@@ -18,6 +18,7 @@ import click
 import numpy as np
 
 from sensecf_edge import measure, rules
+from sensecf_edge.density import Density
 from sensecf_edge.errors import SenseCFError, TableError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
@@ -163,15 +164,14 @@ def _text(key: str, value: float) -> str:
 
 def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: int, kind: str = "random-forest") -> Lesson:
     """A lesson over training people with a classifier and a density fitted for it, as `fit` would."""
-    from .. import realism
+    from .. import density
     from ..classifiers import export, recipes
     from ..plan import GOALS_ABOVE, THRESHOLD
 
-    size = len(train.schema)
-    graph = export.to_onnx(recipes.choose(kind, train, seed, lambda _: None).model, size)
-    density, quantiles = realism.fit(train if wanted else replace(train, y=~train.y), seed)
+    graph = export.to_onnx(recipes.choose(kind, train, seed, lambda _: None).model, len(train.schema))
+    typical = Density.from_json(density.fit(train if wanted else replace(train, y=~train.y), seed), train.schema)
     goals = tuple(THRESHOLD + above for above in GOALS_ABOVE)
-    return Lesson(train.schema, graph, realism.to_onnx(density, size), quantiles, THRESHOLD, goals, LOOP.max_changes, teachers, wanted)
+    return Lesson(train.schema, graph, typical, THRESHOLD, goals, LOOP.max_changes, teachers, wanted)
 
 
 @click.command()

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensecf_edge.admissible import Admissible
-from sensecf_edge.check import OnnxChecker, OnnxRealism
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.density import Realism
 from sensecf_edge.errors import TableError
 from sensecf_edge.refine import Judge
 from sensecf_edge.schema import Feature, Schema, Vector
@@ -24,7 +25,8 @@ NOBODY = ""
 class Lesson:
     """What a worker needs to teach.
 
-    classifier, realism, quantiles  models as bytes; the density is that of the class that is taught
+    classifier   an ONNX graph
+    realism      the density of the class that is taught
     threshold    of that class's probability: people below it are asked about
     goals        probabilities to reach, strictest first
     max_changes  largest number of proposed features
@@ -36,8 +38,7 @@ class Lesson:
 
     schema: Schema
     classifier: bytes
-    realism: bytes
-    quantiles: list[float]
+    realism: Realism
     threshold: float
     goals: tuple[float, ...]
     max_changes: int
@@ -47,10 +48,8 @@ class Lesson:
     floor: float = 0.0
 
     def judge(self) -> Judge:
-        """A judge with sessions of its own, for the first goal."""
-        size = len(self.schema)
-        checker = OnnxChecker(self.classifier, size, wanted=self.wanted)
-        return Judge(checker, OnnxRealism(self.realism, size, self.quantiles), self.goals[0])
+        """A judge with a session of its own, for the first goal."""
+        return Judge(OnnxChecker(self.classifier, len(self.schema), wanted=self.wanted), self.realism, self.goals[0])
 
     def rows(self) -> Cohort:
         """The training rows with `y` true for the class that is taught. Raises TableError where the lesson has none."""
