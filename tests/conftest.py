@@ -60,7 +60,7 @@ def toy_classifier(scale: float = 1.0, width: int = 4) -> bytes:
 
 def toy_density() -> dict[str, Any]:
     """density.json of the toy: a normal density around the centre, smokers as many as others; scores as if it were right."""
-    names, spread = [f["name"] for f in SCHEMA["features"][:3]], np.diag(SCALE[:3] ** 2).tolist()
+    names, spread = [f["name"] for f in SCHEMA["features"][:3]], np.diag(1.5 * SCALE[:3] ** 2).tolist()
     mixture = {"weights": [1.0], "numbers": names, "means": [CENTRE[:3].tolist()], "covariances": [spread],
                "choices": {"smoker": {"no": [0.5], "yes": [0.5]}}}  # fmt: skip
     share = np.clip(np.linspace(0, 1, 101), 0.005, 0.995)
