@@ -58,6 +58,12 @@ def fit(**options: Any) -> int:
     same command again to resume.
     """
     with terminal.extra("convert"):
+        from sensecf_convert.bands import read
+        from sensecf_convert.tables import cohort, read_table
+
+        # All that is wrong with schema and table is said before the long imports.
+        schema, _ = read(options["schema_file"])
+        cohort(read_table(options["table"]), schema, options["target"], options["wanted"], options["person"])
         from sensecf_convert.fit import fit as run
 
         run(**options)
@@ -116,5 +122,9 @@ def draft(table: Path, target: str, person: str | None, out: Path | None) -> int
         import json
 
         out.write_text(json.dumps(drafted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        click.echo(f"wrote {out}; now mark what is immutable, one-way, optional, and give units", err=True)
+        click.echo(
+            f"wrote {out}; now mark what is immutable, one-way, optional, give units, and see that each list of choices runs in its "
+            "natural order: directions and limits count along it, and a classifier of your own must code it so",
+            err=True,
+        )
     return 0

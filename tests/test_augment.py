@@ -16,7 +16,7 @@ import pytest
 from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert import peers
+from sensecf_convert import peers, tables
 from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command, trial
 from sensecf_convert.augment.command import _cohort, augment, wanted_rows
 from sensecf_convert.augment.loose import facing, loose
@@ -285,7 +285,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     out = tmp_path / "rows.csv"
     count = augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6)
     assert re.search(r"F1 of a plain random-forest .* 0\.\d\d -> 0\.\d\d for fast, 0\.\d\d -> 0\.\d\d for slow", capfd.readouterr().err)
-    whole, made = read_table(small.table), pd.read_csv(out)
+    whole, made = tables.frame(read_table(small.table)), pd.read_csv(out)
     assert count == len(made) > 0
     assert [*made.columns] == [*whole.columns, *sheet.PROVENANCE]
     assert (made.progression == "fast").all() and made.visit.isna().all() and set(made.sex) <= {"f", "m"}
@@ -340,7 +340,7 @@ def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, mo
 def test_a_relation_without_a_slope_is_fitted_as_fit_does(small: Small, tmp_path: Path) -> None:
     left = {**json.loads(small.schema.read_text()), "relations": [{"kind": "band", "features": ["bp", "bmi"]}]}
     (tmp_path / "s.json").write_text(json.dumps(left))
-    (band,) = _cohort(read_table(small.table), small.table, "progression", tmp_path / "s.json", None, None).schema.relations
+    (band,) = _cohort(read_table(small.table), "progression", tmp_path / "s.json", None, None).schema.relations
     bp, bmi = (small.data.X[:, small.data.schema.index[n]] for n in ("bp", "bmi"))
     assert (np.abs(bp - band.slope * bmi - band.intercept) <= band.tolerance).mean() == pytest.approx(0.98, abs=0.01)
 

@@ -40,6 +40,7 @@ from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.table import cells as of_cells
 
 Command = Callable[..., Ran]
 SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny"}
@@ -319,24 +320,24 @@ def spoilt(**columns: Any) -> pd.DataFrame:
 
 
 TABLES: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
-    "a column is missing": (people().drop(columns="c"), {}, "the table lacks c; it has a, b, y, who"),
-    "the target is missing": (people().drop(columns="y"), {}, "the table lacks y"),
-    "the person is missing": (people(), {"person": "id"}, "the table lacks id"),
-    "one class": (spoilt(y=["ill"] * 120), {}, "y must have two classes, it has 1: ill"),
-    "three classes": (spoilt(y="dead"), {}, "y must have two classes, it has 3: dead, ill, well"),
+    "a column is missing": (people().drop(columns="c"), {}, "the table lacks 'c'; its columns are a, b, y, who"),
+    "the target is missing": (people().drop(columns="y"), {}, "the table lacks 'y'"),
+    "the person is missing": (people(), {"person": "id"}, "the table lacks 'id'"),
+    "one class": (spoilt(y=["ill"] * 120), {}, "y must have two classes, it has 1: ill;"),
+    "three classes": (spoilt(y="dead"), {}, "y must have two classes, it has 3: ill, well, 1 rarer;"),
     "no such class": (people(), {"wanted": "happy"}, "the wanted class 'happy' is none of ill, well"),
     "too few rows": (people(30), {}, r"y = \w+ has \d+ rows of \d+ people; at least 20 rows of 4 people"),
     "too few people": (spoilt(who=[f"p{i % 3}" for i in range(120)]), {"person": "who"}, "rows of 3 people; at least 20 rows of 4 people"),
-    "a row without a class": (spoilt(y=None), {}, "1 rows have no y; drop them first"),
-    "a row without a person": (spoilt(who=None), {"person": "who"}, "1 rows have no who; drop them first"),
-    "a value outside the schema": (spoilt(a=101), {}, r"a is outside 0 to 100 in 1 rows, first in data row 8 \(.*101"),
-    "infinity": (spoilt(c=math.inf), {}, "c is outside 0 to 1 in 1 rows, first in data row 8"),
-    "a text for a number": (spoilt(a="many"), {}, r"a is no number in 1 rows, first in data row 8 \('many'\)"),
-    "an unknown choice": (spoilt(b="maybe"), {}, "b holds maybe; the schema knows no, yes"),
-    "missing and not optional": (spoilt(c=None), {}, "c is missing in 1 rows and the schema does not mark it optional"),
+    "a row without a class": (spoilt(y=None), {}, "y is missing in data row 8: a row without an outcome"),
+    "a row without a person": (spoilt(who=None), {"person": "who"}, "who is missing in data row 8: nobody knows whose"),
+    "a value outside the schema": (spoilt(a=101), {}, "a is outside 0 to 100 in data row 8; correct"),
+    "infinity": (spoilt(c=math.inf), {}, "c is outside 0 to 1 in data row 8"),
+    "a text for a number": (spoilt(a="many"), {}, "a is no number in data row 8; write a number"),
+    "an unknown choice": (spoilt(b="maybe"), {}, "b is none of no, yes in data row 8"),
+    "missing and not optional": (spoilt(c=None), {}, "c is missing in data row 8; give a value, or mark it optional"),
     "the target is a feature": (people(), {"target": "b", "wanted": "no"}, "b is a feature of the schema; take it out"),
     "the person is a feature": (people(), {"person": "a"}, "a is a feature of the schema; take it out"),
-    "no rows": (people().iloc[:0], {}, "y must have two classes, it has 0"),
+    "no rows": (people().iloc[:0], {}, "holds no record"),
 }
 
 
@@ -351,15 +352,31 @@ def test_a_table_that_does_not_fit_is_refused_by_column(case: str, tmp_path: Pat
 
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00a,b\n\xff")
-    for name, message in (("none.csv", "is not there"), *((name, "cannot be read") for name in ("empty.csv", "bytes.csv", "."))):
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00a,b\n")
+    refused = {"none.csv": "No such file", "empty.csv": "is empty", "bytes.csv": "is not utf-16", ".": "is a folder"}
+    for name, message in refused.items():
         with pytest.raises(TableError, match=message):
             read_table(tmp_path / name)
 
 
-def test_the_word_none_is_data_and_only_the_empty_cell_and_the_question_mark_are_missing(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("a,b\nNone,1\nNA,2\n,3\n?,4\n")
-    assert read_table(tmp_path / "t.csv")["a"].isna().tolist() == [False, False, True, True]
+def test_all_faults_of_a_table_are_told_at_once_and_none_tells_a_value(tmp_path: Path) -> None:
+    table = people().assign(who=[f"Jane{i}" for i in range(120)]).astype(object)
+    for name, odd in {"a": "secret", "b": "secret", "c": 77.25, "y": None, "who": None}.items():
+        table.loc[7, name] = odd
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(TableError) as error:
+        cohort(read_table(tmp_path / "t.csv"), NUMBERS, "y", "well", "who")
+    assert [fault.split()[0] for fault in error.value.faults] == ["a", "b", "c", "y", "who"] and error.value.where.endswith("t.csv")
+    assert not any(word in str(error.value) for word in ("secret", "77.25", "Jane"))
+
+
+def test_the_word_none_is_data_and_what_programs_write_for_no_value_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\nNone,1\nNA,2\n,3\n?,4\nNaN,5\n")
+    cells = list(read_table(tmp_path / "t.csv").columns["a"].rows())
+    schema = Schema((Feature("a", "choice", choices=("None", "some"), optional=True),))
+    assert [of_cells.value(schema["a"], given) for given in cells] == ["None", None, None, None, None]
+    named = Schema((Feature("a", "choice", choices=("NA", "None"), optional=True),))
+    assert [of_cells.value(named["a"], given) for given in cells] == ["None", "NA", None, None, None], "a choice of that name is that choice"
 
 
 def test_a_feature_that_no_training_row_knows_is_refused() -> None:
@@ -384,7 +401,7 @@ def test_a_split_never_shares_a_person_and_leaves_both_classes_in_both_parts(see
 
 def test_a_drafted_schema_is_one_and_its_lattice_holds_the_table(built: Built, command: Command, tmp_path: Path) -> None:
     ran = command("schema", "draft", built.table, "--target", "progression", "-o", tmp_path / "s.json")
-    assert ran.code == 0 and "now mark what is immutable" in ran.err
+    assert ran.code == 0 and "now mark what is immutable" in ran.err and "count along it" in ran.err
     schema = Schema.load(tmp_path / "s.json")
     assert "progression" not in schema.index and schema["sex"].kind == "choice" and schema["bmi"].kind == "number"
     cohort(diabetes(), Schema(tuple(f for f in schema.features if f.name != "person")), "progression", "slow")

@@ -56,6 +56,11 @@ def step(title: str) -> Iterator[Say]:
     console.print(f"{title:<12} {said[-1]} [dim]({time.monotonic() - began:.1f} s)[/dim]")
 
 
+def say(text: str) -> None:
+    """One line, as it is: names of columns may hold brackets."""
+    console.print(text, markup=False)
+
+
 def note(text: str) -> None:
     """A warning that a step has for the reader."""
     console.print(f"[yellow]note[/yellow]         {text}")

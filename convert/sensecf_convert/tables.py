@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from sensecf_edge.errors import TableError
-from sensecf_edge.feature import check_name
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.table.cells import cell, is_code, plain_number, without_value
+from sensecf_edge.table.fits import known
+from sensecf_edge.table.read import Cells, Column, read
 
 from .machine import free_memory
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIN_PEOPLE_PER_CLASS = 4
 MIN_ROWS_PER_CLASS = 20
@@ -69,33 +75,74 @@ class Cohort:
         return digest.hexdigest()
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """CSV (by default UTF-8, comma) or Parquet. Only the empty cell and `?` are missing: the word None is data.
+def read_table(path: Path, encoding: str = "") -> Cells:
+    """Every cell of a table, as all commands read it: see `sensecf_edge.table`.
 
     Raises TableError for what is no table, and before reading for one that would not fit into memory.
     """
+    free = free_memory()
+    _fits_memory(path, free)
     try:
-        _fits_memory(path, free_memory())
-        if path.suffix in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, keep_default_na=False, na_values=["", "?"], low_memory=False)
-    except FileNotFoundError as error:
-        raise TableError(f"{path} is not there") from error
-    except (OSError, ValueError, ImportError) as error:
-        raise TableError(f"{path} cannot be read as a table: {error}") from error
+        about = path.stat()
+    except OSError:
+        return read(str(path), (), encoding)  # which says what is wrong
+    return _read(str(path), encoding, free, about.st_size, about.st_mtime_ns)
+
+
+_last = dict[tuple[Any, ...], Cells]()
+
+
+def _read(path: str, encoding: str, free: int, *state: int) -> Cells:
+    """The last table is kept: a fit looks through it before its long imports, and then uses it."""
+    key = (path, encoding, *state)
+    if key not in _last:
+        _last.clear()
+        _last[key] = read(path, (), encoding, lambda: free)
+    return _last[key]
+
+
+def frame(table: Cells) -> pd.DataFrame:
+    """A table as a DataFrame: columns of numbers as numbers, every other cell as the text it is."""
+    import pandas as pd
+
+    return pd.DataFrame({name: _series(column) for name, column in table.columns.items()})
+
+
+def _series(column: Column) -> pd.Series[Any]:
+    import pandas as pd
+
+    if any(is_code(c) for c in column.cells) or any(plain_number(c) is None and not without_value(c) for c in column.cells):
+        return pd.Series(list(column.rows()), dtype=object)
+    numbers = [plain_number(c) for c in column.cells]
+    whole = all(n is None or isinstance(n, int) for n in numbers)
+    held = pd.array(numbers, dtype="Int64" if whole else "Float64")
+    series = pd.Series(held[column.at]) if numbers else pd.Series(dtype=object)
+    return series if whole and series.isna().any() else series.astype("int64" if whole else "float64")
+
+
+def of_frame(table: pd.DataFrame) -> Cells:
+    """A DataFrame that is in memory as cells: what pandas calls missing is unknown."""
+    return Cells.of({str(name): _plain(table[name]) for name in table.columns})
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    lacking = column.isna().tolist()
+    held = [None if no else v.item() if isinstance(v, np.generic) else v for v, no in zip(column.tolist(), lacking, strict=True)]
+    return [cell(v) for v in held]
 
 
 def _fits_memory(path: Path, free: int) -> None:
     """Raises TableError where reading the file would take more than `free` bytes."""
-    size = path.stat().st_size
-    if path.suffix in (".parquet", ".pq"):
-        import pyarrow.parquet
-
-        about = pyarrow.parquet.read_metadata(path)
-        plain = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-        needed = max(PARQUET_GROWS * plain, CELL_BYTES * about.num_rows * about.num_columns)
-    else:
-        needed = CSV_GROWS * size
+    needed = 0
+    with suppress(OSError), path.open("rb") as file:
+        start = file.read(4)
+        if start == b"PAR1":
+            needed = _parquet_bytes(path)
+        elif start.startswith(b"\x1f\x8b"):
+            file.seek(-4, os.SEEK_END)  # where gzip keeps the length of what it packed, up to 4 GB
+            needed = CSV_GROWS * max(int.from_bytes(file.read(4), "little"), path.stat().st_size)
+        else:
+            needed = CSV_GROWS * path.stat().st_size
     if needed > free:
         raise TableError(
             f"{path} would take about {needed / 1e9:.1f} GB to read, {free / 1e9:.1f} GB are free; "
@@ -103,34 +150,21 @@ def _fits_memory(path: Path, free: int) -> None:
         )
 
 
-def cohort(table: pd.DataFrame, schema: Schema, target: str, wanted: str, person: str | None = None) -> Cohort:
+def _parquet_bytes(path: Path) -> int:
+    from sensecf_edge.table.columnar import unpacked_bytes
+
+    plain, cells = unpacked_bytes(str(path))
+    return max(PARQUET_GROWS * plain, CELL_BYTES * cells)
+
+
+def cohort(table: Cells | pd.DataFrame, schema: Schema, target: str, wanted: str, person: str | None = None) -> Cohort:
     """Check the table against the schema and code it.
 
-    Raises TableError naming the column: absent, a value outside the schema, missing where not optional, a target
-    that has not two classes or too few rows or people in one of them.
+    Raises TableError with every fault, each naming its column: absent, a value outside the schema, missing where not optional, a
+    target that has not two classes; or too few rows or people in one of them.
     """
-    needed = [*schema.names, target, *([person] if person else [])]
-    if twice := [n for n in (target, person) if n in schema.index]:
-        raise TableError(f"{twice[0]} is a feature of the schema; take it out: it is what is predicted, or says who a row belongs to")
-    absent = [n for n in needed if n not in table.columns]
-    if absent:
-        raise TableError(f"the table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}")
-    labels = table[target]
-    for name in (target, *([person] if person else [])):
-        if table[name].isna().any():
-            raise TableError(f"{int(table[name].isna().sum())} rows have no {name}; drop them first")
-    names = labels.map(cell_text)
-    classes = sorted(names.unique())
-    if len(classes) != 2:
-        raise TableError(f"{target} must have two classes, it has {len(classes)}: {', '.join(classes[:6])}")
-    for name in classes:
-        check_name(name, f"{target}: class")
-    if wanted not in classes:
-        raise TableError(f"the wanted class {wanted!r} is none of {', '.join(classes)}")
-    X = np.column_stack([_codes(f, table[f.name]) for f in schema.features])
-    persons = table[person].map(cell_text).to_numpy(str) if person else np.array([str(i) for i in range(len(table))])
-    y = (names == wanted).to_numpy()
-    out = Cohort(schema, X, y, persons, (next(c for c in classes if c != wanted), wanted))
+    held = known(table if isinstance(table, Cells) else of_frame(table), schema, target, wanted, person)
+    out = Cohort(schema, held.X, held.y, held.persons, held.classes)
     _check_size(out, target)
     return out
 
@@ -143,35 +177,6 @@ def _check_size(data: Cohort, target: str) -> None:
                 f"{target} = {name} has {int(mask.sum())} rows of {people} people; "
                 f"at least {MIN_ROWS_PER_CLASS} rows of {MIN_PEOPLE_PER_CLASS} people are needed"
             )
-
-
-def cell_text(value: Any) -> str:
-    """A cell as text; whole floats without their fraction, so that 1 and 1.0 are the same choice or class."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _codes(feature: Feature, column: pd.Series[Any]) -> Vector:
-    missing = column.isna().to_numpy()
-    if missing.any() and not feature.optional:
-        raise TableError(f"{feature.name} is missing in {int(missing.sum())} rows and the schema does not mark it optional")
-    if feature.kind == "choice":
-        texts = column.map(cell_text, na_action="ignore")
-        unknown = sorted(set(texts[~missing]) - set(feature.choices))
-        if unknown:
-            raise TableError(f"{feature.name} holds {', '.join(unknown[:5])}; the schema knows {', '.join(feature.choices)}")
-        codes = texts.map({c: float(i) for i, c in enumerate(feature.choices)}).to_numpy(float)
-        return np.where(missing, np.nan, codes)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
-    _refuse(feature, column, np.isnan(numbers) & ~missing, "no number")
-    assert feature.low is not None and feature.high is not None
-    _refuse(feature, column, (numbers < feature.low) | (numbers > feature.high), f"outside {feature.allowed()}")
-    return numbers
-
-
-def _refuse(feature: Feature, column: pd.Series[Any], bad: NDArray[np.bool_], why: str) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise TableError(f"{feature.name} is {why} in {int(bad.sum())} rows, first in data row {row + 1} ({column.iloc[row]!r})")
 
 
 def split_people(data: Cohort, share: float, seed: int) -> tuple[NDArray[np.bool_], float]:

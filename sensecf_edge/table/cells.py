@@ -23,7 +23,7 @@ NO_VALUE = frozenset(
 """How other programs write an unknown value. `None` is missing here on purpose: it is a word (no symptoms, no drinks)."""
 FLAGS = {"true": True, "false": False}
 LARGEST_WHOLE = 16
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[Ii]nf(?:inity)?)")
 _CODE = re.compile(r"[+-]?0[0-9]+")
 _INVISIBLE = dict.fromkeys([0xAD, 0x34F, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF])
 _SPACES = {0xA0: " ", 0x1680: " ", **dict.fromkeys([*range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")}

@@ -23,6 +23,15 @@ from .opened import Opened
 BATCH = 1_000
 
 
+def unpacked_bytes(path: str) -> tuple[int, int]:
+    """How many bytes and how many cells a file holds once unpacked, by its directory. (0, 0) where that cannot be read."""
+    try:
+        about = pq.read_metadata(path)
+    except (pa.ArrowException, OSError):
+        return 0, 0
+    return sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), about.num_rows * about.num_columns
+
+
 class Parquet:
     """Rows of a Parquet file; at most one batch is turned into cells at a time. `Line.end` counts rows."""
 

@@ -11,11 +11,14 @@ import pandas as pd
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema
+from sensecf_edge.table.cells import without_value
+from sensecf_edge.table.fits import class_key, other_names
+from sensecf_edge.table.read import Cells
 
 from .. import bands, suspects
-from ..draft import draft
+from ..draft import drafted
 from ..progress import bar, console, note, step
-from ..tables import Cohort, cell_text, cohort, read_table
+from ..tables import Cohort, cohort, frame, read_table
 from ..work import Work
 from . import sheet
 from .forge import EFFORTS, enough, forge
@@ -33,9 +36,10 @@ def augment(
 
     Raises TableError before anything long begins for what cannot be augmented. With `append`, the real rows stand before them.
     """
-    whole = read_table(table)
+    cells = read_table(table)
+    whole = frame(cells)
     sheet.check(whole, out, force)
-    data = _cohort(whole, table, target, schema_file, person, made)
+    data = _cohort(cells, target, schema_file, person, made)
     enough(data)
     for warning in suspects.refuse(data, (*allow, suspects.PEOPLE)):
         note(warning)
@@ -57,14 +61,14 @@ def augment(
     return len(rows)
 
 
-def _cohort(whole: pd.DataFrame, path: Path, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
-    schema, left = bands.read(schema_file) if schema_file else (Schema.from_json(draft(path, target, person)), [])
-    if target not in whole.columns:
-        raise TableError(f"the table lacks {target}; it has {', '.join(map(str, whole.columns))}")
-    counts = whole[target].dropna().map(cell_text).value_counts()
-    if made is None and len(counts) == 2 and counts.iloc[0] == counts.iloc[1]:
-        raise TableError(f"{counts.index[0]} and {counts.index[1]} have {counts.iloc[0]} rows each; say which class to make with --make")
-    data = cohort(whole, loose(schema), target, made or str(counts.index[-1]), person)
+def _cohort(table: Cells, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
+    if target not in table.columns:
+        raise TableError(f"the table lacks {target!r}; {other_names(table, [target, *([person] if person else [])], [target])}")
+    schema, left = bands.read(schema_file) if schema_file else (Schema.from_json(drafted(table, target, person)), [])
+    counts = Counter(class_key(c) for c in table.columns[target].rows() if not without_value(c)).most_common()
+    if made is None and len(counts) == 2 and counts[0][1] == counts[1][1]:
+        raise TableError(f"{counts[0][0]} and {counts[1][0]} have {counts[0][1]} rows each; say which class to make with --make")
+    data = cohort(table, loose(schema), target, made or (counts[-1][0] if counts else ""), person)
     return replace(data, schema=bands.fitted(data.schema, left, data))
 
 

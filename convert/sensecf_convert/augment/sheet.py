@@ -12,8 +12,8 @@ import pandas as pd
 
 from sensecf_edge.errors import MissingExtraError, TableError
 from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.table.cells import words
 
-from ..tables import cell_text
 from .rows import NOBODY, Row
 
 SOURCE, METHOD, P, REALISM, SEED = PROVENANCE = tuple(f"augmented_{n}" for n in ("source", "method", "p", "realism", "seed"))
@@ -62,7 +62,7 @@ def sheet(table: pd.DataFrame, schema: Schema, target: str, label: str, made: li
 
 def _spelling(column: pd.Series[Any]) -> dict[str, Any]:
     """A cell's text -> the cell as the table has it."""
-    return {cell_text(v): v for v in column.dropna().unique()}
+    return {words(v): v for v in column.dropna().unique()}
 
 
 def _cells(feature: Feature, codes: Vector, column: pd.Series[Any]) -> pd.Series[Any]:
