@@ -376,7 +376,7 @@ def test_the_word_none_is_data_and_what_programs_write_for_no_value_is_missing(t
     schema = Schema((Feature("a", "choice", choices=("None", "some"), optional=True),))
     assert [of_cells.value(schema["a"], given) for given in cells] == ["None", None, None, None, None]
     named = Schema((Feature("a", "choice", choices=("NA", "None"), optional=True),))
-    assert [of_cells.value(named["a"], given) for given in cells] == ["None", "NA", None, None, None], "a choice of that name is that choice"
+    assert [of_cells.value(named["a"], given) for given in cells] == ["None", "NA", None, None, None], "a choice of its own"
 
 
 def test_a_feature_that_no_training_row_knows_is_refused() -> None:
