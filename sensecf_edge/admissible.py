@@ -147,6 +147,11 @@ def check(schema: Schema, constraints: Constraints) -> None:
     for name, weight in constraints.costs.items():
         if not (math.isfinite(weight) and 0 < weight <= LARGEST_COST):
             raise ConstraintError(f"the cost {name}={weight} must be above 0 and at most {LARGEST_COST:,}; freeze what may not change")
+    free = [f.name for f in schema.features if f.mutable and f.name not in schema.completed]
+    if not free:
+        raise ConstraintError("the schema has no mutable feature, so nothing may change")
+    if set(free) <= constraints.freeze:
+        raise ConstraintError(f"every mutable feature is frozen ({', '.join(free)}); free at least one")
     if constraints.max_changes < 1:
         raise ConstraintError(f"max-changes is {constraints.max_changes}; it must be 1 or more")
     for name, (low, high) in constraints.bounds.items():
@@ -166,10 +171,6 @@ def check(schema: Schema, constraints: Constraints) -> None:
 
 def _why_nothing(record: Record, constraints: Constraints) -> str:
     free = [f.name for f in record.schema.features if f.mutable and f.name not in record.schema.completed]
-    if not free:
-        return "the schema has no mutable feature, so nothing may change"
-    if set(free) <= constraints.freeze:
-        return f"every mutable feature is frozen ({', '.join(free)}); free at least one"
     bounded = [n for n in free if n in constraints.bounds]
     if bounded:
         parts = [f"{n}={number_text(constraints.bounds[n][0])}:{number_text(constraints.bounds[n][1])}" for n in bounded]

@@ -48,7 +48,9 @@ def cli() -> None:
 @click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable.")
 @click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is for this person; 1 is ordinary. Repeatable.")
 @click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
-@click.option("--exact", is_flag=True, help="Search on until nothing better is left, and say what is proven. Takes seconds.")
+@click.option(
+    "--exact", is_flag=True, help="Search on while the budget of a long search lasts, and say what is proven then. Takes seconds."
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
 @cli_bench.threads_option
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default=ENGINE.device, help="Where the models compute.")
@@ -70,7 +72,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
         _print_explanation(explanation, explainer.schema, as_json)
-    return NONE_FOUND if explanation.status == "none" else 0
+    return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
 
 
 cli.add_command(cli_jobs.batch)

@@ -75,9 +75,9 @@ def batch(source: str, output: str, **options: Any) -> int:
         raise click.UsageError("give --resume to go on or --force to start again, not both")
     signal.signal(signal.SIGINT, _interrupt)
     with terminal.extra("ray" if options["ray"] is not None else "batch"):
+        from .budget import Budget
         from .jobs.batch import Job, run
         from .jobs.tables import Columns
-        from .loop import Budget
 
         job = Job(
             source, output, named(options["model"]), options["layout"], options["rejects"],
@@ -128,8 +128,8 @@ def watch(**options: Any) -> int:
         click.echo(terminal.one_line(text), err=True)
 
     with terminal.extra("mqtt"):
+        from .budget import Budget
         from .jobs.watch import Watch, Watcher
-        from .loop import Budget
 
         watcher = Watcher(
             Watch(

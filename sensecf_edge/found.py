@@ -10,16 +10,19 @@ import numpy as np
 from . import exact, measure, rules
 from .admissible import Admissible
 from .check import Checker
+from .completions import alike, spread
 from .exchange import exchange
 from .rank import Figures, needless, rank, strengths
 from .record import Record, decode
 from .refine import Judge, Known, Scored, keys, refine
 from .result import Change, Counterfactual
+from .risk import RiskScale
 from .schema import Vector
 from .settings import NEAREST, SEARCH, STABILITY, TYPICAL
 from .stability import agreement, stability
 
 SLACK = 1e-9
+BALANCED = RiskScale()
 
 
 @dataclass
@@ -105,7 +108,9 @@ class Found:
         idle = needless(x, self.scored, Figures.of(judge, self.record.schema, x, self.scored.Y))
         return {row.tobytes() for row in measure.changed(x, self.scored.Y[good & ~idle])}
 
-    def shown(self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = ()) -> tuple[Counterfactual, ...]:
+    def shown(
+        self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = (), scale: RiskScale = BALANCED
+    ) -> tuple[Counterfactual, ...]:
         """Up to n answers, best first, with their figures."""
         x, schema, scored = self.record.vector, self.record.schema, self.scored
         if not scored.passed.any():
@@ -114,29 +119,31 @@ class Found:
         rows = rank(x, scored, n, figures)
         sources = [y if (y := self.sources[i]) is not None else scored.Y[i] for i in rows]
         own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
-        p_before = judge.checker.p_target(np.array(sources))
+        now = spread(judge.checker, scored.Y[rows], scored.p[rows], threshold)
+        p_before = spread(judge.checker, np.array(sources), judge.checker.p_target(np.array(sources)), threshold).mean
         firm = stability(judge.checker, schema, x, scored.Y[rows], threshold, seed)
-        agreed = agreement(rivals, scored.Y[rows], threshold)
+        agreed = agreement([alike(judge.checker, rival) for rival in rivals], scored.Y[rows], threshold)
         best = strengths(own, list(range(len(rows))))
         out = []
         for k, i in enumerate(rows):
             worse = {"n_changed": own.n_changed[k] > before.n_changed[k], "distance": own.distance[k] > before.distance[k] + SLACK,
-                     "realism": own.realism[k] < before.realism[k] - SLACK, "p_target": scored.p[i] < p_before[k] - SLACK}  # fmt: skip
+                     "realism": own.realism[k] < before.realism[k] - SLACK, "p_target": now.mean[k] < p_before[k] - SLACK}  # fmt: skip
             out.append(
                 Counterfactual(
                     changes=changes(self.record, scored.Y[i]),
-                    p_target=float(scored.p[i]),
+                    p_target=float(now.mean[k]),
                     n_changed=int(own.n_changed[k]),
                     distance=float(own.distance[k]),
                     realism=float(own.realism[k]) if judge.realism else None,
                     origin=self.origins[i],
-                    margin=float(scored.p[i]) - threshold,
+                    margin=float(now.mean[k]) - threshold,
                     stability=None if np.isnan(firm[k]) else float(firm[k]),
                     draws=None if np.isnan(firm[k]) else STABILITY.draws,
                     agreement=None if agreed is None else float(agreed[k]),
                     strengths=best[k],
                     given_up=tuple(name for name, yes in worse.items() if yes),
-                )
+                    holds=round(float(now.holds[k]), 9),
+                ).told(scale, float(now.low[k]), float(now.high[k]))
             )
         return tuple(out)
 

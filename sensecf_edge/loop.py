@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,8 +13,10 @@ import numpy as np
 
 from . import __version__, prompt, reply, rules
 from .admissible import Admissible, Constraints, admissible, check
+from .budget import Budget, margin_of, same_schema
 from .bundle import Bundle
 from .check import Checker, OnnxChecker, onnxruntime_version, realism
+from .completions import ALREADY, UNWANTED, Case, Verdict, completed, evenly, spread
 from .density import Realism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .errors import ConstraintError
@@ -32,32 +34,12 @@ from .settings import ENGINE, LOOP, SEARCH
 from .threads import settled
 
 
-@dataclass(frozen=True)
-class Budget:
-    """How much one request may cost: n answers, proposals a round, rounds, and where chance starts.
-
-    `search` is how many rows the search over sets of features may ask the classifier about; 0 leaves it out.
-    """
-
-    answers: int = LOOP.answers
-    proposals: int = LOOP.proposals
-    rounds: int = LOOP.rounds
-    seed: int = LOOP.seed
-    search: int = SEARCH.rows
-
-    def __post_init__(self) -> None:
-        for name, given in (("answers", self.answers), ("proposals", self.proposals), ("rounds", self.rounds)):
-            if given < 1:
-                raise ConstraintError(f"the number of {name} is {given}; it must be 1 or more")
-        if self.search < 0:
-            raise ConstraintError(f"the search may ask about {self.search} rows; it must be 0 or more")
-
-
 @dataclass
 class _Search:
-    """One record on its way, and what its rounds have found so far."""
+    """One record on its way, and what its rounds have found so far. Of the proposals `seen`, the classifier `judged` some."""
 
     space: Admissible
+    judge: Judge
     grammar: Grammar
     prompt: str
     found: Found = field(init=False)
@@ -66,16 +48,25 @@ class _Search:
     rounds: int = 0
     stuck: bool = False
     seen: set[bytes] = field(default_factory=set)
+    judged: set[bytes] = field(default_factory=set)
     known: Known = field(default_factory=Known)
     proven: int = 0
 
     def __post_init__(self) -> None:
         self.found = Found(self.space.record)
 
-    def widen(self, judge: Judge, answers: int, rows: int) -> None:
+    def widen(self, answers: int, rows: int) -> None:
         """Search sets of features besides the proposals; not at all with 0 rows."""
         if rows:
-            self.proven = max(self.proven, self.found.widen(judge, self.space, self.known, answers, rows))
+            self.proven = max(self.proven, self.found.widen(self.judge, self.space, self.known, answers, rows))
+
+    def close(self, answers: int, rows: int) -> None:
+        """What is done once the rounds are over: the wider search that was asked for, and answers that differ."""
+        if rows > SEARCH.rows:
+            self.widen(answers, rows)
+        if rows and answers > 1:
+            self.found.cover(self.judge, self.space)
+            self.found.differ(self.judge, self.space, answers)
 
     @property
     def answers(self) -> int:
@@ -102,7 +93,7 @@ class Explainer:
         self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
         self.schema: Schema = bundle.schema
         self.target = bundle.manifest.target
-        self.margin = min(margin, (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
+        self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
         self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
@@ -137,52 +128,54 @@ class Explainer:
     ) -> Explanation:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
-        Raises RecordError for a record that does not fit the schema, ConstraintError where nothing may change,
-        EngineError or CheckError where a model fails. Same record, seed and bundle: same answer.
+        Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
+        meet, EngineError or CheckError where a model fails. Same record, seed, bundle, threads and device: same answer.
         """
+        budget = Budget(n, proposals, rounds, seed, search)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
-        (answer,) = self.explain_many([factual], constraints, Budget(n, proposals, rounds, seed, search))
-        if isinstance(answer, ConstraintError):
-            raise answer
-        return answer
+        return self.explain_many([factual], constraints, budget)[0]
 
     def explain_many(
         self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None
-    ) -> list[Explanation | ConstraintError]:
+    ) -> list[Explanation]:
         """As `explain`, for many records in shared batches; answers in the order of the records.
 
-        A record whose own values leave nothing to change is answered with the ConstraintError itself. `seconds` of an
-        answer are those of the whole call over the number of records. What a record is answered does not depend on the
-        others (floating point aside, see `LlamaEngine`).
+        `seconds` of an answer are those of the whole call over the number of records. What a record is answered does not
+        depend on the others, but for the last bits of a sum: see `LlamaEngine` and `check`.
         """
         began, budget, constraints = time.perf_counter(), budget or Budget(), constraints or Constraints()
         check(self.schema, constraints)
+        same_schema(records, self.schema)
         p = self.checker.p_target(np.array([r.vector for r in records]).reshape(-1, len(self.schema)))
-        spaces = [self._space(r, constraints) if now < self.target.threshold else None for r, now in zip(records, p, strict=True)]
-        searches = self._search([(s, float(now)) for s, now in zip(spaces, p, strict=True) if isinstance(s, Admissible)], budget)
+        cases = [self._case(record, float(now), budget.seed) for record, now in zip(records, p, strict=True)]
+        ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
+        self._search([way for way in ways if isinstance(way, _Search)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
         how = self._provenance(budget, constraints)
-        out: list[Explanation | ConstraintError] = []
-        for record, now, space in zip(records, p, spaces, strict=True):
-            search = searches.popleft() if isinstance(space, Admissible) else None
-            answer = space if isinstance(space, ConstraintError) else self._explanation(record, float(now), search, how, seconds)
-            out.append(answer)
-        return out
+        return [self._explanation(case, way, how, seconds) for case, way in zip(cases, ways, strict=True)]
 
-    @staticmethod
-    def _space(record: Record, constraints: Constraints) -> Admissible | ConstraintError:
+    def _case(self, record: Record, p: float, seed: int) -> Case:
+        """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
+        if not np.isnan(record.vector).any():
+            return Case(record, self.judge, Verdict.plain(p, self.target.threshold), p)
+        complete = getattr(self.realism, "complete", None) or evenly(self.schema)
+        checker = completed(self.checker, record, complete, seed, self.target.threshold)
+        return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p)
+
+    def _way(self, case: Case, constraints: Constraints) -> _Search | str:
+        """Where a record's search begins, or why nothing of it may change."""
         try:
-            return admissible(record, constraints)
+            space = admissible(case.record, constraints)
         except ConstraintError as error:
-            return error
+            return str(error)
+        return _Search(space, case.judge, Grammar(space), self._prompt(space, case.p))
 
-    def _search(self, spaces: Sequence[tuple[Admissible, float]], budget: Budget) -> deque[_Search]:
+    def _search(self, searches: Sequence[_Search], budget: Budget) -> None:
         """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
 
         Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
-        proposals then end where the others did.
+        proposals then end where the others did. A round in which nothing could be judged says nothing of that.
         """
-        searches = deque(_Search(space, Grammar(space), self._prompt(space, p)) for space, p in spaces)
         for k in range(budget.rounds):
             active = [s for s in searches if s.answers < budget.answers and not s.stuck]
             heat = LOOP.temperature + LOOP.temperature_step * k
@@ -192,32 +185,33 @@ class Explainer:
                 search.rounds, before = k + 1, search.answers
                 self._round(search, answers)
                 if search.rounds == 1 or (search.answers and not before):
-                    search.widen(self.judge, budget.answers, min(budget.search, SEARCH.rows))
+                    search.widen(budget.answers, min(budget.search, SEARCH.rows))
         for search in searches:
-            if budget.search > SEARCH.rows:
-                search.widen(self.judge, budget.answers, budget.search)
-            if budget.search and budget.answers > 1:
-                search.found.cover(self.judge, search.space)
-                search.found.differ(self.judge, search.space, budget.answers)
-        return searches
+            search.close(budget.answers, budget.search)
 
     def _prompt(self, space: Admissible, p: float) -> str:
         return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted, p)
 
     def _round(self, search: _Search, answers: list[Proposal] | Fault) -> None:
-        """One record's proposals of one round: read, judged as they came, refined, kept."""
-        before = search.highest
-        candidates = self._read(search, answers)
-        raw = self._audit(search.space, candidates, search.refusals)
+        """One record's proposals of one round: read, judged as they came, refined, kept. Where none helps, the record is a start."""
+        before, x = search.highest, search.space.record.vector
+        said, again = self._read(search, answers)
+        raw = self._audit(search, rules.complete(self.schema, x, said))
+        judged = np.isfinite(raw.key)
+        search.judged |= {row.tobytes() for row in said[judged]}
         if search.rounds == 1:
-            search.first_try = self._first_try(search.space, answers, raw)
+            search.first_try = self._first_try(search, answers, raw)
         first = search.rounds == 1 and search.first_try is not None and search.first_try.p_target is not None
-        search.found.refined(raw, refine(self.judge, search.space, raw.Y, raw, search.known), "first try" if first else "proposal")
-        search.stuck = search.rounds > 1 and not search.answers and search.highest <= before
+        led = refine(search.judge, search.space, raw.Y, raw, search.known)
+        search.found.refined(raw, led, "first try" if first else "proposal")
+        if search.rounds == 1 and not search.answers:
+            search.found.searched(refine(search.judge, search.space, x[None], known=search.known))
+        said_something = again or bool(judged.any())
+        search.stuck = said_something and search.rounds > 1 and not search.answers and search.highest <= before
 
-    def _read(self, search: _Search, answers: list[Proposal] | Fault) -> Vector:
-        """Answers that can be read and that no round has had before, completed; shape (candidates, features)."""
-        record, rows = search.space.record, list[Vector]()
+    def _read(self, search: _Search, answers: list[Proposal] | Fault) -> tuple[Vector, bool]:
+        """Answers that can be read and that no round has had before, shape (candidates, features); whether one was judged before."""
+        record, rows, again = search.space.record, list[Vector](), False
         if isinstance(answers, Fault):
             search.refusals[answers.reason] += 1
             answers = []
@@ -228,52 +222,54 @@ class Explainer:
             elif read.tobytes() not in search.seen:
                 search.seen.add(read.tobytes())
                 rows.append(read)
-        return rules.complete(self.schema, record.vector, np.array(rows).reshape(-1, len(self.schema)))
+            else:
+                again = again or read.tobytes() in search.judged
+        return np.array(rows).reshape(-1, len(self.schema)), again
 
-    def _audit(self, space: Admissible, Y: Vector, refusals: Counter[str]) -> Scored:
+    def _audit(self, search: _Search, Y: Vector) -> Scored:
         """Rules and classifier over a round's candidates; why each one that fails does is counted."""
-        scored = score(self.judge, space, Y)
+        scored = score(search.judge, search.space, Y)
         if not np.isfinite(scored.key).all():
-            for rule, mask in rules.broken(space, Y).items():
-                refusals[rule] += int(mask.sum())
+            for rule, mask in rules.broken(search.space, Y).items():
+                search.refusals[rule] += int(mask.sum())
         low = np.isfinite(scored.key) & ~scored.passed
         if low.any():
-            refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())
+            search.refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())
         return scored
 
-    def _first_try(self, space: Admissible, answers: list[Proposal] | Fault, raw: Scored) -> FirstTry:
+    def _first_try(self, search: _Search, answers: list[Proposal] | Fault, raw: Scored) -> FirstTry:
         """The greedy proposal as it came. It is the first that was read, unless it could not be read at all."""
-        if (
-            isinstance(answers, Fault)
-            or not answers
-            or not answers[0].complete
-            or isinstance(reply.read(space.record, answers[0].text), str)
-        ):
+        record = search.space.record
+        if isinstance(answers, Fault) or not answers or not answers[0].complete or isinstance(reply.read(record, answers[0].text), str):
             return FirstTry(False, False, None, ())
-        p = float(raw.p[0]) if np.isfinite(raw.key[0]) else None
-        valid = p is not None and p >= self.target.threshold
-        return FirstTry(valid, bool(raw.passed[0]), p, changes(space.record, raw.Y[0]))
+        changed = changes(record, raw.Y[0])
+        if not np.isfinite(raw.key[0]):
+            return FirstTry(False, False, None, changed)
+        p = spread(search.judge.checker, raw.Y[:1], raw.p[:1], self.target.threshold).mean[0]
+        return FirstTry(bool(raw.p[0] >= self.target.threshold), bool(raw.passed[0]), float(p), changed)
 
-    def _explanation(self, factual: Record, p: float, search: _Search | None, how: Provenance, seconds: float) -> Explanation:
-        found = search.found.shown(self.judge, how.answers, self.target.threshold, how.seed, self.rivals) if search else ()
-        status = "already" if search is None else "found" if found else "none"
+    def _explanation(self, case: Case, way: _Search | str | None, how: Provenance, seconds: float) -> Explanation:
+        search, now = way if isinstance(way, _Search) else None, case.verdict
+        found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
         weak = self.bundle.manifest.classifier.auc
-        notes = [*factual.warnings(), *filter(None, [weak_text(weak)])]
         return Explanation(
-            status=status,
+            status=now.status if now.status != UNWANTED else "found" if found else "none",
             target=self.target.wanted,
-            predicted=self.target.wanted if status == "already" else self.target.unwanted,
-            p_target=p,
+            predicted=self.target.wanted if now.p >= self.target.threshold else self.target.unwanted,
+            p_target=now.p,
             threshold=self.target.threshold,
             margin=self.margin,
-            factual=factual.to_mapping(),
-            found=tuple(answer.told(self.scale) for answer in found),
+            factual=case.record.to_mapping(),
+            found=found,
             first_try=search.first_try if search else None,
             refusals=dict(search.refusals) if search else {},
-            warnings=tuple(notes), auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
-            risk=Risk.of(self.scale, (p, p, p), self.target.threshold, self.goal),
+            warnings=(*case.record.warnings(), *filter(None, [weak_text(weak)])),
+            auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
+            risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,
-            proof=Proof(search.proven, self.goal, "request") if search and search.proven else None,
+            unknown=now.unknown, holds_now=now.holds, completions=now.completions,
+            proof=Proof(search.proven, self.goal, _scope(how)) if search and search.proven else None,
+            reason=way if isinstance(way, str) else "",
         )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
@@ -295,3 +291,8 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _scope(how: Provenance) -> str:
+    """Among which answers something was proven."""
+    return "request" if how.freeze or how.bounds else "advice"

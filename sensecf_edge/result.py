@@ -199,6 +199,7 @@ class Explanation:
     holds_now    share (0..1) of the completions of unknown values that are predicted wanted; None where nothing is unknown
     completions  how many completions that is taken over; 0 where nothing is unknown
     proof        what was proven; None where nothing was
+    reason       why nothing of the record may change, so that nothing was looked for; empty elsewhere
     """
 
     status: str
@@ -224,6 +225,7 @@ class Explanation:
     holds_now: float | None = None
     completions: int = 0
     proof: Proof | None = None
+    reason: str = ""
     format: int = field(default=FORMAT)
 
     def to_json(self) -> dict[str, Any]:

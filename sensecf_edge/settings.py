@@ -101,6 +101,17 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class UnknownSettings:
+    """How unknown values are judged: over at most so many `completions`, and for what `share` of them something has to hold.
+
+    The present prediction counts as the wanted one where it holds for the share, as the unwanted one where the rest of it does.
+    """
+
+    completions: int = 64
+    share: float = 0.9
+
+
+@dataclass(frozen=True)
 class StabilitySettings:
     """Noisy readings drawn for each answer that is shown."""
 
@@ -112,6 +123,7 @@ NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
+UNKNOWN = UnknownSettings()
 STABILITY = StabilitySettings()
 
 

@@ -477,8 +477,8 @@ def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command:
 
 def test_a_fault_of_the_program_names_its_place_and_no_value(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sensecf_edge.admissible import Constraints
+    from sensecf_edge.budget import Budget
     from sensecf_edge.jobs import answers
-    from sensecf_edge.loop import Budget
     from sensecf_edge.record import Record
 
     def broken(*_: object) -> None:

@@ -139,10 +139,6 @@ REQUESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "everything frozen": (("--freeze", "steps", "--freeze", "deep_sleep", "--freeze", "smoker"), ("every mutable feature is frozen",)),
     "contradicting bounds": (("--bound", "steps=1000:2000", "--bound", "steps=5000:6000"), ("bounds on steps contradict",)),
     "bound upside down": (("--bound", "steps=6000:5000"), ("steps=6000.0:5000.0 is empty",)),
-    "bound that leaves nothing": (
-        ("--bound", "steps=3000:3000", "--bound", "deep_sleep=10:10", "--freeze", "smoker"),
-        ("bounds steps=3000:3000, deep_sleep=10:10 leave no value",),
-    ),
     "bound outside what is possible": (("--bound", "steps=90000:99000"), ("steps=90000:99000 lies outside", "0 to 20000")),
     "frozen and bounded": (("--bound", "steps=0:9", "--freeze", "steps"), ("steps is both frozen and bounded",)),
     "bound on a choice": (("--bound", "smoker=0:1"), ("smoker is a choice",)),
@@ -157,6 +153,13 @@ REQUESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def test_a_request_that_leaves_nothing_exits_2_and_names_the_constraint(case: str, command: Command, toy: Path) -> None:
     options, parts = REQUESTS[case]
     refused(explain(command, toy, STRESSED, *options), 2, *parts)
+
+
+def test_bounds_that_leave_this_person_nothing_are_an_answer_with_its_reason(command: Command, toy: Path) -> None:
+    options = ("--bound", "steps=3000:3000", "--bound", "deep_sleep=10:10", "--freeze", "smoker", "--json")
+    ran = explain(command, toy, STRESSED, *options)
+    told = json.loads(ran.out)
+    assert (ran.code, told["status"]) == (3, "none") and "steps=3000:3000, deep_sleep=10:10 leave no value" in told["reason"]
 
 
 USAGE: dict[str, tuple[tuple[str, ...], str]] = {

@@ -28,7 +28,7 @@ ORDER = (
     "risk",
     "manifest", "reference", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
-    "exact", "exchange", "stability", "rank", "result", "found", "loop", "trial",
+    "exact", "exchange", "stability", "rank", "result", "completions", "found", "budget", "loop", "trial",
     "opened", "lines", "marks", "delimited", "columnar", "read", "far", "fits",
     "problem", "tables", "layouts", "parquet", "answers", "workers",
     "ray_job", "journal", "places", "meter", "batch", "stream", "watch", "mqtt",

@@ -7,25 +7,29 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jsonschema
 import numpy as np
 import pytest
 from conftest import CALM, SCHEMA, STRESSED, toy_classifier, toy_manifest
+from test_refine import Slope
 from test_result import SHAPE
 
 from sensecf_edge.admissible import Constraints
+from sensecf_edge.budget import Budget
 from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.engine import Fault, ScriptedEngine
 from sensecf_edge.errors import ConstraintError, EngineError, RecordError
-from sensecf_edge.loop import Budget, Explainer
+from sensecf_edge.loop import Explainer
+from sensecf_edge.manifest import Target
 from sensecf_edge.record import Record
 from sensecf_edge.reply import CUT
 from sensecf_edge.result import Explanation
-from sensecf_edge.schema import Schema
-from sensecf_edge.settings import LOOP
+from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.settings import LOOP, UNKNOWN
 
 GOOD, ALSO, OTHER = '{"steps":16000,"deep_sleep":30}', '{"steps":15000,"smoker":"no"}', '{"deep_sleep":40}'
 MISS, NEAR = '{"steps":4000}', '{"deep_sleep":25}'
@@ -138,7 +142,7 @@ def test_the_first_try_is_found_where_other_proposals_repeat_it(bundle: Bundle) 
 
 
 def test_a_later_round_leaves_the_first_try_as_it_was(bundle: Bundle) -> None:
-    made = explainer(bundle, ['{"age":20}'], [GOOD]).explain(STRESSED, search=0)
+    made = explainer(bundle, ['{"age":20}'], [GOOD]).explain(STRESSED, n=9, search=0, rounds=2)
     assert made.status == "found" and made.rounds_used == 2
     assert made.first_try is not None and not made.first_try.valid and made.found[0].origin != "first try"
 
@@ -170,7 +174,9 @@ def test_freezes_bounds_and_the_number_of_changes_are_kept_whatever_is_proposed(
 def test_unknown_values_stay_unknown(bundle: Bundle) -> None:
     values = {k: v for k, v in STRESSED.items() if k != "deep_sleep"}
     one = explainer(bundle, [GOOD, ALSO])
-    made = proven(one.explain(values))
+    made = one.explain(values)
+    jsonschema.Draft202012Validator(SHAPE).validate(made.to_json())
+    assert made.found and all(answer.holds >= UNKNOWN.share for answer in made.found)
     assert "deep_sleep=?;" in history(one)[0].prompt and made.factual["deep_sleep"] is None
     assert all(c.feature != "deep_sleep" for answer in made.found for c in answer.changes)
     assert made.refusals["the answer changes a value that is unknown"] == 1
@@ -194,8 +200,8 @@ def test_a_value_outside_the_reference_range_is_warned_of(bundle: Bundle) -> Non
 
 
 def test_a_fault_of_the_engine_is_an_answer_with_its_reason(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED, search=0))
-    assert (made.status, dict(made.refusals)) == ("none", {"the prompt is too long": 2})  # a third round would be no better
+    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED, constraints=STUCK))
+    assert (made.status, dict(made.refusals)) == ("none", {"the prompt is too long": 3})  # nothing was judged, so nothing ends the search
     assert made.first_try is not None and (made.first_try.valid, made.first_try.p_target) == (False, None)
 
 
@@ -205,8 +211,8 @@ def test_a_fault_in_one_round_does_not_end_the_next(bundle: Bundle) -> None:
 
 
 def test_no_proposal_at_all_is_no_crash(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, [], [], []).explain(STRESSED, search=0))
-    assert made.status == "none" and made.first_try is not None and not made.first_try.valid
+    made = proven(explainer(bundle, [], [], []).explain(STRESSED, constraints=STUCK, search=0))
+    assert made.status == "none" and made.rounds_used == 3 and made.first_try is not None and not made.first_try.valid
 
 
 def test_where_the_generator_fails_the_search_still_answers_and_the_fault_is_told(bundle: Bundle) -> None:
@@ -303,9 +309,9 @@ def test_a_record_that_cannot_move_is_answered_with_why_and_the_others_as_usual(
     stuck = Constraints(frozenset({"steps", "smoker"}))
     lacking = Record.from_mapping(bundle.schema, {**STRESSED, "deep_sleep": None})
     many = explainer(bundle, [NEAR], [NEAR], [NEAR]).explain_many([lacking, Record.from_mapping(bundle.schema, STRESSED)], stuck)
-    assert isinstance(many[0], ConstraintError) and isinstance(many[1], Explanation)
-    with pytest.raises(ConstraintError, match="each is unknown"):
-        explainer(bundle).explain(lacking, constraints=stuck)
+    assert [m.status for m in many] == ["none", "found"] and many[1].reason == ""
+    assert "each is unknown" in many[0].reason and proven(many[0]).rounds_used == 0 and many[0].proof is None
+    assert dataclasses.replace(explainer(bundle).explain(lacking, constraints=stuck), seconds=0) == dataclasses.replace(many[0], seconds=0)
 
 
 def test_what_is_wrong_with_a_request_is_said_before_anything_is_asked(bundle: Bundle) -> None:
@@ -319,7 +325,59 @@ def test_what_is_wrong_with_a_request_is_said_before_anything_is_asked(bundle: B
             one.explain(STRESSED, **wrong)  # type: ignore[arg-type]
     with pytest.raises(ConstraintError, match="the number of answers is -1"):
         Budget(answers=-1)
+    for name, odd in (("answers", 1.5), ("seed", -1), ("seed", 2**32), ("rounds", True), ("search", "many"), ("proposals", None)):
+        with pytest.raises(ConstraintError, match=name if name == "seed" else "whole number"):
+            Budget(**{name: odd})
+    everything = Constraints(frozenset({"steps", "smoker", "deep_sleep"}))
+    for record in (STRESSED, CALM):  # no record could meet it
+        with pytest.raises(ConstraintError, match="every mutable feature is frozen"):
+            one.explain(record, constraints=everything)
     assert history(one) == []
+
+
+@pytest.mark.parametrize("margin", [-1, -1e-9, math.nan, math.inf, 1, True, "0.05", None])
+def test_a_margin_that_is_none_is_refused(bundle: Bundle, margin: Any) -> None:
+    with pytest.raises(ConstraintError, match="the margin is"):
+        Explainer(bundle, ScriptedEngine(()), OnnxChecker(bundle.classifier_bytes(), 4, 1), None, margin=margin)
+
+
+def test_numbers_of_numpy_are_numbers(bundle: Bundle) -> None:
+    budget = Budget(np.int64(2), np.int32(8), np.uint8(3), np.int64(7), np.int64(256))  # type: ignore[arg-type]
+    assert budget == Budget(2, 8, 3, 7, 256) and type(budget.seed) is int
+    odd = Explainer(bundle, ScriptedEngine(()), OnnxChecker(bundle.classifier_bytes(), 4, 1), None, margin=np.float32(0.25))  # type: ignore[arg-type]
+    assert odd.goal == 0.75
+
+
+def test_a_record_of_another_schema_is_refused(bundle: Bundle) -> None:
+    turned = Schema(tuple(reversed(bundle.schema.features)))
+    record = Record(turned, Record.from_mapping(bundle.schema, STRESSED).vector[::-1])
+    same = Record.from_mapping(Schema.from_json(bundle.schema.to_json()), STRESSED)
+    assert explainer(bundle, [GOOD]).explain(same).status == "found"
+    for wrong in (record, STRESSED, None):
+        with pytest.raises(RecordError, match=r"made for another schema|is no Record"):
+            explainer(bundle).explain_many([wrong])  # type: ignore[list-item]
+
+
+def test_a_round_in_which_every_proposal_breaks_a_rule_does_not_end_the_search(bundle: Bundle) -> None:
+    broken = '{"age":30}'
+    made = proven(explainer(bundle, [MISS], [broken], ['{"age":31}']).explain(STRESSED, constraints=STUCK))
+    assert made.rounds_used == 3 and made.refusals["age may not change"] == 2
+    assert explainer(bundle, [MISS], [broken, MISS]).explain(STRESSED, constraints=STUCK).rounds_used == 2
+
+
+def test_where_every_proposal_breaks_a_relation_the_record_itself_is_refined() -> None:
+    """A record whose sleep stages do not add up to begin with: light sleep has no room to follow, but steps may change."""
+    schema = Schema(
+        (*(Feature(n, low=0, high=60, step=1) for n in ("deep", "rem", "light")), Feature("steps", low=0, high=20, step=1)),
+        (Relation("sum", ("deep", "rem", "light"), total=100, tolerance=1, completes="light"),),
+    )
+    record = Record(schema, np.array([40.0, 40.0, 60.0, 2.0]))
+    target, facts = Target("t", ("bad", "good"), "good", 0.5), SimpleNamespace(auc=0.8, kind="", wanted_share=None, class_weights="")
+    manifest = SimpleNamespace(target=target, generator=SimpleNamespace(prompt="scored"), classifier=facts, risk=None)
+    told = cast(Bundle, SimpleNamespace(schema=schema, name="x", hash="0" * 64, manifest=manifest))
+    script = ScriptedEngine([['{"deep":30}', '{"rem":20}']] * 3)
+    made = Explainer(told, script, Slope(schema, np.array([0.0, 0.0, 0.0, 4.0]), -2.0), None).explain(record, search=0)
+    assert made.status == "found" and made.rounds_used == 1 and made.refusals["light leaves its range"] == 2
 
 
 def test_an_answer_carries_all_that_is_needed_to_compute_it_again(bundle: Bundle) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from sensecf_edge import measure
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.errors import ConstraintError, TableError
+from sensecf_edge.errors import TableError
 from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record, encode
 from sensecf_edge.result import Counterfactual, Explanation
@@ -131,10 +131,8 @@ def measure_bundle(
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
     """None where the record's own values leave nothing to change."""
-    try:
-        return explainer.explain(Record(explainer.schema, x))
-    except ConstraintError:
-        return None
+    explanation = explainer.explain(Record(explainer.schema, x))
+    return None if explanation.reason else explanation
 
 
 def _kinds(explainer: Explainer, x: Vector) -> set[frozenset[str]]:

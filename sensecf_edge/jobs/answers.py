@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..admissible import Constraints
-from ..errors import BundleError, CheckError, ConstraintError, EngineError, RecordError, SenseCFError, place
-from ..loop import Budget, Explainer
+from ..budget import Budget
+from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, place
+from ..loop import Explainer
 from ..record import Record
 from ..result import Explanation
 from ..schema import Schema
@@ -102,7 +103,7 @@ def explain_all(explainer: Explainer, records: list[Record], constraints: Constr
         raise
     except Exception as error:
         raise EngineError(f"a fault in this program ({place(error)}); please report it, without the record") from None
-    return [_nothing_to_change(a) if isinstance(a, ConstraintError) else a for a in answers]
+    return list(answers)
 
 
 def count(explained: Sequence[Explanation], rejected: int) -> dict[str, int]:
@@ -110,8 +111,3 @@ def count(explained: Sequence[Explanation], rejected: int) -> dict[str, int]:
     counts = Counter(e.status for e in explained)
     first = [e.first_try.valid for e in explained if e.first_try]
     return {**counts, "rejected": rejected, "first_tries": len(first), "first_valid": sum(first)}
-
-
-def _nothing_to_change(error: ConstraintError) -> Problem:
-    reason, _, remedy = str(error).partition("; ")
-    return Problem(reason, remedy or "free a feature, or leave this record out")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from .. import __version__
 from ..admissible import Constraints, check
+from ..budget import Budget
 from ..bundle import Bundle
 from ..errors import SenseCFError, TableError
-from ..loop import Budget
 from ..schema import Schema
 from ..settings import BATCH
 from ..table.opened import STANDARD

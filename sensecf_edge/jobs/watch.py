@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ..admissible import Constraints, check
+from ..budget import Budget
 from ..errors import CheckError, EngineError, RecordError, SenseCFError, place
-from ..loop import Budget, Explainer
+from ..loop import Explainer
 from ..record import Record, parse_object
 from ..settings import RECORD, WATCH
 from .answers import explain_all

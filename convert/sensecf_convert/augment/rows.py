@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sensecf_edge.budget import Budget
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.loop import Budget, Explainer
+from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record
 from sensecf_edge.result import Explanation
 from sensecf_edge.schema import Schema, Vector

@@ -73,9 +73,8 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
 
 
 def _explained(explainer: Explainer, x: Vector, seed: int, limits: Constraints, **budget: Any) -> Answer:
-    try:
-        explanation = explainer.explain(Record(explainer.schema, x), seed=seed, constraints=limits, **budget)
-    except ConstraintError:
+    explanation = explainer.explain(Record(explainer.schema, x), seed=seed, constraints=limits, **budget)
+    if explanation.reason:
         return None, "nothing may change"
     return (vector(explainer.schema, x, explanation), "") if explanation.found else (None, "none found")
 
