@@ -64,9 +64,9 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def auc_text(auc: float) -> str:
-    """With two digits, and with more where two would put it on the other side of what counts as weak."""
-    texts = (f"{auc:.{digits}f}" for digits in range(2, 17))
+def auc_text(auc: float, digits: int = 2) -> str:
+    """With so many digits, and with more where those would put it on the other side of what counts as weak."""
+    texts = (f"{auc:.{count}f}" for count in range(digits, 17))
     return next((text for text in texts if (float(text) < WEAK_AUC) == (auc < WEAK_AUC)), repr(auc))
 
 

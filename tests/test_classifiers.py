@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pickle
@@ -35,6 +36,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import CheckError, SenseCFError, TableError
 from sensecf_edge.record import Record
+from sensecf_edge.risk import RiskScale
 from sensecf_edge.schema import Feature, Schema
 
 TOY = Schema.from_json(SCHEMA)
@@ -93,6 +95,21 @@ def test_one_half_means_both_classes_alike_however_many_each_has(made: Made) -> 
     assert TEST.y.mean() > 0.6
     assert abs((p[TEST.y] < 0.5).mean() - (p[~TEST.y] >= 0.5).mean()) < 0.15
     assert made.facts["calibration_error"] < 0.12
+
+
+def test_risks_are_told_at_the_share_among_the_training_people(made: Made) -> None:
+    """About 30 % are stressed: the mean risk of unseen people is near that, the mean balanced score is not."""
+    scale = RiskScale(**made.facts["risk"])
+    p = OnnxChecker(made.graph, 4, 1, classes=2).p_target(TEST.X)
+    assert scale.base_rate == pytest.approx(1 - TRAIN.y.mean()) and scale.slope > 0
+    assert np.mean([scale.risk(float(q)) for q in p]) == pytest.approx(1 - TEST.y.mean(), abs=0.06)
+
+
+def test_risks_are_learnt_from_training_people_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "LATTICE_ROWS", 100)
+    turned = dataclasses.replace(TEST, y=~TEST.y)
+    first, again = (make("svm", TRAIN, unseen, 0, quiet).facts for unseen in (TEST, turned))
+    assert first["risk"] == again["risk"] and first["auc"] == pytest.approx(1 - again["auc"])
 
 
 def test_a_graph_is_no_list_of_its_training_people(made: Made) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sensecf_edge.risk import RiskScale
+from sensecf_edge.sentences import auc_text
 from sensecf_edge.settings import WEAK_AUC
 
-from . import memorisation, study
+from . import calibration, memorisation, study
 from .export import report
 from .steps import cut
 from .threshold import goal_of
@@ -42,6 +44,10 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 ## Classifier
 
 {_classifier(model)}
+
+## Risk
+
+{_risk(manifest, unwanted)}
 
 ## Generator
 
@@ -78,7 +84,7 @@ def _classifier(model: Mapping[str, Any]) -> str:
     folds = "" if model["auc_cv"] is None else f" (cross-validated over the training part {model['auc_cv']:.3f}{tried})"
     said = (
         f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}. AUC on unseen "
-        f"{_unit(model)} **{model['auc']:.3f}**{folds}, Brier score {model['brier']:.3f}."
+        f"{_unit(model)} **{auc_text(model['auc'], 3)}**{folds}, Brier score of p {model['brier']:.3f}, both classes weighed alike."
     )
     if model["parity"] is None:
         return f"{said} It was brought as ONNX; there is nothing to compare the graph with."
@@ -88,6 +94,28 @@ def _classifier(model: Mapping[str, Any]) -> str:
         f"{said} The graph differs from the fitted classifier by {model['parity']:.1e} at most on {model['parity_rows']:,} rows and by "
         f"{model['parity_lattice']:.1e} on {model['parity_lattice_rows']:,} random points of the lattice{told}."
     )
+
+
+def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
+    """How scores are told as risks, and how true that was on unseen people."""
+    target, scale = manifest["target"], RiskScale(**manifest["risk"])
+    said = (
+        f"The classifier's score p weighs both classes alike; people are told a risk instead, the probability of {unwanted} at a stated "
+        f"base rate. By default that is the share among the training rows, {percent(scale.base_rate)}; `--base-rate` and the schema's "
+        f"`base_rate` name another one. The model predicts {target['wanted']} up to a risk of {percent(scale.risk(target['threshold']))} "
+        f"(p >= {target['threshold']:g}). {HOW[manifest['classifier']['class_weights'] == 'as brought']}"
+    )
+    figures = manifest["metrics"].get("calibration")
+    if not figures:
+        return said
+    rows = "\n".join(f"| {k} | {v} |" for k, v in calibration.rows(figures, unwanted, target["wanted"]))
+    return f"{said}\n\nOn the test people:\n\n| | |\n|---|---|\n{rows}"
+
+
+HOW = {
+    False: "Slope and intercept were fitted to the scores of training people in folds that had not seen them.",
+    True: "The classifier was brought along, and its probabilities are taken at their word.",
+}
 
 
 def _generator(facts: Mapping[str, Any]) -> str:

@@ -24,9 +24,10 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record, encode
 from sensecf_edge.result import Counterfactual, Explanation
+from sensecf_edge.risk import scale_of
 from sensecf_edge.schema import Schema, Vector
 
-from . import memorisation
+from . import calibration, memorisation
 from .effort import Effort
 from .likeness import Realism
 from .locked import locked_out
@@ -59,6 +60,8 @@ class Figures:
     fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
     memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
     p50_ms, p95_ms     per record, warm
+    calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
+                       `calibration.Calibration`
     """
 
     auc: float
@@ -88,6 +91,7 @@ class Figures:
     fewest: dict[str, Any] = field(default_factory=dict)
     memorisation: dict[str, Any] = field(default_factory=dict)
     locked: int = 0
+    calibration: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -126,7 +130,9 @@ def measure_bundle(
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
-    return dataclasses.replace(_figures(bundle, train, test, rows, answers, possible), alternatives=_mean(several), fewest=least)
+        told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold))
+    figures = _figures(bundle, train, test, rows, answers, possible)
+    return dataclasses.replace(figures, alternatives=_mean(several), fewest=least, calibration=calibration.rounded(told))
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:

@@ -23,7 +23,7 @@ from . import density, teachers
 from .plan import About, Plan
 from .tables import Cohort
 from .teachers import Lesson
-from .threshold import chosen, goal_of
+from .threshold import chosen, goal_of, risk_of
 from .work import write
 
 OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
@@ -81,8 +81,9 @@ def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
         "name": plan.name, "version": "1", "title": about.title or plan.name, "created": date.today().isoformat(),
         "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted,
                    "threshold": inside.lesson.threshold, **({"chosen": asked} if (asked := chosen(plan)) else {})},
+        "risk": risk_of(inside.classifier),
         "classifier": {
-            **inside.classifier, "people_train": people[0], "people_test": people[1],
+            **{k: v for k, v in inside.classifier.items() if k != "risk"}, "people_train": people[0], "people_test": people[1],
             "rows_train": len(inside.train), "rows_test": len(inside.test),
         },
         "generator": {**generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},

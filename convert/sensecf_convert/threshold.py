@@ -33,6 +33,12 @@ def scale_of(facts: Mapping[str, Any]) -> RiskScale:
     return RiskScale(0.0 if facts["class_weights"] == "as brought" else logit(unwanted), 1.0, unwanted, TRAINING)
 
 
+def risk_of(facts: Mapping[str, Any]) -> dict[str, float]:
+    """`scale_of` as the manifest's `risk`."""
+    scale = scale_of(facts)
+    return {"intercept": scale.intercept, "slope": scale.slope, "base_rate": scale.base_rate}
+
+
 def score_of(plan: Plan, facts: Mapping[str, Any]) -> float:
     """The score below which a person counts as a case. Raises TableError for a risk that the classifier never tells."""
     risk = plan.risk

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from .threshold import goal_of
 
+from . import calibration
+
 if TYPE_CHECKING:
     from sensecf_edge.bundle import Bundle
 
@@ -58,6 +60,8 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]
+    if figures.calibration:
+        rows += calibration.rows(figures.calibration, target.unwanted, target.wanted)
     width = max(len(k) for k, _ in rows)
     head = f"{bundle.manifest.title or bundle.name}: figures on {unit} that nothing was trained on ({seconds:.0f} s)"
     return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])

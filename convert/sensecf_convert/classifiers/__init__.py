@@ -52,6 +52,7 @@ def make(choice: str, train: Cohort, test: Cohort, seed: int, say: Callable[[str
             "sigmoid": chosen.sigmoid and list(chosen.sigmoid), "class_weights": recipes.weights_of(choice, chosen.sigmoid is not None),
             "auc_cv": chosen.auc_cv,
             "brier_cv": chosen.brier_cv, "brier_cv_plain": chosen.brier_cv_plain, "calibration_error_cv": chosen.calibration_error_cv,
+            "risk": chosen.risk,
         }  # fmt: skip
     elif Path(choice).suffix or Path(choice).exists():
         own = bring.bring(Path(choice), train)

@@ -30,6 +30,7 @@ from sklearn.svm import LinearSVC
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema, Vector
 
+from .. import calibration
 from ..tables import Cohort, folds_by_person
 
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
@@ -63,7 +64,7 @@ class Model:
 @dataclass(frozen=True)
 class Chosen:
     """The best recipe of a kind. `auc_cv`: mean AUC over folds; `brier_cv`, `calibration_error_cv`: of what is shipped,
-    cross-validated, both classes weighed alike; `tried`: every recipe with its AUC."""
+    cross-validated, both classes weighed alike; `tried`: every recipe with its AUC; `risk`: how its scores become risks."""
 
     model: Model
     recipe: Recipe
@@ -74,6 +75,7 @@ class Chosen:
     brier_cv_plain: float | None
     calibration_error_cv: float
     tried: int
+    risk: dict[str, float]
 
 
 def candidates(kind: str, data: Cohort) -> list[Recipe]:
@@ -183,7 +185,7 @@ def _finish(kind: str, train: Cohort, recipe: Recipe, best: tuple[float, Vector]
     model = Model(_fit(pipeline(train.schema, kind, recipe, seed), train.X, train.y), numbers)
     return Chosen(
         folded(model) if margin else model, recipe, "none" if numbers is None else "sigmoid", numbers, auc, brier(y, p), plain,
-        calibration_error(y, p), tried,
+        calibration_error(y, p), tried, calibration.fitted(p, y, 1 - float(train.y.mean())),
     )  # fmt: skip
 
 
