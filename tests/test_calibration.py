@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
-
 from sensecf_convert import calibration
+
 from sensecf_edge.risk import RiskScale
 
 

@@ -109,7 +109,7 @@ def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
     if not figures:
         return said
     rows = "\n".join(f"| {k} | {v} |" for k, v in calibration.rows(figures, unwanted, target["wanted"]))
-    return f"{said}\n\nOn the test people:\n\n| | |\n|---|---|\n{rows}"
+    return f"{said}\n\nOn the test rows:\n\n| | |\n|---|---|\n{rows}"
 
 
 HOW = {

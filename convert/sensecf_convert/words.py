@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .threshold import goal_of
-
 from . import calibration
+from .threshold import goal_of
 
 if TYPE_CHECKING:
     from sensecf_edge.bundle import Bundle
