@@ -35,7 +35,8 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
     "--allow",
     multiple=True,
     metavar="COLUMN",
-    help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20. Repeatable.",
+    help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20; repeated: every row is a person of its "
+    "own; all-mutable: everything may change. Repeatable.",
 )
 @click.option("--threshold", type=float, metavar="RISK", help="Risk (0..1) from which on a person is a case.  [default: a score of 0.5]")
 @click.option("--miss-cost", type=float, metavar="K", help="Draw that line where a missed case costs K false alarms: 1/(1+K).")
@@ -109,13 +110,14 @@ def schema() -> None:
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
+@click.option("--allow", multiple=True, type=click.Choice(["repeated"]), help="repeated: every row is a person of its own.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
-def draft(table: Path, target: str, person: str | None, out: Path | None) -> int:
+def draft(table: Path, target: str, person: str | None, allow: tuple[str, ...], out: Path | None) -> int:
     """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
     with terminal.extra("convert"):
         from sensecf_convert.draft import draft as run
 
-        drafted = run(table=table, target=target, person=person)
+        drafted = run(table=table, target=target, person=person, allow=allow)
     if out is None:
         click.echo(terminal.json_text(drafted))
     else:

@@ -86,7 +86,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("build")
     table, schema, about, work, out = (folder / n for n in ("t.csv", "s.json", "about.json", "work", "diabetes"))
     diabetes().to_csv(table, index=False)
-    drafted = draft(table, "progression")
+    drafted = draft(table, "progression", person="person")
     drafted["features"] = [f for f in drafted["features"] if f["name"] != "person"]
     for feature in drafted["features"]:
         if feature["name"] in IMMUTABLE:

@@ -34,7 +34,7 @@ def with_column(values: np.ndarray, choices: int = 0, persons: int = ROWS, seed:
     )
     schema = Schema((Feature("pulse", low=30, high=210, step=1), odd))
     who = np.array([f"p{i % persons}" for i in range(len(values))])
-    return Cohort(schema, np.column_stack([pulse, values.astype(float)]), y, who, ("ill", "well"))
+    return Cohort(schema, np.column_stack([pulse, values.astype(float)]), y, who, ("ill", "well"), named=True)
 
 
 WELL = np.arange(ROWS) % 2 == 0

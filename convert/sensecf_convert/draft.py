@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sensecf_edge.table.far import Far, bulk, far
 from sensecf_edge.table.fits import only_first, other_names
 from sensecf_edge.table.read import Cells, Column, read
 
+from . import names, repeated
 from .machine import free_memory
 from .progress import say
 
@@ -34,14 +35,26 @@ _DATE = re.compile(
 _COMMA = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*,[0-9]+")
 
 
-def draft(table: Path, target: str, person: str | None = None, encoding: str = "") -> dict[str, Any]:
-    """The draft as JSON values. Columns that cannot be features are left out, each with its reason on stderr."""
-    names = [target, *([person] if person else [])]
-    return drafted(read(str(table), names, encoding, free_memory), target, person)
+def draft(table: Path, target: str, person: str | None = None, encoding: str = "", allow: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The draft as JSON values. Columns that cannot be features are left out, each with its reason on stderr.
+
+    Raises TableError for a table whose rows look like several a person where no person is named; `allow` may hold `repeated`.
+    """
+    needed = [target, *([person] if person else [])]
+    read_ = read(str(table), needed, encoding, free_memory)
+    out = drafted(read_, target, person)
+    columns = repeated.columns_of(read_)
+    if repeated.nobody_named(columns, person):
+        for question in repeated.refuse(columns, target, repeated.REPEATED in allow):
+            say(f"note: {question}")
+    return out
 
 
 def drafted(table: Cells, target: str, person: str | None = None) -> dict[str, Any]:
-    """The draft of a table that is read. Raises TableError where no column can be a feature, and for a line of units."""
+    """The draft of a table that is read; what is called like something that nobody can change is marked immutable.
+
+    Raises TableError where no column can be a feature, and for a line of units.
+    """
     asked = [target, *([person] if person else [])]
     if absent := [name for name in asked if name not in table.columns]:
         raise TableError(*(f"{table.where} has no column {name!r}; {other_names(table, asked, [name])}" for name in absent))
@@ -55,9 +68,11 @@ def drafted(table: Cells, target: str, person: str | None = None) -> dict[str, A
         if isinstance(feature, str):
             say(f"left out {name or f'column {place}'}: {feature}")
         else:
-            features.append(feature)
+            features.append(replace(feature, mutable=not names.lifelong(feature.name)))
     if not features:
         raise TableError("no column is left that could be a feature; see what was said of each")
+    fixed = [feature.name for feature in features if not feature.mutable]
+    say(f"marked immutable by their names: {', '.join(fixed) or 'none; mark what nobody can change'}")
     return Schema(tuple(features)).to_json()
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -259,9 +259,7 @@ def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
     """(train, test) of the table a bundle was fitted on, split as `fit` split it. Raises TableError for another table."""
     manifest = bundle.manifest
     split = manifest.split
-    person = split.get("person")
-    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, person)
-    data = replace(data, named=person is not None)
+    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, split.get("person"))
     if split.get("table") != data.fingerprint:
         raise TableError(f"{table} is not the table that {bundle.name} was fitted on, so its unseen people cannot be told from the others")
     test, _ = split_people(data, split["test_share"], split["seed"])

@@ -24,7 +24,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import bands, card, classifiers, density, gather, memorisation, study, suspects, teachers, threshold, tuning
+from . import bands, card, classifiers, density, gather, memorisation, repeated, study, suspects, teachers, threshold, tuning
 from . import locked as locked_out
 from .evaluate import Figures, measure_bundle
 from .export import report
@@ -56,10 +56,11 @@ class Fit:
 
     def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int, left: Sequence[Any] = ()) -> None:
         """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
-        data = replace(cohort(read_table(table), schema, plan.target, plan.wanted, plan.person), named=plan.person is not None)
+        read = read_table(table)
+        data = cohort(read, schema, plan.target, plan.wanted, plan.person)
         plan = plan.sized(len(data))
         self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
-        for warning in suspects.refuse(data, plan.allow):
+        for warning in [*_repeated(read, plan), *suspects.refuse(data, plan.allow), *suspects.immutable(schema, plan.allow)]:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
@@ -190,6 +191,14 @@ class Fit:
         write_manifest(folder, manifest)
         Bundle.open(folder)
         put(folder, out)
+
+
+def _repeated(table: Any, plan: Plan) -> list[str]:
+    """Questions about rows that may be several of one person, where the plan names no person. Raises TableError."""
+    columns = repeated.columns_of(table)
+    if not repeated.nobody_named(columns, plan.person):
+        return []
+    return repeated.refuse(columns, plan.target, repeated.REPEATED in plan.allow)
 
 
 def _counted(part: Cohort) -> str:

@@ -12,15 +12,21 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from sensecf_edge.errors import TableError
-from sensecf_edge.schema import Feature, Vector
+from sensecf_edge.schema import Feature, Schema, Vector
 
+from . import names
+from .repeated import REPEATED
 from .tables import Cohort
 
 LEAK = 0.98
-TELLING = 0.90
+TELLING, LATER = 0.90, 0.80
+"""AUC of a column alone above which it is asked about; the same for one that is called like something known only later."""
 FEW_PEOPLE = 20
 PEOPLE = "few-people"
 """What is allowed by this name is a class of fewer than FEW_PEOPLE people."""
+ALL_MUTABLE = "all-mutable"
+"""What is allowed by this name is a schema in which everything may change."""
+GENERAL = (PEOPLE, REPEATED, ALL_MUTABLE)
 ID_SHARE = 0.9
 DENSE = 1.1
 BIN_ROWS = 20
@@ -30,13 +36,13 @@ BINS = 20
 def refuse(data: Cohort, allow: tuple[str, ...] = ()) -> list[str]:
     """Refuse a cohort whose figures could not be believed; returns warnings for the person who fits.
 
-    `allow` names columns (and `few-people`) that may pass all the same. Raises TableError naming the column: a class of
+    `allow` names columns (and what GENERAL holds) that may pass all the same. Raises TableError naming the column: a class of
     fewer than 20 people; a column without a value, with one value, that counts rows or is nearly all different, or that
     tells the classes apart alone (AUC above 0.98). Looks at one column at a time: two columns that leak together pass.
     """
-    names = (*data.schema.names, PEOPLE)
-    if unknown := [a for a in allow if a not in names]:
-        raise TableError(f"--allow {unknown[0]}: there is no such column; it may name {', '.join(names)}")
+    may = (*data.schema.names, *GENERAL)
+    if unknown := [a for a in allow if a not in may]:
+        raise TableError(f"--allow {unknown[0]}: there is no such column; it may name {', '.join(may)}")
     warnings = _people(data, PEOPLE in allow)
     for i, feature in enumerate(data.schema.features):
         column = data.X[:, i]
@@ -52,17 +58,35 @@ def refuse(data: Cohort, allow: tuple[str, ...] = ()) -> list[str]:
     return warnings
 
 
+def immutable(schema: Schema, allow: tuple[str, ...] = ()) -> list[str]:
+    """Something about a person never changes; a schema in which everything may was not read through. Raises TableError."""
+    free = [f.name for f in schema.features if f.mutable and names.lifelong(f.name)]
+    if any(not f.mutable for f in schema.features):
+        return [f"{', '.join(free)} may change by this schema; mark what nobody can change with \"mutable\": false"] if free else []
+    told = f"by this schema everything may change{f', {_and(free)} too' if free else ''}"
+    if ALL_MUTABLE not in allow:
+        raise TableError(
+            f'{told}: answers will advise it. Mark what nobody can change (age, sex, history, findings) with "mutable": false, or say '
+            f"that all of it may with --allow {ALL_MUTABLE}"
+        )
+    return [f"{told}; allowed by name"]
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
 def _people(data: Cohort, allowed: bool) -> list[str]:
     """Both classes need people, not only rows: what differs between few people is taken for what makes the class."""
     out = []
     for name, mask in zip(data.classes, (~data.y, data.y), strict=True):
         count = len(np.unique(data.persons[mask]))
         if count < FEW_PEOPLE:
-            told = f"class {name} has {count} people ({int(mask.sum()):,} rows)"
+            told = f"class {name} has {count} people ({int(mask.sum()):,} rows)" if data.named else f"class {name} has {count} rows"
             if not allowed:
                 raise TableError(
-                    f"{told}, fewer than {FEW_PEOPLE}: no figure on unseen people would mean much; "
-                    f"add people, or allow it with --allow {PEOPLE}"
+                    f"{told}, fewer than {FEW_PEOPLE}: no figure on unseen {data.unit} would mean much; "
+                    f"add {data.unit}, or allow it with --allow {PEOPLE}"
                 )
             out.append(f"{told}, fewer than {FEW_PEOPLE}: read every figure as that of these few")
     return out
@@ -78,6 +102,9 @@ def _fault(feature: Feature, column: Vector, y: NDArray[np.bool_]) -> tuple[str,
     auc = alone(feature, column, y)
     if auc > LEAK:
         return f"tells the classes apart alone (AUC {auc:.3f}), so it is probably the answer itself or was written after it", True
+    if auc > LATER and names.later(feature.name):
+        told = f"is called like something known only after the outcome, and tells the classes apart alone at AUC {auc:.3f}"
+        return f"{told}; is it known when a record is to be explained? If not, take it out of the schema", False
     if auc > TELLING:
         return f"tells the classes apart almost alone (AUC {auc:.3f}); make sure that it is known before the outcome", False
     return None

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,7 +166,7 @@ def cohort(table: Cells | pd.DataFrame, schema: Schema, target: str, wanted: str
     held = known(table if isinstance(table, Cells) else of_frame(table), schema, target, wanted, person)
     out = Cohort(schema, held.X, held.y, held.persons, held.classes)
     _check_size(out, target)
-    return out
+    return replace(out, named=person is not None)
 
 
 def _check_size(data: Cohort, target: str) -> None:
