@@ -41,9 +41,9 @@ def draft(table: Path, target: str, person: str | None = None, encoding: str = "
     Raises TableError for a table whose rows look like several a person where no person is named; `allow` may hold `repeated`.
     """
     needed = [target, *([person] if person else [])]
-    read_ = read(str(table), needed, encoding, free_memory)
-    out = drafted(read_, target, person)
-    columns = repeated.columns_of(read_)
+    held = read(str(table), needed, encoding, free_memory)
+    out = drafted(held, target, person)
+    columns = repeated.columns_of(held)
     if repeated.nobody_named(columns, person):
         for question in repeated.refuse(columns, target, repeated.REPEATED in allow):
             say(f"note: {question}")

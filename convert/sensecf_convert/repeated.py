@@ -30,9 +30,9 @@ features that must hardly vary."""
 TOLD_APART, TOLD = 0.75, 0.3
 """Median of `unlike` among rows that agree in what never changes, below which they are thought to be one person's (from 0.86 on in
 tables of one row a person, up to 0.70 in others); and the share of rows that must agree with another."""
-BUMP, FIRST_BUMP, SEEN = 0.35, 1.0, 1_500
+BUMP, FIRST_BUMP, FEWEST, SEEN = 0.35, 1.0, 200, 1_500
 """How far a step between distances rises above those on both sides, as a share of the median step, where rows come in clumps; the
-same for the very first step, which is uneven anyhow; rows looked at."""
+same for the very first step, which is uneven anyhow; rows needed, and rows looked at at most."""
 PLACES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 
 Numbers = NDArray[np.float64]
@@ -169,12 +169,12 @@ def clumps(columns: Mapping[str, Held], target: str) -> str:
     The distance to the k-th nearest row grows evenly with k where rows are drawn one by one. Where each person has m rows, it leaps
     behind the (m - 1)-th. Only columns of measurements are looked at: choices lie on top of each other anyhow.
     """
-    measured = [h for n, h in columns.items() if n != target and h.numbers is not None and len(h.numbers) >= 20]
+    measured = [h for n, h in columns.items() if n != target and not names.people(n) and h.numbers is not None and len(h.numbers) >= 20]
     if len(measured) < 3:
         return ""
     X = np.stack([np.where(h.at < 0, np.nan, h.numbers[np.maximum(h.at, 0)]) for h in measured if h.numbers is not None], axis=1)
     X = X[~np.isnan(X).any(axis=1)]
-    if len(X) < 100 or len(np.unique(X, axis=0)) < 0.95 * len(X):
+    if len(X) < FEWEST or len(np.unique(X, axis=0)) < 0.95 * len(X):
         return ""
     steps = _steps(_ranked(X))
     size = _bump(steps)
