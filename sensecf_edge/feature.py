@@ -21,7 +21,6 @@ LONGEST_NAME, LONGEST_SOURCE = 64, 1_000
 TEXTS = {"label": LONGEST_NAME, "unit": LONGEST_NAME, "error_source": LONGEST_SOURCE, "advise_source": LONGEST_SOURCE}
 NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of characters."""
-FORBIDDEN = frozenset('"\\=;{}')
 MAX_LATTICE = 2_000
 UNKNOWN = "?"
 
@@ -36,8 +35,8 @@ def number_text(value: float) -> str:
 
 def name_fault(text: str, what: str) -> str | None:
     """Why a text may not stand in prompts, answers and messages as a name; None where it may."""
-    if not text or len(text) > LONGEST_NAME or text != text.strip() or not text.isprintable() or FORBIDDEN & set(text):
-        return f"{what} {text!r} cannot be used: 1 to {LONGEST_NAME} printable characters without any of {''.join(sorted(FORBIDDEN))}"
+    if not text or len(text) > LONGEST_NAME or text != text.strip() or not text.isprintable():
+        return f"{what} {text!r} cannot be used: 1 to {LONGEST_NAME} printable characters, no space before or behind"
     return None
 
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 from .admissible import Admissible
@@ -19,6 +20,7 @@ from .schema import Feature, Schema
 STYLES = ("scored", "instruct")
 ARROW = "=>"
 SCORE_STEP = 0.02
+UNCLEAR = frozenset(",;=()\"\\{}")
 
 
 def build(style: str, space: Admissible, target: str, p: float) -> str:
@@ -35,7 +37,16 @@ def build(style: str, space: Admissible, target: str, p: float) -> str:
 
 def want(target: str) -> str:
     """The item that opens a scored prompt."""
-    return f"want={target};"
+    return _item("want", target)
+
+
+def _item(name: str, text: str) -> str:
+    """What may stand in a name or a text is told from the item's own signs by a backslash before it."""
+    return f"{_escaped(name)}={_escaped(text)};"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("=", "\\=").replace(";", "\\;")
 
 
 def score_item(p: float) -> str:
@@ -50,7 +61,7 @@ def score_items() -> list[str]:
 
 def items(feature: Feature) -> list[str]:
     """Every item a scored prompt may hold for a feature: one per lattice value, then the one for unknown."""
-    return [f"{feature.name}={text};" for text in (*feature.texts, UNKNOWN)]
+    return [_item(feature.name, text) for text in (*feature.texts, UNKNOWN)]
 
 
 def _values(space: Admissible) -> str:
@@ -58,7 +69,7 @@ def _values(space: Admissible) -> str:
     record, out = space.record, list[str]()
     for feature, code in zip(record.schema.features, record.vector, strict=True):
         text = UNKNOWN if math.isnan(code) else feature.texts[feature.nearest(code)]
-        out.append(f"{feature.name}={text};")
+        out.append(_item(feature.name, text))
     return "".join(out)
 
 
@@ -71,7 +82,8 @@ def _instruct(space: Admissible, target: str, p: float) -> str:
         "Record:",
     ]
     for i, feature in enumerate(record.schema.features):
-        now = f"{feature.text(record.vector[i])} {feature.unit}".rstrip()
+        text = feature.text(record.vector[i])
+        now = f"{_told(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
         lines.append(f"- {feature.name} = {now}{_may(feature, space, i)}")
     lines += [
         "",
@@ -88,8 +100,13 @@ def _may(feature: Feature, space: Admissible, i: int) -> str:
     if not values.size:
         return " (fixed)"
     if feature.kind == "choice":
-        return f" (may become {', '.join(feature.text(v) for v in values)})"
+        return f" (may become {', '.join(_told(feature.text(v)) for v in values)})"
     return f" (may become {feature.text(values[0])} to {feature.text(values[-1])} in steps of {feature.step:g})"
+
+
+def _told(choice: str) -> str:
+    """A choice in running text: in quotes where it would not be clear where it ends."""
+    return json.dumps(choice, ensure_ascii=False) if UNCLEAR & set(choice) else choice
 
 
 def _relations(schema: Schema) -> list[str]:

@@ -50,7 +50,7 @@ def bounds(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     """FEATURE=LOW:HIGH, several of one feature intersected. Raises ConstraintError naming what cannot be."""
     out: dict[str, tuple[float, float]] = {}
     for text in texts:
-        name, _, limits = text.partition("=")
+        name, _, limits = text.rpartition("=")
         low_text, _, high_text = limits.partition(":")
         try:
             low, high = float(low_text), float(high_text)

@@ -16,8 +16,8 @@ from sensecf_edge.relation import Relation
 from sensecf_edge.schema import Schema
 
 STEPS = [Decimal(s) for s in ("0.05", "0.1", "0.25", "0.3", "0.5", "0.7", "1", "2", "3", "5", "7.5", "10", "500")]
-NAMES = ["glucose_mean", "hba1c", "7", "root", "v0", "t1-0", "deep sleep", "a"]
-LETTERS = "abcxyzXYZ0189_ .-+/%:,[]()'|*?<>&#!~^$@`éßñØŁжяøαΩ中文日本語한국어🙂😴ａ"
+NAMES = ["a=b", "b=c;", 'x";{}', "\\", ">=30", "p", "want", "glucose_mean", "hba1c", "7", "root", "v0", "t1-0", "deep sleep", "a"]
+LETTERS = "abcxyzXYZ0189_ .-+/%:,[]()'|*?<>&#!~^$@`;={}\\\"éßñØŁжяøαΩ中文日本語한국어🙂😴ａ"
 
 
 @st.composite

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 from conftest import SCHEMA, STRESSED
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import spaces
+from strategies import names, schemas, spaces
 from test_rules import SCHEMA as RELATED
 from test_rules import space as related
 
@@ -14,7 +17,7 @@ from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import BundleError
 from sensecf_edge.prompt import ARROW, STYLES, UNKNOWN, build, items, score_item, score_items, want
 from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
+from sensecf_edge.schema import Feature, Schema
 
 TOY = Schema.from_json(SCHEMA)
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -79,7 +82,25 @@ def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: 
     for style in STYLES:
         text = build(style, where, "well", 0.31)
         assert text == build(style, where, "well", 0.31)
-        assert all(name in text for name in where.record.schema.names)
+        assert style == "scored" or all(name in text for name in where.record.schema.names)
+        assert style == "instruct" or all(any(item in text for item in items(f)) for f in where.record.schema.features)
+
+
+@given(schemas(), names())
+@QUICK
+def test_items_of_different_meaning_are_different_and_end_at_their_only_plain_semicolon(schema: Schema, target: str) -> None:
+    said = [item for feature in schema.features for item in items(feature)]
+    assert len(said) == len(set(said))
+    for item in [*said, want(target)]:
+        plain = re.sub(r"\\.", "", item)
+        assert plain.count(";") == plain.count("=") == 1 and plain.endswith(";")
+
+
+def test_choices_in_running_text_are_quoted_where_they_would_not_be_clear() -> None:
+    said = Feature("d", "choice", choices=("a, b", 'c"d', ">=30"))
+    schema = Schema((said,))
+    text = build("instruct", admissible(Record(schema, np.array([0.0]))), "well", 0.31)
+    assert '- d = "a, b" (may become "c\\"d", ">=30")' in text
 
 
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:

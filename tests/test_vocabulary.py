@@ -25,7 +25,7 @@ from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.engine import LlamaEngine, Request
 from sensecf_edge.errors import EngineError
 from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build
+from sensecf_edge.prompt import build, items
 from sensecf_edge.record import Record
 from sensecf_edge.reply import read
 from sensecf_edge.schema import Feature, Schema
@@ -91,7 +91,7 @@ def test_neighbouring_values_of_a_feature_start_nearer_than_its_ends(schema: Sch
     start = vocabulary.starting_embeddings(256, 0)
     for feature in schema.features:
         if feature.kind == "number" and len(feature.lattice) > 10 and feature.reference is None:
-            a, b, z = (start[vocabulary.ids[f"{feature.name}={feature.texts[k]};"]] for k in (0, 1, -1))
+            a, b, z = (start[vocabulary.ids[items(feature)[k]]] for k in (0, 1, -2))
             assert np.linalg.norm(a - b) < np.linalg.norm(a - z)
 
 
