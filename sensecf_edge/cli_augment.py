@@ -9,6 +9,7 @@ import click
 
 from . import terminal
 from .cli_build import KINDS
+from .cli_jobs import encoding
 from .settings import LOOP
 
 NONE_MADE = 3
@@ -42,6 +43,7 @@ def augment() -> None:
 
 @augment.command(short_help="Make rows (what `augment TABLE` does).")
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--target", required=True, metavar="COLUMN", help="Column of the class.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUT", help="Rows to write: .csv or .parquet.")
 @click.option("--schema", "schema_file", type=click.Path(path_type=Path), help="Schema file.  [default: drafted from TABLE]")
@@ -69,6 +71,7 @@ def rows(**options: Any) -> int:
 
 @augment.command()
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--target", required=True, metavar="COLUMN", help="Column of the class.")
 @click.option("--positive", required=True, metavar="VALUE", help="The class that F1 is about (the condition).")
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")

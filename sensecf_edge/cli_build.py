@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import terminal
-from .cli_jobs import MODEL_HELP, named
+from .cli_jobs import MODEL_HELP, encoding, named
 from .settings import LOOP
 
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
@@ -20,6 +20,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
 @click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
@@ -73,6 +74,7 @@ def fit(**options: Any) -> int:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--model", help=MODEL_HELP)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -108,6 +110,7 @@ def schema() -> None:
 
 @schema.command()
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
 @click.option("--allow", multiple=True, type=click.Choice(["repeated"]), help="repeated: every row is a person of its own.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import terminal
-from .cli_jobs import MODEL_HELP, named
+from .cli_jobs import MODEL_HELP, encoding, named
 from .settings import LOOP
 
 NAMES = (
@@ -21,6 +21,7 @@ NAMES = (
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path))
+@encoding
 @click.option("--model", help=MODEL_HELP)
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUTDIR", help="Folder for results; made if need be.")
 @click.option("--methods", type=click.Choice(NAMES), multiple=True, help="Only this one. Repeatable.  [default: all]")

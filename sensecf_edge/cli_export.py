@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import terminal
-from .cli_jobs import MODEL_HELP, named
+from .cli_jobs import MODEL_HELP, encoding, named
 
 KINDS = ("f32", "f16", "bf16", "Q8_0")
 TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
@@ -48,6 +48,7 @@ def gguf(checkpoint: Path, out: Path, adapter: Path | None, kind: str) -> int:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("-o", "--out", metavar="FILE", help="ONNX to write.", **_OUT)
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Features in MODEL's order.")
+@encoding
 @click.option("--table", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Rows that tell which class is which.")
 @click.option("--target", required=True, metavar="COLUMN", help="Column of TABLE that MODEL predicts.")
 @click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
@@ -94,6 +95,7 @@ def quantize(source: Path, out: Path, kind: str, threads: int | None, again: boo
 
 @export.command()
 @click.option("--model", help=MODEL_HELP)
+@encoding
 @click.option("--table", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table that MODEL was fitted on.")
 @click.option("--source", type=click.Path(path_type=Path), metavar="FILE",
               help="The generator in f32, as it ships.  [default: fit-work/NAME/improved-f32.gguf, or tuned-f32]")  # fmt: skip

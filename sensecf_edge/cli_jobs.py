@@ -29,6 +29,18 @@ def named(model: str | None) -> str:
     raise click.UsageError(f"say which model: --model {names[0] if names else 'PATH'} (shipped: {', '.join(names) or 'none'})")
 
 
+def _encoded(context: click.Context, option: click.Parameter, name: str | None) -> None:
+    """Every table of this command is read so."""
+    from .table.opened import ENCODING
+
+    if name:
+        ENCODING.set(name)
+
+
+encoding = click.option("--encoding", metavar="NAME", expose_value=False, callback=_encoded,
+                        help="Encoding of a CSV that is not UTF-8: latin-1, cp1252, …")  # fmt: skip
+
+
 def request(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is asked of each record."""
     for option in reversed([
@@ -57,6 +69,7 @@ def _constraints(options: Mapping[str, Any]) -> Constraints:
 @request
 @click.option("--id", "id_column", metavar="COLUMN", help="Column that names the records.  [default: the row number]")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column to pass over. Repeatable.")
+@encoding
 @click.option("--layout", type=click.Choice(["long", "wide", "json"]),
               help="A row per change, a row per answer, or whole Explanations.  [default: long; json for .jsonl]")  # fmt: skip
 @click.option("--rejects", metavar="FILE", help="CSV of the records that could not be used.  [default: OUTPUT.rejects.csv]")

@@ -41,6 +41,7 @@ WELL = np.arange(ROWS) % 2 == 0
 CHANCE = np.random.default_rng(1)
 SUSPECTS = {
     "constant": (with_column(np.full(ROWS, 7.0)), "odd has one value only, 7"),
+    "a code for missing": (with_column(np.where(CHANCE.random(ROWS) < 0.1, -999, CHANCE.normal(5, 1, ROWS).round(1))), "odd holds -999 in"),
     "constant where known": (with_column(np.where(WELL, 7.0, np.nan)), "odd has one value only, 7"),
     "one choice": (with_column(np.zeros(ROWS), choices=2), "odd has one value only, c0"),
     "row numbers": (with_column(np.arange(ROWS)), "odd counts rows or names them, like an id"),

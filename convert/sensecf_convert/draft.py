@@ -35,13 +35,13 @@ _DATE = re.compile(
 _COMMA = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*,[0-9]+")
 
 
-def draft(table: Path, target: str, person: str | None = None, encoding: str = "", allow: tuple[str, ...] = ()) -> dict[str, Any]:
+def draft(table: Path, target: str, person: str | None = None, allow: tuple[str, ...] = ()) -> dict[str, Any]:
     """The draft as JSON values. Columns that cannot be features are left out, each with its reason on stderr.
 
     Raises TableError for a table whose rows look like several a person where no person is named; `allow` may hold `repeated`.
     """
     needed = [target, *([person] if person else [])]
-    held = read(str(table), needed, encoding, free_memory)
+    held = read(str(table), needed, free_memory)
     out = drafted(held, target, person)
     columns = repeated.columns_of(held)
     if repeated.nobody_named(columns, person):

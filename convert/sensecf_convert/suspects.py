@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.table.far import far
 
 from . import names
 from .repeated import REPEATED
@@ -37,8 +38,9 @@ def refuse(data: Cohort, allow: tuple[str, ...] = ()) -> list[str]:
     """Refuse a cohort whose figures could not be believed; returns warnings for the person who fits.
 
     `allow` names columns (and what GENERAL holds) that may pass all the same. Raises TableError naming the column: a class of
-    fewer than 20 people; a column without a value, with one value, that counts rows or is nearly all different, or that
-    tells the classes apart alone (AUC above 0.98). Looks at one column at a time: two columns that leak together pass.
+    fewer than 20 people; a column without a value, with one value, that counts rows or is nearly all different, in which one
+    value recurs far away from all others, as codes for missing do, or that tells the classes apart alone
+    (AUC above 0.98). Looks at one column at a time: two columns that leak together pass.
     """
     may = (*data.schema.names, *GENERAL)
     if unknown := [a for a in allow if a not in may]:
@@ -99,6 +101,10 @@ def _fault(feature: Feature, column: Vector, y: NDArray[np.bool_]) -> tuple[str,
         return f"has one value only, {feature.text(float(known[0]))}, so nothing can be learnt from it", True
     if like_an_id(feature, column):
         return "counts rows or names them, like an id", True
+    for odd in far(column) if feature.kind == "number" else ():
+        if odd.rows > 1:
+            told = f"{odd.spans:,.1f} spans from the rest" if odd.sure else "and nothing else is near it"
+            return f"holds {odd.text} in {odd.rows:,} rows, {told}: a code for missing? Write nothing there", odd.sure
     auc = alone(feature, column, y)
     if auc > LEAK:
         return f"tells the classes apart alone (AUC {auc:.3f}), so it is probably the answer itself or was written after it", True

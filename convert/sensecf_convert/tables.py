@@ -17,6 +17,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.table.cells import cell, is_code, plain_number, without_value
 from sensecf_edge.table.fits import known
+from sensecf_edge.table.opened import ENCODING
 from sensecf_edge.table.read import Cells, Column, read
 
 from .machine import free_memory
@@ -75,7 +76,7 @@ class Cohort:
         return digest.hexdigest()
 
 
-def read_table(path: Path, encoding: str = "") -> Cells:
+def read_table(path: Path) -> Cells:
     """Every cell of a table, as all commands read it: see `sensecf_edge.table`.
 
     Raises TableError for what is no table, and before reading for one that would not fit into memory.
@@ -85,19 +86,19 @@ def read_table(path: Path, encoding: str = "") -> Cells:
     try:
         about = path.stat()
     except OSError:
-        return read(str(path), (), encoding)  # which says what is wrong
-    return _read(str(path), encoding, free, about.st_size, about.st_mtime_ns)
+        return read(str(path))  # which says what is wrong
+    return _read(str(path), free, about.st_size, about.st_mtime_ns)
 
 
 _last = dict[tuple[Any, ...], Cells]()
 
 
-def _read(path: str, encoding: str, free: int, *state: int) -> Cells:
+def _read(path: str, free: int, *state: int) -> Cells:
     """The last table is kept: a fit looks through it before its long imports, and then uses it."""
-    key = (path, encoding, *state)
+    key = (path, ENCODING.get(), *state)
     if key not in _last:
         _last.clear()
-        _last[key] = read(path, (), encoding, lambda: free)
+        _last[key] = read(path, (), lambda: free)
     return _last[key]
 
 

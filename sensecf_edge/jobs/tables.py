@@ -46,10 +46,10 @@ class Source(Protocol):
 
 
 @contextlib.contextmanager
-def open_source(name: str, schema: Schema, columns: Columns, encoding: str = "") -> Iterator[Source]:
+def open_source(name: str, schema: Schema, columns: Columns) -> Iterator[Source]:
     """The table at a path, or on standard input for `-`. Raises TableError where no row of it can be read."""
     known = {*schema.names, *columns.drop, *filter(None, [columns.id])}
-    with table(name, known, encoding) as read:
+    with table(name, known) as read:
         yield Records(read, schema, columns)
 
 

@@ -16,6 +16,7 @@ SPANS, SPANS_OF_A_CODE = 3.0, 0.5
 FEWEST_LEFT = 4
 """Different values that must be left to speak of the rest at all."""
 MOST_SHARE = 0.5
+SHORTEST_CODE = 777
 FEWEST_FOR_A_QUESTION, GAP_ABOVE_ZERO = 12, 0.2
 
 
@@ -89,6 +90,6 @@ def _is_far(gap: float, span: float, value: float, count: int) -> bool:
 
 
 def like_a_code(value: float) -> bool:
-    """Whether a number is written as codes for missing are: -1, -9, 99, 999, 888, -99.9, …"""
+    """Whether a number is written as codes for missing are: -1, -9, -99.9, 999, 8888. Of 88 and 99 there are people."""
     digits = number_text(abs(value)).replace(".", "")
-    return value == -1 or (len(set(digits)) == 1 and digits[0] in "6789" and (value < 0 or len(digits) > 1))
+    return value == -1 or (len(set(digits)) == 1 and digits[0] in "6789" and (value < 0 or value >= SHORTEST_CODE))

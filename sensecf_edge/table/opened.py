@@ -11,12 +11,15 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from ..errors import TableError
 
 STANDARD = "-"
+ENCODING: ContextVar[str] = ContextVar("encoding", default="")
+"""The encoding that the person at the command line names for tables; '' where nobody named one."""
 BUFFER = 1 << 16
 UTF8_MARK, GZIP, PARQUET = b"\xef\xbb\xbf", b"\x1f\x8b", b"PAR1"
 FORMATS = "a CSV, JSON Lines or Parquet file"
@@ -56,7 +59,6 @@ class Opened:
     size: int | None
     head: bytes
     name: str = STANDARD
-    encoding: str = ""
     twice: bool = False
 
     @property
@@ -67,12 +69,12 @@ class Opened:
     @contextlib.contextmanager
     def again(self) -> Iterator[BinaryIO]:
         """The same bytes from their beginning."""
-        with opened(self.name, self.encoding) as other:
+        with opened(self.name) as other:
             yield other.file
 
 
 @contextlib.contextmanager
-def opened(name: str, encoding: str = "") -> Iterator[Opened]:
+def opened(name: str) -> Iterator[Opened]:
     """The table at a path, or on standard input for `-`. Raises TableError for what can be no table, in words.
 
     gzip is unpacked, UTF-16 and UTF-32 are known by their marks, any other encoding must be named.
@@ -87,12 +89,12 @@ def opened(name: str, encoding: str = "") -> Iterator[Opened]:
             unpacked = _Unpacked(file, where)
             head = _head(unpacked)
             file = io.BufferedReader(_Again(head, unpacked), BUFFER)
-        coding = _coding(head, encoding)
+        coding = _coding(head, ENCODING.get())
         if coding:
             recoded = _Recoded(file, coding, where)
             head = _head(recoded)
             file = io.BufferedReader(_Again(head, recoded), BUFFER)
-        table = Opened(file, where, None if packed or coding else size, head, name, encoding, twice=size is not None)
+        table = Opened(file, where, None if packed or coding else size, head, name, twice=size is not None)
         _refuse_others(table)
         yield table
 

@@ -77,9 +77,9 @@ class Cells:
 
 
 @contextlib.contextmanager
-def table(name: str, known: Collection[str] = (), encoding: str = "") -> Iterator[Table]:
+def table(name: str, known: Collection[str] = ()) -> Iterator[Table]:
     """The table at a path or on standard input, to be read row by row. Raises TableError where no row of it can be read."""
-    with opened(name, encoding) as source:
+    with opened(name) as source:
         yield _table(source, known)
 
 
@@ -91,10 +91,10 @@ def _table(source: Opened, known: Collection[str]) -> Table:
     return JsonLines(source) if source.head.lstrip().startswith(b"{") else Csv(source, known)
 
 
-def read(name: str, known: Collection[str] = (), encoding: str = "", free: Callable[[], int] | None = None) -> Cells:
+def read(name: str, known: Collection[str] = (), free: Callable[[], int] | None = None) -> Cells:
     """All of a table. `known` are names that it should have. Raises TableError for what is no table, for lines that are no
     records, and where it would take more memory than `free` says there is."""
-    with table(name, known, encoding) as source:
+    with table(name, known) as source:
         out = Cells(source.where, {n: Column() for n in source.names})
         faults, limit = Faults(), free() if free else None
         for line in source.rows():
