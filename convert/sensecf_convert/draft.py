@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.errors import SchemaError, TableError
-from sensecf_edge.feature import FORBIDDEN, MAX_LATTICE, Feature, Vector, name_fault
+from sensecf_edge.feature import MAX_LATTICE, Feature, Vector, name_fault
 from sensecf_edge.schema import Schema
 from sensecf_edge.table.cells import FLAGS, Cell, Unreadable, is_code, plain_number, without_value, words
 from sensecf_edge.table.far import Far, bulk, far
@@ -191,7 +191,7 @@ def _choice(name: str, choices: list[str], optional: bool) -> Feature | str:
     try:
         return Feature(name, kind="choice", choices=tuple(choices), optional=optional)
     except SchemaError:
-        return f"a text of it cannot be a choice: over 64 characters, or with one of {''.join(sorted(FORBIDDEN))}; rename it in the table"
+        return "a text of it cannot be a choice: over 64 characters, or with some that cannot be printed; rename it in the table"
 
 
 def _ordered(column: Column, cells: list[Cell]) -> list[str]:
