@@ -16,7 +16,7 @@ from .admissible import Admissible, Constraints, admissible, check
 from .budget import Budget, margin_of, same_schema
 from .bundle import Bundle
 from .check import Checker, OnnxChecker, onnxruntime_version, realism
-from .completions import ALREADY, UNWANTED, Case, Verdict, completed, evenly, spread
+from .completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, spread
 from .density import Realism
 from .engine import Engine, Fault, LlamaEngine, Proposal, Request
 from .errors import ConstraintError
@@ -82,6 +82,7 @@ class _Search:
 class Explainer:
     """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager).
 
+    `complete` says what unknown values may be; without it a record is judged as the classifier itself fills it in.
     `margin` is how far above the classifier's threshold an answer must lie; `base_rate` the share of people with the
     unwanted class where this is used, for the risks that are told.
     """
@@ -96,6 +97,7 @@ class Explainer:
         self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
+        self.complete: Complete | None = getattr(realism, "complete", None) or evenly(self.schema)
         self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
         self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
@@ -156,10 +158,9 @@ class Explainer:
 
     def _case(self, record: Record, p: float, seed: int) -> Case:
         """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
-        if not np.isnan(record.vector).any():
+        if self.complete is None or not np.isnan(record.vector).any():
             return Case(record, self.judge, Verdict.plain(p, self.target.threshold), p)
-        complete = getattr(self.realism, "complete", None) or evenly(self.schema)
-        checker = completed(self.checker, record, complete, seed, self.target.threshold)
+        checker = completed(self.checker, record, self.complete, seed, self.target.threshold)
         return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p)
 
     def _way(self, case: Case, constraints: Constraints) -> _Search | str:
