@@ -21,7 +21,6 @@ from sensecf_edge.budget import Budget
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record
-from sensecf_edge.result import Explanation
 from sensecf_edge.schema import Schema, Vector
 
 from ..evaluate import rebuilt
@@ -110,10 +109,9 @@ class _Desk:
         """For each factual its answers: record, p, realism; the most typical first."""
         budget = Budget(n, seed=self.seed) if search is None else Budget(n, seed=self.seed, search=search)
         for x, answer in zip(X, explainer.explain_many([Record(self.bundle.schema, x) for x in X], None, budget), strict=True):
-            found = answer.found if isinstance(answer, Explanation) else ()
-            if not found and not (isinstance(answer, Explanation) and answer.status == "already"):
+            if not answer.found and answer.status != "already":
                 self.refused["no answer within the budget"] += 1
-            made = [(rebuilt(self.bundle.schema, x, f), f.p_target, f.realism or 0.0) for f in found]
+            made = [(rebuilt(self.bundle.schema, x, f), f.p_target, f.realism or 0.0) for f in answer.found]
             yield sorted(made, key=lambda a: -a[2])
 
 
