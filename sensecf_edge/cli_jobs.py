@@ -99,7 +99,7 @@ def batch(source: str, output: str, **options: Any) -> int:
             constraints=_constraints(options),
             **{k: options[k] for k in ("workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip
-        counts = run(job, lambda text: click.echo(terminal.one_line(text), err=True))
+        counts = run(job, terminal.say)
     if counts and not counts["found"] + counts["none"] + counts["already"]:
         return NOTHING_USABLE
     return NONE_FOUND if counts and not counts["found"] + counts["already"] else 0
@@ -137,9 +137,6 @@ def watch(**options: Any) -> int:
     """
     _check_watch(options)
 
-    def say(text: str) -> None:
-        click.echo(terminal.one_line(text), err=True)
-
     with terminal.extra("mqtt"):
         from .budget import Budget
         from .jobs.watch import Watch, Watcher
@@ -151,7 +148,7 @@ def watch(**options: Any) -> int:
                 options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
                 options["health"], options["id_key"],
             ),
-            _port(options, say), say,
+            _port(options, terminal.say), terminal.say,
         )  # fmt: skip
         for name, action in (("SIGTERM", watcher.stop), ("SIGINT", watcher.stop), ("SIGHUP", watcher.reload)):
             if hasattr(signal, name):

@@ -120,6 +120,13 @@ def one_line(message: str) -> str:
     return plain if len(plain) <= LONGEST_MESSAGE else f"{plain[:half]} … {plain[-half:]}"
 
 
+def say(text: str) -> None:
+    """A line of talk on standard error. Where nobody listens any more it goes nowhere: the work is not for the talk."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(one_line(text), file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
     """Around work of an optional part: a missing package becomes MissingExtraError with the command that installs it.

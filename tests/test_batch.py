@@ -38,6 +38,18 @@ def batch(command: Command, toy: Path, source: Path | str, out: Path | str, *mor
     return command("batch", source, "-o", out, "--model", toy, "--id", "id", *more, stdin=stdin)
 
 
+def on_disk(out: Path) -> int:
+    """Bytes that an unfinished job has kept beside its output."""
+    return sum(p.stat().st_size for p in out.parent.glob(f"{out.name}.journal*"))
+
+
+def wait_for(out: Path, job: subprocess.Popen[bytes], size: int = 40_000) -> None:
+    """Until the first chunks are kept."""
+    while on_disk(out) < size:
+        assert job.poll() is None, job.communicate()
+        time.sleep(0.02)
+
+
 def timeless(path: Path) -> list[dict[str, Any]]:
     """Lines of the json layout without the seconds, which no two runs share."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -314,11 +326,11 @@ def test_killed_at_any_moment_it_resumes_with_no_row_lost_and_none_twice(workers
     cohort = write_csv(tmp_path / "in.csv", rows)
     assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
     arguments = ("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "--workers", workers, "--resume")
-    chance, kills, part = random.Random(workers), 0, tmp_path / "out.csv.part"
+    chance, kills, out = random.Random(workers), 0, tmp_path / "out.csv"
     for _ in range(6):
-        before = part.stat().st_size if part.exists() else 0
+        before = on_disk(out)
         job = launch(*arguments)
-        while job.poll() is None and (not part.exists() or part.stat().st_size <= before):
+        while job.poll() is None and on_disk(out) <= before:
             time.sleep(0.005)
         time.sleep(chance.random() * 0.1)
         kills += job.poll() is None
@@ -338,9 +350,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_finished_job_is_left_alone(command: Comm
     cohort = write_csv(tmp_path / "in.csv", people(2000))
     arguments = ("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "-n", 3)
     job = launch(*arguments)
-    while not (tmp_path / "out.csv.part").exists() or (tmp_path / "out.csv.part").stat().st_size < 1000:
-        assert job.poll() is None
-        time.sleep(0.05)
+    wait_for(tmp_path / "out.csv", job)
     job.send_signal(signal.SIGINT)
     out, err = job.communicate(timeout=30)
     assert (job.returncode, out) == (130, b"") and b"--resume" in err and b"Traceback" not in err
@@ -360,11 +370,11 @@ def test_a_full_disk_is_one_clear_error_and_another_input_is_not_resumed_onto_it
     command: Command, toy: Path, cohort: Path, tmp_path: Path
 ) -> None:
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     job = launch("batch", cohort, "-o", tmp_path / "out.jsonl", "--model", toy, "--id", "id", "--chunk", 5, preexec_fn=limited)
     _, err = job.communicate()
-    assert job.returncode == 1 and b"the disk is full; free space, then run the same command with --resume" in err, err
+    assert job.returncode == 1 and b"full, over a quota or failing; free space, then run the same command with --resume" in err, err
     assert err.count(b"\n") == 1
     other = write_csv(tmp_path / "other.csv", people(60, seed=1))
     ran = batch(command, toy, other, tmp_path / "out.jsonl", "--chunk", 5, "--resume")
@@ -397,10 +407,7 @@ def interrupted(toy: Path, source: Path | str, out: Path, data: bytes = b"", *mo
     assert job.stdin is not None
     job.stdin.write(data)
     job.stdin.flush()
-    part = out.with_name(f"{out.name}.part")
-    while not part.exists() or part.stat().st_size < 1000:
-        assert job.poll() is None
-        time.sleep(0.02)
+    wait_for(out, job)
     job.kill()
     job.communicate()
 
@@ -451,9 +458,7 @@ def test_a_person_sees_a_bar_with_rate_and_time_left(toy: Path, tmp_path: Path) 
 def test_two_jobs_never_write_one_output(command: Command, toy: Path, tmp_path: Path) -> None:
     cohort = write_csv(tmp_path / "in.csv", people(2000))
     job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
-    while not (tmp_path / "out.csv.part").exists():
-        assert job.poll() is None
-        time.sleep(0.05)
+    wait_for(tmp_path / "out.csv", job, 1)
     ran = batch(command, toy, cohort, tmp_path / "out.csv", "--chunk", 5, "--resume")
     job.kill()
     job.communicate()
@@ -463,9 +468,7 @@ def test_two_jobs_never_write_one_output(command: Command, toy: Path, tmp_path: 
 def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command: Command) -> None:
     cohort = write_csv(tmp_path / "in.csv", people(400))
     job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5, "--workers", 2)
-    while not (tmp_path / "out.csv.part").exists() or (tmp_path / "out.csv.part").stat().st_size < 1000:
-        assert job.poll() is None
-        time.sleep(0.05)
+    wait_for(tmp_path / "out.csv", job)
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     workers = [c for c in children if b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     os.kill(int(workers[0]), signal.SIGKILL)
@@ -495,3 +498,155 @@ def test_time_left_is_told_from_the_share_of_the_input() -> None:
     meter = Meter(100, 0.1)
     assert meter.line(200, 0.2, meter.began + 10) == "200 rows, 10.0/s, 1:20 left"
     assert meter.line(200, None, meter.began + 10) == "200 rows, 10.0/s"
+
+
+@pytest.mark.parametrize("how", ["same", "dot", "symlink", "hard link", "case", "part", "journal", "input", "input by a link", "log"])
+def test_files_that_are_one_are_refused_before_anything_is_written(how: str, command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort, out, rejects = write_csv(tmp_path / "in.csv", people(5)), tmp_path / "out.csv", tmp_path / "bad.csv"
+    if how == "symlink":
+        rejects.symlink_to(out)
+    if how == "hard link":
+        out.write_text("kept")
+        rejects.hardlink_to(out)
+    if how == "input by a link":
+        rejects.hardlink_to(cohort)
+    names = {"same": "out.csv", "dot": "./no/../out.csv", "case": "OUT.csv", "part": "out.csv.part", "journal": "out.csv.journal",
+             "log": "out.csv.journal-wal", "input": "in.csv"}  # fmt: skip
+    there = f"{tmp_path}/{names.get(how, rejects.name)}"
+    (tmp_path / "no").mkdir()
+    before = {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    for more in ((), ("--force",)):
+        ran = batch(command, toy, cohort, out, "--rejects", there, *more)
+        assert (ran.code, ran.err.count("\n")) == (2, 1) and "give each file a name of its own" in ran.err, ran
+        assert {p: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
+def test_an_output_that_is_the_input_is_refused_by_whatever_way_it_comes(toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(5))
+    data = cohort.read_bytes()
+    (tmp_path / "link.csv").symlink_to(cohort)
+    arguments = ("--model", toy, "--id", "id", "--force")
+    with cohort.open("rb") as stdin, cohort.open("ab") as stdout:
+        for job in (
+            launch("batch", cohort, "-o", tmp_path / "link.csv", *arguments),
+            launch("batch", "-", "-o", cohort, *arguments, stdin=stdin),
+            subprocess.Popen([*PROGRAM, "batch", str(cohort), "-o", "-", *map(str, arguments)], stdout=stdout, stderr=subprocess.PIPE),
+        ):
+            _, err = job.communicate()
+            assert job.returncode == 2 and b"give each file a name of its own" in err, err
+    assert cohort.read_bytes() == data
+
+
+def test_stale_rejects_go_with_the_output_they_belonged_to_or_are_in_the_way(command: Command, toy: Path, tmp_path: Path) -> None:
+    spoilt = write_csv(tmp_path / "bad.csv", [*people(3), {**people(4)[3], "age": "old"}])
+    fine, out, rejects = write_csv(tmp_path / "in.csv", people(4)), tmp_path / "out.csv", tmp_path / "out.csv.rejects.csv"
+    assert batch(command, toy, spoilt, out).code == 0 and rejects.exists()
+    assert batch(command, toy, fine, out, "--force").code == 0 and not rejects.exists()
+    assert batch(command, toy, spoilt, out, "--force").code == 0
+    out.unlink()
+    for more in ((), ("--resume",), ("--rejects", tmp_path / "other.csv")):
+        ran = batch(command, toy, fine, out, *more)
+        assert ran.code == 2 and "rejects.csv exists" in ran.err and not out.exists()
+    assert batch(command, toy, fine, out, "--rejects", tmp_path / "other.csv", "--force").code == 0
+    assert not rejects.exists() and not (tmp_path / "other.csv").exists()
+
+
+def test_force_beside_a_running_job_is_refused_and_harms_nothing(command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(1500))
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    wait_for(tmp_path / "out.csv", job)
+    (tmp_path / "link.csv").symlink_to(tmp_path / "out.csv")
+    for name in ("out.csv", "link.csv"):
+        for more in ("--force", "--resume"):
+            ran = batch(command, toy, cohort, tmp_path / name, "--chunk", 5, more)
+            assert ran.code == 2 and "another batch is writing" in ran.err
+    assert job.communicate() and job.returncode == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_what_another_put_there_meanwhile_is_not_written_over(command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(400))
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    wait_for(tmp_path / "out.csv", job)
+    (tmp_path / "out.csv").write_text("another's")
+    _, err = job.communicate()
+    assert job.returncode == 2 and b"was not there when the job began" in err and (tmp_path / "out.csv").read_text() == "another's"
+    (tmp_path / "out.csv").unlink()
+    assert batch(command, toy, cohort, tmp_path / "out.csv", "--chunk", 5, "--resume").code == 0
+    assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_resume_beside_a_whole_output_with_anything_else_is_refused(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    assert batch(command, toy, cohort, out).code == 0
+    before = out.read_bytes()
+    longer, other = write_csv(tmp_path / "longer.csv", people(61)), write_csv(tmp_path / "other.csv", people(60, seed=2))
+    for source, more, part in [
+        (cohort, ("--seed", 3), "another request"), (cohort, ("--layout", "wide"), "another layout"),
+        (cohort, ("--freeze", "steps"), "another frozen features"), (longer, (), "more than the 60 rows"), (other, (), "another input"),
+    ]:  # fmt: skip
+        ran = batch(command, toy, source, out, *more, "--resume")
+        assert (ran.code, ran.err.count("\n")) == (2, 1) and part in ran.err and out.read_bytes() == before
+    copy = tmp_path / "copy.csv"
+    copy.write_bytes(before)
+    ran = batch(command, toy, cohort, copy, "--resume")
+    assert ran.code == 2 and "nothing says what it was made from" in ran.err
+
+
+@pytest.mark.parametrize("name", ["out.csv.journal", "out.csv.part", "out.csv.rejects.csv.part"])
+def test_links_and_loose_modes_beside_the_output_are_not_followed(name: str, command: Command, toy: Path, tmp_path: Path) -> None:
+    cohort, victim = write_csv(tmp_path / "in.csv", people(3)), tmp_path / "victim"
+    victim.write_text("kept")
+    (tmp_path / name).symlink_to(victim)
+    assert batch(command, toy, cohort, tmp_path / "out.csv").code == 2 and victim.read_text() == "kept"
+    batch(command, toy, cohort, tmp_path / "out.csv", "--force")
+    assert victim.read_text() == "kept"
+    (tmp_path / name).unlink(missing_ok=True)
+    (tmp_path / name).write_bytes(b"")
+    (tmp_path / name).chmod(0o666)
+    assert batch(command, toy, cohort, tmp_path / "out.csv", "--force").code == 0
+    assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
+
+
+def test_a_job_is_for_its_owner_only_while_it_runs_too(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.csv.journal").write_bytes(b"")
+    (tmp_path / "out.csv.journal").chmod(0o644)
+    cohort = write_csv(tmp_path / "in.csv", people(900))
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    wait_for(tmp_path / "out.csv", job)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in tmp_path.glob("out.csv*")} == {0o600}
+    job.kill()
+    job.communicate()
+
+
+def test_the_talk_may_go_nowhere(toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(40))
+    ours, theirs = os.pipe()
+    os.close(ours)
+    job = subprocess.Popen([*PROGRAM, "batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id"], stderr=theirs)
+    os.close(theirs)
+    assert job.wait() == 0 and (tmp_path / "out.csv").exists()
+
+
+def test_rejects_of_a_stream_that_nobody_reads_to_its_end_are_kept(toy: Path, tmp_path: Path) -> None:
+    rows = [{**p, "age": "old"} if i % 50 == 0 else p for i, p in enumerate(people(3000))]
+    cohort = write_csv(tmp_path / "in.csv", rows)
+    job = launch("batch", cohort, "-o", "-", "--rejects", tmp_path / "bad.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    assert job.stdout is not None
+    job.stdout.read(5_000)
+    job.stdout.close()
+    assert job.stderr is not None and job.wait() == 141, job.stderr.read()
+    job.stderr.close()
+    assert read_csv(tmp_path / "bad.csv")[0]["row"] == "1"
+
+
+def test_a_file_that_changes_while_it_is_read_is_remarked_upon(toy: Path, tmp_path: Path) -> None:
+    cohort = write_csv(tmp_path / "in.csv", people(900))
+    job = launch("batch", cohort, "-o", tmp_path / "out.csv", "--model", toy, "--id", "id", "--chunk", 5)
+    wait_for(tmp_path / "out.csv", job)
+    with cohort.open("a") as file:
+        file.write("late,44,3000,10,yes\n")
+    _, err = job.communicate()
+    assert job.returncode == 0 and b"in.csv changed while it was read" in err

@@ -69,7 +69,7 @@ def _odd_fault(*_: Any, **__: Any) -> Any:
 
 
 @pytest.mark.parametrize("broken", ["loop.Explainer.explain_many", "jobs.layouts.lines", "record.Record.from_mapping",
-                                    "jobs.tables.value", "jobs.journal.Journal.commit", "jobs.watch.Watcher._is_due"])  # fmt: skip
+                                    "jobs.tables.value", "jobs.store.Store.add", "jobs.watch.Watcher._is_due"])  # fmt: skip
 def test_a_crash_names_its_place_and_no_value(
     broken: str, command: Command, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,21 +97,23 @@ def test_a_traceback_is_there_for_who_asks(toy: Path, monkeypatch: pytest.Monkey
         main(["explain", "-", "--model", str(toy)])
 
 
-def test_a_full_disk_and_a_damaged_part_name_no_value(toy: Path, tmp_path: Path) -> None:
+def test_a_full_disk_and_a_damaged_journal_name_no_value(toy: Path, tmp_path: Path) -> None:
     cohort = write_lines(tmp_path / "in.jsonl", [{**p, "id": f"{NAME}{i}"} for i, p in enumerate(people(80))])
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     arguments = ("batch", cohort, "-o", tmp_path / "out.jsonl", "--model", toy, "--id", "id", "--chunk", 8)
     job = launch(*arguments, preexec_fn=limited)
     out, err = job.communicate()
     assert job.returncode == 1
     silent(out + err)
-    (tmp_path / "out.jsonl.part").write_bytes(b"")
+    journal = tmp_path / "out.jsonl.journal"
+    Path(f"{journal}-wal").unlink()
+    journal.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
     job = launch(*arguments, "--resume")
     out, err = job.communicate()
-    assert job.returncode == 2 and b"shorter than the journal says" in err
+    assert job.returncode == 2 and b"damaged; move it away" in err
     silent(out + err)
 
 

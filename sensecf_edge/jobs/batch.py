@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import os
+import stat
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from .. import __version__
 from ..admissible import Constraints, check
@@ -20,15 +23,17 @@ from ..errors import SenseCFError, TableError
 from ..schema import Schema
 from ..settings import BATCH
 from ..table.opened import STANDARD
-from . import layouts
+from . import layouts, owned
 from .answers import Chunk, Plan
-from .journal import Journal, Progress
 from .meter import Meter, clock
-from .places import Files
-from .problem import Problem
-from .tables import Columns, Row, Source, open_source
+from .places import Files, Wishes
+from .rows import Rows
+from .store import Job as Identity
+from .store import Progress, Store, differing
+from .tables import Columns, Source, open_source
 from .workers import Answers, alone, pooled
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FORMS = {".csv": "csv", ".parquet": "parquet", ".jsonl": "json", ".ndjson": "json"}
 Say = Callable[[str], None]
 
@@ -57,17 +62,20 @@ def run(job: Job, say: Say) -> Counter[str]:
 
     An output that is whole already is left alone with `resume`.
     """
+    owned.need_posix("batch")
     bundle = Bundle.open(job.model)
     check(bundle.schema, job.constraints)
     plan = _plan(job, bundle)
-    files = Files(job.output, job.rejects, job.resume, job.force)
-    if files.whole_already():
-        say(f"{job.output} is whole already; nothing to resume")
-        return Counter()
-    files.check(job.source)
-    for feature, column in layouts.renamed(plan.layout, bundle.schema).items():
-        say(f"the new value of {feature} stands in the column {column}, for {feature} is the name of another")
+    files = Files(Wishes(job.output, job.rejects, job.resume, job.force))
     with open_source(job.source, bundle.schema, job.columns) as source:
+        if job.resume and files.whole:
+            _known_again(job, plan, source, files)
+            say(f"{job.output} is whole already; nothing to resume")
+            return Counter()
+        files.check(job.source)
+        for feature, column in layouts.renamed(plan.layout, bundle.schema).items():
+            say(f"the new value of {feature} stands in the column {column}, for {feature} is the name of another")
+        before = _look(job.source)
         try:
             progress = _complete(job, plan, source, bundle.schema, files, say)
         except KeyboardInterrupt:
@@ -75,58 +83,70 @@ def run(job: Job, say: Say) -> Counter[str]:
             raise
         except OSError as error:
             raise _output_fault(error, files) from error
-        finally:
-            files.close()
-    say(summarise(progress, files.rejects_path))
+    if before != _look(job.source):
+        say(f"{job.source} changed while it was read; what was written to it meanwhile may be missing or half there")
+    say(summarise(progress, files.rejects_name))
     return Counter(progress.counts)
 
 
+def _known_again(job: Job, plan: Plan, source: Source, files: Files) -> None:
+    """Raises TableError unless the output was made from these rows with these settings."""
+    made = files.made_from()
+    if made is None:
+        raise TableError(f"{job.output} is there, and nothing says what it was made from; give another name, or --force to make it again")
+    if changed := differing(_identity(job, plan), made["job"]):
+        raise TableError(f"{job.output} was made with another {', '.join(changed)}; give another name, or --force to make it again")
+    rows = Rows(source, job.source)
+    rows.pass_over(Progress(made["rows"], read=made["read"]))
+    if next(rows, None) is not None:
+        raise TableError(
+            f"{job.source} holds more than the {made['rows']:,} rows that {job.output} was made from; --force makes it again from all"
+        )
+
+
 def _complete(job: Job, plan: Plan, source: Source, schema: Schema, files: Files, say: Say) -> Progress:
-    """From wherever the journal stands to published files. A job that fails before its first chunk leaves nothing behind."""
-    with Journal(files.journal, _identity(job, plan), job.resume) as journal:
-        progress, began = journal.progress, time.monotonic()
-        before = progress.seconds
-        if progress.rows:
-            say(f"going on behind row {progress.rows:,}")
+    """From wherever the store stands to published files. A job that fails before its first chunk leaves nothing behind."""
+    identity = _identity(job, plan)
+    with Store(files.journal, identity, job.resume, job.force) as store:
+        if store.progress.rows:
+            say(f"going on behind row {store.progress.rows:,}")
         try:
-            files.begin(progress, plan.header(schema))
-            if not progress.finishing:
-                _work(job, plan, source, journal, files)
+            _work(job, plan, source, store, _stream(plan, schema) if files.output is None else None)
         except BaseException:
-            if not progress.rows:
-                files.drop()
-                journal.remove()
+            if not store.progress.rows:
+                store.remove()
+            elif files.output is None:  # what was rejected so far cannot be had again from a stream
+                files.publish(None, _rejects(store), job.force, None)
             raise
-        files.publish(plan, schema, bool(progress.counts.get("rejected")))
-        journal.remove()
-        progress.seconds = before + time.monotonic() - began
-        return progress
+        done = store.progress
+        mark = {"job": identity, "rows": done.rows, "read": done.read}
+        files.publish(_output(plan, schema, store), _rejects(store), done.replace, mark)
+        store.remove()
+        return done
 
 
-def _work(job: Job, plan: Plan, source: Source, journal: Journal, files: Files) -> None:
-    """The main loop: a chunk counts when its lines are on the disk and the journal says so."""
-    progress, size = journal.progress, source.size
-    before, began = progress.seconds, time.monotonic()
+def _work(job: Job, plan: Plan, source: Source, store: Store, stream: BinaryIO | None) -> None:
+    """The main loop: a chunk counts when the store has it on the disk."""
+    before, began, size = store.progress, time.monotonic(), source.size
 
     def share() -> float | None:
-        return progress.start / size if size else None
+        return store.progress.end / size if size else None
 
-    table = _Table(source)
-    _pass_over(table, progress, job.source)
-    chunks = _chunks(job, table, journal)
-    with Meter(progress.rows, share()) as meter:
+    rows = Rows(source, job.source)
+    rows.pass_over(before)
+    chunks = rows.chunks(job.chunk, store if job.columns.id is not None else None)
+    with Meter(before.rows, share()) as meter:
         for chunk, answered in _answers(job, plan, chunks):
-            files.append(answered)
-            progress.rows, progress.start, progress.read = chunk.last, chunk.end, chunk.read
-            progress.output, progress.rejects = files.lengths
-            progress.counts = dict(Counter(progress.counts) + Counter(answered.counts))
-            progress.seconds = before + time.monotonic() - began
-            journal.commit()
+            if stream is not None:
+                stream.write(answered.output)
+                stream.flush()
+            counts = dict(Counter(store.progress.counts) + Counter(answered.counts))
+            seconds = before.seconds + time.monotonic() - began
+            progress = Progress(chunk.last, chunk.end, chunk.read, before.replace, seconds, counts)
+            store.add(progress, b"" if stream is not None else answered.output, answered.rejects)
             meter.update(progress.rows, share())
-    if not progress.rows:
+    if not store.progress.rows:
         raise TableError(f"{job.source} holds no record; give at least one row")
-    progress.finishing = True
-    journal.commit()
 
 
 def _answers(job: Job, plan: Plan, chunks: Iterator[Chunk]) -> Answers:
@@ -137,48 +157,42 @@ def _answers(job: Job, plan: Plan, chunks: Iterator[Chunk]) -> Answers:
     return alone(plan, chunks) if job.workers == 1 else pooled(plan, chunks, job.workers)
 
 
-def _chunks(job: Job, table: _Table, journal: Journal) -> Iterator[Chunk]:
-    """Rows by the chunk; a row whose id was seen before becomes a reject."""
-    while some := list(islice(table, job.chunk)):
-        if job.columns.id is not None:
-            doubles = journal.doubles([(r.number, r.id) for r in some if r.problem is None])
-            some = [
-                row._replace(problem=Problem(f"the id stands in row {doubles[row.number]} already", "give every record an id of its own"))
-                if row.number in doubles else row for row in some
-            ]  # fmt: skip
-        yield Chunk(some, some[-1].number, some[-1].end, table.read)
+def _stream(plan: Plan, schema: Schema) -> BinaryIO:
+    """Standard output, its header written."""
+    if sys.stdout is None:
+        raise TableError("standard output is closed; give a file with -o")
+    sys.stdout.buffer.write(plan.header(schema))
+    return sys.stdout.buffer
 
 
-class _Table:
-    """The rows of a source, and a running hash of all that was read of them."""
+def _output(plan: Plan, schema: Schema, store: Store) -> Callable[[BinaryIO], None]:
+    def write(file: BinaryIO) -> None:
+        if plan.form == "parquet":
+            from .parquet import assemble
 
-    def __init__(self, source: Source) -> None:
-        self._rows = source.rows()
-        self._hash = blake2b(digest_size=16)
+            about = {"model": Path(plan.folder).name, "bundle": plan.bundle, "seed": str(plan.budget.seed)}
+            assemble(file, store.all("output"), layouts.columns(plan.layout, schema), about)
+            return
+        file.write(plan.header(schema))
+        file.writelines(store.all("output"))
 
-    def __iter__(self) -> Iterator[Row]:
-        return self
-
-    def __next__(self) -> Row:
-        row = next(self._rows)
-        self._hash.update(repr((row.id, row.values, row.problem)).encode("utf-8", "backslashreplace"))
-        return row
-
-    @property
-    def read(self) -> str:
-        """The same for the same rows only."""
-        return self._hash.hexdigest()
+    return write
 
 
-def _pass_over(table: _Table, progress: Progress, name: str) -> None:
-    """Rows that are done are read again, which proves that they are the same: a pipe cannot be entered in the middle, and
-    what stands in a file may have changed. Raises TableError where they are others."""
-    passed = sum(1 for _ in islice(table, progress.rows))
-    if progress.rows and (passed < progress.rows or table.read != progress.read):
-        raise TableError(
-            f"{name} is another input: its first {progress.rows:,} rows are not those that the interrupted job has answered; "
-            "resume with the same table, or start again with --force"
-        )
+def _rejects(store: Store) -> Callable[[BinaryIO], None] | None:
+    def write(file: BinaryIO) -> None:
+        file.write(layouts.as_csv([layouts.REJECTS]))
+        file.writelines(store.all("rejects"))
+
+    return write if store.progress.counts.get("rejected") else None
+
+
+def _look(source: str) -> tuple[int, int] | None:
+    """Size and time of a plain file."""
+    with contextlib.suppress(OSError):
+        there = os.stat(source)
+        return (there.st_size, there.st_mtime_ns) if stat.S_ISREG(there.st_mode) else None
+    return None
 
 
 def _plan(job: Job, bundle: Bundle) -> Plan:
@@ -193,7 +207,7 @@ def _plan(job: Job, bundle: Bundle) -> Plan:
     return Plan(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints)
 
 
-def _identity(job: Job, plan: Plan) -> dict[str, object]:
+def _identity(job: Job, plan: Plan) -> Identity:
     """What must be the same for a resumed job to give the rows that the interrupted one would have given."""
     limits = job.constraints
     return {
@@ -205,7 +219,7 @@ def _identity(job: Job, plan: Plan) -> dict[str, object]:
     }  # fmt: skip
 
 
-def summarise(progress: Progress, rejects: Path | None) -> str:
+def summarise(progress: Progress, rejects: str | None) -> str:
     """One line: how many ended how, how good the first tries were, how long it took."""
     n = Counter(progress.counts)
     parts = [f"{progress.rows:,} rows: {n['found']:,} found, {n['none']:,} none, {n['already']:,} already fine, {n['rejected']:,} rejected"]
@@ -221,7 +235,9 @@ def summarise(progress: Progress, rejects: Path | None) -> str:
 def _output_fault(error: OSError, files: Files) -> SenseCFError:
     if isinstance(error, BrokenPipeError):
         raise error
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in FULL:
         return SenseCFError(f"the disk is full; free space, then {files.go_on}")
+    if error.errno == errno.EIO:
+        return SenseCFError(f"the disk takes no more: it is full, over a quota or failing; free space, then {files.go_on}")
     where = f" {error.filename}" if error.filename else ""
     return TableError(f"cannot write{where}: {error.strerror or type(error).__name__}; give another place with -o")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -41,7 +42,8 @@ class Meter:
             self.bar.update(self.task, total=total, completed=share or 0.0, description=self.line(done, share, now))
         elif now - self.told >= self.every and sys.stderr is not None:
             self.told = now
-            print(self.line(done, share, now), file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError, ValueError):  # nobody listens
+                print(self.line(done, share, now), file=sys.stderr, flush=True)
 
     def line(self, done: int, share: float | None, now: float) -> str:
         """Rows, rate, time left."""

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 from ..errors import TableError
 from ..settings import RECORD
 from ..table.lines import lines
-from .journal import OWNER_ONLY
+from .owned import OWNER_ONLY
 from .problem import Problem
 
 POLICIES = ("drop-oldest", "drop-newest", "block")

@@ -6,7 +6,6 @@ monotonic clock decides when the next explanation is due, so that setting the wa
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -23,8 +22,8 @@ from ..errors import CheckError, EngineError, RecordError, SenseCFError, place
 from ..loop import Explainer
 from ..record import Record, parse_object
 from ..settings import RECORD, WATCH
+from . import owned
 from .answers import explain_all
-from .journal import OWNER_ONLY
 from .problem import Problem, does_not_fit, not_one_object
 from .stream import TOO_LONG, Message, Port, Say, Waiting
 
@@ -190,7 +189,7 @@ class Watcher:
         self.port.health(facts)
         if self.watch.health is not None:
             try:
-                _replace(self.watch.health, json.dumps(facts) + "\n")
+                owned.replace(self.watch.health, json.dumps(facts) + "\n")
             except OSError as error:
                 if not self.counts["health not written"]:
                     self.say(f"cannot write {self.watch.health}: {error.strerror}; going on without")
@@ -202,17 +201,3 @@ class _Aside(Exception):  # noqa: N818
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-
-
-def _replace(path: Path, text: str) -> None:
-    """A reader sees the old text or the new one, never half of it."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        handle = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, OWNER_ONLY)
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(beside, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
