@@ -109,7 +109,7 @@ def test_a_full_disk_and_a_damaged_journal_name_no_value(toy: Path, tmp_path: Pa
     assert job.returncode == 1
     silent(out + err)
     journal = tmp_path / "out.jsonl.journal"
-    Path(f"{journal}-wal").unlink()
+    Path(f"{journal}-wal").unlink(missing_ok=True)
     journal.write_bytes(b"SQLite format 3\0" + b"\xff" * 4096)
     job = launch(*arguments, "--resume")
     out, err = job.communicate()

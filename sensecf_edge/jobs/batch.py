@@ -238,6 +238,6 @@ def _output_fault(error: OSError, files: Files) -> SenseCFError:
     if error.errno in FULL:
         return SenseCFError(f"the disk is full; free space, then {files.go_on}")
     if error.errno == errno.EIO:
-        return SenseCFError(f"the disk takes no more: it is full, over a quota or failing; free space, then {files.go_on}")
+        return SenseCFError(f"the disk is full, over a quota or failing; free space, then {files.go_on}")
     where = f" {error.filename}" if error.filename else ""
     return TableError(f"cannot write{where}: {error.strerror or type(error).__name__}; give another place with -o")
