@@ -370,7 +370,7 @@ def test_a_full_disk_is_one_clear_error_and_another_input_is_not_resumed_onto_it
     command: Command, toy: Path, cohort: Path, tmp_path: Path
 ) -> None:
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (160_000, 160_000))
 
     job = launch("batch", cohort, "-o", tmp_path / "out.jsonl", "--model", toy, "--id", "id", "--chunk", 5, preexec_fn=limited)
     _, err = job.communicate()

@@ -101,7 +101,7 @@ def test_a_full_disk_and_a_damaged_journal_name_no_value(toy: Path, tmp_path: Pa
     cohort = write_lines(tmp_path / "in.jsonl", [{**p, "id": f"{NAME}{i}"} for i, p in enumerate(people(80))])
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (160_000, 160_000))
 
     arguments = ("batch", cohort, "-o", tmp_path / "out.jsonl", "--model", toy, "--id", "id", "--chunk", 8)
     job = launch(*arguments, preexec_fn=limited)
