@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_export, cli_jobs, terminal
-from .cli_jobs import MODEL_HELP
+from .cli_jobs import BOUND_HELP, MODEL_HELP, base_rate_option
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from .settings import ENGINE, LOOP, SEARCH
@@ -45,7 +45,8 @@ def cli() -> None:
 @click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
 @click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
 @click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
-@click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable.")
+@click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP)
+@base_rate_option
 @click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is for this person; 1 is ordinary. Repeatable.")
 @click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
 @click.option(
@@ -56,10 +57,11 @@ def cli() -> None:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
-            cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str, as_json: bool) -> int:  # fmt: skip
+            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
+            as_json: bool) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
-    Prints what to change, by how much, and the predicted risk before and after. Exit code 3: no answer found.
+    Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none found.
     """
     _one_source(record, sample, model)
     values = terminal.read_record(record) if record is not None else None
@@ -68,7 +70,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
-    with Explainer.load(_named(model), threads=threads, device=device) as explainer:
+    with Explainer.load(_named(model), threads=threads, device=device, base_rate=base_rate) as explainer:
         values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
         _print_explanation(explanation, explainer.schema, as_json)
@@ -99,7 +101,8 @@ def list_models() -> int:
 @click.argument("model")
 @click.option("--sample", metavar="K", help="Print sample K as a record to edit, and nothing else.")
 @click.option("--card", is_flag=True, help="Print the model's card, and nothing else.")
-def show(model: str, sample: str | None, card: bool) -> int:
+@base_rate_option
+def show(model: str, sample: str | None, card: bool, base_rate: float | None) -> int:
     """Say what MODEL was trained on, how good it is, and which features a record needs."""
     from . import pages
     from .bundle import Bundle
@@ -108,7 +111,7 @@ def show(model: str, sample: str | None, card: bool) -> int:
     if sample is not None:
         click.echo(terminal.json_text(terminal.sample(bundle, sample)))
     else:
-        click.echo(terminal.printable(bundle.card) if card else pages.page(bundle, **terminal.look()), nl=False)
+        click.echo(terminal.printable(bundle.card) if card else pages.page(bundle, base_rate, **terminal.look()), nl=False)
     return 0
 
 
@@ -127,12 +130,12 @@ def verify(names: tuple[str, ...]) -> int:
             bundle = Bundle.open(name)
         except SenseCFError as error:
             failed = True
-            click.echo(f"FAIL  {name}: {terminal.one_line(str(error))}")
+            click.echo(f"FAIL  {terminal.one_line(name)}: {terminal.one_line(str(error))}")
             continue
         size = sum(entry.bytes for entry in bundle.manifest.files.values()) / 1e6
-        click.echo(f"ok    {name}: {len(bundle.manifest.files)} files, {size:.1f} MB, manifest {bundle.hash[:12]}")
+        click.echo(f"ok    {terminal.one_line(name)}: {len(bundle.manifest.files)} files, {size:.1f} MB, manifest {bundle.hash[:12]}")
         if bundle.unlisted:
-            click.echo(f"      not listed, never read: {', '.join(bundle.unlisted)}")
+            click.echo(f"      not listed, never read: {terminal.one_line(', '.join(bundle.unlisted))}")
     return int(failed)
 
 

@@ -41,13 +41,23 @@ encoding = click.option("--encoding", metavar="NAME", expose_value=False, callba
                         help="Encoding of a CSV that is not UTF-8: latin-1, cp1252, …")  # fmt: skip
 
 
+BOUND_HELP = "Range that a new value of F must lie in; what the record has may lie outside it. Repeatable."
+base_rate_option = click.option(
+    "--base-rate", metavar="SHARE", callback=lambda _context, _option, text: terminal.base_rate(text),
+    help="Share of people with the unwanted class where this is used, 0.14 or 14%: what risks are told at.  "
+         "[default: the schema's, else that among the training rows]",
+)  # fmt: skip
+"""Risks are told at a base rate; the search, which works on scores, does not change with it."""
+
+
 def request(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is asked of each record."""
     for option in reversed([
         click.option("--model", help=MODEL_HELP),
         click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted per record."),
         click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable."),
-        click.option("--bound", multiple=True, metavar="F=LO:HI", help="Range a feature must stay in. Repeatable."),
+        click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP),
+        base_rate_option,
         click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is; 1 is ordinary. Repeatable."),
         click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change."),
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answers."),

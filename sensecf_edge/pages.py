@@ -10,9 +10,11 @@ from .bundle import Bundle, read_manifest
 from .errors import SenseCFError
 from .manifest import Manifest
 from .report import columns, drawn, hanging
+from .risk import RiskScale, scale_of
 from .schema import Feature
+from .sentences import auc_text, class_text, percent
 from .settings import WEAK_AUC
-from .wording import plain
+from .wording import base_text, plain
 
 
 def overview(shipped: Sequence[tuple[str, Path]], **look: Any) -> str:
@@ -30,17 +32,18 @@ def _summary(folder: Path) -> tuple[str, str, str, str]:
     except SenseCFError as error:
         return plain(f"damaged: {error}"), "", "", ""
     size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
-    what = f"{manifest.target.unwanted} → {manifest.target.wanted}"
+    what = f"{_class(manifest, manifest.target.unwanted)} → {_class(manifest, manifest.target.wanted)}"
     if manifest.title:
         what = f"{manifest.title} ({what})"
     return plain(what), _auc(manifest), f"{size:.1f} MB", plain(manifest.data.licence)
 
 
-def page(bundle: Bundle, **look: Any) -> str:
-    """Everything a user of one model should know, without hashes and paths."""
+def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
+    """Everything a user of one model should know, without hashes and paths; its risks at `base_rate` where one is given."""
     m, schema = bundle.manifest, bundle.schema
     facts = {
-        "Moves": f"{m.target.unwanted} → {m.target.wanted}, at a probability of {m.target.threshold:g} or more",
+        "Moves": f"{_class(m, m.target.unwanted)} → {_class(m, m.target.wanted)}",
+        "Risk": _risk(m, scale_of(m, schema.base_rate, base_rate)),
         "Classifier": _classifier(m),
         "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt {m.generator.prompt}"),
         "Measured": _measured(m),
@@ -62,9 +65,26 @@ def _handle(bundle: Bundle) -> str:
     return next((name for name, folder in Bundle.available() if folder.resolve() == bundle.folder.resolve()), str(bundle.folder))
 
 
+def _class(manifest: Manifest, name: str) -> str:
+    return class_text(name, manifest.target.column)
+
+
+def _risk(manifest: Manifest, scale: RiskScale) -> str:
+    """Up to which risk the wanted class is predicted, the base rate, and how true risks were on people it has not seen."""
+    target, threshold = manifest.target, scale.risk(manifest.target.threshold)
+    said = [
+        f"{_class(manifest, target.wanted)} is predicted up to a risk of {percent(threshold)} ({base_text(scale.base_rate, scale.source)})"
+    ]
+    figures = manifest.metrics.get("calibration")
+    if isinstance(figures, dict) and isinstance(figures.get("ppv"), int | float):
+        of = f"of {figures.get('predicted')} rows predicted {_class(manifest, target.unwanted)}"
+        said.append(f"{of}, {percent(figures['ppv'])} were, on people it has not seen")
+    return "; ".join(said)
+
+
 def _auc(manifest: Manifest) -> str:
     auc = manifest.classifier.auc
-    return "unknown" if auc is None else f"{auc:.2f}{' weak' if auc < WEAK_AUC else ''}"
+    return "unknown" if auc is None else f"{auc_text(auc)}{' weak' if auc < WEAK_AUC else ''}"
 
 
 def _classifier(manifest: Manifest) -> str:

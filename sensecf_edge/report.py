@@ -127,12 +127,13 @@ def _role(schema: Schema, change: Change) -> str:
 
 
 def _none(console: Console, say: Wording) -> None:
-    refusals = say.explanation.refusals
     console.print()
     _say(console, say.none(), "bold yellow")
-    console.print("Why, equal proposals counted once:" if refusals else "No proposal could be read.")
-    for reason, count in sorted(refusals.items(), key=lambda item: (-item[1], item[0])):
-        console.print(hanging(f"  {count:>4} x  ", plain(reason)))
+    if not say.explanation.reason:
+        refusals = say.refusals()
+        console.print("Why, equal proposals counted once:" if refusals else "No proposal could be read.")
+        for count, reason in refusals:
+            console.print(hanging(f"  {count:>4} x  ", reason))
     _say(console, say.proof())
     _say(console, say.advice())
 

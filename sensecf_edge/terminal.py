@@ -78,6 +78,20 @@ def costs(texts: Sequence[str]) -> dict[str, float]:
     return out
 
 
+def base_rate(text: str | None) -> float | None:
+    """A share of people, as 0.14 or 14%. Raises ConstraintError for what is none."""
+    if text is None:
+        return None
+    number, sign, rest = text.strip().partition("%")
+    try:
+        share = float(number) / (100 if sign else 1)
+    except ValueError as error:
+        raise ConstraintError(f"--base-rate {text!r} is no share of people; write 14% or 0.14") from error
+    if rest or not 0 < share < 1:
+        raise ConstraintError(f"--base-rate {text!r} is no share of people between 0 and 1; 14 % is 14% or 0.14")
+    return share
+
+
 def sample(bundle: Bundle, key: str) -> dict[str, Any]:
     """The values of a sample, by its number from 1 or its id. Raises RecordError naming what there is."""
     by_key = {str(i + 1): s for i, s in enumerate(bundle.samples)} | {s.id: s for s in bundle.samples}
@@ -104,13 +118,15 @@ def _unicode() -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that standard output can hold, whatever its encoding."""
-    return text if _unicode() else text.encode("ascii", "replace").decode("ascii")
+    """Text of several lines that standard output can hold, whatever its encoding, and that cannot steer the terminal."""
+    plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text.replace("\r\n", "\n"))
+    return plain if _unicode() else plain.encode("ascii", "replace").decode("ascii")
 
 
 def json_text(value: Any) -> str:
-    """Indented JSON without NaN; escaped to ASCII where standard output has no more."""
-    return json.dumps(value, indent=2, ensure_ascii=not _unicode(), allow_nan=False)
+    """Indented JSON without NaN; escaped to ASCII where standard output has no more, and else where a character could steer it."""
+    text = json.dumps(value, indent=2, ensure_ascii=not _unicode(), allow_nan=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def one_line(message: str) -> str:

@@ -11,9 +11,9 @@ from functools import cached_property
 
 from .result import Counterfactual, Explanation
 from .risk import BALANCED, REQUEST, SCHEMA, TRAINING
-from .schema import Schema
+from .schema import Schema, number_text
 from .sentences import class_text, percent, percents
-from .settings import SEARCH
+from .settings import SEARCH, UNKNOWN
 
 BASES = {
     TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
@@ -56,8 +56,7 @@ class Wording:
 
     def base(self) -> str:
         """The base rate and where it is from."""
-        r = self.explanation.risk
-        return BASES.get(r.base_rate_from, "average: {}").format(percent(r.base_rate))
+        return base_text(self.explanation.risk.base_rate, self.explanation.risk.base_rate_from)
 
     def span(self, low: float | None, high: float | None) -> str:
         """A range of risks; empty where it is none."""
@@ -70,13 +69,14 @@ class Wording:
         span = self.span(r.low, r.high)
         if e.status == "depends":
             return [f"Prediction now: it depends on what is unknown. Risk of “{self.unwanted}”: {span or self.risk(r.now)} ({self.base()})",
-                    f"{self.threshold()}{self.share(e.holds_now, ', as it does for {}')}."]  # fmt: skip
+                    f"{self.threshold()}{self.share(e.holds_now, ', as it does in {}')}."]  # fmt: skip
         about = f"{span} depending on what is unknown; {self.base()}" if span else self.base()
         if e.status == "already":
             return [f"Prediction now: {self.target}, as wanted{self._already()}",
                     f"Risk of “{self.unwanted}”: {self.risk(r.now)} ({about})", f"{self.threshold()}."]  # fmt: skip
+        some = e.holds_now if e.holds_now and e.holds_now > TINY else None
         return [f"Prediction now: {self.unwanted}, risk {self.risk(r.now)} ({about})",
-                f"{self.threshold()}; an answer must reach {self.goal()} or less."]  # fmt: skip
+                f"{self.threshold()}{self.share(some, ', as it does in {}')}; an answer must reach {self.reach()}."]  # fmt: skip
 
     def threshold(self) -> str:
         """Up to which risk the wanted class is predicted."""
@@ -86,10 +86,15 @@ class Wording:
         """The risk that an answer must reach."""
         return self.risk(self.explanation.risk.goal)
 
+    def reach(self) -> str:
+        """What an answer must reach, and for how much of what is unknown."""
+        many = f" in {percent(UNKNOWN.share)} of such cases" if self.explanation.completions else ""
+        return f"{self.goal()} or less{many}"
+
     def _already(self) -> str:
         e = self.explanation
         if self.open or e.completions:
-            return self.share(e.holds_now, ", for {}") + "."
+            return self.share(e.holds_now, ", in {}") + "."
         if e.risk.now > e.risk.goal:
             return f", but only just: an answer would have to reach {percents(e.risk.goal, [e.risk.now])(e.risk.goal)} or less."
         return ". Nothing needs to change."
@@ -99,12 +104,8 @@ class Wording:
         e = self.explanation
         if holds is None or not e.completions:
             return ""
-        tried = f"{e.completions} completion{'s'[: e.completions != 1]} tried"
-        if holds > 1 - TINY:
-            return text.format(f"all that the unknown values may be ({tried})")
-        if holds < TINY:
-            return text.format(f"nothing that the unknown values may be ({tried})")
-        return text.format(f"{percent(holds)} of what the unknown values may be ({tried})")
+        part = "all" if holds > 1 - TINY else "none" if holds < TINY else percent(holds)
+        return text.format(f"{part} of the {e.completions} cases tried for what is unknown")
 
     def deciding(self) -> str:
         """Which unknown values would decide, most deciding first; empty where none would."""
@@ -136,7 +137,7 @@ class Wording:
         out = []
         if self.explanation.completions:
             span = self.span(answer.risk_low, answer.risk_high)
-            out.append(f"{self.share(answer.holds, 'It holds for {}')}{f': a risk of {span}' if span else ''}.")
+            out.append(f"{self.share(answer.holds, 'It holds in {}')}{f': a risk of {span}' if span else ''}.")
         if answer.realism is not None:
             out.append(realism_text(answer.realism, self.target, self.explanation.realism))
         if answer.stability is not None and answer.draws:
@@ -146,10 +147,20 @@ class Wording:
         return out
 
     def none(self) -> str:
-        """That nothing was found, and what it would have had to reach."""
+        """That nothing was found, and what it would have had to reach; or that nothing was looked for, and why."""
+        if self.explanation.reason:
+            return f"No answer: {plain(self.explanation.reason)}."
         rounds = self.explanation.rounds_used
         tried = self.explanation.provenance.proposals * rounds
-        return f"No answer found that reaches a risk of {self.goal()} or less, by {tried} proposals in {rounds} round{'s'[: rounds != 1]}."
+        return f"No answer found that reaches a risk of {self.reach()}, by {tried} proposals in {rounds} round{'s'[: rounds != 1]}."
+
+    def refusals(self) -> list[tuple[int, str]]:
+        """Why proposals were refused, most frequent first; scores are told as risks."""
+        e = self.explanation
+        low = f"p({e.target}) stays under {e.threshold + e.margin:.2f}"
+        high = f"the risk stays over {self.goal()}{' in too many such cases' if e.completions else ''}"
+        reasons = {high if reason == low else plain(reason): count for reason, count in e.refusals.items()}
+        return sorted(((count, reason) for reason, count in reasons.items()), key=lambda item: (-item[0], item[1]))
 
     def proof(self) -> str:
         """What was proven, and among which answers; empty where nothing was, or nothing worth a sentence."""
@@ -161,11 +172,13 @@ class Wording:
         many = "one feature" if k == 1 else f"up to {k} features"
         if e.found:
             return f"Proven {among}: no answer that moves {many} costs less than {'the first' if len(e.found) > 1 else 'this one'}."
-        reach = f"a risk of {self.goal()} or less" if abs(e.proof.goal - e.threshold - e.margin) < TINY else f"a score of {e.proof.goal:g}"
+        reach = f"a risk of {self.reach()}" if abs(e.proof.goal - e.threshold - e.margin) < TINY else f"a score of {e.proof.goal:g}"
         return f"Proven {among}: moving {many} never reaches {reach}."
 
     def advice(self) -> str:
         """What of the request stands in the way, after nothing was found; empty where nothing does."""
+        if self.explanation.reason:
+            return ""  # it says so itself
         made = self.explanation.provenance
         ways = ["free a frozen feature"] * bool(made.freeze) + ["widen a bound"] * bool(made.bounds)
         if made.max_changes < sum(f.mutable for f in self.schema.features):
@@ -179,14 +192,30 @@ class Wording:
         e, out = self.explanation, [plain(text) for text in self.explanation.warnings]
         if self.schema.horizon and e.found:
             out.append(f"How far each feature may change is meant for {plain(self.schema.horizon)}.")
+        out += filter(None, (self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()))
         unknown = [self.title(name) for name, value in e.factual.items() if value is None]
         if unknown:
             out.append(f"Not in the record and left unknown: {', '.join(unknown)}.")
         return out
 
+    def _outside(self, name: str, low: float, high: float) -> str:
+        """That a bound does not hold for what the record has, where some answer leaves it."""
+        now, found = self.explanation.factual.get(name), self.explanation.found
+        if not isinstance(now, int | float) or low <= now <= high or (found and all(name in {c.feature for c in a.changes} for a in found)):
+            return ""
+        lies = (
+            f"{self.title(name)} ({number_text(now)}) lies outside the range that was asked for, {number_text(low)} to {number_text(high)}"
+        )
+        return f"{lies}: a bound limits what it may change to, not what it is."
+
     def title(self, name: str) -> str:
         """The label, or the name itself where the schema has no such feature."""
         return plain(self.schema[name].title if name in self.schema.index else name)
+
+
+def base_text(base_rate: float, source: str) -> str:
+    """A base rate and where it is from."""
+    return BASES.get(source, "average: {}").format(percent(base_rate))
 
 
 def plain(text: str) -> str:

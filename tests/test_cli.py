@@ -14,10 +14,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from conftest import CALM, STRESSED, Ran
+from conftest import CALM, STRESSED, Ran, toy_manifest
 from test_result import SHAPE
 
 from sensecf_edge import terminal
+from sensecf_edge.bundle import write_manifest
 from sensecf_edge.cli import cli
 from sensecf_edge.errors import ConstraintError, MissingExtraError
 from sensecf_edge.result import Explanation
@@ -78,7 +79,7 @@ def test_already_in_the_wanted_class_exits_0_and_proposes_nothing(command: Comma
 
 def test_none_within_budget_exits_3_with_reasons_counted(command: Command, toy: Path) -> None:
     ran = explain(command, toy, STRESSED, *NOTHING_REACHES)
-    assert ran.code == 3 and "No answer found" in ran.out and " x  p(calm) stays under 0.55" in ran.out
+    assert ran.code == 3 and "No answer found" in ran.out and " x  the risk stays over 45 %" in ran.out
 
 
 def test_bounds_freezes_and_max_changes_are_kept(command: Command, toy: Path) -> None:
@@ -337,3 +338,32 @@ def test_a_shipped_model_explains_every_sample_it_ships(command: Command, shippe
         jsonschema.Draft202012Validator(SHAPE).validate(data)
         assert (ran.code, ran.err) == (3 if data["status"] == "none" else 0, "")
         assert all(answer["p_target"] >= data["threshold"] + data["margin"] for answer in data["found"])
+
+
+HOSTILE = "\x1b[2J\x9b5n\u202e\x07"
+
+
+def test_nothing_of_a_bundle_can_steer_the_terminal(command: Command, toy_copy: Path) -> None:
+    (toy_copy / "CARD.md").write_text(f"# Toy\n\tcode\n{HOSTILE}\n", encoding="utf-8")
+    (toy_copy / f"x{HOSTILE}y").write_text("", encoding="utf-8")
+    write_manifest(toy_copy, {**toy_manifest(), "title": HOSTILE, "not_for": HOSTILE, "name": f"toy{HOSTILE}"})
+    for arguments in (("models", "show", toy_copy, "--card"), ("models", "show", toy_copy), ("models", "verify", toy_copy),
+                      ("models", "show", toy_copy, "--sample", "1"), ("explain", "--sample", "1", "--model", toy_copy),
+                      ("explain", "--sample", "1", "--model", toy_copy, "--json")):  # fmt: skip
+        ran = command(*arguments)
+        assert all(c.isprintable() or c in "\n\t" for c in ran.out + ran.err), arguments
+    assert "# Toy\n\tcode\n?[2J" in command("models", "show", toy_copy, "--card").out
+    assert json.loads(command("explain", "--sample", "1", "--model", toy_copy, "--json").out)["provenance"]["model"] == f"toy{HOSTILE}"
+
+
+@pytest.mark.parametrize(("text", "share"), [("0.05", 0.05), ("5%", 0.05), (" 12.5 % ", 0.125)])
+def test_a_base_rate_is_a_share_or_a_percentage(command: Command, toy: Path, text: str, share: float) -> None:
+    told = json.loads(command("explain", "--sample", "1", "--model", toy, "--base-rate", text, "--json").out)["risk"]
+    assert (told["base_rate"], told["base_rate_from"]) == (pytest.approx(share), "request")
+    assert "as the request states it" in " ".join(command("models", "show", toy, "--base-rate", text).out.split())
+
+
+@pytest.mark.parametrize("text", ["14", "0", "1", "100%", "-5%", "many", "5%%", "nan", ""])
+def test_a_base_rate_that_is_none_is_wrong_use(command: Command, toy: Path, text: str) -> None:
+    ran = command("explain", "--sample", "1", "--model", toy, "--base-rate", text)
+    assert ran.code == 2 and "--base-rate" in ran.err and "0.14" in ran.err and not ran.out

@@ -119,7 +119,19 @@ def test_what_other_classifiers_say_is_told_only_where_there_are_some() -> None:
 def test_none_found_names_the_goal_and_counts_the_reasons_most_frequent_first() -> None:
     text = words(shown(status="none", found=(), refusals={"cut": 1, "p(calm) stays under 0.55": 17}, rounds_used=3))
     assert "No answer found that reaches a risk of 17 % or less, by 24 proposals in 3 rounds." in text
-    assert text.index("17 x p(calm) stays under 0.55") < text.index("1 x cut")
+    assert text.index("17 x the risk stays over 17 %") < text.index("1 x cut")
+
+
+def test_where_nothing_may_change_the_reason_stands_alone() -> None:
+    text = words(shown(status="none", found=(), rounds_used=0, reason="every value is at the end of its allowed side"))
+    assert "No answer: every value is at the end of its allowed side." in text and "proposal" not in text and "To ask again" not in text
+
+
+def test_a_bound_that_the_record_does_not_keep_is_said_to_limit_changes_only() -> None:
+    made = dataclasses.replace(FOUND.provenance, bounds={"age": (50.0, 60.0), "steps": (4000.0, 9500.0)})
+    text = words(shown(provenance=made))
+    assert "Age (44) lies outside the range that was asked for, 50 to 60: a bound limits what it may change to, not what it is." in text
+    assert "Steps a day (3000) lies outside" not in text  # the answer moves it in
 
 
 def test_a_proof_says_what_was_proven_among_which_answers() -> None:
@@ -161,7 +173,7 @@ def test_what_hangs_on_unknown_values_says_its_range_and_what_to_measure_first()
     depends = {"status": "depends", "factual": BLANK, "found": (), "risk": risk(0.4, 0.2, 0.6), "holds_now": 0.4, "completions": 12}
     text = words(shown(**depends, unknown=(Unknown("deep_sleep", 0.8), Unknown("steps", 0.1))))
     assert "Prediction now: it depends on what is unknown. Risk of “stressed”: 14 % to 50 % (average in the training data: 20 %)" in text
-    assert "up to a risk of 20 %, as it does for 40 % of what the unknown values may be (12 completions tried)." in text
+    assert "up to a risk of 20 %, as it does in 40 % of the 12 cases tried for what is unknown." in text
     assert "Measure these first: Deep sleep (alone it ends 80 % of the doubt), then Steps a day (alone it ends 10 % of the doubt)." in text
 
 
@@ -169,9 +181,9 @@ def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
     open_ = {"factual": BLANK, "risk": risk(0.29, 0.2, 0.4), "holds_now": 0.0, "completions": 12}
     text = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=0.95).told(SCALE, 0.52, 0.7),)))
     assert "risk 38 % (27 % to 50 % depending on what is unknown; average in the training data: 20 %)" in text
-    assert "It holds for 95 % of what the unknown values may be (12 completions tried): a risk of 10 % to 19 %." in text
+    assert "It holds in 95 % of the 12 cases tried for what is unknown: a risk of 10 % to 19 %." in text
     whole = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
-    assert "It holds for all that the unknown values may be (12 completions tried)." in whole
+    assert "It holds in all of the 12 cases tried for what is unknown." in whole
 
 
 def test_the_records_own_percentile_stands_beside_the_answers() -> None:
