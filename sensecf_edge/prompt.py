@@ -20,7 +20,7 @@ from .schema import Feature, Schema
 STYLES = ("scored", "instruct")
 ARROW = "=>"
 SCORE_STEP = 0.02
-UNCLEAR = frozenset(",;=()\"\\{}")
+UNCLEAR = frozenset(',;=()"\\{}')
 
 
 def build(style: str, space: Admissible, target: str, p: float) -> str:

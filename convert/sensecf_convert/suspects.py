@@ -64,7 +64,7 @@ def immutable(schema: Schema, allow: tuple[str, ...] = ()) -> list[str]:
     """Something about a person never changes; a schema in which everything may was not read through. Raises TableError."""
     free = [f.name for f in schema.features if f.mutable and names.lifelong(f.name)]
     if any(not f.mutable for f in schema.features):
-        return [f"{', '.join(free)} may change by this schema; mark what nobody can change with \"mutable\": false"] if free else []
+        return [f'{", ".join(free)} may change by this schema; mark what nobody can change with "mutable": false'] if free else []
     told = f"by this schema everything may change{f', {_and(free)} too' if free else ''}"
     if ALL_MUTABLE not in allow:
         raise TableError(
