@@ -116,7 +116,7 @@ class Found:
         if not scored.passed.any():
             return ()
         figures = Figures.of(judge, schema, x, scored.Y) if n > 1 else None
-        rows = rank(x, scored, n, figures)
+        rows = rank(schema, x, scored, n, figures)
         sources = [y if (y := self.sources[i]) is not None else scored.Y[i] for i in rows]
         own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
         now = spread(judge.checker, scored.Y[rows], scored.p[rows], threshold)

@@ -1,7 +1,8 @@
 """Which of the answers that passed are shown: the cheapest first, then those that change something else and are best at something.
 
 Several answers are worth having when they differ in what they change and in what they are good for: the fewest
-features, the smallest change, the most typical record. A change that buys nothing makes no other answer.
+features, the smallest change, the most typical record. A change that buys nothing makes no other answer, and neither does
+another value of the same feature that is nearly the same.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from .refine import Judge, Scored
 from .rules import Mask
 from .schema import Schema, Vector
 
+SLACK = 1e-9
+APART = 0.1
+"""Share of a feature's reference range from which on another value makes another answer."""
 FEWEST, NEAREST, TYPICAL = "fewest features", "smallest change", "most typical"
 
 
@@ -41,9 +45,10 @@ class Figures:
         }
 
 
-def rank(x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> list[int]:
+def rank(schema: Schema, x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> list[int]:
     """Row numbers of up to n answers, the cheapest first. Every set of changed features comes once before any comes twice.
 
+    A set comes twice only with a value that is APART from those of the same set before it; so fewer than n may come.
     With `figures`, for each strength in turn the answer of another set that is better at it than all before it comes
     next; without, and after that, the cheapest of another set. Only rows that passed, and none twice. With `figures`, none
     that is `needless` but the cheapest.
@@ -66,7 +71,13 @@ def rank(x: Vector, scored: Scored, n: int, figures: Figures | None = None) -> l
         if names[i] not in taken:
             chosen.append(i)
             taken.add(names[i])
-    return (chosen + [i for i in distinct if i not in chosen])[:n] if len(chosen) < n else chosen[:n]
+    for i in distinct:
+        if len(chosen) >= n:
+            break
+        alike = scored.Y[[k for k in chosen if names[k] == names[i]]]
+        if i not in chosen and (measure.steps(schema, scored.Y[i], alike).max(axis=1) >= APART - SLACK).all():
+            chosen.append(i)
+    return chosen[:n]
 
 
 def needless(x: Vector, scored: Scored, figures: Figures) -> Mask:
