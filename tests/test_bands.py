@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause
+from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fitted
+from sensecf_convert.tables import Cohort
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema import Feature, Schema
@@ -36,6 +37,28 @@ def test_a_cause_within_persons_is_not_misled_by_who_they_are() -> None:
     active = 0.01 * steps - 30.0 * persons + rng.normal(0, 0.5, 400)
     assert fit_cause("steps", "active", steps, active, persons).slope == pytest.approx(0.01, rel=0.05)
     assert fit_cause("steps", "active", steps, active).slope < 0
+
+
+@pytest.mark.parametrize("each", [1, 2])
+def test_a_cause_is_fitted_between_rows_where_people_have_one_each(each: int) -> None:
+    """With a person's mean taken away nothing is left of a single row, nor of two in which the cause stands still."""
+    rng = np.random.default_rng(0)
+    persons = np.repeat(np.arange(100), each)
+    x = np.repeat(rng.uniform(0, 10, 100), each)
+    made = fit_cause("x", "y", x, 3 * x + np.repeat(rng.normal(0, 0.1, 100), each), persons)
+    assert made.slope == pytest.approx(3, rel=0.05)
+
+
+def test_a_fit_says_that_such_a_slope_is_one_between_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.uniform(0, 30, 60)
+    schema = Schema(tuple(Feature(n, low=-100, high=100, step=1) for n in ("dose", "level")))
+    left = [{"kind": "causes", "features": ["dose", "level"]}]
+    one, many = (np.array([f"p{i // n}" for i in range(60)]) for n in (1, 6))
+    for persons, said in ((one, True), (many, False)):
+        data = Cohort(schema, np.column_stack([x, 2 * x + rng.normal(0, 1, 60)]), x > 15, persons, ("ill", "well"))
+        assert fitted(schema, left, data).relations[0].slope == pytest.approx(2, rel=0.1)
+        assert ("dose -> level: the slope is that between rows" in capsys.readouterr().err) == said
 
 
 def test_what_a_schema_leaves_open_is_filled_in_and_what_it_states_is_kept() -> None:

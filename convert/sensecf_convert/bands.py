@@ -17,6 +17,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.relation import Relation
 from sensecf_edge.schema import Schema, Vector
 
+from .progress import note
 from .tables import Cohort
 
 SHARE = 0.98
@@ -38,12 +39,13 @@ def fit_band(first: str, second: str, y: Vector, x: Vector, share: float = SHARE
 
 
 def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None) -> Relation:
-    """The edge cause -> effect with its least-squares slope; with `persons`, from the differences within a person alone.
+    """The edge cause -> effect with its least-squares slope; from the differences within a person alone where `persons` have rows
+    enough for it (`tells_within`), else from those between rows.
 
     x are values of `cause`, y of `effect`, shape (rows,), NaN unknown. Raises TableError as `fit_band` does.
     """
     known = ~(np.isnan(x) | np.isnan(y))
-    if persons is not None:
+    if persons is not None and tells_within(x, y, persons):
         x, y, ids = x.copy(), y.copy(), np.asarray(persons)
         for person in np.unique(ids[known]):
             rows = known & (ids == person)
@@ -54,6 +56,19 @@ def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[An
     if not _rounded(slope):
         raise TableError(f"{effect} does not move with {cause} in this table; leave the relation out")
     return Relation("causes", (cause, effect), slope=_rounded(slope), completes=completes)
+
+
+def tells_within(x: Vector, y: Vector, persons: NDArray[Any]) -> bool:
+    """Whether people have several rows each in which both features change: FEWEST such rows at least."""
+    known = ~(np.isnan(x) | np.isnan(y))
+    _, at = np.unique(np.asarray(persons)[known], return_inverse=True)
+    if not len(at):
+        return False
+
+    def moves(values: Vector) -> Any:
+        return np.abs(values - (np.bincount(at, weights=values) / np.bincount(at))[at]) > 1e-9 * max(1.0, float(np.abs(values).max()))
+
+    return bool(moves(x[known]).sum() >= FEWEST and moves(y[known]).sum() >= FEWEST)
 
 
 OPEN = ("band", "causes")
@@ -79,6 +94,9 @@ def fitted(schema: Schema, left: Sequence[Mapping[str, Any]], data: Cohort) -> S
         return schema
     raw = schema.to_json()
     columns = dict(zip(schema.names, data.X.T, strict=True))
+    for cause, effect in (item["features"] for item in left if item["kind"] == "causes"):
+        if not tells_within(columns[cause], columns[effect], data.persons):
+            note(f"{cause} -> {effect}: the slope is that between rows, for hardly anybody has several; people differ in more than {cause}")
     return Schema.from_json(filled({**raw, "relations": [*raw.get("relations", []), *left]}, columns, data.persons))
 
 

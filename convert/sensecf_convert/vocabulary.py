@@ -19,6 +19,8 @@ from sensecf_edge.schema import Schema, Vector
 
 BEGIN, END = "<|begin|>", "<|end|>"
 CLOSE = "}"
+CHUNK = 2_000
+"""Records that are laid beside a lattice at once: all of them would take their number times its length in memory."""
 
 
 def byte_characters() -> list[str]:
@@ -79,9 +81,10 @@ class SchemaVocabulary:
         out[:, 1] = [self.ids[prompt.score_item(float(now))] for now in p]
         for i, feature in enumerate(self.schema.features):
             ids = np.array([self.ids[item] for item in prompt.items(feature)])
-            unknown = np.isnan(X[:, i])
-            nearest = np.abs(np.nan_to_num(X[:, i])[:, None] - feature.lattice).argmin(axis=1)
-            out[:, i + 2] = np.where(unknown, ids[-1], ids[nearest])
+            for at in range(0, len(X), CHUNK):
+                values = X[at : at + CHUNK, i]
+                nearest = np.abs(np.nan_to_num(values)[:, None] - feature.lattice).argmin(axis=1)
+                out[at : at + CHUNK, i + 2] = np.where(np.isnan(values), ids[-1], ids[nearest])
         return out
 
     def answer(self, x: Vector, y: Vector) -> list[int]:
