@@ -14,7 +14,7 @@ from .schema import Schema
 
 @dataclass(frozen=True)
 class Reference:
-    """11 quantiles (0, 10 … 100 %) of every feature, and its median absolute deviation.
+    """11 quantiles (0, 10 … 100 %) of every number, and its median absolute deviation.
 
     `realism_quantiles` (bundles of format 1 only) are 101 log-densities (0 … 100 %) of people of the wanted class.
     """

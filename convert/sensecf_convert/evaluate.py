@@ -29,7 +29,7 @@ from sensecf_edge.schema import Schema, Vector
 
 from . import calibration, memorisation
 from .effort import Effort
-from .likeness import Realism
+from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
 from .progress import bar
 from .proof import Fewest, Prover, summed
@@ -55,7 +55,7 @@ class Figures:
     n_changed, n_unchanged, distance (Gower), distance_mad (L1 in MADs), realism (percentile): means over answers
     knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
     knn_ratio_factual  the same for the records as they came
-    lof_inliers        share that LOF(20), fitted on the wanted training rows, calls inliers
+    lof_inliers        share that LOF(20) over Gower distances to the wanted training rows calls inliers
     alternatives       different sets of changed features among three answers asked for, mean over records with an answer
     fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
     memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
@@ -189,7 +189,7 @@ def _figures(
     realism = Realism(train)
     seconds = [e.seconds for e in answers if e]
     changed = [int(measure.sparsity(x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
-    mad = np.array([bundle.reference.mad.get(n) or 1.0 for n in schema.names])
+    scale = deviations(bundle)
     return Figures(
         auc=float(bundle.manifest.classifier.auc or float("nan")),
         people=test.people,
@@ -207,7 +207,7 @@ def _figures(
         n_changed=_mean(changed),
         n_unchanged=_mean([len(schema) - n for n in changed]),
         distance=_mean([measure.proximity(schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        distance_mad=_mean(np.nan_to_num(np.abs(Y - X) / mad).mean(axis=1)),
+        distance_mad=_mean([mad_distance(schema, scale, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
         realism=_mean([e.found[0].realism for _, e in found if e.found[0].realism is not None]),
         knn_ratio=_mean(realism.knn_ratio(Y)),
         knn_ratio_factual=_mean(realism.knn_ratio(X)),

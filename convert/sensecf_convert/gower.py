@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge import measure
 from sensecf_edge.schema import Schema, Vector
@@ -24,10 +25,21 @@ def gower(schema: Schema, A: Vector, B: Vector) -> Vector:
 
 
 def nearest(schema: Schema, A: Vector, B: Vector, count: int) -> Vector:
-    """Distances of every row of A to its `count` nearest rows of B, ascending; shape (rows of A, count), fewer columns where B has
-    fewer rows. Takes memory for one row of A at a time."""
-    count = min(count, len(B))
-    out = np.empty((len(A), count))
+    """Distances of every row of A to its `count` nearest rows of B, ascending; see `neighbours`."""
+    return neighbours(schema, A, B, count)[0]
+
+
+def neighbours(schema: Schema, A: Vector, B: Vector, count: int, others: bool = False) -> tuple[Vector, NDArray[np.intp]]:
+    """Distances of every row of A to its `count` nearest rows of B, ascending, and their places in B; shape (rows of A, count),
+    fewer columns where B has fewer rows. `others`: A is B, and no row is its own neighbour. Takes memory for one row of A at a
+    time."""
+    count = max(0, min(count, len(B) - others))
+    distances, places = np.empty((len(A), count)), np.empty((len(A), count), dtype=np.intp)
     for i in range(len(A) if count else 0):
-        out[i] = np.sort(np.partition(gower(schema, A[i : i + 1], B)[0], count - 1)[:count])
-    return out
+        far = gower(schema, A[i : i + 1], B)[0]
+        if others:
+            far[i] = np.inf
+        at = np.argpartition(far, count - 1)[:count]
+        places[i] = at[np.argsort(far[at], kind="stable")]
+        distances[i] = far[places[i]]
+    return distances, places

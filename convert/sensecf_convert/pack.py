@@ -94,10 +94,12 @@ def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
 
 
 def _reference(inside: Contents) -> dict[str, Any]:
-    """Aggregates of the training people; ends are left out of the quantiles, an extreme value is one person's."""
+    """Aggregates of the training people's numbers; ends are left out of the quantiles, an extreme value is one person's."""
     levels = np.clip(np.linspace(0, 1, 11), 0.01, 0.99)
     quantiles, mad = {}, {}
     for i, feature in enumerate(inside.schema.features):
+        if feature.kind == "choice":
+            continue  # a place in a list is no number
         known = inside.train.X[:, i][~np.isnan(inside.train.X[:, i])]
         quantiles[feature.name] = [round(float(q), 6) for q in np.quantile(known, levels)]
         mad[feature.name] = round(float(np.median(np.abs(known - np.median(known)))), 6)

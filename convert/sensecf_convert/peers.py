@@ -27,6 +27,7 @@ from sensecf_edge.errors import MissingExtraError, SenseCFError
 
 from .classifiers import recipes
 from .progress import step
+from .stand_ins import stand_ins
 from .tables import Cohort
 
 PINS: dict[str, tuple[str, ...]] = {
@@ -45,9 +46,9 @@ TIMEOUT = 1800
 def question(bundle: Bundle, train: Cohort, rows: np.ndarray) -> dict[str, Any]:
     """What a method is asked: the classifier fitted again, training rows X and labels y, records, and which columns are choices.
 
-    Unknown values are filled in with the training medians, because other methods take none.
+    Unknown values are filled in with what stands for them, because other methods take none.
     """
-    centre = np.nanmedian(train.X, axis=0)
+    centre = stand_ins(train)
     filled, records = (np.where(np.isnan(X), centre, X) for X in (train.X, rows))
     kind, recipe = _recipe(bundle)
     model = recipes.pipeline(bundle.schema, kind, recipe, int(bundle.manifest.seed or 0)).fit(filled.astype(np.float32), train.y)

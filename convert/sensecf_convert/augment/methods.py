@@ -22,10 +22,11 @@ from sensecf_edge.schema import Vector
 
 from .. import peers
 from ..classifiers.recipes import balance
-from ..compare.asked import Asked, Options, ask, stand_ins, write
+from ..compare.asked import Asked, Options, ask, write
 from ..compare.methods import METHODS as PACKAGES
 from ..compare.running import run
 from ..compare.scoring import as_given, rounded
+from ..stand_ins import stand_ins
 from ..tables import Cohort
 from ..work import Work
 from . import rows

@@ -19,6 +19,7 @@ from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
 from ..peer_programs.asked import SAFE
+from ..stand_ins import stand_ins
 from ..tables import Cohort
 
 
@@ -95,16 +96,6 @@ def ask(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None) -> Asked
     filled = np.where(np.isnan(rows), stand_ins(train), rows)
     return Asked(bundle, train, rows, filled, p[at], spaces, np.where(vary, low, filled), np.where(vary, high, filled), vary,
                  test.y[at], persons, at, goal)  # fmt: skip
-
-
-def stand_ins(train: Cohort) -> Vector:
-    """What stands for an unknown value, shape (features,): the median, for choices the commonest; 0 where nothing is known."""
-    out = np.zeros(len(train.schema))
-    for i, feature in enumerate(train.schema.features):
-        known = train.X[~np.isnan(train.X[:, i]), i]
-        if known.size:
-            out[i] = np.median(known) if feature.kind == "number" else np.bincount(known.astype(int)).argmax()
-    return out
 
 
 def _space(schema: Schema, x: Vector) -> Admissible | None:

@@ -17,7 +17,7 @@ from sensecf_edge.check import OnnxChecker, realism
 from sensecf_edge.record import decode
 from sensecf_edge.schema import Schema, Vector
 
-from ..likeness import Realism
+from ..likeness import Realism, deviations, mad_distance
 from .asked import Asked
 from .running import Run
 
@@ -40,7 +40,7 @@ class Ruler:
         self.checker = OnnxChecker(bundle.classifier_bytes(), len(self.schema), bundle.manifest.target.index)
         self.density = realism(bundle)
         self.real = Realism(asked.train)
-        self.mad = np.array([bundle.reference.mad.get(n) or 1.0 for n in self.schema.names])
+        self.scale = deviations(bundle)
 
     def factuals(self) -> dict[str, float]:
         """The records as they came: how far from typical they are to begin with."""
@@ -76,7 +76,7 @@ class Ruler:
         y = rounded(schema, x, given, asked.low[k], asked.high[k])
         p_given, p = self.checker.p_target(np.stack([given, y]))
         plausible, kept = self._rules(k, y)
-        Y, gaps = y[None], np.nan_to_num(np.abs(y - x) / self.mad)
+        Y = y[None]
         n = int(measure.sparsity(x, Y)[0])
         at = np.flatnonzero(measure.changed(x, Y)[0])
         return {
@@ -89,7 +89,7 @@ class Ruler:
             "n_changed": n,
             "n_unchanged": len(schema) - n,
             "distance": float(measure.proximity(schema, x, Y)[0]),
-            "distance_mad": float(gaps.mean()),
+            "distance_mad": float(mad_distance(schema, self.scale, x, Y)[0]),
             "knn_ratio": float(self.real.knn_ratio(Y)[0]),
             "lof_inlier": bool(self.real.lof_inliers(Y)[0]),
             "realism": float(self.density.percentile(Y)[0]),
