@@ -234,6 +234,8 @@ def test_where_distance_alone_counts_no_answer_is_nearer_however_rare(compared: 
     density = realism(got.bundle)
     for k, distance in rows[(rows.method == "ours-distance-exact") & rows.at_goal].set_index("record").distance.items():
         x, space = got.rows[k], got.spaces[k]
+        if np.isnan(x).any():
+            continue  # an answer has to hold whatever the unknown value is: that may take more
         Y = np.array(list(product(*([*values, x[i]] for i, values in enumerate(space.values)))))
         Y = Y[checker.p_target(Y) >= got.goal]
         far = measure.proximity(got.schema, x, Y)

@@ -21,10 +21,10 @@ from .mixing import Parts, Table, em
 from .tables import Cohort, folds_by_person
 from .work import Work
 
-COMPONENTS = (1, 2, 3, 4, 6, 8, 12)
+COMPONENTS = (1, 2, 4, 8)
 ROWS_PER_COMPONENT = 15
-MOST_ROWS, MOST_TRIED = 20_000, 3_000
-"""Rows that a density is fitted on at most, and that one is fitted on while the number of components is chosen."""
+MOST_ROWS, MOST_HELD_OUT, MOST_TRIED = 20_000, 5_000, 3_000
+"""Rows that a density is fitted on at most; that are fitted on and scored by folds; and while the number of components is chosen."""
 FOLDS, FEW_ROWS = 5, 2_000
 LEVELS = np.linspace(0.0, 1.0, 101)
 
@@ -77,7 +77,7 @@ def _held_out_scores(data: Cohort, count: int, seed: int) -> Vector:
     """Scores of every row under a mixture fitted without that row's fold of people; as if the mixture were right where
     there are no two people to make folds of."""
     parts = [
-        _density(data, _mixture(data.take(train), count, seed)).score(data.X[_some(test, MOST_ROWS // FOLDS, seed)])
+        _density(data, _mixture(data.take(_some(train, MOST_HELD_OUT, seed)), count, seed)).score(data.X[_some(test, MOST_HELD_OUT, seed)])
         for train, test in _folds(data, seed)
     ]
     share = np.clip(LEVELS, 0.005, 0.995)

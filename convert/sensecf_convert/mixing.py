@@ -19,6 +19,10 @@ from sensecf_edge.schema import Vector
 Codes = NDArray[np.intp]
 
 
+MOST_PATTERNS = 64
+LEAST_ROWS = 5
+
+
 @dataclass(frozen=True)
 class Prior:
     """What components are held to, and by how many rows' worth. `floor` is variance that no component goes below."""
@@ -42,9 +46,14 @@ class Table:
 
     @cached_property
     def patterns(self) -> list[tuple[NDArray[np.bool_], Codes]]:
-        """Each pattern of known numbers with the rows that have it."""
-        found, at = np.unique(~np.isnan(self.numbers), axis=0, return_inverse=True)
-        return [(pattern, np.flatnonzero(at.ravel() == k)) for k, pattern in enumerate(found)]
+        """Each pattern of known numbers with the rows that have it. Of very many the commonest count: a row of a rare one goes
+        with the one among them that knows most of what it knows and nothing else, and leaves out the rest."""
+        found, at, counts = np.unique(~np.isnan(self.numbers), axis=0, return_inverse=True, return_counts=True)
+        common = found[np.sort(np.argsort(-counts, kind="stable")[:MOST_PATTERNS])]
+        common = common if len(common) == len(found) else np.concatenate([common, np.zeros_like(common[:1])])
+        inside = ~(common[None] & ~found[:, None]).any(axis=2)
+        goes = np.where(inside, common.sum(axis=1), -1).argmax(axis=1)[at.ravel()]
+        return [(pattern, rows) for k, pattern in enumerate(common) if (rows := np.flatnonzero(goes == k)).size]
 
 
 @dataclass(frozen=True)
@@ -67,18 +76,24 @@ class _Sums:
     log_density: float = 0.0
 
 
-def em(table: Table, components: int, seed: int, prior: Prior = Prior(), most: int = 200, gain: float = 1e-4) -> Parts:
-    """The parts after passes until one gains less than `gain` a row, or `most`."""
+def em(table: Table, components: int, seed: int, prior: Prior = Prior(), most: int = 100, gain: float = 3e-4) -> Parts:
+    """The parts after passes until one gains less than `gain` a row, or `most`.
+
+    Fewer components than asked for where one of them would stand for fewer than five rows: such a mean tells of single people.
+    """
     one = _whole(table, prior)
-    parts = _start(table, one, components, seed, prior)
-    before = -np.inf
-    for _ in range(most):
-        shares, sums = _expect(table, parts)
-        parts = _maximise(table, shares, sums, one, prior)
-        if sums.log_density - before < gain * len(table):
-            break
-        before = sums.log_density
-    return parts
+    while components > 1:
+        parts, before = _start(table, one, components, seed, prior), -np.inf
+        for _ in range(most):
+            belongs, sums = _expect(table, parts)
+            parts = _maximise(table, belongs, sums, one, prior)
+            if sums.log_density - before < gain * len(table):
+                break
+            before = sums.log_density
+        if sums.rows.min() >= LEAST_ROWS:
+            return parts
+        components -= 1
+    return one
 
 
 def _whole(table: Table, prior: Prior, passes: int = 20) -> Parts:
@@ -100,13 +115,11 @@ def _whole(table: Table, prior: Prior, passes: int = 20) -> Parts:
 
 def _start(table: Table, one: Parts, components: int, seed: int, prior: Prior) -> Parts:
     """Parts around the clusters of the rows, unknown numbers at the mean for this once."""
-    if components == 1:
-        return one
     from sklearn.cluster import KMeans
 
     flags = [table.choices[:, [j]] == np.arange(size) for j, size in enumerate(table.sizes)]
     points = np.concatenate([np.nan_to_num(table.numbers), *flags], axis=1)
-    near = KMeans(components, n_init=4, random_state=seed).fit_predict(points)
+    near = KMeans(components, n_init=2, max_iter=20, random_state=seed).fit_predict(points)
     belongs = np.full((len(table), components), 0.1 / components)
     belongs[np.arange(len(table)), near] += 0.9
     filled = np.nan_to_num(table.numbers)
