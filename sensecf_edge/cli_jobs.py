@@ -107,10 +107,10 @@ def batch(source: str, output: str, **options: Any) -> int:
             columns=Columns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"]),
             constraints=_constraints(options),
-            **{k: options[k] for k in ("workers", "chunk", "ray", "resume", "force")},
+            **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip
         counts = run(job, terminal.say)
-    if counts and not counts["found"] + counts["none"] + counts["already"]:
+    if counts and not sum(counts[status] for status in ("found", "none", "already", "depends")):
         return NOTHING_USABLE
     return NONE_FOUND if counts and not counts["found"] + counts["already"] else 0
 
@@ -142,8 +142,8 @@ def _interrupt(*_: object) -> NoReturn:
 def watch(**options: Any) -> int:
     """Explain records as they come, for as long as they come: JSON Lines on standard input, or MQTT.
 
-    Only a record with the unwanted prediction is answered. SIGTERM ends after the record in hand, SIGHUP reads the bundle
-    again and keeps the old one where the new one does not verify.
+    Only a record whose prediction is unwanted, or depends on what is unknown, is answered. SIGTERM ends after the record in
+    hand, SIGHUP reads the bundle again and keeps the old one where the new one does not verify.
     """
     _check_watch(options)
 
@@ -156,7 +156,7 @@ def watch(**options: Any) -> int:
                 named(options["model"]), Budget(options["answers"], seed=options["seed"]),
                 _constraints(options),
                 options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
-                options["health"], options["id_key"],
+                options["health"], options["id_key"], options["base_rate"],
             ),
             _port(options, terminal.say), terminal.say,
         )  # fmt: skip

@@ -149,14 +149,14 @@ class Explainer:
         check(self.schema, constraints)
         same_schema(records, self.schema)
         p = self.checker.p_target(np.array([r.vector for r in records]).reshape(-1, len(self.schema)))
-        cases = [self._case(record, float(now), budget.seed) for record, now in zip(records, p, strict=True)]
+        cases = [self.case(record, float(now), budget.seed) for record, now in zip(records, p, strict=True)]
         ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
         self._search([way for way in ways if isinstance(way, _Search)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
         how = self._provenance(budget, constraints)
         return [self._explanation(case, way, how, seconds) for case, way in zip(cases, ways, strict=True)]
 
-    def _case(self, record: Record, p: float, seed: int) -> Case:
+    def case(self, record: Record, p: float, seed: int) -> Case:
         """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
         if self.complete is None or not np.isnan(record.vector).any():
             return Case(record, self.judge, Verdict.plain(p, self.target.threshold), p)

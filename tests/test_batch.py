@@ -13,13 +13,14 @@ import stat
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cohort import HOSTILE, PROGRAM, launch, people, read_csv, write_csv, write_lines
-from conftest import STRESSED, Ran
+from conftest import CALM, STRESSED, Ran
 
 from sensecf_edge import Explainer
 from sensecf_edge.errors import EngineError
@@ -74,8 +75,9 @@ def test_the_summary_counts_and_the_talk_is_on_stderr(command: Command, toy: Pat
     ran = batch(command, toy, cohort, tmp_path / "out.csv")
     statuses = {row["row"]: row["status"] for row in read_csv(tmp_path / "out.csv")}
     assert ran.out == "" and len(statuses) == 60
-    found = sum(s == "found" for s in statuses.values())
-    assert f"60 rows: {found} found, 0 none, {60 - found} already fine, 0 rejected; first try valid" in ran.err
+    n = Counter(statuses.values())
+    parts = f"{n['found']} found, 0 none, {n['already']} already fine, {n['depends']} depending on what is unknown, 0 rejected"
+    assert n["depends"] and sum(n.values()) == 60 and f"60 rows: {parts}; first try valid" in ran.err
 
 
 def test_long_has_a_row_per_change_and_wide_a_row_per_answer(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
@@ -87,6 +89,19 @@ def test_long_has_a_row_per_change_and_wide_a_row_per_answer(command: Command, t
     moving = ("steps", "deep_sleep", "smoker")
     assert from_long == {(r["id"], r["answer"], name, r[name]) for r in wide for name in moving if r[name]}
     assert len({(r["id"], r["answer"]) for r in wide}) == len(wide)
+
+
+def test_risks_stand_beside_their_base_rate_and_what_to_measure_first(command: Command, toy: Path, tmp_path: Path) -> None:
+    rows = [{"id": "a", **STRESSED}, {"id": "b", **CALM}, {"id": "c", **STRESSED, "steps": 9500, "deep_sleep": ""}]
+    source = write_csv(tmp_path / "in.csv", rows)
+    for layout in ("long", "wide"):
+        ran = batch(command, toy, source, tmp_path / f"{layout}.csv", "--layout", layout, "--base-rate", "5%")
+        assert ran.code == 0 and "1 depending on what is unknown" in ran.err
+        told = {row["id"]: row for row in read_csv(tmp_path / f"{layout}.csv")}
+        assert {name: row["status"] for name, row in told.items()} == {"a": "found", "b": "already", "c": "depends"}
+        assert {row["base_rate"] for row in told.values()} == {"0.05"}
+        assert float(told["a"]["risk_after"]) < 0.05 < float(told["a"]["risk_before"]) and not told["b"]["risk_after"]
+        assert float(told["c"]["risk_low"]) < 0.05 < float(told["c"]["risk_high"]) and told["c"]["measure_first"] == "deep_sleep"
 
 
 def test_two_workers_give_the_same_bytes_as_one(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
@@ -415,6 +430,8 @@ def interrupted(toy: Path, source: Path | str, out: Path, data: bytes = b"", *mo
 def test_standard_input_resumes_by_passing_over_what_was_done(command: Command, toy: Path, cohort: Path, tmp_path: Path) -> None:
     assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
     interrupted(toy, "-", tmp_path / "out.csv", b"".join(cohort.read_bytes().splitlines(keepends=True)[:40]))
+    ran = batch(command, toy, "-", tmp_path / "out.csv", "--chunk", 5, "--resume", "--base-rate", "5%", stdin=cohort.read_bytes())
+    assert ran.code == 2 and "base rate" in ran.err
     other = write_csv(tmp_path / "other.csv", people(60, seed=1)).read_bytes()
     for wrong in (other, b"".join(cohort.read_bytes().splitlines(keepends=True)[:3])):
         ran = batch(command, toy, "-", tmp_path / "out.csv", "--chunk", 5, "--resume", stdin=wrong)

@@ -100,6 +100,17 @@ def watching() -> Iterator[Callable[..., Running]]:
         running.end(signal.SIGKILL if running.process.poll() is None else None)
 
 
+def test_a_record_whose_prediction_depends_on_what_is_unknown_is_not_passed_over_as_fine(
+    watching: Callable[..., Running], toy: Path
+) -> None:
+    """With the gap filled in it would read as calm."""
+    watch = watching("--model", toy, "--base-rate", "10%")
+    watch.send({**STRESSED, "steps": 9500, "deep_sleep": None}, CALM)
+    assert watch.end() == 0
+    made = Explanation.from_json(watch.answer()["explanation"])
+    assert (made.status, made.unknown[0].feature, made.risk.base_rate, watch.out.empty()) == ("depends", "deep_sleep", 0.1, True)
+
+
 def test_only_unwanted_predictions_are_answered_and_the_rest_is_passed_over(watching: Callable[..., Running], toy: Path) -> None:
     watch = watching("--model", toy, "--id", "who")
     watch.send({"who": "a", **CALM}, {"who": "b", **STRESSED}, {"who": 7, **CALM})

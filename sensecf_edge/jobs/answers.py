@@ -37,6 +37,7 @@ class Plan:
     layout: str
     budget: Budget
     constraints: Constraints
+    base_rate: float | None = None
 
     def header(self, schema: Schema) -> bytes:
         """What stands before the first row of the output."""
@@ -62,7 +63,7 @@ class Answered(NamedTuple):
 
 def load(plan: Plan) -> Explainer:
     """An engine of one's own. Raises BundleError where the bundle is no longer the one the job began with."""
-    explainer = Explainer.load(plan.folder)
+    explainer = Explainer.load(plan.folder, base_rate=plan.base_rate)
     if explainer.bundle.hash != plan.bundle:
         explainer.close()
         raise BundleError(f"the bundle {plan.folder} changed while the job ran; put it back and --resume, or start again with --force")

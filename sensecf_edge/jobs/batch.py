@@ -50,6 +50,7 @@ class Job:
     columns: Columns = field(default_factory=Columns)
     budget: Budget = field(default_factory=Budget)
     constraints: Constraints = field(default_factory=Constraints)
+    base_rate: float | None = None
     workers: int = 1
     chunk: int = BATCH.chunk
     ray: str | None = None
@@ -204,7 +205,7 @@ def _plan(job: Job, bundle: Bundle) -> Plan:
     layout = job.layout or ("json" if form == "json" else "long")
     if layout == "json" and form != "json":
         raise TableError(f"the layout json is JSON Lines; name the output {Path(job.output).stem}.jsonl, or choose long or wide")
-    return Plan(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints)
+    return Plan(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints, job.base_rate)
 
 
 def _identity(job: Job, plan: Plan) -> Identity:
@@ -213,7 +214,7 @@ def _identity(job: Job, plan: Plan) -> Identity:
     return {
         "version of sensecf-edge": __version__, "model": plan.bundle, "form": plan.form, "layout": plan.layout,
         "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
-        "id column": job.columns.id,
+        "id column": job.columns.id, "base rate": plan.base_rate,
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
         "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),
     }  # fmt: skip
@@ -223,6 +224,8 @@ def summarise(progress: Progress, rejects: str | None) -> str:
     """One line: how many ended how, how good the first tries were, how long it took."""
     n = Counter(progress.counts)
     parts = [f"{progress.rows:,} rows: {n['found']:,} found, {n['none']:,} none, {n['already']:,} already fine, {n['rejected']:,} rejected"]
+    if n["depends"]:
+        parts[0] = parts[0].replace(" already fine,", f" already fine, {n['depends']:,} depending on what is unknown,")
     if n["rejected"]:
         parts[0] += f" (see {rejects})" if rejects else " (say where to with --rejects FILE)"
     if n["first_tries"]:

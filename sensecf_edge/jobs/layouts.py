@@ -1,7 +1,10 @@
 """Answers of a batch as lines: long (a row per change), wide (a row per answer, a column per feature) or json. Pure.
 
 Every record has at least one line, whatever its status, so that no row of the input is missing from the output. A column
-says itself what stands in it: one more is one line here. The header of a CSV is not written here.
+says itself what stands in it: one more is one line here. The header of a CSV is not written here. Risks are those of the
+unwanted class at `base_rate`; `risk_low` and `risk_high` are the record's own over what is unknown, `measure_first` names
+the unknown value that decides most where the prediction depends on such, `holds` is the share of such cases that an answer
+holds in; p_before and p_after are the classifier's balanced scores of the wanted class.
 """
 
 from __future__ import annotations
@@ -67,6 +70,13 @@ _CHANGE = (
     Column("follows", "flag", _change("follows")),
 )
 _MEASURES = (
+    Column("risk_before", "number", lambda line: line.explanation.risk.now),
+    Column("risk_after", "number", _found("risk")),
+    Column("base_rate", "number", lambda line: line.explanation.risk.base_rate),
+    Column("risk_low", "number", lambda line: line.explanation.risk.low),
+    Column("risk_high", "number", lambda line: line.explanation.risk.high),
+    Column("measure_first", "text", lambda line: next((u.feature for u in line.explanation.unknown), None)),
+    Column("holds", "number", _found("holds")),
     Column("p_before", "number", lambda line: line.explanation.p_target),
     Column("p_after", "number", _found("p_target")),
     Column("n_changed", "whole", _found("n_changed")),

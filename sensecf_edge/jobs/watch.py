@@ -18,6 +18,7 @@ import numpy as np
 
 from ..admissible import Constraints, check
 from ..budget import Budget
+from ..completions import ALREADY
 from ..errors import CheckError, EngineError, RecordError, SenseCFError, place
 from ..loop import Explainer
 from ..record import Record, parse_object
@@ -42,6 +43,7 @@ class Watch:
     policy: str = WATCH.policy
     health: Path | None = None
     id: str | None = None
+    base_rate: float | None = None
 
 
 class Watcher:
@@ -54,7 +56,7 @@ class Watcher:
     def __init__(self, watch: Watch, port: Port, say: Say) -> None:
         self.watch, self.port, self.say = watch, port, say
         self.waiting = Waiting(watch.queue, watch.policy)
-        self.explainer = Explainer.load(watch.model)
+        self.explainer = Explainer.load(watch.model, base_rate=watch.base_rate)
         check(self.explainer.schema, watch.constraints)
         self.counts: Counter[str] = Counter()
         self.began = time.monotonic()
@@ -135,9 +137,9 @@ class Watcher:
             raise _Aside(Problem(f"a fault in this program ({place(error)})", "please report it, without the record")) from None
 
     def _is_due(self, record: Record) -> bool:
-        """Whether to explain it: the prediction is unwanted, and the last explanation is long enough ago."""
+        """Whether to explain it: the prediction is unwanted or depends on what is unknown, and the last one is long enough ago."""
         p = float(self.explainer.checker.p_target(np.array([record.vector]))[0])
-        if p >= self.explainer.target.threshold:
+        if self.explainer.case(record, p, self.watch.budget.seed).verdict.status == ALREADY:
             self.counts["fine"] += 1
             return False
         if self.due and time.monotonic() < self.due:
@@ -159,7 +161,7 @@ class Watcher:
         """The new bundle where it verifies and can be asked the same, or the old one."""
         self.reloading = False
         try:
-            fresh = Explainer.load(self.watch.model)
+            fresh = Explainer.load(self.watch.model, base_rate=self.watch.base_rate)
             try:
                 check(fresh.schema, self.watch.constraints)
             except SenseCFError:
