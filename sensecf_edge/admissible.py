@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -23,8 +23,8 @@ LARGEST_COST = 1_000_000
 class Constraints:
     """What one request asks on top of the schema.
 
-    `bounds` are in units, both ends included, numbers only. `costs` weigh a change of a feature for this person, in place
-    of the schema's own cost; 1 is ordinary.
+    `bounds` are in units, both ends included, numbers only: every answer lies inside, and what begins outside is moved
+    in. `costs` weigh a change of a feature for this person, in place of the schema's own cost; 1 is ordinary.
     """
 
     freeze: frozenset[str] = frozenset()
@@ -99,17 +99,34 @@ class Admissible:
 
 
 def admissible(record: Record, constraints: Constraints | None = None) -> Admissible:
-    """The answer space of a record. Raises ConstraintError where nothing is left, naming the constraint."""
+    """The answer space of a record.
+
+    Raises ConstraintError for a request that it cannot meet, NothingToChangeError where its own values leave nothing to change.
+    """
     constraints = constraints or Constraints()
     check(record.schema, constraints)
+    values = _all_values(record, constraints)
+    _check_bounds(record, constraints, values)
+    if not any(v.size for v in values):
+        from .reasons import nothing_to_change
+
+        raise nothing_to_change(record, constraints)
+    return Admissible(record, values, constraints.max_changes, constraints)
+
+
+def require(record: Record, constraints: Constraints) -> None:
+    """Raises ConstraintError for bounds that the record lies outside of and that no answer can bring it into."""
+    check(record.schema, constraints)
+    if outside(record, constraints):
+        _check_bounds(record, constraints, _all_values(record, constraints))
+
+
+def _all_values(record: Record, constraints: Constraints) -> tuple[Vector, ...]:
     schema = record.schema
-    values = tuple(
+    return tuple(
         np.empty(0) if f.name in schema.completed else _values(f, code, constraints)
         for f, code in zip(schema.features, record.vector, strict=True)
     )
-    if not any(v.size for v in values):
-        raise ConstraintError(_why_nothing(record, constraints))
-    return Admissible(record, values, constraints.max_changes, constraints)
 
 
 def reach(feature: Feature, code: float, constraints: Constraints) -> tuple[float, float]:
@@ -146,7 +163,8 @@ def check(schema: Schema, constraints: Constraints) -> None:
         raise ConstraintError(f"freeze or bound names a feature that the schema does not have; {difference}")
     for name, weight in constraints.costs.items():
         if not (math.isfinite(weight) and 0 < weight <= LARGEST_COST):
-            raise ConstraintError(f"the cost {name}={weight} must be above 0 and at most {LARGEST_COST:,}; freeze what may not change")
+            above = f"the cost {name}={_said(weight)} must be above 0 and at most {LARGEST_COST:,}"
+            raise ConstraintError(f"{above}; freeze what may not change")
     free = [f.name for f in schema.features if f.mutable and f.name not in schema.completed]
     if not free:
         raise ConstraintError("the schema has no mutable feature, so nothing may change")
@@ -159,22 +177,42 @@ def check(schema: Schema, constraints: Constraints) -> None:
         if feature.kind == "choice":
             raise ConstraintError(f"{name} is a choice and takes no bound; freeze it instead")
         if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-            raise ConstraintError(f"the bound {name}={low}:{high} is empty; give LOW:HIGH with LOW <= HIGH")
+            raise ConstraintError(f"the bound {name}={_said(low)}:{_said(high)} is empty; give LOW:HIGH with LOW <= HIGH")
         if name in constraints.freeze:
             raise ConstraintError(f"{name} is both frozen and bounded; drop one of the two")
         assert feature.low is not None and feature.high is not None
         if high < feature.low or low > feature.high:
             raise ConstraintError(
-                f"the bound {name}={number_text(low)}:{number_text(high)} lies outside what is possible, {feature.allowed()}"
+                f"the bound {name}={_said(low)}:{_said(high)} lies outside what is possible, {feature.allowed()}"
             )
 
 
-def _why_nothing(record: Record, constraints: Constraints) -> str:
-    free = [f.name for f in record.schema.features if f.mutable and f.name not in record.schema.completed]
-    bounded = [n for n in free if n in constraints.bounds]
-    if bounded:
-        parts = [f"{n}={number_text(constraints.bounds[n][0])}:{number_text(constraints.bounds[n][1])}" for n in bounded]
-        return f"the bounds {', '.join(parts)} leave no value to move to; widen them or free another feature"
-    frozen = ", ".join(n for n in free if n in constraints.freeze)
-    others = f"no mutable feature but the frozen ({frozen})" if frozen else "no mutable feature"
-    return f"{others} can move: each is unknown, or at the end of its allowed side" + ("; free another" if frozen else "")
+def _said(value: float) -> str:
+    return number_text(value) if math.isfinite(value) else str(float(value))
+
+
+def _check_bounds(record: Record, constraints: Constraints, values: Sequence[Vector]) -> None:
+    schema, out, moved = record.schema, outside(record, constraints), moved_by(record.schema, values)
+    stuck = [schema.names[i] for i in out if not moved[i]]
+    if stuck:
+        where, into = ("lies outside its bound", "it") if len(stuck) == 1 else ("lie outside their bounds", "them")
+        raise ConstraintError(f"{', '.join(stuck)} {where} and may not be moved into {into}; widen or drop {into}")
+    own = [schema.names[i] for i in out if moved[i] == {i}]
+    if len(own) > constraints.max_changes:
+        raise ConstraintError(
+            f"{', '.join(own)} lie outside their bounds, which takes {len(own)} changes, and max-changes is {constraints.max_changes}"
+        )
+
+
+def outside(record: Record, constraints: Constraints) -> list[int]:
+    """Positions of features that are known to lie outside their bound: every answer has to bring them in."""
+    bounds = {record.schema.index[name]: ends for name, ends in constraints.bounds.items()}
+    return [i for i, (low, high) in sorted(bounds.items()) if record.vector[i] < low - EPSILON or record.vector[i] > high + EPSILON]
+
+
+def moved_by(schema: Schema, values: Sequence[Vector]) -> list[set[int]]:
+    """For each feature those that move it when they change: itself where it may change, and all that it follows."""
+    out: list[set[int]] = [{i} if part.size else set() for i, part in enumerate(values)]
+    for name, relations in schema.followers:
+        out[schema.index[name]].update(*(out[schema.index[read]] for relation in relations for read in relation.features))
+    return out

@@ -3,7 +3,8 @@
     SenseCFError              exit code
     ├── SchemaError                2      the schema itself is wrong
     ├── RecordError                2      the record does not fit the schema
-    ├── ConstraintError            2      the request leaves nothing that may change
+    ├── ConstraintError            2      the request asks for what cannot be
+    │   └── NothingToChangeError   3      what is asked and the record's own values leave nothing that may change
     ├── TableError                 2      a table cannot be used as asked
     ├── ExportError                1      a model cannot be written in another format
     ├── BaseModelError             1      a base model cannot be tuned as asked
@@ -17,6 +18,8 @@ the one module that imports them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as a shell gives it."""
@@ -62,6 +65,16 @@ class ConstraintError(SenseCFError):
     """Freezes, bounds or the number of changes leave no admissible change."""
 
     exit_code = 2
+
+
+class NothingToChangeError(ConstraintError):
+    """A record's own values and the request leave no value to move to; `causes` says why, feature by feature (see `reasons`)."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, causes: Mapping[str, str]) -> None:
+        self.causes = dict(causes)
+        super().__init__(message)
 
 
 class TableError(FaultsError):

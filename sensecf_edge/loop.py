@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import __version__, prompt, reply, rules
-from .admissible import Admissible, Constraints, admissible, check
+from .admissible import Admissible, Constraints, admissible, check, require
 from .budget import Budget, margin_of, same_schema
 from .bundle import Bundle
 from .check import Checker, OnnxChecker, onnxruntime_version, realism
@@ -131,10 +131,12 @@ class Explainer:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
         Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
-        meet, EngineError or CheckError where a model fails. Same record, seed, bundle, threads and device: same answer.
+        meet or for a bound that this one cannot be brought into, EngineError or CheckError where a model fails. Same record,
+        seed, bundle, threads and device: same answer.
         """
         budget = Budget(n, proposals, rounds, seed, search)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
+        require(factual, constraints or Constraints())
         return self.explain_many([factual], constraints, budget)[0]
 
     def explain_many(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import measure
-from .admissible import EPSILON, Admissible, reach
+from .admissible import EPSILON, Admissible, outside, reach
 from .schema import Relation, Schema, Vector
 
 Mask = NDArray[np.bool_]
@@ -116,6 +116,9 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
         mask[row[off & (column == i)]] = True
         yield f"{schema.names[i]} {'is off its admissible values' if space.values[i].size else 'may not change'}", mask
     yield f"more than {space.max_changes} changes", proposed.sum(axis=1) > space.max_changes
+    for i in outside(space.record, space.constraints):
+        low, high = space.constraints.bounds[schema.names[i]]
+        yield f"{schema.names[i]} stays outside its bound", (Y[:, i] < low - EPSILON) | (Y[:, i] > high + EPSILON)
     for relation in schema.relations:
         yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y, changed)
 

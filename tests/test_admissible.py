@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import SCHEMA, STRESSED
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sensecf_convert.proof import every_answer
 from strategies import constraints, records, schemas
 
-from sensecf_edge.admissible import EPSILON, Admissible, Constraints, admissible
-from sensecf_edge.errors import ConstraintError
+from sensecf_edge import rules
+from sensecf_edge.admissible import EPSILON, Admissible, Constraints, admissible, require
+from sensecf_edge.errors import ConstraintError, NothingToChangeError
+from sensecf_edge.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Relation, Schema
 
@@ -105,7 +110,7 @@ IMPOSSIBLE: dict[str, tuple[Constraints, str]] = {
     "a bound of NaN": (Constraints(bounds={"steps": (math.nan, 8)}), "the bound steps=nan:8 is empty"),
     "a bound outside": (Constraints(bounds={"steps": (30000, 40000)}), "steps=30000:40000 lies outside what is possible, 0 to 20000"),
     "a bound on a choice": (Constraints(bounds={"smoker": (0, 1)}), "smoker is a choice and takes no bound; freeze it instead"),
-    "a cost of nothing": (Constraints(costs={"steps": 0.0}), "the cost steps=0.0 must be above 0"),
+    "a cost of nothing": (Constraints(costs={"steps": 0.0}), "the cost steps=0 must be above 0"),
     "a cost of an unknown": (Constraints(costs={"stepps": 2.0}), "did you mean steps"),
     "frozen and bounded": (Constraints(frozenset({"steps"}), {"steps": (0, 9)}), "steps is both frozen and bounded; drop one of the two"),
     "bounds that leave nothing": (
@@ -122,18 +127,105 @@ def test_what_leaves_nothing_to_change_is_named(case: str) -> None:
         admissible(RECORD, limits)
 
 
-def test_a_freeze_is_named_where_what_it_leaves_cannot_move() -> None:
-    with pytest.raises(ConstraintError, match=r"but the frozen \(steps, smoker\) can move: each is unknown, .*; free another"):
-        admissible(Record.from_mapping(TOY, {"age": 44, "steps": 3000, "smoker": "yes"}), Constraints(frozenset({"steps", "smoker"})))
+def why(schema: Schema, *codes: float, **limits: Any) -> NothingToChangeError:
+    with pytest.raises(NothingToChangeError) as error:
+        admissible(Record(schema, np.array(codes)), Constraints(**limits))
+    return error.value
 
 
-def test_nothing_mutable_and_nothing_known_are_told_apart() -> None:
+NARROW: dict[str, tuple[Feature, float, str]] = {
+    "unknown": (Feature("a", low=0, high=9, step=1, optional=True), math.nan, UNKNOWN),
+    "the end of a one-way feature": (Feature("a", low=0, high=9, step=1, direction="increase"), 9, SIDE),
+    "the end of an ordinal": (Feature("a", "choice", choices=("no", "yes"), direction="decrease"), 0, SIDE),
+    "no move from here": (Feature("a", "choice", choices=("no", "yes"), moves=(("no", ()),)), 0, MOVES),
+    "steps wider than max_change": (Feature("a", low=0, high=9, step=3, max_change=1), 3, STEP),
+    "advice begins beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, advise=(20, 30)), 40, FAR),
+    "training people begin beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, reference=(20, 30)), 4, FAR),
+    "past what is advised": (Feature("a", low=0, high=50, step=1, direction="decrease", advise=(20, 50)), 15, PAST),
+}
+
+
+@pytest.mark.parametrize("case", NARROW, ids=list(NARROW))
+def test_why_nothing_may_change_is_true(case: str) -> None:
+    feature, code, cause = NARROW[case]
+    error = why(Schema((feature,)), code)
+    assert error.causes == {"a": cause} and str(error) == f"nothing may change: a is {cause}" and error.exit_code == 3
+
+
+def test_why_nothing_may_change_names_all_features_together_and_what_would_help() -> None:
+    features = [Feature(name, low=0, high=9, step=1, optional=True, direction="increase") for name in "abcde"]
+    error = why(Schema(tuple(features)), 9, 9, math.nan, 0, 0, freeze=frozenset("d"), bounds={"e": (0, 0.5)})
+    assert str(error) == (
+        "nothing may change: a, b are at the end of the allowed side; c is unknown; d is frozen; the bounds e=0:0.5 leave no value "
+        "to move to; widen them or free another feature"
+    )
+
+
+@given(st.data())
+@QUICK
+def test_every_cause_is_told_of_a_feature_without_values_alone(data: st.DataObject) -> None:
+    schema = data.draw(schemas())
+    record, limits = data.draw(records(schema)), data.draw(constraints(schema))
+    try:
+        admissible(record, limits)
+    except NothingToChangeError as error:
+        free = [f.name for f in schema.features if f.mutable and f.name not in schema.completed]
+        assert list(error.causes) == free
+        for name, cause in error.causes.items():
+            assert (cause == FROZEN) == (name in limits.freeze)
+            if cause == BOUND:
+                assert name in limits.bounds
+            if cause not in (FROZEN, BOUND) and not math.isnan(record.vector[schema.index[name]]):
+                wide = replace(schema[name], advise=None, reference=None, advise_source="", max_change=None, moves=(), direction="either")
+                assert len(wide.lattice) > 1
+    except ConstraintError:
+        return
+
+
+def test_nothing_mutable_is_told_apart() -> None:
     fixed = Schema((Feature("a", low=0, high=9, step=1, mutable=False),))
     with pytest.raises(ConstraintError, match="the schema has no mutable feature"):
         admissible(Record(fixed, np.array([1.0])))
-    unknown = Schema((Feature("a", low=0, high=9, step=1, optional=True),))
-    with pytest.raises(ConstraintError, match=r"no mutable feature can move: each is unknown, or at the end of its allowed side$"):
-        admissible(Record(unknown, np.array([math.nan])))
+
+
+SHAPE = Schema(
+    (Feature("age", low=20, high=90, step=1, mutable=False), Feature("height", low=100, high=220, step=1, mutable=False),
+     Feature("weight", low=30, high=200, step=1), Feature("bmi", low=10, high=80, step=0.5), Feature("b", low=0, high=9, step=1)),
+    (Relation("ratio", ("bmi", "weight", "height"), scale=10000, power=2, tolerance=0.3, completes="bmi"),),
+)  # fmt: skip
+PERSON = Record(SHAPE, np.array([57.0, 175, 100, 32.7, 5]))
+UNKEPT: dict[str, tuple[dict[str, Any], str]] = {
+    "an immutable feature": ({"bounds": {"age": (40, 50)}}, "^age lies outside its bound and may not be moved into it"),
+    "two of them": (
+        {"bounds": {"age": (40, 50), "height": (180, 200)}},
+        "^age, height lie outside their bounds and may not be moved into them",
+    ),
+    "what follows something frozen": ({"bounds": {"bmi": (20, 30)}, "freeze": frozenset({"weight"})}, "^bmi lies outside its bound"),
+    "more than may change": (
+        {"bounds": {"b": (0, 2), "weight": (60, 90)}, "max_changes": 1},
+        "weight, b lie outside their bounds, which takes 2 changes, and max-changes is 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNKEPT, ids=list(UNKEPT))
+def test_a_bound_that_the_record_cannot_be_brought_into_is_refused(case: str) -> None:
+    limits, message = UNKEPT[case]
+    for refuse in (admissible, require):
+        with pytest.raises(ConstraintError, match=message) as error:
+            refuse(PERSON, Constraints(**limits))
+        assert error.value.exit_code == 2 and "57" not in str(error.value)
+
+
+def test_a_record_outside_its_bound_is_moved_in_by_every_answer() -> None:
+    for name, low, high in (("weight", 60.0, 90.0), ("bmi", 20.0, 30.0)):
+        space = admissible(PERSON, Constraints(bounds={name: (low, high)}))
+        Y = np.concatenate(list(every_answer(space)))
+        Y = rules.complete(SHAPE, PERSON.vector, Y)
+        kept = Y[rules.admitted(space, Y)][:, SHAPE.index[name]]
+        assert len(kept) and (kept >= low).all() and (kept <= high).all()
+        only = rules.complete(SHAPE, PERSON.vector, PERSON.vector[None] + np.array([0, 0, 0, 0, 1.0]))
+        assert f"{name} stays outside its bound" in rules.broken(space, only)
 
 
 def test_a_feature_that_follows_is_never_proposed() -> None:

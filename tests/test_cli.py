@@ -139,7 +139,7 @@ def test_a_value_outside_the_reference_range_is_a_warning_and_an_absent_optional
 REQUESTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "everything frozen": (("--freeze", "steps", "--freeze", "deep_sleep", "--freeze", "smoker"), ("every mutable feature is frozen",)),
     "contradicting bounds": (("--bound", "steps=1000:2000", "--bound", "steps=5000:6000"), ("bounds on steps contradict",)),
-    "bound upside down": (("--bound", "steps=6000:5000"), ("steps=6000.0:5000.0 is empty",)),
+    "bound upside down": (("--bound", "steps=6000:5000"), ("steps=6000:5000 is empty",)),
     "bound outside what is possible": (("--bound", "steps=90000:99000"), ("steps=90000:99000 lies outside", "0 to 20000")),
     "frozen and bounded": (("--bound", "steps=0:9", "--freeze", "steps"), ("steps is both frozen and bounded",)),
     "bound on a choice": (("--bound", "smoker=0:1"), ("smoker is a choice",)),

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from sensecf_edge import measure, rules
-from sensecf_edge.admissible import EPSILON, Admissible
+from sensecf_edge.admissible import EPSILON, Admissible, moved_by
 from sensecf_edge.check import Checker
 from sensecf_edge.schema import Vector
 
@@ -31,7 +31,7 @@ FOLLOWED = 50_000
 
 def without_dead_ends(space: Admissible) -> Admissible:
     """The space less those values that break a relation whatever else changes: nothing else can move a feature of it."""
-    schema, x, values, moved = space.record.schema, space.record.vector, list(space.values), moved_by(space)
+    schema, x, values, moved = space.record.schema, space.record.vector, list(space.values), moved_by(space.record.schema, space.values)
     for relation in schema.relations:
         movable = set().union(*(moved[schema.index[name]] for name in relation.features))
         if len(movable) == 1:
@@ -43,15 +43,6 @@ def without_dead_ends(space: Admissible) -> Admissible:
                 if rule in broken:
                     values[i], broken = values[i][~broken[rule]], {name: mask[~broken[rule]] for name, mask in broken.items()}
     return dataclasses.replace(space, values=tuple(values))
-
-
-def moved_by(space: Admissible) -> list[set[int]]:
-    """For each feature those that move it when they change: itself where it may change, and all that it follows."""
-    schema = space.record.schema
-    out: list[set[int]] = [{i} if values.size else set() for i, values in enumerate(space.values)]
-    for name, relations in schema.followers:
-        out[schema.index[name]].update(*(out[schema.index[read]] for relation in relations for read in relation.features))
-    return out
 
 
 class Search:
@@ -69,7 +60,7 @@ class Search:
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
         self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
-        moved = moved_by(self.space)
+        moved = moved_by(self.space.record.schema, self.space.values)
         self.following = [self._following(i, sorted(moved[i] - {i})) for i in self.space.record.schema.moved_at]
         self.ordered = [self._ordered(*relation.features) for relation in self.space.record.schema.relations if relation.kind == "le"]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
