@@ -8,6 +8,7 @@ cheaper answer exists; where the budget of rows ends first, nothing is proven be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,19 @@ from numpy.typing import NDArray
 
 from . import measure, rules
 from .admissible import Admissible
+from .coarse import Coarse
 from .refine import Judge, Scored, keys
 from .schema import Vector
 from .settings import SEARCH
 
 Picks = NDArray[np.intp]
+Sets = NDArray[np.int32]
 MOST = 4_000_000
+"""Sets of one size that are weighed at most; of so many no proof is made."""
+BLOCK, KEPT = 400_000, 2_000_000
+"""Sets that are made at once, and that are kept to be made larger: what a long search needs of memory."""
+FINE = 4_096
+"""Single changes, from which on a search with a small budget begins with an even part of them."""
 PER_ROW = 400
 LARGEST_BATCH = 20_000
 GLANCE = 1 / 8
@@ -106,7 +114,8 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
     Asks the classifier about `rows` candidates or little more, and tries sets of at most `largest` proposed features.
     """
     hunt, largest = _Hunt(judge, space, found, answers, rows), min(largest, space.max_changes, len(space.features))
-    (column, value), least = space.singles, judge.parts(space, *space.singles)
+    column, value, every = _changes(space, max(FINE, 2 * rows))
+    least = judge.parts(space, column, value)
     Y = _candidates(hunt, column[:, None], value[:, None])
     proven = 1
     if largest == 1 or hunt.limit <= 2 * least.min():
@@ -114,13 +123,27 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
         proven = largest
     else:
         singles = _singles(hunt, column, value, least, Y)
-        picks = np.arange(len(value))[:, None]
+        picks = np.arange(len(value), dtype=np.int32)[:, None]
         for size in range(2, largest + 1 if hunt.left > 0 or not _some_pair(hunt, singles) else 2):
-            picks, least, whole = _extend(hunt, singles, picks, least)
-            if not (_try(hunt, singles, picks, least) and whole):
+            whole, larger = _level(hunt, singles, picks, size < largest)
+            if not whole:
                 break
             proven = size
-    return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven)
+            if larger is None:
+                break
+            picks = larger
+    return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven if every else 0)
+
+
+def _changes(space: Admissible, most: int) -> tuple[Picks, Vector, bool]:
+    """Single changes to begin with, positions and codes; and whether they are all there are: fine lattices are thinned out."""
+    column, value = space.singles
+    if len(value) <= most:
+        return column, value, True
+    places = Coarse(space, most).places
+    column, value = space.targets[0][places], space.targets[1][places]
+    moved = value != space.record.vector[column]
+    return column[moved], value[moved], False
 
 
 def _candidates(hunt: _Hunt, columns: Picks, values: Vector) -> Vector:
@@ -151,44 +174,60 @@ def _some_pair(hunt: _Hunt, singles: _Singles) -> bool:
     return len(least) > 1 and least[0] + least[1] < hunt.limit
 
 
-def _extend(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> tuple[Picks, Vector, bool]:
-    """Sets of one change more, each once, that could still be of use; and whether none had to be left out."""
-    width = len(singles.value)
+def _level(hunt: _Hunt, singles: _Singles, picks: Sets, keep: bool) -> tuple[bool, Sets | None]:
+    """Judge all sets of one change more than `picks` that could be of use; whether none was left out, and they, if `keep`.
+
+    They are made a block at a time, from the most promising picks on. None of them where there are too many to keep.
+    """
+    whole, kept, count = True, list[Sets](), 0
+    for new, least, complete in _extend(hunt, singles, picks):
+        count += len(new)
+        whole = _try(hunt, singles, new, least) and whole and complete
+        if count > MOST or not whole:
+            return False, None
+        if keep and count <= KEPT:
+            kept.append(new)
+    none = np.empty((0, picks.shape[1] + 1), np.int32)
+    return whole, np.concatenate([none, *kept]) if keep and count <= KEPT else None
+
+
+def _extend(hunt: _Hunt, singles: _Singles, picks: Sets) -> Iterator[tuple[Sets, Vector, bool]]:
+    """Sets of one change more, each once, that could still be of use, and their least costs, in blocks; whether none was left out."""
+    width, least = len(singles.value), _sum(singles.least, picks)
     most = max(1, min(MOST, PER_ROW * hunt.rows) // width)
     whole = len(picks) <= most or hunt.rows * PER_ROW > MOST
-    if not whole:
-        picks, least = _promising(hunt, singles, picks, least, most)
-    near, ends = least < hunt.limit - singles.least.min(), np.flatnonzero(singles.least < hunt.limit - least.min(initial=np.inf))
-    picks, least = picks[near], least[near]
-    new, costs, count = list[Picks](), list[Vector](), 0
+    picks, least = _promising(hunt, singles, picks, least, len(picks) if whole else most)
+    most = max(1, min(BLOCK, PER_ROW * hunt.rows) // width)
     for start in range(0, len(picks), most):
-        part = picks[start : start + most]
+        part, cost = picks[start : start + most], least[start : start + most]
+        near, ends = cost < hunt.limit - singles.least.min(), np.flatnonzero(singles.least < hunt.limit - cost.min())
+        part, cost = part[near], cost[near]
         later = np.searchsorted(singles.column[ends], singles.column[part[:, -1]], side="right")  # from there on: later features
         row = np.repeat(np.arange(len(part)), len(ends) - later)
         at = np.arange(len(row)) - np.repeat(np.cumsum(len(ends) - later) - len(ends), len(ends) - later)
-        sums = least[start : start + most][row] + singles.least[ends[at]]
+        sums = cost[row] + singles.least[ends[at]]
         fit = sums < hunt.limit
-        new.append(np.concatenate([part[row[fit]], ends[at[fit]][:, None]], axis=1))
-        costs.append(sums[fit])
-        count += len(new[-1])
-        if count > MOST:
-            whole = False
-            break
-    return np.concatenate([np.empty((0, picks.shape[1] + 1), np.intp), *new]), np.concatenate([np.empty(0), *costs]), whole
+        yield np.concatenate([part[row[fit]], ends[at[fit]][:, None].astype(np.int32)], axis=1), sums[fit], whole
 
 
-def _promising(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector, most: int) -> tuple[Picks, Vector]:
+def _sum(of: Vector, picks: Sets) -> Vector:
+    """What the changes of each set come to together."""
+    out: Vector = sum((of[column] for column in picks.T), np.zeros(len(picks)))
+    return out
+
+
+def _promising(hunt: _Hunt, singles: _Singles, picks: Sets, least: Vector, most: int) -> tuple[Sets, Vector]:
     """At most `most` sets, the most promising first."""
-    worth = least + GAP_PRICE * np.maximum(0.0, singles.need - sum(singles.gain[column] for column in picks.T))
+    worth = least + GAP_PRICE * np.maximum(0.0, singles.need - _sum(singles.gain, picks))
     if hunt.judge.realism:
-        density = singles.present + sum(singles.density[column] for column in picks.T)
+        density = singles.present + _sum(singles.density, picks)
         worth = worth + hunt.judge.price.realism * (1.0 - hunt.judge.realism.rank(density, hunt.x) / 100.0)
     order = np.argpartition(worth, most)[:most] if most < len(worth) else np.arange(len(worth))
     order = order[np.argsort(worth[order], kind="stable")]
     return picks[order], least[order]
 
 
-def _try(hunt: _Hunt, singles: _Singles, picks: Picks, least: Vector) -> bool:
+def _try(hunt: _Hunt, singles: _Singles, picks: Sets, least: Vector) -> bool:
     """Judge sets, the most promising first, until the budget is spent; whether none is left that could be of use."""
     most = max(SEARCH.batch, int(hunt.left / GLANCE)) if hunt.left > 0 else 0
     whole = len(picks) <= most

@@ -92,3 +92,23 @@ def test_none_is_proven_for_as_many_features_as_may_change() -> None:
     judge, space = four([1, 1, 1, 1], -9, Constraints(max_changes=4))
     out = exact.search(judge, space, nothing(space), 1, PLENTY, largest=4)
     assert out.proven == 4 and not out.scored.passed.any()
+
+
+def test_a_long_search_makes_its_sets_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four million sets at once took 500 MB. Whatever the block, the same is found and proven."""
+    judge, space = four([4, 4, 1, 1], -6.5)
+    outs = []
+    for block, kept in ((10**6, 10**6), (40, 10**6), (40, 100)):
+        monkeypatch.setattr("sensecf_edge.exact.BLOCK", block)
+        monkeypatch.setattr("sensecf_edge.exact.KEPT", kept)
+        outs.append(exact.search(judge, space, nothing(space), 1, PLENTY))
+    best = [out.scored.Y[out.scored.key.argmin()].tolist() for out in outs]
+    assert best[0] == best[1] == best[2] and [out.proven for out in outs] == [3, 3, 2]  # too many to keep: no larger sets were made
+
+
+def test_a_fine_lattice_is_thinned_out_where_the_budget_is_small_and_then_nothing_is_proven() -> None:
+    schema = Schema(tuple(Feature(f"f{i}", low=0, high=2_000, step=1) for i in range(5)))
+    judge, space = Judge(Slope(schema, np.full(5, 3.0), -4.0), None, 0.55), admissible(Record(schema, np.zeros(5)))
+    out = exact.search(judge, space, nothing(space), 1, 256)
+    assert isinstance(judge.checker, Slope) and sum(judge.checker.asked) < 6_000
+    assert out.proven == 0 and out.scored.passed.any()
