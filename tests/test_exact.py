@@ -108,7 +108,7 @@ def test_a_long_search_makes_its_sets_a_block_at_a_time(monkeypatch: pytest.Monk
 
 def test_a_fine_lattice_is_thinned_out_where_the_budget_is_small_and_then_nothing_is_proven() -> None:
     schema = Schema(tuple(Feature(f"f{i}", low=0, high=2_000, step=1) for i in range(5)))
-    judge, space = Judge(Slope(schema, np.full(5, 3.0), -4.0), None, 0.55), admissible(Record(schema, np.zeros(5)))
+    judge, space = Judge(Slope(schema, np.full(5, 3.0), -2.0), None, 0.55), admissible(Record(schema, np.zeros(5)))
     out = exact.search(judge, space, nothing(space), 1, 256)
     assert isinstance(judge.checker, Slope) and sum(judge.checker.asked) < 6_000
     assert out.proven == 0 and out.scored.passed.any()
