@@ -60,7 +60,7 @@ class LlamaEngine:
         self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
         self.context = min(context, int(lib.llama_model_n_ctx_train(self._model)) or context)
         self.sequences = max(1, min(settings.max_sequences, int(lib.llama_max_parallel_sequences()) - 1))
-        self.answer_tokens = settings.max_answer_tokens
+        self.answer_tokens, self.settings = settings.max_answer_tokens, settings
         self._context = self._open_context(path, settings)
         self._finalizer.detach()
         self._finalizer = weakref.finalize(self, native.free, lib, self._model, self._context)

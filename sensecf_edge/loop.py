@@ -259,9 +259,7 @@ class Explainer:
             status=now.status if now.status != UNWANTED else "found" if found else "none",
             target=self.target.wanted,
             predicted=self.target.wanted if now.p >= self.target.threshold else self.target.unwanted,
-            p_target=now.p,
-            threshold=self.target.threshold,
-            margin=self.margin,
+            p_target=now.p, threshold=self.target.threshold, margin=self.margin,
             factual=case.record.to_mapping(),
             found=found,
             first_try=search.first_try if search else None,
@@ -270,18 +268,20 @@ class Explainer:
             auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
             risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,
+            realism=None if (own := self.judge.percentile(case.record.vector[None])) is None else float(own[0]),
             unknown=now.unknown, holds_now=now.holds, completions=now.completions,
             proof=Proof(search.proven, self.goal, _scope(how)) if search and search.proven else None,
             reason=way if isinstance(way, str) else "",
         )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
+        settings = getattr(self.engine, "settings", ENGINE)
         return Provenance(
-            model=self.bundle.name, bundle=self.bundle.hash,
-            seed=budget.seed, answers=budget.answers, proposals=budget.proposals, rounds=budget.rounds,
-            temperature=LOOP.temperature, max_changes=constraints.max_changes,
+            model=self.bundle.name, bundle=self.bundle.hash, seed=budget.seed, temperature=LOOP.temperature,
+            answers=budget.answers, proposals=budget.proposals, rounds=budget.rounds, max_changes=constraints.max_changes,
             freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
             search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
+            threads=settings.threads or None, device=settings.device,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -123,7 +123,10 @@ class Wording:
         """What the model would say of an answer: `kinds` names what is in it, 'lever', 'marker' or both."""
         so = {"lever": "were so", "marker": "read so"}
         said = so[kinds[0]] if len(kinds) == 1 else "were and read so"
-        best = f" ({', '.join(answer.strengths)})" if answer.strengths else ""
+        others = [a for a in self.explanation.found if a is not answer]
+        shared = {"fewest features"} if any(a.n_changed <= answer.n_changed for a in others) else set()  # no two have the fewest
+        names = [name for name in answer.strengths if name not in shared]
+        best = f" ({', '.join(names)})" if names else ""
         start = f"{title}{best}: if" if title else "If"
         before, after = self.risk(self.explanation.risk.now), self.after(answer)
         return f"{start} these {said}, the model would put the risk at {after} rather than {before}"
@@ -230,7 +233,7 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def realism_text(percentile: float, target: str, own: float | None = None) -> str:
     """How typical the changed record is of real ones of the wanted class, and how typical the record is as it is (`own`)."""
-    beside = "" if own is None else f"; as it is: {_of_hundred(own)}"
+    beside = "" if own is None else f"; the record as it is: {_of_hundred(own)}"
     if percentile < 1:
         return f"Very unusual: hardly any real “{target}” record is as rare as this{beside}."
     word = "Unusual: more" if percentile < 10 else "Less common: more" if percentile < 30 else "More"

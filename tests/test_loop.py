@@ -249,6 +249,8 @@ def test_a_risk_is_told_at_the_base_rate_that_was_asked_for(toy: Path) -> None:
     with Explainer.load(toy, base_rate=0.1) as one:
         rare = one.explain(STRESSED)
     assert (plain.risk.base_rate_from, rare.risk.base_rate_from, rare.provenance.base_rate) == ("balanced", "request", 0.1)
+    assert (rare.provenance.threads, rare.provenance.device, rare.provenance.margin) == (1, "auto", LOOP.margin)
+    assert plain.realism is not None and 0 <= plain.realism <= 100
     assert plain.p_target == rare.p_target and [a.changes for a in plain.found] == [a.changes for a in rare.found]
     odds = {made: risk / (1 - risk) for made, risk in (("plain", plain.risk.now), ("rare", rare.risk.now))}
     assert odds["rare"] == pytest.approx(odds["plain"] / 9) and rare.risk.threshold == pytest.approx(0.1)

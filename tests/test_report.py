@@ -96,6 +96,13 @@ def test_several_answers_are_options_and_fewer_than_asked_for_is_said() -> None:
     assert "1 of the 5 that were asked for was found." in words(shown(provenance=dataclasses.replace(FOUND.provenance, answers=5)))
 
 
+def test_no_option_is_said_to_change_the_fewest_features_beside_one_that_changes_as_few() -> None:
+    best = dataclasses.replace(ANSWER, strengths=("fewest features", "smallest change"))
+    wider = dataclasses.replace(ANSWER, n_changed=4)
+    assert "Option 1 (smallest change): if" in shown(found=(best, ANSWER))
+    assert "Option 1 (fewest features, smallest change): if" in words(shown(found=(best, wider)))
+
+
 def test_nothing_refers_to_an_answer_that_is_not_shown() -> None:
     assert "made from" not in shown(found=(dataclasses.replace(ANSWER, given_up=("realism", "distance")),))
 
@@ -187,8 +194,8 @@ def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
 
 
 def test_the_records_own_percentile_stands_beside_the_answers() -> None:
-    assert "More typical than 53 of 100 real “calm” records; as it is: 8 of 100." in words(shown(realism=8.4))
-    assert "as it is: under 1 of 100" in words(shown(realism=0.2))
+    assert "More typical than 53 of 100 real “calm” records; the record as it is: 8 of 100." in words(shown(realism=8.4))
+    assert "the record as it is: under 1 of 100" in words(shown(realism=0.2))
 
 
 @pytest.mark.parametrize(("auc", "said"), [(0.63, "poorly (AUC 0.63 on unseen people"), (None, "Nobody has measured")])
