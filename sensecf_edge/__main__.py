@@ -11,7 +11,8 @@ from .errors import INTERRUPTED  # a module without imports: nothing may come be
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
-    signal.signal(signal.SIGINT, _leave)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # whoever started us may want it ignored
+        signal.signal(signal.SIGINT, _leave)
     from .cli import main as run
 
     run()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -74,7 +73,7 @@ def _constraints(options: Mapping[str, Any]) -> Constraints:
 
 
 @click.command()
-@click.argument("source", metavar="INPUT")
+@click.argument("source", metavar="INPUT", required=False)
 @click.option("-o", "--output", required=True, metavar="OUTPUT", help=".csv, .jsonl or .parquet; - for standard output.")
 @request
 @click.option("--id", "id_column", metavar="COLUMN", help="Column that names the records.  [default: the row number]")
@@ -88,7 +87,7 @@ def _constraints(options: Mapping[str, Any]) -> Constraints:
 @click.option("--chunk", type=click.IntRange(1, 100_000), default=BATCH.chunk, help="Rows answered and written together.")
 @click.option("--resume", is_flag=True, help="Go on where the same command was interrupted.")
 @click.option("--force", is_flag=True, help="Replace OUTPUT, or start an interrupted job again.")
-def batch(source: str, output: str, **options: Any) -> int:
+def batch(source: str | None, output: str, **options: Any) -> int:
     """Explain every record of INPUT, a table: CSV, JSON Lines, Parquet, or - for standard input.
 
     Results come in the order of the input. Interrupted in any way, the same command with --resume loses no row and
@@ -96,7 +95,10 @@ def batch(source: str, output: str, **options: Any) -> int:
     """
     if options["resume"] and options["force"]:
         raise click.UsageError("give --resume to go on or --force to start again, not both")
-    signal.signal(signal.SIGINT, _interrupt)
+    if source is None:  # `--ray INPUT`: what stands behind --ray is the table, unless it looks like the address of a cluster
+        source, options["ray"] = options["ray"], ""
+        if not source or "://" in source or source.rpartition(":")[2].isdigit():
+            raise click.UsageError("say which table: batch INPUT -o OUTPUT, or - for standard input")
     with terminal.extra("ray" if options["ray"] is not None else "batch"):
         from .budget import Budget
         from .jobs.batch import Job, run
@@ -115,16 +117,11 @@ def batch(source: str, output: str, **options: Any) -> int:
     return NONE_FOUND if counts and not counts["found"] + counts["already"] else 0
 
 
-def _interrupt(*_: object) -> NoReturn:
-    """The first Ctrl-C ends the job in order; a second one ends it at once."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    raise KeyboardInterrupt
-
-
 @click.command()
 @request
 @click.option("--id", "id_key", metavar="KEY", help="Key that names a record; it is given back with the answer.")
-@click.option("--every", type=click.FloatRange(0), default=WATCH.every, metavar="SECONDS", help="Explain at most once in so long.")
+@click.option("--every", type=click.FloatRange(0), default=WATCH.every, metavar="SECONDS",
+              help="Explain at most once in so long, each --id apart.")  # fmt: skip
 @click.option("--queue", type=click.IntRange(1), default=WATCH.queue, metavar="N", help="Messages that may wait.")
 @click.option("--policy", type=click.Choice(["drop-oldest", "drop-newest", "block"]),
               help="What happens when more come.  [default: block for standard input, drop-oldest for MQTT]")  # fmt: skip
@@ -137,6 +134,7 @@ def _interrupt(*_: object) -> NoReturn:
 @click.option("--health-topic", metavar="TOPIC", help="Topic that always holds the health.")
 @click.option("--client", default="", metavar="NAME", help="Name at the broker, which then keeps messages while we are away.")
 @click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificate authority of the broker.  [default: the system's]")
+@click.option("--plain", is_flag=True, help="Allow mqtt:// to another machine or with a password, which anybody on the way can read.")
 @click.option("--password-file", type=click.Path(path_type=Path), metavar="FILE",
               help="Password of the broker's user.  [default: SENSECF_MQTT_PASSWORD]")  # fmt: skip
 def watch(**options: Any) -> int:
@@ -161,14 +159,15 @@ def watch(**options: Any) -> int:
             _port(options, terminal.say), terminal.say,
         )  # fmt: skip
         for name, action in (("SIGTERM", watcher.stop), ("SIGINT", watcher.stop), ("SIGHUP", watcher.reload)):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), action)
+            terminal.on_signal(name, action)
         watcher.run()
     return 0
 
 
 def _check_watch(options: dict[str, Any]) -> None:
-    only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client")
+    only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client", "plain")
+    if options["dead"] and options["health"] and options["dead"].resolve() == options["health"].resolve():
+        raise click.UsageError("--dead and --health are one file; give each a name of its own")
     if not options["mqtt"]:
         for name in only_mqtt:
             if options[name]:
@@ -187,9 +186,11 @@ def _port(options: dict[str, Any], say: Callable[[str], None]) -> Any:
         from .jobs.stream import StandardPort
 
         return StandardPort(say, options["dead"])
-    from .jobs.mqtt import Broker, MqttPort, Topics
+    from .jobs.broker import Broker
+    from .jobs.mqtt import MqttPort, Topics
 
     topic = options["topic"]
     topics = Topics(topic, options["out_topic"] or f"{topic}/explained", options["dead_topic"], options["health_topic"])
     password = terminal.password(options["password_file"])
-    return MqttPort(Broker.parse(options["mqtt"], password, options["ca"], options["client"]), topics, say)
+    broker = Broker.parse(options["mqtt"], password, options["ca"], options["client"], options["plain"])
+    return MqttPort(broker, topics, say)

@@ -150,6 +150,7 @@ class WatchSettings:
     longest_pause: int = 30
     first_contact: float = 5.0
     unsent: int = 1_000
+    held_bytes: int = 1_000_000
 
 
 WATCH = WatchSettings()

@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 from .errors import ConstraintError, MissingExtraError, RecordError
 from .settings import RECORD
@@ -143,14 +143,26 @@ def say(text: str) -> None:
             print(one_line(text), file=sys.stderr, flush=True)
 
 
+def on_signal(name: str, action: Callable[..., object]) -> None:
+    """Do this when the signal comes, unless whoever started us wants it ignored (`trap '' INT`, nohup)."""
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(number, action)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
     """Around work of an optional part: a missing package becomes MissingExtraError with the command that installs it.
 
-    Ctrl-C raises KeyboardInterrupt in there, so that progress bars and files are left tidy.
+    Ctrl-C raises KeyboardInterrupt in there, so that progress bars and files are left tidy; a second one ends it at once.
     """
-    with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    on_signal("SIGINT", _interrupt)
     try:
         yield
     except ImportError as error:

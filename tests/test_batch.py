@@ -23,6 +23,8 @@ from cohort import HOSTILE, PROGRAM, launch, people, read_csv, write_csv, write_
 from conftest import CALM, STRESSED, Ran
 
 from sensecf_edge import Explainer
+from sensecf_edge.admissible import Constraints
+from sensecf_edge.budget import Budget
 from sensecf_edge.errors import EngineError
 from sensecf_edge.jobs.meter import Meter
 from sensecf_edge.result import Explanation
@@ -497,7 +499,6 @@ def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command:
 
 def test_a_fault_of_the_program_names_its_place_and_no_value(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sensecf_edge.admissible import Constraints
-    from sensecf_edge.budget import Budget
     from sensecf_edge.jobs import answers
     from sensecf_edge.record import Record
 
@@ -671,3 +672,38 @@ def test_a_file_that_changes_while_it_is_read_is_remarked_upon(toy: Path, tmp_pa
         file.write("late,44,3000,10,yes\n")
     _, err = job.communicate()
     assert job.returncode == 0 and b"in.csv changed while it was read" in err
+
+
+def _sleep() -> None:
+    time.sleep(60)
+
+
+def test_a_pool_that_is_closed_ends_its_own_workers_and_nobody_else_s(toy: Path) -> None:
+    import multiprocessing
+
+    from sensecf_edge.bundle import Bundle
+    from sensecf_edge.jobs.answers import Chunk, Plan
+    from sensecf_edge.jobs.tables import Row
+    from sensecf_edge.jobs.workers import pooled
+
+    stranger = multiprocessing.get_context("spawn").Process(target=_sleep, daemon=True)
+    stranger.start()
+    plan = Plan(str(toy), Bundle.open(toy).hash, "csv", "long", Budget(), Constraints())
+    answers = pooled(plan, (Chunk([Row(i, str(i), STRESSED, None, 0)], i, 0, "") for i in range(1, 9)), 2)
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    assert stranger.is_alive() and multiprocessing.active_children() == [stranger]
+    stranger.terminate()
+    stranger.join()
+
+
+def test_a_table_behind_ray_is_the_table_and_an_address_alone_is_none(command: Command, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sensecf_edge.jobs.batch as jobs
+
+    given = []
+    monkeypatch.setattr(jobs, "run", lambda job, say: given.append((job.source, job.ray)) or Counter())
+    for more in (("--ray", "in.csv"), ("in.csv", "--ray"), ("in.csv", "--ray", "head:6379")):
+        command("batch", *more, "-o", "out.csv", "--model", toy)
+    assert given == [("in.csv", ""), ("in.csv", ""), ("in.csv", "head:6379")]
+    ran = command("batch", "--ray", "head:6379", "-o", "out.csv", "--model", toy)
+    assert ran.code == 2 and "say which table" in ran.err

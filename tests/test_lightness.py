@@ -31,7 +31,7 @@ ORDER = (
     "exact", "exchange", "stability", "rank", "result", "completions", "found", "budget", "loop", "trial",
     "opened", "lines", "marks", "delimited", "columnar", "read", "far", "fits",
     "problem", "tables", "layouts", "parquet", "answers", "workers",
-    "ray_job", "owned", "store", "rows", "places", "meter", "batch", "stream", "watch", "mqtt",
+    "ray_job", "owned", "store", "rows", "places", "meter", "batch", "stream", "watch", "broker", "mqtt",
     "wording",
     "report", "pages", "doctor", "yardsticks", "outside",
     "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",

@@ -20,7 +20,7 @@ import pytest
 from cohort import PROGRAM
 from conftest import CALM, STRESSED, Ran
 
-from sensecf_edge.errors import EngineError, TableError
+from sensecf_edge.errors import EngineError, SenseCFError, TableError
 from sensecf_edge.jobs.problem import Problem
 from sensecf_edge.jobs.stream import Waiting
 from sensecf_edge.jobs.watch import FAULTS, Watch, Watcher
@@ -194,6 +194,7 @@ class ScriptedPort:
     """A Port that hands out a list and keeps what it is given."""
 
     state = "ok"
+    full = False
 
     def __init__(self, *messages: bytes) -> None:
         self.messages = messages
@@ -206,11 +207,16 @@ class ScriptedPort:
             waiting.put(message)
         waiting.end()
 
-    def answer(self, answer: dict[str, Any]) -> None:
-        self.answers.append(answer)
+    def check(self) -> None:
+        pass
 
-    def dead(self, data: bytes | None, problem: Problem) -> None:
+    def answer(self, answer: dict[str, Any], done: Callable[[], None]) -> None:
+        self.answers.append(answer)
+        done()
+
+    def dead(self, data: bytes | None, problem: Problem, done: Callable[[], None]) -> None:
         self.letters.append(problem)
+        done()
 
     def health(self, facts: dict[str, Any]) -> None:
         self.facts.append(facts)
@@ -224,9 +230,9 @@ def test_explanations_keep_their_distance_whatever_the_wall_clock_does(toy: Path
     watcher = Watcher(Watch(str(toy), every=10.0), port, lambda _: None)
     looks = watcher._is_due
 
-    def a_second_later(record: Any) -> bool:
+    def a_second_later(name: Any, record: Any) -> bool:
         now[0] += 1.0
-        return looks(record)
+        return looks(name, record)
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "time", lambda: -(now[0] ** 3))
@@ -265,6 +271,8 @@ def test_wishes_that_cannot_be_are_usage_errors(command: Command, toy: Path) -> 
         (("--mqtt", "mqtt://h", "--topic", "a/#", "--out-topic", "a/b"), "come back"),
         (("--mqtt", "mqtt://h", "--topic", "a", "--ca", "f"), "mqtts"),
         (("--mqtt", "mqtts://h", "--topic", "a", "--ca", "/no"), "certificate"),
+        (("--mqtt", "mqtt://hub.example", "--topic", "a"), "--plain"), (("--plain",), "--plain needs --mqtt"),
+        (("--dead", "f", "--health", "./f"), "one file"),
     ]:  # fmt: skip
         ran = command("watch", "--model", toy, *more)
         assert ran.code == 2 and part in ran.err, ran
@@ -469,9 +477,190 @@ def test_tls_and_password_are_kept_to(watching: Callable[..., Running], toy: Pat
 
 def test_a_url_says_where_and_as_whom() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.jobs.mqtt import Broker
+    from sensecf_edge.jobs.broker import Broker
 
     assert Broker.parse("mqtts://hub@box.local", "s", None, "x") == Broker("box.local", 8883, True, "hub", "s", None, "x")
     for url in ("box", "mqtt://", "mqtt://h:x", "mqtt://h/path", "ws://h"):
         with pytest.raises(TableError):
             Broker.parse(url)
+
+
+def test_plain_text_is_for_this_machine_unless_it_is_allowed_and_no_password_is_shown() -> None:
+    pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
+    from sensecf_edge.jobs.broker import Broker
+
+    for host in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]", "LOCALHOST"):
+        assert not Broker.parse(f"mqtt://{host}").tls
+        with pytest.raises(TableError, match="password in clear"):
+            Broker.parse(f"mqtt://hub@{host}", "secret")
+    for host in ("hub.local", "192.168.0.2", "localhost.example.org", "[fe80::1]", "0.0.0.0"):
+        with pytest.raises(TableError, match="records in clear"):
+            Broker.parse(f"mqtt://{host}")
+        assert Broker.parse(f"mqtt://{host}", plain=True) and Broker.parse(f"mqtts://{host}")
+    assert "secret" not in repr(Broker.parse("mqtts://hub@h", "secret"))
+
+
+def test_explanations_of_different_ids_do_not_wait_for_each_other(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [json.dumps({"who": i % 3, **STRESSED}).encode() for i in range(9)]
+    port, now = ScriptedPort(*messages), [1000.0]
+    watcher = Watcher(Watch(str(toy), every=5.0, id="who"), port, lambda _: None)
+    looks = watcher._is_due
+
+    def a_second_later(name: Any, record: Any) -> bool:
+        now[0] += 1.0
+        return looks(name, record)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(watcher, "_is_due", a_second_later)
+    watcher.run()
+    assert [a["number"] for a in port.answers] == [1, 2, 3, 7, 8, 9] and len(watcher.due) == 3
+    now[0] += 100
+    watcher._not_before("other", now[0])
+    assert list(watcher.due) == ["other"], "who waits no more is forgotten"
+
+
+def test_dead_letters_wait_for_a_full_disk_and_the_answers_go_on(watching: Callable[..., Running], toy: Path, tmp_path: Path) -> None:
+    place = tmp_path / "dead.jsonl"
+    place.symlink_to("/dev/full")
+    watch = watching("--model", toy, "--dead", place, "--health", tmp_path / "health.json")
+    watch.send(b"{", STRESSED)
+    watch.answer()
+    watch.says("cannot write")
+    place.unlink()
+    watch.send(b"[]", STRESSED)
+    watch.answer()
+    watch.says("written again")
+    assert watch.end() == 0
+    assert [json.loads(line)["message"] for line in place.read_text().splitlines()] == ["{", "[]"]
+    full = watching("--model", toy, "--dead", "/dev/full")
+    full.send(b"{")
+    full.says("cannot write")
+    assert full.end() == 1 and "are lost" in full.talk[-1]
+
+
+def test_a_watch_does_not_read_what_it_writes(toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("{\n")
+    with (tmp_path / "in").open() as stdin, (tmp_path / "in").open("a") as stdout:
+        for out, more in ((stdout, ()), (subprocess.PIPE, ("--dead", tmp_path / "in"))):
+            arguments = [*PROGRAM, "watch", "--model", toy, *more]
+            ran = subprocess.run(arguments, stdin=stdin, stdout=out, stderr=subprocess.PIPE, timeout=60)
+            assert ran.returncode == 2 and b"different files" in ran.stderr
+    assert (tmp_path / "in").read_text() == "{\n"
+
+
+@pytest.mark.parametrize("command", ["watch", "batch"])
+def test_a_signal_that_is_to_be_ignored_stays_ignored(command: str, watching: Callable[..., Running], toy: Path, tmp_path: Path) -> None:
+    wish = {"watch": "", "batch": f"- -o {tmp_path}/out.csv"}[command]
+    program = f"trap '' INT; exec {' '.join(PROGRAM)} {command} {wish} --model {toy}"
+    process = subprocess.Popen(["sh", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(STRESSED).encode() + b"\n")
+    process.stdin.flush()
+    if command == "watch":
+        assert process.stdout.readline()
+    else:
+        time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+
+
+class Refusing(threading.Thread):
+    """A broker that takes the connection, answers a subscription with `code`, and hands out `messages` once."""
+
+    def __init__(self, code: int, *messages: bytes) -> None:
+        super().__init__(daemon=True)
+        self.code, self.messages = code, messages
+        self.acknowledged: list[int] = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self) -> None:
+        connection, _ = self.socket.accept()
+        with connection, connection.makefile("rb") as file:
+            while head := file.read(1):
+                length, shift = 0, 0
+                while True:
+                    byte = file.read(1)[0]
+                    length, shift = length | (byte & 127) << shift, shift + 7
+                    if byte < 128:
+                        break
+                self.heard(connection, head[0], file.read(length))
+
+    def heard(self, connection: socket.socket, head: int, body: bytes) -> None:
+        if head >> 4 == 1:
+            connection.sendall(b"\x20\x02\x00\x00")
+        if head >> 4 == 8:
+            connection.sendall(b"\x90\x03" + body[:2] + bytes([self.code]))
+            for i, message in enumerate(self.messages, 1):
+                packet = b"\x00\x07records" + i.to_bytes(2, "big") + message
+                assert len(packet) < 128
+                connection.sendall(bytes([0x32, len(packet)]) + packet)
+        if head >> 4 == 4:
+            self.acknowledged.append(int.from_bytes(body[:2], "big"))
+        if head >> 4 == 3 and head & 6:
+            topic = int.from_bytes(body[:2], "big")
+            connection.sendall(b"\x40\x02" + body[2 + topic : 4 + topic])
+
+    def close(self) -> None:
+        self.join(5)
+        self.socket.close()
+
+
+def test_a_refused_subscription_is_a_refusal_and_no_quiet_watch(command: Command, toy: Path) -> None:
+    pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
+    broker = Refusing(0x80)
+    ran = command("watch", "--model", toy, "--mqtt", f"mqtt://127.0.0.1:{broker.port}", "--topic", "records")
+    broker.close()
+    assert ran.code == 1 and "refuses the subscription to records" in ran.err and ran.err.count("Error") == 1
+
+
+def test_a_record_is_acknowledged_when_it_is_answered_and_not_before() -> None:
+    pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
+    from sensecf_edge.jobs.broker import Broker
+    from sensecf_edge.jobs.mqtt import MqttPort, Topics
+
+    broker = Refusing(1, b"1", b"2", b"3")
+    waiting = Waiting(10, "block")
+    port = MqttPort(Broker.parse(f"mqtt://127.0.0.1:{broker.port}", client="hub"), Topics("records", "out"), lambda _: None)
+    port.start(waiting)
+    messages = [waiting.take(5), waiting.take(5), waiting.take(5)]
+    time.sleep(0.3)
+    assert port.state == "ok" and broker.acknowledged == []
+    first, second, _ = (m for m in messages if m is not None)
+    port.answer({"number": 1}, first.done)
+    port.dead(second.data, Problem("no record", "send one"), second.done)
+    end = time.monotonic() + 10
+    while sorted(broker.acknowledged) != [1, 2] and time.monotonic() < end:
+        time.sleep(0.02)
+    assert sorted(broker.acknowledged) == [1, 2]
+    port.close()
+    broker.close()
+
+
+def test_a_callback_that_fails_ends_the_watch_in_words() -> None:
+    pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
+    from sensecf_edge.jobs.broker import Broker
+    from sensecf_edge.jobs.mqtt import MqttPort, Topics
+
+    def say(_: str) -> None:
+        raise BrokenPipeError(32, "nobody listens")
+
+    broker = Refusing(1, b"1")
+    port = MqttPort(Broker.parse(f"mqtt://127.0.0.1:{broker.port}"), Topics("records", "out"), say)
+    with pytest.raises(SenseCFError, match="a fault in this program"):
+        port.start(Waiting(10, "block"))
+    assert port.state != "ok"
+    port.close()
+    broker.close()
+
+
+def test_a_bundle_that_ends_the_process_that_tries_it_is_not_taken(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    port = ScriptedPort(json.dumps(STRESSED).encode())
+    watcher = Watcher(Watch(str(toy)), port, said.append)
+    monkeypatch.setattr("sensecf_edge.trial._CHILD", "import os; os.abort()")
+    watcher.reload()
+    watcher.run()
+    assert any("kept the old bundle" in text and "SIGABRT" in text for text in said) and len(port.answers) == 1

@@ -19,10 +19,11 @@ import numpy as np
 from ..admissible import Constraints, check
 from ..budget import Budget
 from ..completions import ALREADY
-from ..errors import CheckError, EngineError, RecordError, SenseCFError, place
+from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, place
 from ..loop import Explainer
 from ..record import Record, parse_object
 from ..settings import RECORD, WATCH
+from ..trial import bundle_trial
 from . import owned
 from .answers import explain_all
 from .problem import Problem, does_not_fit, not_one_object
@@ -33,7 +34,8 @@ FAULTS = 5
 
 @dataclass(frozen=True)
 class Watch:
-    """What to do with messages. `every` are seconds between the starts of two explanations, `id` the key that names a record."""
+    """What to do with messages. `every` are seconds between the starts of two explanations of the same id, `id` the key that
+    names a record."""
 
     model: str
     budget: Budget = field(default_factory=Budget)
@@ -60,7 +62,8 @@ class Watcher:
         check(self.explainer.schema, watch.constraints)
         self.counts: Counter[str] = Counter()
         self.began = time.monotonic()
-        self.due = self.told = 0.0
+        self.due: dict[str | int | None, float] = {}
+        self.told = 0.0
         self.seconds = 0.0
         self.faults = 0
         self.stopping = self.reloading = False
@@ -80,33 +83,46 @@ class Watcher:
             self.port.start(self.waiting)
             self._tell(force=True)
             while not self.stopping:
+                self.port.check()
                 if self.reloading:
                     self._reload()
-                message = self.waiting.take(WATCH.patience)
+                message = self._next()
                 if message is not None:
                     self._one(message)
-                elif self.waiting.ended:
+                elif self.waiting.ended and not len(self.waiting):
+                    self.port.check()
                     break
                 self._tell()
         finally:
             self.waiting.end()
             self._tell(force=True, status="stopped")
-            self.port.close()
-            self.explainer.close()
-        left = f", {len(self.waiting)} left unread" if len(self.waiting) else ""
-        self.say(f"stopped after {self.waiting.received:,} messages, {self.counts['explained']:,} explained{left}")
+            try:
+                self.port.close()
+            finally:
+                self.explainer.close()
+                left = f", {len(self.waiting)} left unread" if len(self.waiting) else ""
+                self.say(f"stopped after {self.waiting.received:,} messages, {self.counts['explained']:,} explained{left}")
+
+    def _next(self) -> Message | None:
+        """While answers wait for a disk or a broker no more of them are made."""
+        if self.port.full and not self.waiting.ended:
+            time.sleep(WATCH.patience)
+            return None
+        return self.waiting.take(WATCH.patience)
 
     def _one(self, message: Message) -> None:
         """One message: aside, passed over, or answered."""
         try:
             name, record = self._read(message.data)
-            if not self._is_due(record):
+            if not self._is_due(name, record):
+                message.done()
                 return
-            self.due = time.monotonic() + self.watch.every
+            began = time.monotonic()
             (outcome,) = explain_all(self.explainer, [record], self.watch.constraints, self.watch.budget)
             if isinstance(outcome, Problem):
                 raise _Aside(outcome)
-            self.port.answer({"number": message.number, "id": name, "explanation": outcome.to_json()})
+            self._not_before(name, began + self.watch.every)
+            self.port.answer({"number": message.number, "id": name, "explanation": outcome.to_json()}, message.done)
             self.counts["explained"] += 1
             self.counts[outcome.status] += 1
             self.seconds = time.monotonic() - message.came
@@ -136,31 +152,40 @@ class Watcher:
         except Exception as error:
             raise _Aside(Problem(f"a fault in this program ({place(error)})", "please report it, without the record")) from None
 
-    def _is_due(self, record: Record) -> bool:
-        """Whether to explain it: the prediction is unwanted or depends on what is unknown, and the last one is long enough ago."""
+    def _is_due(self, name: str | int | None, record: Record) -> bool:
+        """Whether to explain it: the prediction is unwanted or depends on what is unknown, and this id's last one is long ago."""
         p = float(self.explainer.checker.p_target(np.array([record.vector]))[0])
         if self.explainer.case(record, p, self.watch.budget.seed).verdict.status == ALREADY:
             self.counts["fine"] += 1
             return False
-        if self.due and time.monotonic() < self.due:
+        if time.monotonic() < self.due.get(name, 0.0):
             self.counts["too soon"] += 1
             return False
         return True
+
+    def _not_before(self, name: str | int | None, due: float) -> None:
+        """Everybody waits equally long, so the first ones in are the first ones to be forgotten again."""
+        now = time.monotonic()
+        while self.due and (first := next(iter(self.due))) != name and self.due[first] <= now:
+            del self.due[first]
+        self.due.pop(name, None)
+        if self.watch.every:
+            self.due[name] = due
 
     def _put_aside(self, message: Message, problem: Problem) -> None:
         """The log gets the reason without a value, and not more of them than a person can read."""
         self.counts["dead"] += 1
         if self.counts["dead"] <= WATCH.told or self.counts["dead"] % WATCH.told == 0:
             self.say(f"message {message.number:,} put aside: {problem.log}")
-        try:
-            self.port.dead(message.data, problem)
-        except SenseCFError as error:
-            self.say(str(error))
+        self.port.dead(message.data, problem, message.done)
 
     def _reload(self) -> None:
-        """The new bundle where it verifies and can be asked the same, or the old one."""
+        """The new bundle where it verifies, answers and can be asked the same, or the old one."""
         self.reloading = False
+        refused = bundle_trial(self.watch.model)  # in a process of its own: a file can end the one that opens it
         try:
+            if refused:
+                raise BundleError(refused)
             fresh = Explainer.load(self.watch.model, base_rate=self.watch.base_rate)
             try:
                 check(fresh.schema, self.watch.constraints)

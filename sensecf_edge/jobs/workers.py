@@ -92,7 +92,7 @@ class _Pool:
     def close(self) -> None:
         """Workers in the middle of a chunk are ended: what they would answer does not count any more."""
         if self.waiting:
-            for child in multiprocessing.active_children():
+            for child in list((self.pool._processes or {}).values()):  # ours only: the program may have others
                 child.terminate()
         self.pool.shutdown(wait=True, cancel_futures=True)
 
