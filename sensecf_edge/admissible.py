@@ -182,9 +182,7 @@ def check(schema: Schema, constraints: Constraints) -> None:
             raise ConstraintError(f"{name} is both frozen and bounded; drop one of the two")
         assert feature.low is not None and feature.high is not None
         if high < feature.low or low > feature.high:
-            raise ConstraintError(
-                f"the bound {name}={_said(low)}:{_said(high)} lies outside what is possible, {feature.allowed()}"
-            )
+            raise ConstraintError(f"the bound {name}={_said(low)}:{_said(high)} lies outside what is possible, {feature.allowed()}")
 
 
 def _said(value: float) -> str:

@@ -19,6 +19,7 @@ BASES = {
     TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
     SCHEMA: "average, as the schema states it: {}", BALANCED: "reckoned as if {} had it; how many do is not known",
 }  # fmt: skip
+MOST_DECIDING = 3
 TINY = 1e-9
 
 
@@ -109,8 +110,12 @@ class Wording:
 
     def deciding(self) -> str:
         """Which unknown values would decide, most deciding first; empty where none would."""
-        parts = [f"{self.title(u.feature)} (alone it ends {percent(u.decides)} of the doubt)" for u in self.explanation.unknown]
-        return f"Measure these first: {', then '.join(parts)}." if parts else ""
+        named = self.explanation.unknown[:MOST_DECIDING]
+        if not named:
+            return ""
+        ends = [" of the doubt ends with it alone", *[""] * (len(named) - 1)]
+        parts = [f"{self.title(u.feature)} ({percent(u.decides)}{end})" for u, end in zip(named, ends, strict=True)]
+        return f"Measure these first: {', '.join(parts)}."
 
     def options(self) -> str:
         """How many answers follow, and how many were asked for."""

@@ -181,7 +181,7 @@ def test_what_hangs_on_unknown_values_says_its_range_and_what_to_measure_first()
     text = words(shown(**depends, unknown=(Unknown("deep_sleep", 0.8), Unknown("steps", 0.1))))
     assert "Prediction now: it depends on what is unknown. Risk of “stressed”: 14 % to 50 % (average in the training data: 20 %)" in text
     assert "up to a risk of 20 %, as it does in 40 % of the 12 cases tried for what is unknown." in text
-    assert "Measure these first: Deep sleep (alone it ends 80 % of the doubt), then Steps a day (alone it ends 10 % of the doubt)." in text
+    assert "Measure these first: Deep sleep (80 % of the doubt ends with it alone), Steps a day (10 %)." in text
 
 
 def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
