@@ -15,9 +15,10 @@ import numpy as np
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.feature import MAX_LATTICE, Feature, Vector, name_fault
 from sensecf_edge.schema import Schema
+from sensecf_edge.schema_json import LARGEST
 from sensecf_edge.table.cells import FLAGS, Cell, Unreadable, is_code, plain_number, without_value, words
 from sensecf_edge.table.far import Far, bulk, far
-from sensecf_edge.table.fits import only_first, other_names
+from sensecf_edge.table.fits import like_a_unit, only_first, other_names, with_a_comma
 from sensecf_edge.table.read import Cells, Column, read
 
 from . import names, repeated
@@ -32,7 +33,7 @@ _DATE = re.compile(
     r"[0-9]{4}-[0-9]{1,2}(-[0-9]{1,2})?([T ][0-9:.]+(Z|[+-][0-9:]+)?)?|[0-9]{1,2}[./][0-9]{1,2}[./]([0-9]{4}|[0-9]{2})"
     r"|[0-9]{1,2}:[0-9]{2}(:[0-9.]+)?"
 )
-_COMMA = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*,[0-9]+")
+_NUMBER_AND_MORE = re.compile(r"[^0-9A-Za-z]{0,3}[0-9][0-9.,'’ _]*[^0-9]{0,12}[0-9]?")
 
 
 def draft(table: Path, target: str, person: str | None = None, allow: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -108,10 +109,7 @@ class _Looked:
 
 
 def _refuse_units(table: Cells, columns: dict[str, _Looked]) -> None:
-    def words_first(looked: _Looked) -> bool:
-        return only_first(looked.column, [not without_value(c) and plain_number(c) is None for c in looked.column.cells])
-
-    odd = [name for name, looked in columns.items() if looked.mostly_numbers and words_first(looked)]
+    odd = [name for name, looked in columns.items() if looked.mostly_numbers and only_first(looked.column, like_a_unit)]
     if odd:
         raise TableError(f"data row 1 holds words where every other row has numbers ({', '.join(odd)}): units? take that line out")
 
@@ -130,14 +128,32 @@ def _feature(name: str, looked: _Looked) -> Feature | str:
     optional = not bool(looked.known.all())
     if looked.mostly_numbers:
         return _number(name, looked, optional)
-    commas = looked.rows(lambda c: isinstance(c, str) and _COMMA.fullmatch(c) is not None)
-    if 2 * commas.sum() > looked.known.sum():
-        return f"{_where(commas)} hold a comma in a number; write 7080 or 7.08, as it is meant, and never 7,080"
+    if len(looked.cells) > FEW and (why := _nearly_numbers(looked)):
+        return why
     if np.isfinite(looked.numbers[looked.known]).all():
         return _choice(name, sorted({words(c) for c in looked.cells}, key=float), optional)
     if all(isinstance(c, str) and _DATE.fullmatch(c) for c in looked.cells):
         return "it holds dates; write what matters of them as a number (days since …, a month, an hour)"
     return _choice(name, _ordered(looked.column, looked.cells), optional)
+
+
+def _nearly_numbers(looked: _Looked) -> str | None:
+    """Why most of a column would be numbers and is not; None where it would not be."""
+    kinds: dict[str, Callable[[Cell], bool]] = {
+        "hold a comma in a number, or a point that may part thousands; write 7080 or 7.08, as it is meant, and never 7,080": with_a_comma,
+        "start with a zero, so they are codes and no numbers, and there are too many to choose from": is_code,
+        "hold a number and something else (a unit, a sign, a mark for thousands); write the number alone": _nearly,
+    }
+    for told, kind in kinds.items():
+        rows = looked.rows(kind)
+        few_codes = kind is is_code and len(looked.cells) <= MANY_CHOICES
+        if not few_codes and (2 * rows.sum() > looked.known.sum() or (kind is is_code and rows.any())):
+            return f"{_where(rows)} {told}"
+    return None
+
+
+def _nearly(given: Cell) -> bool:
+    return isinstance(given, str) and _NUMBER_AND_MORE.fullmatch(given) is not None
 
 
 def _where(bad: np.ndarray) -> str:
@@ -159,6 +175,8 @@ def _number(name: str, looked: _Looked, optional: bool) -> Feature | str:
     values = looked.numbers
     if np.isinf(values).any():
         return "it holds infinite numbers"
+    if np.nanmax(np.abs(bulk(values))) > LARGEST:
+        return f"it holds numbers over {LARGEST:,}, like an id or a time; write them in a larger unit"
     if counts_rows(values):
         return "it counts the rows"
     for odd in far(values):
@@ -188,6 +206,8 @@ def counts_rows(values: Vector) -> bool:
 def _choice(name: str, choices: list[str], optional: bool) -> Feature | str:
     if len(choices) > MANY_CHOICES:
         return f"it has {len(choices)} different texts, like an id or a free text; group them into {MANY_CHOICES} at most to have it in"
+    if len({text.lower() for text in choices}) < len(choices):
+        say(f"look at {name}: words of it differ in capitals alone; if they mean the same, write them alike")
     try:
         return Feature(name, kind="choice", choices=tuple(choices), optional=optional)
     except SchemaError:
@@ -198,7 +218,7 @@ def _ordered(column: Column, cells: list[Cell]) -> list[str]:
     """Texts as whoever encodes them orders them: as the file says where it has ordered categories, else by the alphabet."""
     texts = {words(c): None for c in cells}
     if {t.lower() for t in texts} == set(FLAGS):
-        return sorted({t.lower(): t for t in texts}.values(), key=str.lower)
+        return sorted(texts, key=str.lower) if len(texts) == len(FLAGS) else sorted(FLAGS)
     return [*column.order] if set(texts) <= set(column.order) else sorted(texts)
 
 

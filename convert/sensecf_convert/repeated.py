@@ -208,7 +208,10 @@ def _bump(steps: Numbers) -> int:
 
 def nobody_named(columns: Mapping[str, Held], person: str | None) -> bool:
     """Whether no column says whose a row is, or one that says of no two rows that they are one person's."""
-    return person is None or bool(np.bincount(columns[person].at).max() < 2)
+    if person is None:
+        return True
+    named = columns[person].at
+    return bool(np.bincount(named[named >= 0], minlength=1).max() < 2)
 
 
 def columns_of(table: Cells) -> dict[str, Held]:

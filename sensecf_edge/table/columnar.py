@@ -6,11 +6,12 @@ number that is written, dates their ISO text, bytes their UTF-8 text. What is ne
 
 from __future__ import annotations
 
-import datetime
 import decimal
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from .lines import Line
 from .opened import Opened
 
 BATCH = 1_000
+_NOTHING = re.compile(r"( 00:00:00)?(\.0+)?$")
 
 
 def unpacked_bytes(path: str) -> tuple[int, int]:
@@ -75,8 +77,16 @@ class Parquet:
             column, kind = column.storage, column.storage.type
         if pa.types.is_nested(kind):
             return [None if v is None else Unreadable("nested") for v in column.is_valid().to_pylist()]
-        if pa.types.is_float16(kind) or pa.types.is_float32(kind):
-            column = pc.cast(pc.cast(column.cast(pa.float32()), pa.string()), pa.float64())  # the shortest number, as it is written
+        if pa.types.is_float16(kind):
+            return [None if v is None else cell(float(str(np.float16(v)))) for v in column.to_pylist()]
+        if pa.types.is_float32(kind):
+            column = pc.cast(pc.cast(column, pa.string()), pa.float64())  # the shortest number, as it is written
+        if pa.types.is_timestamp(kind):
+            column = column.cast(pa.timestamp(kind.unit))  # without its zone: the moment in UTC
+        if pa.types.is_temporal(kind) and not pa.types.is_duration(kind):
+            column = pc.cast(column, pa.string())
+        if pa.types.is_duration(kind):
+            column = column.cast(pa.int64())
         read = next((read for is_kind, read in _READ if is_kind(kind)), cell)
         return [read(v) for v in column.to_pylist()]
 
@@ -96,15 +106,9 @@ def _decimal(value: decimal.Decimal | None) -> Cell:
     return int(value) if value == value.to_integral_value() else cell(float(value))
 
 
-def _timestamp(value: datetime.datetime | None) -> Cell:
-    if value is None:
-        return None
-    plain = value.replace(tzinfo=None)
-    return plain.date().isoformat() if plain.time() == datetime.time() else plain.isoformat(" ")
-
-
-def _iso(value: Any) -> Cell:
-    return None if value is None else str(value.isoformat())
+def _moment(value: str | None) -> Cell:
+    """A date, a time or both, as ISO writes them; midnight and parts of a second that are none are left out."""
+    return None if value is None else _NOTHING.sub("", value)
 
 
 def _duration(value: Any) -> Cell:
@@ -114,7 +118,6 @@ def _duration(value: Any) -> Cell:
 _READ: tuple[tuple[Callable[[Any], bool], Callable[[Any], Cell]], ...] = (
     (lambda k: pa.types.is_binary(k) or pa.types.is_large_binary(k) or pa.types.is_fixed_size_binary(k), _text),
     (pa.types.is_decimal, _decimal),
-    (pa.types.is_timestamp, _timestamp),
-    (lambda k: pa.types.is_date(k) or pa.types.is_time(k), _iso),
+    (lambda k: pa.types.is_timestamp(k) or pa.types.is_date(k) or pa.types.is_time(k), _moment),
     (pa.types.is_duration, _duration),
 )

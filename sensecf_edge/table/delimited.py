@@ -75,7 +75,7 @@ class Csv(Lines):
         for place, name in enumerate(self.names, 1):
             if name in at:
                 if not name:
-                    raise TableError(f"the columns {at[name]} and {place} of {self.where} have no name; name them, or leave them out")
+                    raise TableError(f"the columns {at[name]} and {place} of {self.where} have no name; is there a title above the names?")
                 told = f" {name!r}" if set(known) & set(self.names) else ""
                 raise TableError(f"{self.where} has the column{told} twice, as columns {at[name]} and {place}; keep one")
             at[name] = place

@@ -52,20 +52,24 @@ def far(values: Vector) -> list[Far]:
 
 
 def _questionable(values: Vector, distinct: Vector, counts: NDArray[np.intp]) -> list[Far]:
-    """The least value, where it recurs and may stand for nothing: a negative code below numbers that are never negative, or a 0
-    with a gap above it."""
-    if len(distinct) < FEWEST_FOR_A_QUESTION or counts[0] < 2 or distinct[1] < 0 or distinct[0] > 0:
+    """Values that recur and may stand for nothing: negative codes below numbers that are never negative, a 0 with a gap above."""
+    below = max(int((distinct < 0).sum()), int(len(distinct) > 0 and distinct[0] == 0))
+    rest = distinct[below:]
+    if len(rest) < FEWEST_FOR_A_QUESTION or below > MOST:
         return []
-    least, span = float(distinct[0]), float(distinct[-1] - distinct[1])
-    gap = float(distinct[1]) - least
-    odd = like_a_code(least) if least < 0 else gap > GAP_ABOVE_ZERO * span
-    return [Far(least, int(counts[0]), gap / span, int(np.flatnonzero(values == least)[0]), sure=False)] if odd else []
+    span = float(rest[-1] - rest[0])
+    out = [
+        Far(float(value), int(count), float(rest[0] - value) / span, int(np.flatnonzero(values == value)[0]), sure=False)
+        for value, count in zip(distinct[:below], counts[:below], strict=True)
+    ]
+    odd = all(f.rows > 1 and (like_a_code(f.value) if f.value < 0 else f.spans > GAP_ABOVE_ZERO) for f in out)
+    return out if odd else []
 
 
 def bulk(values: Vector) -> Vector:
-    """The values without those that are far, unknown ones left out."""
+    """The values without those that are far and without negative codes, unknown ones left out."""
     known = values[~np.isnan(values)]
-    return known[~np.isin(known, [f.value for f in far(known) if f.sure])]
+    return known[~np.isin(known, [f.value for f in far(known) if f.sure or f.value < 0])]
 
 
 def _ends(distinct: Vector, counts: NDArray[np.intp]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..feature import UNKNOWN, Feature, Vector, name_fault
 from ..schema import Schema
-from .cells import FLAGS, Cell, from_text, value, without_value, words
+from .cells import FLAGS, Cell, Doubtful, from_text, plain_number, value, without_value, words
 from .read import Cells, Column
 
 MOST_FAULTS = 20
 COMMON, MOST_CLASSES = 20, 6
 """Rows that must share a class for it to be named where there are not two; so many are named."""
+_BEGINS = re.compile(r"[-+<>=~.,−]*[0-9]")
 _COMMAS = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)*,[0-9]+")
 
 
@@ -126,7 +127,7 @@ def _remedy(feature: Feature, kind: str, held: Sequence[Cell]) -> str:
     if kind == MISSING:
         return "; give a value, or mark it optional in the schema"
     if kind == NO_NUMBER:
-        if any(isinstance(given, str) and _COMMAS.fullmatch(given) for given in held):
+        if any(map(with_a_comma, held)):
             return "; write 7080 or 7.08, as it is meant, and never 7,080"
         return "; write a number, or nothing where it is unknown"
     return "; correct the table, or the schema"
@@ -138,13 +139,23 @@ def _units(table: Cells, schema: Schema) -> list[str]:
     for feature in schema.features:
         if feature.kind == "number" and feature.name in table.columns:
             column = table.columns[feature.name]
-            spoilt += only_first(column, [_code(feature, given)[1] == NO_NUMBER for given in column.cells])
+            spoilt += only_first(column, like_a_unit)
     return ["data row 1 holds words where every other row has numbers: units? take that line out"] if spoilt else []
 
 
-def only_first(column: Column, odd: Sequence[bool]) -> bool:
+def like_a_unit(given: Cell) -> bool:
+    """Whether a cell is a word, and not a number that somebody wrote oddly."""
+    return isinstance(given, str) and not without_value(given) and plain_number(given) is None and not _BEGINS.match(given)
+
+
+def with_a_comma(given: Cell) -> bool:
+    """Whether a cell is a number with a comma, or one of which nobody knows what its mark parts."""
+    return isinstance(given, Doubtful) or (isinstance(given, str) and _COMMAS.fullmatch(given) is not None)
+
+
+def only_first(column: Column, odd: Callable[[Cell], bool]) -> bool:
     """Whether the first row, of several, is the only one with an odd cell."""
-    bad = np.array(odd or [False])[column.at]
+    bad = np.array([odd(given) for given in column.cells] or [False])[column.at]
     return len(bad) > 1 and bool(bad[0]) and int(bad.sum()) == 1
 
 
