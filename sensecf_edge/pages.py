@@ -12,7 +12,7 @@ from .manifest import Manifest
 from .report import columns, drawn, hanging
 from .risk import RiskScale, scale_of
 from .schema import Feature
-from .sentences import auc_text, class_text, percent
+from .sentences import auc_text, class_text, percent, rate_text
 from .settings import WEAK_AUC
 from .wording import base_text, plain
 
@@ -73,7 +73,7 @@ def _risk(manifest: Manifest, scale: RiskScale) -> str:
     """Up to which risk the wanted class is predicted, the base rate, and how true risks were on people it has not seen."""
     target, threshold = manifest.target, scale.risk(manifest.target.threshold)
     said = [
-        f"{_class(manifest, target.wanted)} is predicted up to a risk of {percent(threshold)} ({base_text(scale.base_rate, scale.source)})"
+        f"{_class(manifest, target.wanted)} is predicted up to a risk of {rate_text(threshold)} ({base_text(scale.base_rate, scale.source)})"
     ]
     figures = manifest.metrics.get("calibration")
     if isinstance(figures, dict) and isinstance(figures.get("ppv"), int | float):

@@ -27,6 +27,15 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{text} %"
 
 
+def rate_text(share: float) -> str:
+    """A share that people are told as such, however rare: with the digits that keep it within a twentieth of what it is."""
+    for digits in range(9):
+        text = f"{100 * share:.{digits}f}"
+        if abs(float(text) / 100 - share) <= float(ROUNDED) * min(share, 1 - share):
+            return f"{text} %"
+    return percent(share, 9)
+
+
 def percents(edge: float, shares: Iterable[float]) -> Callable[[float], str]:
     """How to write shares that are told beside an edge: with as many digits as it takes that none reads like the edge unless it is it."""
     others = [share for share in shares if share != edge]

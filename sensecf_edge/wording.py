@@ -12,7 +12,7 @@ from functools import cached_property
 from .result import Counterfactual, Explanation
 from .risk import BALANCED, REQUEST, SCHEMA, TRAINING
 from .schema import Schema, number_text
-from .sentences import class_text, percent, percents
+from .sentences import class_text, percent, percents, rate_text
 from .settings import SEARCH, UNKNOWN
 
 BASES = {
@@ -223,7 +223,7 @@ class Wording:
 
 def base_text(base_rate: float, source: str) -> str:
     """A base rate and where it is from."""
-    return BASES.get(source, "average: {}").format(percent(base_rate))
+    return BASES.get(source, "average: {}").format(rate_text(base_rate))
 
 
 def plain(text: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sensecf_edge.sentences import auc_text, change_texts, class_text, digits_of, percent, percents, weak_text
+from sensecf_edge.sentences import auc_text, change_texts, class_text, digits_of, percent, percents, rate_text, weak_text
 
 shares = st.floats(0, 1)
 
@@ -44,6 +44,11 @@ def test_no_percentage_reads_as_if_it_lay_on_the_other_side_of_the_threshold(edg
     for share in told:
         assert (text(share) == text(edge)) == (share == edge)
         assert (read(text(share)) > read(text(edge))) == (share > edge)
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.1418, "14 %"), (0.0142, "1.4 %"), (0.0001, "0.01 %"), (0.995, "99.5 %"), (0.5, "50 %")])
+def test_a_base_rate_is_told_however_rare_it_is(share: float, text: str) -> None:
+    assert rate_text(share) == text
 
 
 @given(shares, shares, st.integers(0, 3))

@@ -134,9 +134,9 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str) -> list[tuple[str,
     """The figures in words, for card and table; privacy: shares of bins of 20 rows and more, no row."""
     f = Calibration(**figures)
     others = f"{f.recorded:,} {unwanted}, {f.predicted - f.recorded:,} {wanted}"
-    curve = "; ".join(f"{100 * b['told']:.0f} → {100 * b['seen']:.0f} ({b['rows']:,.0f})" for b in f.curve)
+    curve = "; ".join(f"{_hundredths(b['told'])} → {_hundredths(b['seen'])} ({b['rows']:,.0f})" for b in f.curve)
     return [
-        ("risks told at a base rate of", f"{100 * f.base_rate:.1f} % {unwanted} (seen: {100 * f.seen:.1f} % of {f.rows:,} rows)"),
+        ("risks told at a base rate of", f"{100 * f.base_rate:.3g} % {unwanted} (seen: {100 * f.seen:.3g} % of {f.rows:,} rows)"),
         ("calibration slope (1 is right) and intercept (0 is right)", f"{_plain(f.slope)}; {f.intercept:+.2f}"),
         ("Brier score of the risks (of telling everybody the base rate)", f"{f.brier:.4f} ({f.brier_base_rate:.4f})"),
         ("told → seen, per cent (rows)", curve),
@@ -144,6 +144,10 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str) -> list[tuple[str,
         (f"of those predicted {unwanted}, so many are (PPV)", _percent(f.ppv)),
         ("sensitivity; specificity", f"{_percent(f.sensitivity)}; {_percent(f.specificity)}"),
     ]
+
+
+def _hundredths(share: float) -> str:
+    return f"{100 * share:.2g}" if share < 0.995 else "100"
 
 
 def _plain(value: float | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sensecf_edge.risk import RiskScale
-from sensecf_edge.sentences import auc_text
+from sensecf_edge.sentences import auc_text, rate_text
 from sensecf_edge.settings import WEAK_AUC
 
 from . import calibration, memorisation, study
@@ -101,8 +101,8 @@ def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
     target, scale = manifest["target"], RiskScale(**manifest["risk"])
     said = (
         f"The classifier's score p weighs both classes alike; people are told a risk instead, the probability of {unwanted} at a stated "
-        f"base rate. By default that is the share among the training rows, {percent(scale.base_rate)}; `--base-rate` and the schema's "
-        f"`base_rate` name another one. The model predicts {target['wanted']} up to a risk of {percent(scale.risk(target['threshold']))} "
+        f"base rate. By default that is the share among the training rows, {rate_text(scale.base_rate)}; `--base-rate` and the schema's "
+        f"`base_rate` name another one. The model predicts {target['wanted']} up to a risk of {rate_text(scale.risk(target['threshold']))} "
         f"(p >= {target['threshold']:g}). {HOW[manifest['classifier']['class_weights'] == 'as brought']}"
     )
     figures = manifest["metrics"].get("calibration")
