@@ -72,9 +72,8 @@ def _class(manifest: Manifest, name: str) -> str:
 def _risk(manifest: Manifest, scale: RiskScale) -> str:
     """Up to which risk the wanted class is predicted, the base rate, and how true risks were on people it has not seen."""
     target, threshold = manifest.target, scale.risk(manifest.target.threshold)
-    said = [
-        f"{_class(manifest, target.wanted)} is predicted up to a risk of {rate_text(threshold)} ({base_text(scale.base_rate, scale.source)})"
-    ]
+    base = base_text(scale.base_rate, scale.source)
+    said = [f"{_class(manifest, target.wanted)} is predicted up to a risk of {rate_text(threshold)} ({base})"]
     figures = manifest.metrics.get("calibration")
     if isinstance(figures, dict) and isinstance(figures.get("ppv"), int | float):
         of = f"of {figures.get('predicted')} rows predicted {_class(manifest, target.unwanted)}"

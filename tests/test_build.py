@@ -39,6 +39,7 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.record import Record
+from sensecf_edge.risk import scale_of
 from sensecf_edge.schema import Feature, Schema, Vector
 from sensecf_edge.table import cells as of_cells
 
@@ -216,9 +217,24 @@ def test_samples_are_test_people_in_the_unwanted_class_without_a_name(built: Bui
 
 def test_the_card_says_what_a_reader_must_know(built: Built) -> None:
     card = Bundle.open(built.out).card
-    for part in ("scikit-learn", "BSD", "AUC on unseen people", "first-try validity", "usable after the loop", "Not for", "realism"):
+    for part in ("scikit-learn", "BSD", "AUC on unseen people", "first-try validity", "usable after the loop", "Not for", "realism",
+                 "## Risk", "told → seen", "PPV", "Slope and intercept were fitted to the scores of training people"):  # fmt: skip
         assert part in card
     assert "@" not in card and "None" not in card and "nan" not in card
+
+
+def test_risks_are_told_at_the_share_among_the_training_rows_and_measured_on_the_others(built: Built) -> None:
+    bundle = Bundle.open(built.out)
+    train, test = built.parts()
+    told, scale = bundle.manifest.metrics["calibration"], scale_of(bundle.manifest)
+    assert scale.source == "training" and scale.base_rate == pytest.approx(1 - train.y.mean())
+    assert told["rows"] == len(test) and told["seen"] == pytest.approx(1 - test.y.mean(), abs=1e-4)
+    with Explainer.load(built.out) as explainer:
+        p = explainer.checker.p_target(test.X)
+        assert explainer.scale == scale
+    risk = np.array([scale.risk(float(q)) for q in p])
+    assert told["brier"] == pytest.approx(float(((risk - ~test.y) ** 2).mean()), abs=1e-4)
+    assert (told["predicted"], told["recorded"]) == ((p < 0.5).sum(), ((p < 0.5) & ~test.y).sum())
 
 
 def test_evaluate_measures_the_bundle_on_its_table_and_refuses_another(built: Built, command: Command, tmp_path: Path) -> None:
