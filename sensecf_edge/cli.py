@@ -1,7 +1,7 @@
 """The command line: open, call, print, exit code. Everything heavy is imported inside the command that needs it.
 
-stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 none found, 2 usage or input, 1 fault,
-130 interrupted, 141 the reader of stdout went away.
+stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 none found or it depends on what is
+unknown, 2 usage or input, 1 fault, 130 interrupted, 141 the reader of stdout went away.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
             as_json: bool) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
-    Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none found.
+    Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
+    found, or it depends on what is unknown.
     """
     _one_source(record, sample, model)
     values = terminal.read_record(record) if record is not None else None

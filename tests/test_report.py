@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import SCHEMA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from strategies import numbers
 from test_result import explanations
 from test_sentences import read
 
@@ -251,6 +253,16 @@ def test_with_an_unknown_value_nothing_is_ever_said_to_need_no_change(explanatio
     if any(value is None for value in explanation.factual.values()):
         assert "nothing needs to change" not in said
     assert "100 of 100" not in said and not re.search(r"(?<![\d.])(0|100) %", said)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_values_of_any_lattice_read_exactly_as_they_are(data: st.DataObject) -> None:
+    feature = data.draw(numbers("x"))
+    before, after = data.draw(st.lists(st.sampled_from(list(feature.lattice)), min_size=2, max_size=2, unique=True))
+    first, second, by = by_text(Change("x", float(before), float(after)), feature)
+    assert (first, second) == (feature.text(before), feature.text(after))
+    assert Decimal(by.replace("−", "-")) == Decimal(second) - Decimal(first)
 
 
 @settings(max_examples=150, deadline=None)
