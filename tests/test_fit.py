@@ -302,7 +302,7 @@ def twins(rows: int = 120, seed: int = 0) -> pd.DataFrame:
 def test_a_table_of_choices_only_becomes_a_bundle(tmp_path: Path, quick: Any) -> None:
     names = ("sex", "tired", "cough", "fever")
     schema = Schema(tuple(Feature(name, "choice", choices=("no", "yes"), mutable=name != "sex") for name in names))
-    twins().to_csv(tmp_path / "t.csv", index=False)
+    twins(400).to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "s.json").write_text(json.dumps(schema.to_json()))
     figures = run((tmp_path / "t.csv", tmp_path / "s.json"), tmp_path / "tiny", improve=False)
     assert figures.knn_ratio is None and figures.usable is not None
