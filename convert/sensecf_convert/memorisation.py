@@ -20,7 +20,7 @@ from .teachers.people import places
 from .words import percent, plain
 
 NNDR_PERCENTILE = 5
-MOST_ROWS, MOST_TRAIN = 2_000, 20_000
+MOST_ROWS, MOST_TRAIN = 1_000, 10_000
 
 Figures = dict[str, float | int | None]
 

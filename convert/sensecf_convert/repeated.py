@@ -126,12 +126,20 @@ def _disagreement(g: NDArray[np.intp], values: NDArray[np.intp]) -> float:
     def differ(labels: NDArray[np.intp]) -> tuple[float, float]:
         """Pairs that differ, and pairs, within equal labels."""
         pairs = np.bincount(labels).astype(float)
-        same = np.bincount(np.unique(np.stack([labels, values]), axis=1, return_inverse=True)[1]).astype(float)
+        same = np.bincount(together([labels, values])).astype(float)
         return float((pairs * (pairs - 1)).sum() - (same * (same - 1)).sum()), float((pairs * (pairs - 1)).sum())
 
     inside, among = differ(g)
     apart, all_pairs = differ(np.zeros_like(g))
     return (inside / among) / (apart / all_pairs) if among and apart else 1.0
+
+
+def together(columns: list[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """For each row the place of its combination of values among those that occur."""
+    out = np.zeros(len(columns[0]), dtype=np.intp)
+    for column in columns:
+        out = np.unique(out * (int(column.max(initial=0)) + 2) + column + 1, return_inverse=True)[1].astype(np.intp)
+    return out
 
 
 def _ordered(held: Held, label: Held) -> bool:
@@ -154,10 +162,11 @@ def alike(columns: Mapping[str, Held], target: str) -> str:
     others = [held for name, held in columns.items() if name not in (target, *fixed) and held.varies]
     if not fixed or len(others) < 3:
         return ""
-    _, at, sizes = np.unique(np.stack([columns[name].at for name in fixed]), axis=1, return_inverse=True, return_counts=True)
+    at = together([columns[name].at for name in fixed])
+    sizes = np.bincount(at)
     if (sizes[at] > 1).mean() < TOLD or len(sizes) < VALUES:
         return ""
-    share = float(np.median([unlike(Held(at.astype(np.intp), None), held) for held in others]))
+    share = float(np.median([unlike(Held(at, None), held) for held in others]))
     if share >= TOLD_APART:
         return ""
     return f"rows that agree in {', '.join(fixed)} are alike in most other columns too (they vary by {share:.0%} of what all do)"
