@@ -66,12 +66,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Case:
-    """A record with its verdict and the judge of its answers. `p`: what the classifier says of the record as it is."""
+    """A record with its verdict and the judge of its answers. `p`: what the classifier says of the record as it is; `realism`: its
+    percentile, None without a model of it."""
 
     record: Record
     judge: Judge
     verdict: Verdict
     p: float
+    realism: float | None = None
 
 
 class Completed:

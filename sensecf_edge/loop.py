@@ -150,8 +150,11 @@ class Explainer:
         began, budget, constraints = time.perf_counter(), budget or Budget(), constraints or Constraints()
         check(self.schema, constraints)
         same_schema(records, self.schema)
-        p = self.checker.p_target(np.array([r.vector for r in records]).reshape(-1, len(self.schema)))
-        cases = [self.case(record, float(now), budget.seed) for record, now in zip(records, p, strict=True)]
+        X = np.array([r.vector for r in records]).reshape(-1, len(self.schema))
+        p, realism = self.checker.p_target(X), self.judge.percentile(X)
+        cases = [self.case(record, float(p[k]), budget.seed) for k, record in enumerate(records)]
+        if realism is not None:
+            cases = [replace(case, realism=float(share)) for case, share in zip(cases, realism, strict=True)]
         ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
         self._search([way for way in ways if isinstance(way, _Search)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
@@ -254,7 +257,7 @@ class Explainer:
     def _explanation(self, case: Case, way: _Search | str | None, how: Provenance, seconds: float) -> Explanation:
         search, now = way if isinstance(way, _Search) else None, case.verdict
         found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
-        weak = self.bundle.manifest.classifier.auc
+        weak, scope = self.bundle.manifest.classifier.auc, "request" if how.freeze or how.bounds else "advice"
         return Explanation(
             status=now.status if now.status != UNWANTED else "found" if found else "none",
             target=self.target.wanted,
@@ -268,9 +271,9 @@ class Explainer:
             auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
             risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,
-            realism=None if (own := self.judge.percentile(case.record.vector[None])) is None else float(own[0]),
+            realism=case.realism,
             unknown=now.unknown, holds_now=now.holds, completions=now.completions,
-            proof=Proof(search.proven, self.goal, _scope(how)) if search and search.proven else None,
+            proof=Proof(search.proven, self.goal, scope) if search and search.proven else None,
             reason=way if isinstance(way, str) else "",
         )  # fmt: skip
 
@@ -294,8 +297,3 @@ class Explainer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _scope(how: Provenance) -> str:
-    """Among which answers something was proven."""
-    return "request" if how.freeze or how.bounds else "advice"

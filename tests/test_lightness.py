@@ -24,7 +24,7 @@ ORDER = (
     "errors", "settings",
     "sentences",
     "feature", "relation", "mixture", "schema_json", "schema", "density",
-    "cells", "record", "admissible", "prompt", "grammar", "reply", "measure", "rules", "coarse",
+    "cells", "record", "admissible", "reasons", "prompt", "grammar", "reply", "measure", "rules", "coarse",
     "risk",
     "manifest", "reference", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
