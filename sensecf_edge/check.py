@@ -21,10 +21,10 @@ from .graph_audit import check_graph
 from .schema import Vector
 
 SLACK = 1e-5
-MOST_MEMORY = 512 << 20
+MOST_MEMORY = 256 << 20
 """Bytes that all graphs of a process may take for weights and results together; a bundle's take a few million."""
 ROWS = 16_384
-"""Rows that go through at once; more go in parts, so that memory does not grow with the question."""
+"""Rows that go through at once; more go in parts, and these in halves where they are still too many for the memory."""
 FIX = "run `sensecf-edge models verify`, or build the bundle again"
 
 
@@ -176,13 +176,18 @@ class _Graph:
                 "start it otherwise (multiprocessing's spawn), load after the fork only, or use one thread"
             )
         rows = np.ascontiguousarray(Y, dtype=np.float32)
+        out = [self._part(output, rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
+        return np.asarray(out[0] if len(out) == 1 else np.concatenate(out), dtype=np.float64)
+
+    def _part(self, output: str, rows: Any) -> Any:
         try:
-            out = [self._session.run([output], {self._input: rows[i : i + ROWS]}, _giving_back())[0] for i in range(0, len(rows), ROWS)]
+            return self._session.run([output], {self._input: rows}, _giving_back())[0]
         except Exception as error:
             full = any(words in str(error) for words in ("Available memory of", "Failed to allocate memory", "bad allocation"))
-            told = f"it takes more than {MOST_MEMORY >> 20} MB for results" if full else _first_line(error)
-            raise CheckError(f"{self.what} failed on {len(Y)} rows: {told}; {FIX}") from error
-        return np.asarray(out[0] if len(out) == 1 else np.concatenate(out), dtype=np.float64)
+            if full and len(rows) > 1:
+                return np.concatenate([self._part(output, half) for half in np.array_split(rows, 2)])
+            told = f"it takes more than {MOST_MEMORY >> 20} MB for the results of one row" if full else _first_line(error)
+            raise CheckError(f"{self.what} failed on {len(rows)} rows: {told}; {FIX}") from error
 
 
 def _session(model: bytes, threads: int, device: str) -> Any:
