@@ -138,11 +138,7 @@ class _Graph:
     def __init__(self, model: bytes, what: str, features: int, threads: int, device: str) -> None:
         self.what, self.features = what, features
         self._process = os.getpid() if threads > 1 else 0
-        check_graph(model, what)
-        try:
-            self._session = _session(model, threads, device)
-        except Exception as error:  # onnxruntime's errors share no base class
-            raise CheckError(f"{what} cannot be loaded by onnxruntime: {_first_line(error)}; {FIX}") from error
+        self._session = open_session(model, what, threads, device)
         inputs = self._session.get_inputs()
         shape = list(inputs[0].shape) if inputs else []
         if len(inputs) != 1 or inputs[0].type != "tensor(float)" or len(shape) != 2 or isinstance(shape[0], int):
@@ -188,6 +184,15 @@ class _Graph:
                 return np.concatenate([self._part(output, half) for half in np.array_split(rows, 2)])
             told = f"it takes more than {MOST_MEMORY >> 20} MB for the results of one row" if full else _first_line(error)
             raise CheckError(f"{self.what} failed on {len(rows)} rows: {told}; {FIX}") from error
+
+
+def open_session(model: bytes, what: str, threads: int = 1, device: str = "cpu") -> Any:
+    """A session of onnxruntime on a graph that was looked over first. Raises CheckError; `what` names the graph."""
+    check_graph(model, what)
+    try:
+        return _session(model, threads, device)
+    except Exception as error:  # onnxruntime's errors share no base class
+        raise CheckError(f"{what} cannot be loaded by onnxruntime: {_first_line(error)}; {FIX}") from error
 
 
 def _session(model: bytes, threads: int, device: str) -> Any:
