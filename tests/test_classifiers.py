@@ -504,9 +504,9 @@ def test_a_skops_file_with_a_pickle_inside_an_array_never_runs(tmp_path: Path) -
 
 
 def test_a_skops_file_that_unpacks_to_too_much_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sensecf_convert.classifiers import bring
+    from sensecf_convert.classifiers import skops_file
 
-    monkeypatch.setattr(bring, "MOST_BYTES", 1000)
+    monkeypatch.setattr(skops_file, "MOST_BYTES", 1000)
     with pytest.raises(CheckError, match="more than a classifier needs"):
         make(saved(tmp_path, OWN["forest"]()), TRAIN, TEST, 0, quiet)
 

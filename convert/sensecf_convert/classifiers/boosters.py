@@ -15,6 +15,12 @@ def unnamed(estimator: Any) -> Any:
     Raises CheckError for boosters that have no ONNX form."""
     from .own_model import parts
 
+    for part in parts(estimator):
+        if any(tree.nodes["is_categorical"].any() for step in getattr(part, "_predictors", []) for tree in step):
+            raise CheckError(
+                f"{type(part).__name__} with categorical_features has no ONNX form here; fit it without (choices stay numbers, "
+                "which trees split as well), or behind a OneHotEncoder"
+            )
     if not any(_is_boosted(part) for part in parts(estimator)):
         return estimator
     made = copy.deepcopy(estimator)
@@ -46,7 +52,8 @@ def _refuse(trees: dict[str, Any], kinds: list[str]) -> None:
         raise CheckError(f"XGBoost's {kind} has no ONNX form here; {instead}")
     if int(trees.get("gbtree_model_param", {}).get("num_parallel_tree", 1)) > 1:
         raise CheckError(
-            "XGBoost's random forest (num_parallel_tree over 1) has no ONNX form here; use scikit-learn's RandomForestClassifier, or boosting"
+            "XGBoost's random forest (num_parallel_tree over 1) has no ONNX form here; "
+            "use scikit-learn's RandomForestClassifier, or boosting"
         )
     if "c" in kinds:
         raise CheckError(

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.check import FIX, OnnxChecker
 from sensecf_edge.errors import CheckError, TableError
 from sensecf_edge.schema import Schema, Vector
 
 from ..tables import Cohort
 from . import order, own_model
-from .export import append, lattice_points
+from .export import append, lattice_points, parity, serialised
 from .foreign import line
 from .own_graph import tidy
 from .recipes import Model
@@ -64,7 +64,10 @@ def bring(path: Path, train: Cohort) -> Brought:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _from_onnx(data, train) if path.suffix.lower() == ".onnx" else _from_skops(data, path.name, train)
+        try:
+            return _from_onnx(data, train) if path.suffix.lower() == ".onnx" else _from_skops(data, path.name, train)
+        except CheckError as error:  # there is no bundle yet that could be verified or built again
+            raise CheckError(str(error).replace(f"; {FIX}", "; export it again")) from error
 
 
 def _from_skops(data: bytes, name: str, train: Cohort) -> Brought:
@@ -74,15 +77,20 @@ def _from_skops(data: bytes, name: str, train: Cohort) -> Brought:
     fitted = own_model.fitted_in(estimator, name, train.schema)
     model = Model(fitted)
     _answers(model, name, train.schema)
-    tidied = tidy(own_model.graph_of(fitted, name, train.schema), train.schema, _asked(train))
+    numbers = {n: v for n, v in fitted.learnt.items() if n not in fitted.words} if isinstance(fitted, own_model.Framed) else {}
+    tidied = tidy(own_model.graph_of(fitted, name, train.schema), train.schema, _asked(train), numbers)
     _check(tidied.graph, train.schema)
     graph = tidied.graph
+    try:
+        parity(model, graph, train.schema, np.concatenate([train.X[:ASKED], lattice_points(train.schema, PROBES, seed=0)]))
+    except CheckError as error:
+        raise own_model.differs(estimator, error) from error
     words, turned = order.settle(graph, labels, train)
     if turned:
         graph, model = _turned(graph), Model(_Turned(fitted))
     if isinstance(fitted, own_model.Framed):
-        read = f" {', '.join(fitted.words)} in words" if fitted.words else ""
-        notes.append(f"selects columns by name{' and takes' + read if read else ''}; the graph does so from the one array it gets")
+        words_of = f", {', '.join(fitted.words)} in words" if fitted.words else ""
+        notes.append(f"takes columns one by one{words_of}; the graph takes them from the one array of numbers that it gets")
     inside = list(own_model.parts(estimator))
     named = [type(part).__name__ for part in inside]
     kept = [n for n in named if n.startswith(("KNeighbors", "RadiusNeighbors", "GaussianProcess", "Nystroem", "KNNImputer"))]

@@ -4,7 +4,7 @@ Columns of words get the schema's choices in words, columns of numbers the numbe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from sensecf_edge.schema import Feature, Schema
 PREFIX = "sensecf_in"
 
 
-def feed_columns(model: Any, inputs: Sequence[Any], schema: Schema) -> list[str]:
-    """Put one float32 input [rows, features] in front. Raises CheckError where the inputs are not the schema's features."""
+def feed_columns(model: Any, inputs: Sequence[Any], schema: Schema, numbers: Mapping[str, Sequence[float]]) -> list[str]:
+    """Put one float32 input [rows, features] in front; `numbers` stand for a feature's choices
+    where these are not numbered from 0 on. Raises CheckError where the inputs are not the schema's features."""
     from onnx import TensorProto, helper, numpy_helper
 
     names = [i.name for i in inputs]
@@ -32,7 +33,7 @@ def feed_columns(model: Any, inputs: Sequence[Any], schema: Schema) -> list[str]
         at = schema.index[given.name]
         model.graph.initializer.append(numpy_helper.from_array(np.array([at]), f"{PREFIX}_at{at}"))
         nodes.append(helper.make_node("Gather", [put, f"{PREFIX}_at{at}"], [f"{PREFIX}_column{at}"], name=f"{PREFIX}_gather{at}", axis=1))
-        nodes += _filled(model, given, schema.features[at], at)
+        nodes += _filled(model, given, schema.features[at], at, numbers.get(given.name, ()))
     copies = [type(n).FromString(n.SerializeToString()) for n in model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend([*nodes, *copies])
@@ -42,7 +43,7 @@ def feed_columns(model: Any, inputs: Sequence[Any], schema: Schema) -> list[str]
     return [f"took {len(names)} inputs, one a column; they are fed from the one array by name"]
 
 
-def _filled(model: Any, given: Any, feature: Feature, at: int) -> list[Any]:
+def _filled(model: Any, given: Any, feature: Feature, at: int, numbers: Sequence[float]) -> list[Any]:
     """Nodes from a column [rows, 1] of codes to what an input takes."""
     from onnx import TensorProto, helper
 
@@ -55,6 +56,9 @@ def _filled(model: Any, given: Any, feature: Feature, at: int) -> list[Any]:
     out: list[Any] = []
     if kind == TensorProto.STRING:
         column, out = _words(model, feature, column, at)
+    elif numbers:
+        out = [encoder(model, column, f"{column}_numbers", values_floats=[float(v) for v in numbers], default_float=float("nan"))]
+        column = f"{column}_numbers"
     elif kind in (TensorProto.INT32, TensorProto.INT64):
         refuse_whole_numbers([feature.name], "whole numbers", _one(feature))
     elif kind not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):
@@ -79,17 +83,22 @@ def _one(feature: Feature) -> Schema:
 
 def _words(model: Any, feature: Feature, column: str, at: int) -> tuple[str, list[Any]]:
     """The choice of every code, in words; an unknown one is the empty word."""
-    from onnx import TensorProto, helper
-
     if feature.kind != "choice":
         raise CheckError(f"the classifier takes {feature.name} as words, in the schema it is a number; export it for numbers")
+    return f"{column}_words", [encoder(model, column, f"{column}_words", values_strings=list(feature.choices), default_string="")]
+
+
+def encoder(model: Any, column: str, out: str, **values: Any) -> Any:
+    """A node that puts what stands for each choice in the place of its code."""
+    from onnx import helper
+
     domains = {o.domain: o for o in model.opset_import}
     if "ai.onnx.ml" not in domains:
         model.opset_import.add(domain="ai.onnx.ml", version=2)
-    codes = [float(i) for i in range(len(feature.choices))]
-    node = helper.make_node(
-        "LabelEncoder", [column], [f"{column}_words"], name=f"{column}_encoder", domain="ai.onnx.ml",
-        keys_floats=codes, values_strings=list(feature.choices), default_string="",
-    )  # fmt: skip
-    assert TensorProto.STRING
-    return f"{column}_words", [node]
+    elif domains["ai.onnx.ml"].version < 2:  # from there on codes may be looked up; nothing else changed
+        if any(n.op_type == "LabelEncoder" for n in model.graph.node):
+            raise CheckError("the classifier's LabelEncoder is of the first kind (ai.onnx.ml 1); export it with a newer converter")
+        domains["ai.onnx.ml"].version = 2
+    (told,) = [v for k, v in values.items() if k.startswith("values")]
+    codes = [float(i) for i in range(len(told))]
+    return helper.make_node("LabelEncoder", [column], [out], name=f"{out}_encoder", domain="ai.onnx.ml", keys_floats=codes, **values)

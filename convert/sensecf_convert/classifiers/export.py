@@ -48,7 +48,7 @@ def to_onnx(model: Model, features: int) -> bytes:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
 
-    _register()
+    register()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # the converters read attributes that scikit-learn means to rename
@@ -76,32 +76,8 @@ def serialised(graph: Any) -> bytes:
     return bytes(graph.SerializeToString(deterministic=True))
 
 
-def converted(estimator: Any, features: int, columns: Sequence[tuple[str, bool]] | None) -> bytes:
-    """The graph of somebody else's estimator as skl2onnx writes it: one array in, or one input for each of `columns`, (name,
-    whether it is words). Raises what skl2onnx raises."""
-    from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-    from sklearn.gaussian_process import GaussianProcessClassifier
-    from sklearn.neighbors import KNeighborsClassifier
-
-    _register()
-    given: list[tuple[str, Any]] = [("record", FloatTensorType([None, features]))]
-    if columns is not None:
-        given = [(name, (StringTensorType if words else FloatTensorType)([None, 1])) for name, words in columns]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        graph = convert_sklearn(
-            estimator,
-            name="classifier",
-            initial_types=given,
-            options={kind: {"optim": "cdist"} for kind in (KNeighborsClassifier, GaussianProcessClassifier)},
-            target_opset={"": OPSET, "ai.onnx.ml": TREES, "com.microsoft": 1},
-        )
-    return bytes(graph.SerializeToString())
-
-
 @cache
-def _register() -> None:
+def register() -> None:
     """Teach skl2onnx XGBoost's classifier (through onnxmltools) and random Fourier features."""
     from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
     from skl2onnx import update_registered_converter

@@ -7,6 +7,7 @@ are held against names where the model has them, and the answers against the tab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
@@ -25,7 +26,16 @@ FALLS = 0.02
 """An AUC this much higher with choices numbered otherwise, and beyond chance, is that of the model as it was fitted."""
 FEW = 4
 """Of features with so few choices all orders are tried, of others the ones that encoders make."""
-DRAWS = 100
+DRAWS, MOST_ROWS = 100, 2_000
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """What stands for each choice of a feature, and how to say it."""
+
+    feature: str
+    codes: tuple[float, ...]
+    words: str
 
 
 def settle(graph: bytes, labels: Sequence[str], train: Cohort) -> tuple[str, bool]:
@@ -75,71 +85,90 @@ def _plain(label: str) -> str:
 def _refuse_other_order(checker: OnnxChecker, train: Cohort, right: float, turned: bool) -> None:
     """Raises CheckError where the model knows the rows clearly better with some feature's choices numbered otherwise."""
     features = [(i, f) for i, f in enumerate(train.schema.features) if f.kind == "choice" and len(f.choices) > 1]
-    rows = _some_rows(train)
+    rows = np.sort(np.random.default_rng(0).permutation(len(train))[:MOST_ROWS])
     X, y = train.X[rows], train.y[rows]
 
     def scores(Z: Vector) -> Vector:
-        p = checker.p_target(Z)
+        try:
+            p = checker.p_target(Z)
+        except CheckError:  # an encoder inside knows no such number
+            return np.zeros(len(Z))
         return -p if turned else p
 
-    best, orders = (_auc(y, scores(X)), X), dict[str, list[str]]()
-    plain = best[0]
-    together = _renumbered(X, [(i, f, encoded) for i, f in features for encoded in [_as_encoders(f)]])
-    if (found := _auc(y, scores(together))) > best[0] + FALLS:
-        best = (found, together)
-        orders = {f.name: _as_encoders(f) for _, f in features if _as_encoders(f) != list(f.choices)}
-    else:
+    best, found = X, list[Numbering]()
+    plain = highest = _auc(y, scores(X))
+    for every in (_as_encoders, _as_values):  # a table is mostly numbered in one way throughout
+        made = [(i, n) for i, f in features if (n := every(f)) is not None]
+        tried = _renumbered(X, made)
+        if made and (auc := _auc(y, scores(tried))) > highest + FALLS:
+            best, highest, found = tried, auc, [n for _, n in made]
+    if not found:
         for i, f in features:
-            for order in _orders(f):
-                tried = _renumbered(best[1], [(i, f, order)])
-                if (found := _auc(y, scores(tried))) > best[0] + FALLS:
-                    best, orders[f.name] = (found, tried), order
-    if orders and _beyond_chance(y, scores(X), scores(best[1])):
-        first, order = next(iter(orders.items()))
+            for numbering in _numberings(f):
+                tried = _with(best, X, i, numbering)
+                if (auc := _auc(y, scores(tried))) > highest + FALLS:
+                    best, highest = tried, auc
+                    found = [*(n for n in found if n.feature != f.name), numbering]
+    if found and _beyond_chance(y, scores(X), scores(best)):
         raise CheckError(
-            f"the classifier's AUC on the training rows is {right:.2f} with the choices in the schema's order, and {best[0]:.2f} with those of "
-            f"{', '.join(orders)} in another ({first}: {', '.join(order)}): it was fitted on choices numbered otherwise "
-            f"(encoders sort them by letters). Put the schema's choices in that order, or fit the model again on the schema's "
-            f"numbers; nothing was taken at {plain:.2f}"
+            f"the classifier's AUC on the training rows is {right:.2f} where choices have the numbers of the schema's list, and "
+            f"{right + highest - plain:.2f} where {'; '.join(n.words for n in found[:4])}: it was fitted on choices numbered so. List the "
+            "schema's choices in that order, or fit the model again on the schema's numbers (0, 1, …)"
         )
-
-
-def _some_rows(train: Cohort) -> NDArray[np.intp]:
-    """At most 2,000 rows, drawn alike for both classes' sake of time."""
-    return np.sort(np.random.default_rng(0).permutation(len(train))[:2_000])
 
 
 def _auc(y: NDArray[np.bool_], p: Vector) -> float:
     return float(roc_auc_score(y, p)) if 0 < y.sum() < len(y) else 0.5
 
 
-def _as_encoders(feature: Feature) -> list[str]:
-    """The order of scikit-learn's and pandas' encoders: numbers by value, words by their letters."""
+def _as_encoders(feature: Feature) -> Numbering | None:
+    """As scikit-learn's and pandas' encoders number them: numbers by value, words by their letters."""
     try:
-        return sorted(feature.choices, key=float)
+        return _ordered(feature, sorted(feature.choices, key=float))
     except ValueError:
-        return sorted(feature.choices)
+        return _ordered(feature, sorted(feature.choices))
 
 
-def _orders(feature: Feature) -> Iterator[list[str]]:
-    """Other orders in which a model may have numbered the choices."""
+def _as_values(feature: Feature) -> Numbering | None:
+    """The values themselves, where choices are numbers."""
+    try:
+        codes = tuple(float(c) for c in feature.choices)
+    except ValueError:
+        return None
+    if codes == tuple(range(len(codes))):
+        return None
+    return Numbering(feature.name, codes, f"{feature.name} is its own value")
+
+
+def _ordered(feature: Feature, order: list[str]) -> Numbering | None:
+    if order == list(feature.choices):
+        return None
+    codes = tuple(float(order.index(c)) for c in feature.choices)
+    return Numbering(feature.name, codes, f"{feature.name} is {', '.join(order[:8])}")
+
+
+def _numberings(feature: Feature) -> Iterator[Numbering]:
+    """Other numbers that a model may have been given for the choices."""
     given = list(feature.choices)
-    some = [_as_encoders(feature), given[::-1], sorted(given), sorted(given, key=str.casefold), sorted(given, key=lambda c: (len(c), c))]
-    tried = [list(p) for p in permutations(given)] if len(given) <= FEW else some
-    seen = {tuple(given)}
-    for order in tried:
-        if tuple(order) not in seen:
-            seen.add(tuple(order))
-            yield order
+    some = [given[::-1], sorted(given), sorted(given, key=str.casefold), sorted(given, key=lambda c: (len(c), c))]
+    made = [_as_encoders(feature), _as_values(feature)]
+    made += [_ordered(feature, list(order)) for order in (permutations(given) if len(given) <= FEW else some)]
+    yield from dict.fromkeys(n for n in made if n is not None)
 
 
-def _renumbered(X: Vector, changes: Sequence[tuple[int, Feature, list[str]]]) -> Vector:
-    """The rows with the choices of some features numbered in another order."""
+def _renumbered(X: Vector, changes: Sequence[tuple[int, Numbering]]) -> Vector:
+    """The rows with the choices of some features numbered otherwise."""
     out = X.copy()
-    for i, feature, order in changes:
-        codes = np.array([float(order.index(c)) for c in feature.choices])
+    for i, numbering in changes:
         known = ~np.isnan(X[:, i])
-        out[known, i] = codes[X[known, i].astype(int)]
+        out[known, i] = np.array(numbering.codes)[X[known, i].astype(int)]
+    return out
+
+
+def _with(best: Vector, X: Vector, i: int, numbering: Numbering) -> Vector:
+    """`best` with one feature of X numbered otherwise."""
+    out = best.copy()
+    out[:, i] = _renumbered(X, [(i, numbering)])[:, i]
     return out
 
 

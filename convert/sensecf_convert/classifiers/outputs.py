@@ -101,11 +101,10 @@ def _none(answers: Answers, tables: Mapping[str, NDArray[np.float64]], rows: set
         if not known.size:
             return CheckError(f"the classifier's output {name!r} is NaN for every row of the table; export it again")
         if a.shape[1] == 2 and _probable(a):
-            return CheckError("the classifier's two numbers do not sum to 1, so they are no probabilities of two classes; end it in a softmax")
+            return CheckError("the classifier's two numbers do not sum to 1, so they are no probabilities of two classes; end in a softmax")
         end = "softmax" if a.shape[1] == 2 else "sigmoid"
-        return CheckError(
-            f"the classifier's output {name!r} is no probability: it goes from {known.min():.3g} to {known.max():.3g}; end the graph in a {end}"
-        )
+        span = f"{known.min():.3g} to {known.max():.3g}"
+        return CheckError(f"the classifier's output {name!r} is no probability: it goes from {span}; end the graph in a {end}")
     forms = [f"{n!r} {a.dtype.name if a.dtype.kind != 'O' else 'text'} {list(a.shape)}" for n, a in answers.items()]
     wide = [a for a in answers.values() if a.dtype.kind == "f" and a.ndim == 2 and a.shape[1] != 2]
     many = f"gives {wide[0].shape[1]} probabilities a row, and two classes are needed" if wide else "gives no probabilities"

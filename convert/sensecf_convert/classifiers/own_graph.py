@@ -7,7 +7,7 @@ names of the classes and passed over. What cannot be fitted in is refused, with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ from sensecf_edge.schema import Schema, Vector
 
 from . import outputs
 from .columns import feed_columns
+from .export import serialised
+from .foreign import line
 
 NEWEST = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 NEWEST_IR, OLDEST_IR = 10, 8
@@ -39,20 +41,20 @@ class Tidy:
     notes: list[str]
 
 
-def tidy(data: bytes, schema: Schema, rows: Vector) -> Tidy:
-    """Fit an own graph in. `rows` are what it is asked, some without unknown values. Raises CheckError."""
+def tidy(data: bytes, schema: Schema, rows: Vector, numbers: Mapping[str, Sequence[float]] | None = None) -> Tidy:
+    """Fit an own graph in. `rows` are what it is asked; `numbers` see `columns`. Raises CheckError."""
     check_graph(data, "the classifier")
     model = _parsed(data)
     known = outputs.stated_labels(model)
     notes = _lower_versions(model)
     zipped = outputs.cut_zipmaps(model)
-    notes += _one_input(model, schema)
+    notes += _one_input(model, schema, numbers or {})
     outputs.show_shapes_only_where_known(model)
     answers = _asked(model, rows)
     chosen = outputs.choose(answers, zipped)
     labels = outputs.told_labels(answers, chosen, rows.shape[0]) or known
     outputs.only(model, chosen)
-    return Tidy(bytes(model.SerializeToString()), labels, notes)
+    return Tidy(serialised(model), labels, notes)
 
 
 def _parsed(data: bytes) -> Any:
@@ -71,23 +73,15 @@ def _parsed(data: bytes) -> Any:
 
 def _lower_versions(model: Any) -> list[str]:
     """Operator sets that the oldest allowed onnxruntime opens; a newer stamp is taken back where no operator needs it."""
-    from onnx import defs
-
-    stamps = {("" if o.domain == "ai.onnx" else o.domain): 0 for o in model.opset_import}
+    stamps: dict[str, int] = {}
     for stamp in model.opset_import:
         domain = "" if stamp.domain == "ai.onnx" else stamp.domain
-        stamps[domain] = max(stamps[domain], stamp.version)
+        stamps[domain] = max(stamps.get(domain, 0), stamp.version)
     notes = []
     for node in model.graph.node:
         domain = "" if node.domain == "ai.onnx" else node.domain
         newest = NEWEST.get(domain, 0)
-        if stamps.get(domain, 0) <= newest:
-            continue
-        try:
-            since = defs.get_schema(node.op_type, max_inclusive_version=stamps[domain], domain=domain).since_version
-        except defs.SchemaError:
-            since = stamps[domain]
-        if since > newest:
+        if stamps.get(domain, 0) > newest and not _is_as_old(node.op_type, domain, stamps[domain], newest):
             raise CheckError(
                 f"the classifier uses {node.op_type} of operator set {stamps[domain]} ({domain or 'ai.onnx'}), the oldest onnxruntime that "
                 f"may open the bundle (1.20) knows {newest}; export it with an older one, such as target_opset=18"
@@ -101,7 +95,18 @@ def _lower_versions(model: Any) -> list[str]:
     return notes
 
 
-def _one_input(model: Any, schema: Schema) -> list[str]:
+def _is_as_old(kind: str, domain: str, stamped: int, newest: int) -> bool:
+    """Whether an operator is in an older set what it is in a newer one: the same, or with more types of numbers only."""
+    from onnx import defs
+
+    try:
+        new, old = (defs.get_schema(kind, max_inclusive_version=v, domain=domain) for v in (stamped, newest))
+    except defs.SchemaError:
+        return False
+    return set(new.attributes) == set(old.attributes) and [i.name for i in new.inputs] == [i.name for i in old.inputs]
+
+
+def _one_input(model: Any, schema: Schema, numbers: Mapping[str, Sequence[float]]) -> list[str]:
     """One float32 input [rows, features] whatever the graph takes. Raises CheckError where numbers would be read wrongly."""
     import onnx
     from onnx import TensorProto, helper
@@ -111,7 +116,7 @@ def _one_input(model: Any, schema: Schema) -> list[str]:
     if not inputs:
         raise CheckError("the graph has no input; export the classifier again")
     if len(inputs) > 1:
-        return feed_columns(model, inputs, schema)
+        return feed_columns(model, inputs, schema, numbers)
     (given,) = inputs
     tensor, features = given.type.tensor_type, len(schema)
     if given.type.WhichOneof("value") != "tensor_type" or tensor.elem_type not in _NUMBERS:
@@ -152,10 +157,7 @@ def refuse_whole_numbers(names: Sequence[str], kind: str, schema: Schema) -> Non
 
 def _asked(model: Any, rows: Vector) -> dict[str, NDArray[Any]]:
     """What every output answers to the rows, by name. Raises CheckError where it does not answer."""
-    try:
-        session = open_session(bytes(model.SerializeToString()), "the classifier")
-    except CheckError:
-        raise
+    session = open_session(bytes(model.SerializeToString()), "the classifier")
     names = [o.name for o in session.get_outputs()]
     feed = {session.get_inputs()[0].name: rows.astype(np.float32)}
     try:
@@ -172,8 +174,3 @@ def _works_alone(session: Any, feed: dict[str, Any]) -> bool:
     except Exception:
         return False
     return True
-
-
-def line(error: BaseException) -> str:
-    """The first line of a foreign error, short."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

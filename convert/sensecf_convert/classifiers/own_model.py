@@ -8,48 +8,55 @@ its encoders have learnt. A graph of a named model has one input a column; `own_
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sensecf_edge.errors import CheckError
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema import Schema
 
 from .boosters import unnamed
+from .converters import converted
 from .foreign import line
+from .outputs import label_text
 
-_DELEGATES = ("best_estimator_",)
+WAY_ROUND = "put another part in its place (docs/classifiers.md lists what is taken), or give a graph that you wrote yourself (.onnx)"
 
 
 @dataclass(frozen=True)
 class Framed:
-    """A fitted estimator that wants named columns, some of them in words: asked with codes, as everything here is."""
+    """A fitted estimator that wants named columns, and choices as it has learnt them: asked with codes, as everything here
+    is. `learnt` holds, by feature, what stands for each of its choices: a word, or a number."""
 
     estimator: Any
     schema: Schema
-    words: tuple[str, ...]
+    learnt: Mapping[str, tuple[Any, ...]]
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities, shape (rows, 2)."""
         return self.estimator.predict_proba(self.frame(X))
 
     def frame(self, X: Any) -> Any:
-        """The codes as a table: numbers as they are, choices in words where the model has learnt words."""
+        """The codes as a table: numbers as they are, choices as the model has learnt them."""
         import pandas as pd
 
         columns: dict[str, Any] = {}
         for i, feature in enumerate(self.schema.features):
             column = np.asarray(X)[:, i]
-            if feature.name in self.words:
-                known = ~np.isnan(column)
-                texts = np.full(len(column), np.nan, dtype=object)
-                texts[known] = np.array(feature.choices, dtype=object)[column[known].astype(int)]
-                columns[feature.name] = texts
-            else:
-                columns[feature.name] = column
+            if feature.name in self.learnt:
+                known, told = ~np.isnan(column), np.array(self.learnt[feature.name], dtype=object)
+                values = np.full(len(column), np.nan, dtype=object)
+                values[known] = told[column[known].astype(int)]
+                column = values.astype(np.float64) if isinstance(told[0], float) else values
+            columns[feature.name] = column
         return pd.DataFrame(columns)
+
+    @property
+    def words(self) -> list[str]:
+        """The features that go in as words."""
+        return [name for name, values in self.learnt.items() if isinstance(values[0], str)]
 
 
 def unwrapped(estimator: Any) -> Any:
@@ -78,16 +85,17 @@ def checked(estimator: Any, name: str, schema: Schema) -> list[str]:
     if names != list(schema.names):
         at = next(i for i, (a, b) in enumerate(zip(names, schema.names, strict=True)) if a != b)
         raise CheckError(f"{name} has {names[at]} where the schema has {schema.names[at]} (feature {at + 1}); fit it in schema order")
-    from .outputs import label_text
-
     return [label_text(c) for c in classes]
 
 
 def fitted_in(estimator: Any, name: str, schema: Schema) -> Any:
     """The estimator in the form that takes rows of codes: itself without the names it was given, or a `Framed` one."""
-    words = _learnt_words(estimator, name, schema)
-    if words or _selects_by_name(estimator):
-        return Framed(unnamed(estimator), schema, words)
+    for part in parts(estimator):
+        if hasattr(part, "flatten_transform"):
+            part.flatten_transform = False  # says nothing about probabilities, and skl2onnx knows no other
+    learnt = _learnt(estimator, name, schema)
+    if learnt or _selects_by_name(estimator):
+        return Framed(unnamed(estimator), schema, learnt)
     plain = unnamed(copy.deepcopy(estimator))
     for part in parts(plain):
         if "feature_names_in_" in vars(part):
@@ -101,7 +109,7 @@ def parts(estimator: Any) -> Iterator[Any]:
     inside += [part for _, part, _ in getattr(estimator, "transformers_", [])]
     inside += [part for _, part in getattr(estimator, "transformer_list", [])]
     inside += [getattr(c, "estimator", None) for c in getattr(estimator, "calibrated_classifiers_", [])]
-    inside += np.ravel(getattr(estimator, "estimators_", [])).tolist() if not _is_forest(estimator) else []
+    inside += list(getattr(estimator, "estimators_", [])) if not _is_forest(estimator) else []
     inside += [getattr(estimator, key, None) for key in ("final_estimator_", "estimator_", "best_estimator_")]
     for part in inside:
         if hasattr(part, "get_params"):
@@ -123,25 +131,42 @@ def _selects_by_name(estimator: Any) -> bool:
     )
 
 
-def _learnt_words(estimator: Any, name: str, schema: Schema) -> tuple[str, ...]:
-    """Features of which an encoder has learnt words. Raises CheckError where these are not the schema's choices."""
-    found: dict[str, Any] = {}
+def _learnt(estimator: Any, name: str, schema: Schema) -> dict[str, tuple[Any, ...]]:
+    """Features of which an encoder has learnt words, or numbers that are not the choices' places in the schema's list.
+
+    Raises CheckError where what was learnt is not the schema's choices."""
+    found: dict[str, tuple[Any, ...]] = {}
     for column, kinds in _encoders(estimator, list(range(len(schema)))):
-        if kinds.dtype.kind in "OUS" and any(isinstance(k, str) for k in kinds):
-            found[schema.names[column]] = [str(k) for k in kinds if isinstance(k, str)]
-    for feature, words in found.items():
-        if schema[feature].kind != "choice":
-            raise CheckError(f"{name} has learnt words of {feature} ({_few(words)}), in the schema it is a number; make it a choice there")
-        if lacking := [c for c in schema[feature].choices if c not in words]:
+        feature = schema.features[column]
+        values = [k for k in np.asarray(kinds, dtype=object).tolist() if k is not None and k == k]  # NaN is no choice
+        words = [k for k in values if isinstance(k, str)]
+        apart = np.asarray(kinds).dtype.kind == "O"  # learnt as things, not as an array of numbers: must be given so
+        if not words and not apart and (feature.kind == "number" or _are_codes(values, feature)):
+            continue
+        if feature.kind == "number":
             raise CheckError(
-                f"{name} has learnt {_few(words)} of {feature} and not {_few(lacking)}, which the schema has; "
+                f"{name} has learnt {feature.name} as choices ({_few(values)}), in the schema it is a number; make it a choice there"
+            )
+        if not words and _are_codes(values, feature):
+            found[feature.name] = tuple(range(len(feature.choices)))
+            continue
+        told = words or [label_text(v) for v in values]
+        if lacking := [c for c in feature.choices if c not in told]:
+            raise CheckError(
+                f"{name} has learnt {_few(told)} of {feature.name} and not {_few(lacking)}, which the schema has; "
                 "fit it on a table that has them, or take them out of the schema"
             )
-    return tuple(found)
+        found[feature.name] = tuple(feature.choices) if words else tuple((int if apart else float)(float(c)) for c in feature.choices)
+    return found
 
 
-def _few(words: list[str]) -> str:
-    return ", ".join(words[:6])
+def _are_codes(values: Sequence[Any], feature: Any) -> bool:
+    """Whether what was learnt are places in the schema's list."""
+    return set(values) <= set(range(len(feature.choices)))
+
+
+def _few(values: Sequence[Any]) -> str:
+    return ", ".join(label_text(v) for v in values[:6])
 
 
 def _encoders(estimator: Any, columns: list[int]) -> Iterator[tuple[int, Any]]:
@@ -189,8 +214,6 @@ def _places(chosen: Any, names: list[str], width: int) -> list[int]:
 
 def graph_of(model: Any, name: str, schema: Schema) -> bytes:
     """The ONNX graph, as the converters write it. Raises CheckError naming the part, the converter and a way round."""
-    from .export import converted
-
     estimator = model.estimator if isinstance(model, Framed) else model
     columns = [(n, n in model.words) for n in schema.names] if isinstance(model, Framed) else None
     try:
@@ -203,10 +226,26 @@ def graph_of(model: Any, name: str, schema: Schema) -> bytes:
 
 def _why_not(estimator: Any, error: Exception) -> str:
     """Which part has no converter, in words, and what to do instead."""
-    names = {type(part).__name__ for part in parts(estimator)}
+    names = {type(part).__name__ for part in parts(estimator)} - {"Pipeline", "ColumnTransformer"}
     said = str(error)
-    culprit = next((n for n in sorted(names, key=len, reverse=True) if n in said and n not in ("Pipeline", "ColumnTransformer")), None)
-    part = f"skl2onnx has no form for {culprit} as it is fitted here" if culprit else f"skl2onnx says: {line(error)}"
-    return (
-        f"{part}. Put another part in its place (docs/classifiers.md lists what is taken), or write the graph yourself and give the .onnx file"
-    )
+    culprit = next((n for n in sorted(names, key=len, reverse=True) if n in said), None)
+    if "_TemperatureScaling" in said:
+        culprit = 'CalibratedClassifierCV(method="temperature")'
+    part = f"skl2onnx has no form for {culprit} as it was fitted" if culprit else f"skl2onnx cannot write {_listed(names)} ({line(error)})"
+    return f"{part}; {WAY_ROUND}"
+
+
+def differs(estimator: Any, error: CheckError) -> CheckError:
+    """Why a graph may answer otherwise than the model it is of, and what to do."""
+    inside = list(parts(estimator))
+    names = {type(part).__name__ for part in inside}
+    why = f"skl2onnx writes {_listed(names)} otherwise than scikit-learn computes it; {WAY_ROUND}"
+    if names & {"KNeighborsClassifier", "RadiusNeighborsClassifier", "KNNImputer"}:
+        why = "which of equally near people count as neighbours is decided by rounding; use a classifier or imputer without neighbours"
+    elif any(getattr(c, "method", "") == "isotonic" for c in inside):
+        why = 'isotonic calibration has steps, on which float32 and float64 stand on different sides; use method="sigmoid"'
+    return CheckError(f"{str(error).removesuffix('; do not ship it')}: {why}")
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names - {"Pipeline", "ColumnTransformer"})[:6])

@@ -36,6 +36,8 @@ _ELSEWHERE = {
     "catboost": 'CatBoost: write it as ONNX (model.save_model("model.onnx", format="onnx")) and give that file',
     "imblearn": "imbalanced-learn: save the fitted pipeline without its samplers; they do nothing when a record is judged",
     "torch": "PyTorch: write it as ONNX (torch.onnx.export with the number of rows left open) and give that file",
+    "sklearn.utils.validation.check_array": "HistGradientBoosting with categorical_features has no ONNX form here; fit it without "
+    "(choices stay numbers, which trees split as well), or behind a OneHotEncoder",
     "sklearn.preprocessing._function_transformer": "a function of your own cannot be read; put what it does into the table",
 }
 
@@ -51,7 +53,8 @@ def opened(data: bytes, name: str) -> tuple[Any, list[str]]:
             raise CheckError(f"{name} unpacks to {size / 1e9:.1f} GB, more than a classifier needs; it is not opened")
         wanted = get_untrusted_types(data=data)
         if strange := sorted(set(wanted) - BUILT):
-            raise CheckError(f"{name} asks to build {', '.join(strange[:5])}, which is no known part of a classifier; {_way_round(strange)}")
+            parts_named = ", ".join(strange[:5])
+            raise CheckError(f"{name} asks to build {parts_named}, which is no known part of a classifier; {_way_round(strange)}")
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             estimator = loads(data, trusted=wanted)
