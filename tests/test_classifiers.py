@@ -393,7 +393,7 @@ def test_an_own_model_saved_with_skops_is_exported_with_parity(case: str, tmp_pa
     expected = model.predict_proba(TEST.X.astype(np.float32))[:, 1]
     apart = np.abs(OnnxChecker(made.graph, 4, 1, classes=2).p_target(TEST.X) - expected) > 1e-5
     assert apart.sum() <= made.facts["parity_ties"] and apart.mean() < 0.05
-    assert (made.facts["parity_ties"] > 0) == (case == "scaled boosting")  # trees behind a scaler: ties are real
+    assert made.facts["parity_ties"] == 0  # behind a scaler, too: it is written as scikit-learn rounds
     assert made.facts["parity"] <= export.PARITY and made.facts["parity_lattice_rows"] == 2000 and "skops" in made.facts["kind"]
     told = [] if case != "calibrated svm" else ["SVC with support vectors: this classifier is made of training rows"]
     assert [w.partition(", and so")[0] for w in made.warnings] == told and made.facts["warnings"] == made.warnings
@@ -423,7 +423,7 @@ def test_an_own_model_that_does_not_fit_is_refused_with_a_remedy(tmp_path: Path)
         (OWN["forest"](), {"X": TRAIN.X[:, :3]}, "takes 3 features, the schema has 4: age, steps, deep_sleep, smoker"),
         (OWN["forest"](), {"X": frame}, r"has deep_sleep where the schema has steps \(feature 2\); fit it in schema order"),
         (OWN["forest"](), {"y": np.arange(len(TRAIN)) % 3}, "knows 3 classes, two are needed"),
-        (make_pipeline(StandardScaler(), LogisticRegression()), {"X": np.nan_to_num(TRAIN.X)}, "fails where values are unknown"),
+        (make_pipeline(StandardScaler(), LogisticRegression()), {"X": np.nan_to_num(TRAIN.X)}, "unknown values need an imputer inside"),
         (GradientBoostingClassifier(random_state=0), {"X": np.nan_to_num(TRAIN.X)}, "does not take rows of codes with NaN for unknown"),
     ]
     for model, how, message in cases:
