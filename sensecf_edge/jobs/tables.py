@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ..errors import TableError
 from ..schema import Schema, spell_difference
-from ..table.cells import value, without_value, words
+from ..table.cells import names_somebody, value, without_value, words
 from ..table.lines import Line, Table
 from ..table.read import table
 from .problem import Problem, unread
@@ -73,7 +73,7 @@ class Records:
         named = str(number)
         if self.columns.id is not None:
             held = line.cells.pop(self.columns.id, None)
-            if without_value(held) or isinstance(held, bool) or not isinstance(held, str | int | float):
+            if without_value(held) or not names_somebody(held):
                 what = "is empty" if without_value(held) else "is no text or number"
                 problem = Problem(f"{self.columns.id} {what}", f"give every record its {self.columns.id}")
                 return Row(number, str(number), None, problem, line.end)

@@ -108,6 +108,11 @@ def without_value(given: Cell) -> bool:
     return given is None or (isinstance(given, str) and given in NO_VALUE)
 
 
+def names_somebody(given: Cell) -> bool:
+    """Whether a cell may be an id: a text or a number."""
+    return isinstance(given, str | int | float) and not isinstance(given, bool)
+
+
 def value(feature: Feature, given: Cell) -> Cell:
     """A cell as a value of the feature. What does not fit stays as it is, to be refused by name."""
     if given is None:

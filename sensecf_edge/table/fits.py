@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from ..feature import UNKNOWN, Feature, Vector, name_fault
 from ..schema import Schema
-from .cells import FLAGS, Cell, Doubtful, from_text, plain_number, value, without_value, words
+from .cells import FLAGS, Cell, Doubtful, Unreadable, from_text, names_somebody, plain_number, value, without_value, words
 from .read import Cells, Column
 
 MOST_FAULTS = 20
@@ -179,6 +179,10 @@ def _labels(column: Column, target: str, wanted: str, faults: list[str]) -> tupl
     lacking = np.array([without_value(given) for given in column.cells] or [True])[column.at]
     if lacking.any():
         faults.append(f"{target} is missing in {_rows(lacking)}: a row without an outcome teaches nothing; drop such rows")
+    odd = np.array([isinstance(given, Unreadable) for given in column.cells] or [False])[column.at]
+    if odd.any():
+        faults.append(f"{target} is neither text nor number in {_rows(odd)}; write one class a row")
+        return None
     names = classes(column)
     if len(names) != 2:
         faults.append(f"{target} must have two classes, it has {len(names):,}{_common(column, names)}; name another, or make it two")
@@ -209,4 +213,7 @@ def _persons(column: Column, person: str, faults: list[str]) -> NDArray[np.str_]
     lacking = np.array([without_value(given) for given in column.cells] or [True])[column.at]
     if lacking.any():
         faults.append(f"{person} is missing in {_rows(lacking)}: nobody knows whose they are; drop such rows")
+    odd = np.array([not without_value(given) and not names_somebody(given) for given in column.cells] or [False])[column.at]
+    if odd.any():
+        faults.append(f"{person} is no text or number in {_rows(odd)}; write one id a row")
     return np.array([words(given) for given in column.cells] or [""])[column.at]
