@@ -6,7 +6,7 @@
     neighbours.py  towards the nearest unlike neighbours, sparsified
     pairs.py       towards a good day of the same person, sparsified
     sparsify.py    onto admissible values, then change after change taken back
-    teach.py       chunks of pairs from many workers
+    classroom.py   chunks of pairs from many workers
     compare.py     what each teacher is worth
 
 Every answer is admissible, breaks no relation and reaches one of the lesson's goals, whoever gave it. Only training rows are
