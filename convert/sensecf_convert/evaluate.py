@@ -114,6 +114,7 @@ def measure_bundle(
     how few features an answer must change.
     """
     with Explainer.load(bundle.folder) as explainer:
+        explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
         rows = test.X[p < explainer.target.threshold][:limit]
         _explain(explainer, rows[0]) if len(rows) else None
