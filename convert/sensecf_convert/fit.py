@@ -58,7 +58,7 @@ class Fit:
         """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
         read = read_table(table)
         data = cohort(read, schema, plan.target, plan.wanted, plan.person)
-        plan = plan.sized(len(data))
+        plan = replace(plan.sized(len(data)), wanted=data.classes[1])  # as the table writes it
         self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
         for warning in [*_repeated(read, plan), *suspects.refuse(data, plan.allow), *suspects.immutable(schema, plan.allow)]:
             note(warning)

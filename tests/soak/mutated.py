@@ -83,7 +83,8 @@ ODD_CELLS = (
 def people(chance: random.Random, count: int = 44) -> list[list[str]]:
     return [
         [f"p{i}", str(chance.randrange(20, 90)), chance.choice("fm"), chance.choice(["", f"{chance.uniform(4, 12):.1f}"]),
-         str(chance.randrange(1000, 20000)), chance.choice(["TRUE", "FALSE"]), chance.choice(["01", "02", "11"]), "ill" if i % 2 else "well"]
+         f"{chance.randrange(1000, 20000)}", chance.choice(["TRUE", "FALSE"]), chance.choice(["01", "02", "11"]),
+         "ill" if i % 2 else "well"]
         for i in range(count)
     ]  # fmt: skip
 

@@ -144,7 +144,7 @@ def study(data: Cohort, plan: Plan, name: str, out: Path, jobs: int, report: Cal
 def _about(data: Cohort, plan: Plan, name: str) -> dict[str, Any]:
     lists = {k: list(getattr(plan, k)) for k in ("seeds", "reductions", "scenarios", "classifiers", "methods")}
     return {
-        "format": FORMAT, "name": name, "target": plan.target, "positive": plan.positive, "negative": data.classes[0], "rows": len(data),
+        "format": FORMAT, "name": name, "target": plan.target, "positive": data.classes[1], "negative": data.classes[0], "rows": len(data),
         "people": len(np.unique(data.persons)), "table": data.fingerprint, **lists, "quick": plan.quick, "checker": {"kind": plan.checker},
         "options": asdict(plan), "versions": versions(),
     }  # fmt: skip
