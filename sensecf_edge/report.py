@@ -40,6 +40,9 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
     _say(console, say.deciding())
     if explanation.status == "none":
         _none(console, say)
+    elif explanation.status == "depends" and explanation.rounds_used and not explanation.found:
+        console.print()
+        _say(console, say.none())
     if explanation.found:
         _found(console, say)
     _notes(console, say)

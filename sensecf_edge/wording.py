@@ -19,7 +19,7 @@ BASES = {
     TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
     SCHEMA: "average, as the schema states it: {}", BALANCED: "reckoned as if {} had it; how many do is not known",
 }  # fmt: skip
-MOST_DECIDING = 3
+MOST_DECIDING, ALONE = 3, 0.005
 TINY = 1e-9
 
 
@@ -68,16 +68,16 @@ class Wording:
         """What is predicted now, at which risk, and what is wanted; the first line says the most."""
         e, r = self.explanation, self.explanation.risk
         span = self.span(r.low, r.high)
+        holds = self.share(e.holds_now, ", as it does in {}")
+        must = f"{self.threshold()}{holds}; an answer must reach {self.reach()}."
         if e.status == "depends":
             return [f"Prediction now: it depends on what is unknown. Risk of “{self.unwanted}”: {span or self.risk(r.now)} ({self.base()})",
-                    f"{self.threshold()}{self.share(e.holds_now, ', as it does in {}')}."]  # fmt: skip
+                    must if e.found else f"{self.threshold()}{holds}."]  # fmt: skip
         about = f"{span} depending on what is unknown; {self.base()}" if span else self.base()
         if e.status == "already":
             return [f"Prediction now: {self.target}, as wanted{self._already()}",
                     f"Risk of “{self.unwanted}”: {self.risk(r.now)} ({about})", f"{self.threshold()}."]  # fmt: skip
-        some = e.holds_now if e.holds_now and e.holds_now > TINY else None
-        return [f"Prediction now: {self.unwanted}, risk {self.risk(r.now)} ({about})",
-                f"{self.threshold()}{self.share(some, ', as it does in {}')}; an answer must reach {self.reach()}."]  # fmt: skip
+        return [f"Prediction now: {self.unwanted}, risk {self.risk(r.now)} ({about})", must]
 
     def threshold(self) -> str:
         """Up to which risk the wanted class is predicted."""
@@ -115,6 +115,8 @@ class Wording:
             return ""
         ends = [" of the doubt ends with it alone", *[""] * (len(named) - 1)]
         parts = [f"{self.title(u.feature)} ({percent(u.decides)}{end})" for u, end in zip(named, ends, strict=True)]
+        if named[0].decides > 1 - ALONE:
+            parts[0] = f"{self.title(named[0].feature)} (it alone decides)"
         return f"Measure these first: {', '.join(parts)}."
 
     def options(self) -> str:

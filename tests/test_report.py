@@ -184,6 +184,11 @@ def test_what_hangs_on_unknown_values_says_its_range_and_what_to_measure_first()
     assert "Prediction now: it depends on what is unknown. Risk of “stressed”: 14 % to 50 % (average in the training data: 20 %)" in text
     assert "up to a risk of 20 %, as it does in 40 % of the 12 cases tried for what is unknown." in text
     assert "Measure these first: Deep sleep (80 % of the doubt ends with it alone), Steps a day (10 %)." in text
+    assert "No answer found that reaches a risk of 17 % or less in 90 % of such cases, by 8 proposals in 1 round." in text
+    alone = words(shown(**depends, unknown=(Unknown("deep_sleep", 0.999),)))
+    assert "Measure these first: Deep sleep (it alone decides)." in alone
+    found = words(shown(**{**depends, "found": (ANSWER,)}))
+    assert "12 cases tried for what is unknown; an answer must reach 17 % or less in 90 % of such cases." in found
 
 
 def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
@@ -191,6 +196,7 @@ def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
     text = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=0.95).told(SCALE, 0.52, 0.7),)))
     assert "risk 38 % (27 % to 50 % depending on what is unknown; average in the training data: 20 %)" in text
     assert "It holds in 95 % of the 12 cases tried for what is unknown: a risk of 10 % to 19 %." in text
+    assert "as it does in none of the 12 cases tried for what is unknown; an answer must reach 17 % or less in 90 % of such" in text
     whole = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
     assert "It holds in all of the 12 cases tried for what is unknown." in whole
 
