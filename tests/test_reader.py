@@ -464,3 +464,10 @@ def test_a_table_that_grows_beyond_memory_is_refused_while_it_is_read(tmp_path: 
 
 def test_equal_cells_of_different_types_are_different_cells() -> None:
     assert [type(c) for c in Cells.of({"a": [1, True, 1.0, "1", None, 1, True]}).columns["a"].cells] == [int, bool, float, str, type(None)]
+
+
+def test_json_lines_that_begin_with_a_mark_are_json_lines(tmp_path: Path) -> None:
+    plain = as_lines([{"id": "a", "age": 40}, {"id": "b", "age": 50}], tmp_path / "plain.jsonl")
+    (tmp_path / "marked.jsonl").write_bytes(b"\xef\xbb\xbf" + plain.read_bytes())
+    told = [{name: list(c.rows()) for name, c in read(str(tmp_path / n)).columns.items()} for n in ("plain.jsonl", "marked.jsonl")]
+    assert told[0] == told[1] and list(told[0]) == ["id", "age"]

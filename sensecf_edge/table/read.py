@@ -19,7 +19,7 @@ from ..errors import TableError
 from .cells import Cell
 from .delimited import Csv
 from .lines import Fault, JsonLines, Line, Table
-from .opened import Opened, opened
+from .opened import UTF8_MARK, Opened, opened
 
 CODE_BYTES, CELL_BYTES = 4, 200
 ROWS_BETWEEN_LOOKS = 10_000
@@ -88,7 +88,8 @@ def _table(source: Opened, known: Collection[str]) -> Table:
         from .columnar import Parquet
 
         return Parquet(source)
-    return JsonLines(source) if source.head.lstrip().startswith(b"{") else Csv(source, known)
+    head = source.head.removeprefix(UTF8_MARK).lstrip()
+    return JsonLines(source) if head.startswith(b"{") else Csv(source, known)
 
 
 def read(name: str, known: Collection[str] = (), free: Callable[[], int] | None = None) -> Cells:

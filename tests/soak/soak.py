@@ -1,6 +1,6 @@
 """make soak: robustness measured. Loopback only, bounded in time, a toy bundle; every part ends in figures and a verdict.
 
-python tests/soak/soak.py [--records N] [--kills N] [--only PART]...
+python tests/soak/soak.py [--records N] [--kills N] [--tables N] [--only PART]...
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +99,11 @@ def many_rows(toy: Path, work: Path, options: argparse.Namespace) -> dict[str, A
     """A long table with hostile rows: nothing lost, memory flat."""
     source, out = write_csv(work / "in.csv", cohort(options.records)), work / "out.csv"
     job = launch(*batch(toy, source, out))
-    part = out.with_name("out.csv.part")
-    memory = Memory(job, lambda: part.stat().st_size)
+    memory = Memory(job, lambda: sum(p.stat().st_size for p in work.glob("out.csv.journal*")))
     began = time.monotonic()
     _, err = job.communicate()
     demand(job.returncode == 0, err.decode())
-    size = out.stat().st_size
+    size = max(done for done, _ in memory.seen)
     memory.seen = [(int(done * options.records / size), mb) for done, mb in memory.seen]
     figures = {**accounted(options.records, out), **memory.figures(), "rows_per_s": round(options.records / (time.monotonic() - began))}
     demand(figures["lost"] == figures["twice"] == 0 and figures["slope_mb_per_100k"] < 20, str(figures))
@@ -191,8 +190,8 @@ def full_disk(toy: Path, work: Path, options: argparse.Namespace) -> dict[str, A
     source = write_csv(work / "in.csv", cohort(4_000, seed=3))
     demand(launch(*batch(toy, source, work / "whole.csv", "--chunk", 16)).wait() == 0, "the yardstick failed")
     filled = 0
-    with small_disk(work, "80k") as place:
-        for size in (120, 200, 260, 4_000):
+    with small_disk(work, "400k") as place:
+        for size in (900, 1_400, 1_900, 20_000):
             job = launch(*batch(toy, source, place / "out.csv", "--chunk", 16, "--resume"))
             _, err = job.communicate()
             if job.returncode == 0:
@@ -264,16 +263,17 @@ class Skipped(Exception):  # noqa: N818
 PARTS = (many_rows, many_messages, broker_restarts, full_disk, clock_jumps, kills)
 
 
-def main() -> int:
+def main(parts: Sequence[Callable[..., dict[str, Any]]]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--only", action="append", choices=[p.__name__ for p in PARTS])
+    parser.add_argument("--tables", type=int, default=10_000)
+    parser.add_argument("--only", action="append", choices=[p.__name__ for p in parts])
     options = parser.parse_args()
     failed = 0
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         toy = write_toy(Path(folder) / "toy")
-        for part in PARTS:
+        for part in parts:
             if options.only and part.__name__ not in options.only:
                 continue
             work = Path(folder) / part.__name__
@@ -290,4 +290,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from hands import HANDS
+
+    sys.exit(main((*PARTS, *HANDS)))
