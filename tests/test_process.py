@@ -143,3 +143,27 @@ def test_a_cut_or_changed_head_is_an_error(model: Path) -> None:
             check_head(io.BytesIO(bytes(changed)), "changed.gguf")
         except EngineError as error:
             assert "changed.gguf" in str(error)
+
+
+def test_rivals_count_in_the_memory_that_doctor_tells(toy_copy: Path) -> None:
+    from conftest import toy_classifier, toy_manifest
+
+    from sensecf_edge.bundle import Bundle, write_manifest
+    from sensecf_edge.doctor import memory_mb
+
+    before = memory_mb(Bundle.open(toy_copy))
+    (toy_copy / "rival-1.onnx").write_bytes(toy_classifier() + b"\xba\x3e\x80\x80\x80\x01" + bytes(1 << 21))  # an unknown field
+    write_manifest(toy_copy, toy_manifest())
+    assert memory_mb(Bundle.open(toy_copy)) >= before + 25
+
+
+def test_versions_are_told_where_no_distribution_has_the_usual_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import PackageNotFoundError
+
+    from sensecf_edge import check, native
+
+    def none(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(native, "version", none)
+    assert native.llama_version() == "unknown" and check.onnxruntime_version()[0].isdigit()
