@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConstraintError
+from .feature import said
 from .record import Record
-from .schema import Feature, Schema, Vector, number_text, spell_difference
+from .schema import Feature, Schema, Vector, spell_difference
 from .settings import LOOP
 
 EPSILON = 1e-9
@@ -163,7 +164,7 @@ def check(schema: Schema, constraints: Constraints) -> None:
         raise ConstraintError(f"freeze or bound names a feature that the schema does not have; {difference}")
     for name, weight in constraints.costs.items():
         if not (math.isfinite(weight) and 0 < weight <= LARGEST_COST):
-            above = f"the cost {name}={_said(weight)} must be above 0 and at most {LARGEST_COST:,}"
+            above = f"the cost {name}={said(weight)} must be above 0 and at most {LARGEST_COST:,}"
             raise ConstraintError(f"{above}; freeze what may not change")
     free = [f.name for f in schema.features if f.mutable and f.name not in schema.completed]
     if not free:
@@ -177,16 +178,12 @@ def check(schema: Schema, constraints: Constraints) -> None:
         if feature.kind == "choice":
             raise ConstraintError(f"{name} is a choice and takes no bound; freeze it instead")
         if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-            raise ConstraintError(f"the bound {name}={_said(low)}:{_said(high)} is empty; give LOW:HIGH with LOW <= HIGH")
+            raise ConstraintError(f"the bound {name}={said(low)}:{said(high)} is empty; give LOW:HIGH with LOW <= HIGH")
         if name in constraints.freeze:
             raise ConstraintError(f"{name} is both frozen and bounded; drop one of the two")
         assert feature.low is not None and feature.high is not None
         if high < feature.low or low > feature.high:
-            raise ConstraintError(f"the bound {name}={_said(low)}:{_said(high)} lies outside what is possible, {feature.allowed()}")
-
-
-def _said(value: float) -> str:
-    return number_text(value) if math.isfinite(value) else str(float(value))
+            raise ConstraintError(f"the bound {name}={said(low)}:{said(high)} lies outside what is possible, {feature.allowed()}")
 
 
 def _check_bounds(record: Record, constraints: Constraints, values: Sequence[Vector]) -> None:

@@ -40,7 +40,7 @@ encoding = click.option("--encoding", metavar="NAME", expose_value=False, callba
                         help="Encoding of a CSV that is not UTF-8: latin-1, cp1252, …")  # fmt: skip
 
 
-BOUND_HELP = "Range that a new value of F must lie in; what the record has may lie outside it. Repeatable."
+BOUND_HELP = "Range that F must lie in; a record outside it is moved in, or refused where it cannot be. Repeatable."
 base_rate_option = click.option(
     "--base-rate", metavar="SHARE", callback=lambda _context, _option, text: terminal.base_rate(text),
     help="Share of people with the unwanted class where this is used, 0.14 or 14%: what risks are told at.  "

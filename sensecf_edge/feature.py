@@ -22,6 +22,7 @@ TEXTS = {"label": LONGEST_NAME, "unit": LONGEST_NAME, "error_source": LONGEST_SO
 NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of characters."""
 MAX_LATTICE = 2_000
+LEAST_STEP = 1e-6
 UNKNOWN = "?"
 
 Vector = NDArray[np.float64]
@@ -31,6 +32,11 @@ def number_text(value: float) -> str:
     """The shortest plain decimal that reads back as `value`, the way numbers are written in answers: 8, 7.25, -0.5."""
     text = format(Decimal(repr(float(value))).normalize(), "f")
     return "0" if text == "-0" else text
+
+
+def said(value: float) -> str:
+    """A number as a person writes it, for messages; also what is none."""
+    return number_text(value) if math.isfinite(value) else str(float(value))
 
 
 def name_fault(text: str, what: str) -> str | None:
@@ -109,9 +115,9 @@ class Feature:
         if self.role not in ROLES:
             yield f"role {self.role!r} is none of {', '.join(ROLES)}"
         if self.max_change is not None and not self.max_change > 0:
-            yield f'max_change must be above 0, not {self.max_change}; use "mutable": false to forbid a change'
+            yield f'max_change must be above 0, not {said(self.max_change)}; use "mutable": false to forbid a change'
         if not (math.isfinite(self.cost) and self.cost > 0):
-            yield f"cost must be a finite number above 0, not {self.cost}"
+            yield f"cost must be a finite number above 0, not {said(self.cost)}"
         for key, most in TEXTS.items():
             text = getattr(self, key)
             if len(text) > most or NO_TEXT.search(text):
@@ -149,22 +155,32 @@ class Feature:
             yield "a number needs low, high and step"
             return
         if not all(map(math.isfinite, (self.low, self.high, self.step))) or self.step <= 0 or self.high <= self.low:
-            yield f"needs finite low < high and step > 0, not {self.low}, {self.high}, {self.step}"
+            yield f"needs finite low < high and step > 0, not {said(self.low)}, {said(self.high)}, {said(self.step)}"
             return
         if (self.high - self.low) / self.step > MAX_LATTICE:
-            yield f"{self.low}..{self.high} by {self.step} is over {MAX_LATTICE} values; use a coarser step"
+            yield f"{said(self.low)}..{said(self.high)} by {said(self.step)} is over {MAX_LATTICE} values; use a coarser step"
+        yield from self._step_faults(max(abs(self.low), abs(self.high)), self.step)
         for key, ends in (("reference", self.reference), ("advise", self.advise)):
             if ends is not None and not (self.low <= ends[0] <= ends[1] <= self.high):
-                yield f"{key} {list(ends)} does not lie inside {self.low}..{self.high}"
+                yield f"{key} [{said(ends[0])}, {said(ends[1])}] does not lie inside {said(self.low)}..{said(self.high)}"
         if self.advise_source and self.advise is None:
             yield "advise_source says where advise comes from, and advise is not stated"
+
+    @staticmethod
+    def _step_faults(largest: float, step: float) -> Iterator[str]:
+        """Steps that arithmetic cannot keep apart: tolerances are 1e-9, and classifiers read 32-bit numbers."""
+        if step < LEAST_STEP:
+            yield f"step {said(step)} is under {said(LEAST_STEP)}; state the feature in a smaller unit, such as nano for micro"
+        elif np.spacing(np.float32(largest)) > step / 2:
+            alike = f"values of {said(largest)} that differ by {said(step)} are the same to a classifier"
+            yield f"{alike}; use a coarser step or count from a nearer 0"
 
     def _error_faults(self) -> Iterator[str]:
         for key, error in (("error", self.error), ("relative_error", self.relative_error)):
             if error is not None and not (math.isfinite(error) and error >= 0):
-                yield f"{key} must be a finite number of 0 or more, not {error}"
+                yield f"{key} must be a finite number of 0 or more, not {said(error)}"
         if self.relative_error is not None and self.relative_error > 1:
-            yield f"relative_error is a share of the reading, 0 to 1, not {self.relative_error}"
+            yield f"relative_error is a share of the reading, 0 to 1, not {said(self.relative_error)}"
         if self.error is not None and self.relative_error is not None:
             yield "error and relative_error are both stated; keep one"
         if self.error_source and self.error is None and self.relative_error is None:

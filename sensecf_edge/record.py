@@ -12,6 +12,7 @@ import numpy as np
 
 from .errors import RecordError
 from .schema import Feature, Schema, Vector, number_text, spell_difference
+from .schema_json import LARGEST
 from .settings import RECORD
 from .table.cells import choice
 
@@ -54,13 +55,16 @@ class Record:
         return [int(i) for i in np.flatnonzero(~same)]
 
     def warnings(self) -> list[str]:
-        """Values that are possible but outside the range the training people had; the text names no value."""
+        """Remarks for people: values that are possible but outside the range the training people had, and relations that the
+        record breaks. The latter name its values (see `contradictions`), so no log may hold them."""
+        from .contradictions import contradictions
+
         out = []
         for feature, code in zip(self.schema.features, self.vector, strict=True):
             if feature.reference and not math.isnan(code) and not feature.reference[0] <= code <= feature.reference[1]:
                 low, high = (number_text(v) for v in feature.reference)
                 out.append(f"{feature.name} is outside the range seen in training ({low} to {high} {feature.unit}".rstrip() + ")")
-        return out
+        return out + contradictions(self)
 
 
 def encode(feature: Feature, value: Any) -> float:
@@ -73,11 +77,14 @@ def encode(feature: Feature, value: Any) -> float:
         if text is None:
             raise RecordError(f"{feature.name} cannot be {value!r}; it is {feature.allowed()}")
         return float(feature.choices.index(text))
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordError(f"{feature.name} must be a number, not {value!r}; allowed is {feature.allowed()}")
     assert feature.low is not None and feature.high is not None
     if not feature.low <= value <= feature.high:  # false for NaN as well
-        raise RecordError(f"{feature.name} cannot be {value!r}; allowed is {feature.allowed()}")
+        said = number_text(value) if -LARGEST <= value <= LARGEST else repr(value)
+        raise RecordError(f"{feature.name} cannot be {said}; allowed is {feature.allowed()}")
     return float(value)
 
 

@@ -19,17 +19,19 @@ class Relation:
     `le`       features[0] <= features[1]
     `implies`  features[0] among `if_values` only when features[1] is among `then_values`
     `band`     features[0] = slope * features[1] + intercept within `tolerance`: the band seen in data
-    `causes`   a change of features[0] moves features[1] by slope times as much, in whole steps, before any advice on it
+    `causes`   a change of features[0] moves features[1] by slope times as much, exactly, before any advice on it
 
     `completes` names the feature that follows the others: it is never proposed, it is computed (not for le and implies).
     What a band completes moves only as far as it must to stay inside. The effect of a cause may be advised on as well,
-    unless the relation completes it. A record that breaks a relation to begin with may keep its own deviation, not
-    enlarge it.
+    unless the relation completes it. What follows is a number between the steps of its lattice, shown with the digits of its
+    step. A record that breaks a relation to begin with may keep its own deviation, not enlarge it; an implication has no
+    measure, so a change of one of its two features has to mend it. Nothing that follows may be marked as not mutable, which
+    would freeze what it follows; a completed feature is never proposed anyway.
     """
 
     kind: str
     features: tuple[str, ...]
-    total: float = 0.0
+    total: float | None = None
     tolerance: float = 0.0
     scale: float = 1.0
     power: float = 1.0
@@ -55,6 +57,8 @@ class Relation:
             return
         if self.kind == "implies" and not (self.if_values and self.then_values):
             yield "needs if_values and then_values"
+        if self.kind == "sum" and self.total is None:
+            yield "needs the total that the features add up to"
         if self.tolerance < 0:
             yield f"tolerance must be 0 or more, not {number_text(self.tolerance)}"
         if self.kind in ("band", "causes") and not self.slope:
@@ -76,7 +80,7 @@ class Relation:
         """The relation as a sentence for messages."""
         f = self.features
         if self.kind == "sum":
-            return f"{' + '.join(f)} = {number_text(self.total)}"
+            return f"{' + '.join(f)} = {number_text(self.total or 0.0)}"
         if self.kind == "ratio":
             power = "" if self.power == 1 else f"^{number_text(self.power)}"
             return f"{f[0]} = {number_text(self.scale)} x {f[1]} / {f[2]}{power}"

@@ -61,9 +61,7 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
     first = relations[0]
     if first.kind == "causes":
         causes = [schema.index[r.features[0]] for r in relations]
-        shift = np.nan_to_num(Y[:, causes] - x[causes]) @ np.array([r.slope for r in relations])
-        step = schema.features[i].step or 1.0
-        return _moved(x[i], np.round(shift / step) * step)
+        return _moved(x[i], np.nan_to_num(Y[:, causes] - x[causes]) @ np.array([r.slope for r in relations]))
     if np.isnan(x[[schema.index[n] for n in first.features]]).any():
         return np.full(len(Y), x[i])
     line, present = expected(schema, first, Y), expected(schema, first, x[None, :])
@@ -108,7 +106,8 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
             i = schema.index[name]
             away = np.abs(Y[:, i] - completed[:, i]) > EPSILON
             yield f"{name} does not follow the others", away | (np.isnan(Y[:, i]) != np.isnan(completed[:, i]))
-            yield f"{name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, Y[:, i])
+            yield f"{name} leaves its range", changed[:, i] & follows[:, i] & ~_inside(space, i, x[i], Y[:, i])
+        yield from _unknown_followers(space, Y, changed)
     row, column = np.nonzero(proposed)
     off = ~space.holds(column, Y[row, column])
     for i in sorted(set(column[off].tolist())):
@@ -123,9 +122,26 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
         yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y, changed)
 
 
-def _inside(space: Admissible, i: int, codes: Vector) -> Mask:
+def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[tuple[str, Mask]]:
+    """A sum or a ratio completes a feature, and a value is unknown. What it completes is bound all the same where it can be
+    worked out; where it stands in the record and cannot be worked out, nothing that moves it may change."""
+    schema, x = space.record.schema, space.record.vector
+    for relation in schema.following:
+        at = [schema.index[name] for name in relation.features]
+        unknown, own = [i for i in at if np.isnan(x[i])], schema.index[relation.completes or ""]
+        if not unknown:
+            continue
+        if unknown == [own]:
+            present = float(expected(schema, relation, x[None])[0])
+            away = ~_inside(space, own, present, expected(schema, relation, Y))
+            yield f"{relation.completes} leaves its range", np.asarray(away & changed[:, at].any(axis=1))
+        elif own not in unknown:
+            yield f"{relation.completes} cannot be worked out", np.asarray(changed[:, [i for i in at if i != own]].any(axis=1))
+
+
+def _inside(space: Admissible, i: int, present: float, codes: Vector) -> Mask:
     """For a feature that follows: within reach, and in the reference range or no further outside it than the record is."""
-    feature, present = space.record.schema.features[i], space.record.vector[i]
+    feature = space.record.schema.features[i]
     assert feature.low is not None and feature.high is not None
     low, high = feature.reference or (feature.low, feature.high)
     if feature.advise:
@@ -140,7 +156,7 @@ def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     name = relation.completes or relation.features[0]
     others = [schema.index[n] for n in relation.features if n != name]
     if relation.kind == "sum":
-        total: Vector = relation.total - Y[:, others].sum(axis=1)
+        total: Vector = (relation.total or 0.0) - Y[:, others].sum(axis=1)
         return total
     if relation.kind == "band":
         line: Vector = relation.slope * Y[:, others[0]] + relation.intercept
@@ -151,7 +167,8 @@ def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     return ratio
 
 
-def _deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
+def deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
+    """How far each candidate is from what a sum, a ratio or a band says, shape (candidates,)."""
     name = relation.completes or relation.features[0]
     off: Vector = np.abs(Y[:, schema.index[name]] - expected(schema, relation, Y))
     return np.where(np.isnan(off), np.inf, off)
@@ -166,15 +183,22 @@ def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: M
         return breaks
     moved, (first, second) = Y[breaks], at[:2]
     if relation.kind in ("sum", "ratio", "band"):
-        own = _deviation(schema, relation, x[None, :])[0]
-        breaks[breaks] = _deviation(schema, relation, moved) > max(relation.tolerance, own) + 1e-6
+        own = deviation(schema, relation, x[None, :])[0]
+        breaks[breaks] = deviation(schema, relation, moved) > max(relation.tolerance, own) + 1e-6
     elif relation.kind == "le":
         gap = max(0.0, x[first] - x[second])
         breaks[breaks] = moved[:, first] > moved[:, second] + gap + EPSILON
     else:
-        inside, then = _codes(schema, relation)
-        breaks[breaks] = np.isin(moved[:, first], inside) & ~np.isin(moved[:, second], then)
+        breaks[breaks] = contrary(schema, relation, moved)
     return breaks
+
+
+def contrary(schema: Schema, relation: Relation, Y: Vector) -> Mask:
+    """Which candidates an implication forbids, shape (candidates,)."""
+    inside, then = _codes(schema, relation)
+    first, second = (schema.index[name] for name in relation.features)
+    out: Mask = np.isin(Y[:, first], inside) & ~np.isin(Y[:, second], then)
+    return out
 
 
 @lru_cache(maxsize=256)

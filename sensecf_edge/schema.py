@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import SchemaError
-from .feature import Feature, Vector, name_fault, number_text
+from .feature import Feature, Vector, name_fault, number_text, said
 from .relation import Relation
 from .schema_json import built, key_fault, parse, short
 
@@ -60,6 +60,8 @@ class Schema:
                 yield f"{name} follows from a {' and a '.join(sorted(kinds))}; let one of them only check, or leave it out"
             if self[name].never_advise:
                 yield f"{name} is marked never_advise, so no relation may move it; leave the relation out or let it only check"
+            elif not self[name].mutable:
+                yield f'{name} follows others and is marked "mutable": false, which would freeze those as well; leave the mark out'
 
     def __getitem__(self, name: str) -> Feature:
         return self.features[self.index[name]]
@@ -193,7 +195,7 @@ def _own_faults(horizon: str = "", base_rate: float | None = None) -> Iterator[s
     if horizon and (fault := name_fault(horizon, "the schema's horizon")):
         yield fault
     if base_rate is not None and not 0 < base_rate < 1:
-        yield f"base_rate is the share of people with the unwanted class, above 0 and under 1, not {base_rate}"
+        yield f"base_rate is the share of people with the unwanted class, above 0 and under 1, not {said(base_rate)}"
 
 
 def _name_faults(names: Sequence[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import records, schemas
 
+from sensecf_edge.contradictions import unlike
 from sensecf_edge.errors import RecordError
 from sensecf_edge.record import Record, decode, encode, parse_object
 from sensecf_edge.schema import Feature, Schema
@@ -135,3 +136,42 @@ def test_a_warning_names_the_feature_and_its_range_and_never_the_value() -> None
 def test_unknown_equals_unknown_and_differs_from_any_value() -> None:
     known, unknown = (Record.from_mapping(TOY, {**STRESSED, "deep_sleep": v}) for v in (10, None))
     assert unknown.differences(unknown.vector) == [] and unknown.differences(known.vector) == known.differences(unknown.vector) == [2]
+
+
+def shape(**values: Any) -> Record:
+    from test_rules import ME
+    from test_rules import SCHEMA as RELATED
+
+    return Record.from_mapping(RELATED, {**ME, **values})
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({}, []),
+    "rounded": ({"light": 59, "bmi": 25.3}, []),
+    "a night of 167 %": ({"deep": 42, "rem": 39, "light": 86}, ["deep 42, rem 39, light 86 add up to 167, not 100; check the record"]),
+    "a ratio": (
+        {"weight": 98.5, "bmi": 32.9},
+        ["bmi 32.9 does not fit weight 98.5 and height 180, which go with about 30.4; check the record"],
+    ),
+    "an order": ({"diastolic": 96, "systolic": 92}, ["diastolic 96 is over systolic 92; check the record"]),
+    "an implication": ({"smokes": "yes"}, ["smokes yes goes only with packs 1 or 2 or 3, not with packs 0; check the record"]),
+    "an unknown value": ({"light": None, "deep": 90, "rem": 90, "height": None, "bmi": 60}, []),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS, ids=list(CONTRADICTIONS))
+def test_a_record_that_contradicts_itself_is_remarked_upon(case: str) -> None:
+    values, remarks = CONTRADICTIONS[case]
+    assert [w for w in shape(**values).warnings() if "outside the range" not in w] == remarks
+
+
+def test_a_record_unlike_anything_known_is_remarked_upon() -> None:
+    assert unlike(None) is None and unlike(1.0) is None and unlike(40) is None
+    assert "fewer than 1 of 100" in (unlike(0.4) or "")
+
+
+def test_numbers_of_numpy_are_numbers_and_are_written_as_people_do() -> None:
+    feature = Feature("a", low=0, high=9, step=1)
+    assert encode(feature, np.int64(7)) == encode(feature, np.float32(7)) == 7
+    with pytest.raises(RecordError, match=r"^a cannot be 10; allowed is 0 to 9$"):
+        encode(feature, np.float64(10))

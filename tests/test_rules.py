@@ -142,8 +142,8 @@ def test_a_freeze_or_bound_on_a_feature_that_follows_holds(limits: Constraints, 
     assert rules.admitted(where, completed(where, deep=25.0, rem=15.0)).all()
 
 
-@pytest.mark.parametrize("limit", [{"direction": "increase"}, {"max_change": 0.5}, {"mutable": False}], ids=str)
-def test_direction_reach_and_immutability_bind_a_feature_that_follows(limit: dict[str, Any]) -> None:
+@pytest.mark.parametrize("limit", [{"direction": "increase"}, {"max_change": 0.5}], ids=str)
+def test_direction_and_reach_bind_a_feature_that_follows(limit: dict[str, Any]) -> None:
     parts = (Feature("a", low=0, high=100, step=1), Feature("b", low=0, high=100, step=1, **limit))
     schema = Schema(parts, (Relation("sum", ("a", "b"), total=100, completes="b"),))
     where = admissible(Record(schema, np.array([40.0, 60.0])))
@@ -192,15 +192,30 @@ def test_a_record_that_breaks_its_relations_to_begin_with_keeps_its_deviation_an
     assert rules.admitted(wrong, completed(wrong, deep=21.0))[0] and rules.admitted(wrong, completed(wrong, packs=1.0))[0]
 
 
-@pytest.mark.parametrize(
-    ("unknown", "changes"), [("light", {"deep": 30.0}), ("height", {"weight": 60.0}), ("height", {"weight": 60.0, "bmi": 20.0})]
-)
-def test_a_relation_with_an_unknown_value_is_passed_over_and_nothing_follows(unknown: str, changes: dict[str, float]) -> None:
-    where = space(**{unknown: None})
-    Y = completed(where, **changes)
-    moved = where.record.differences(Y[0])
-    assert [SCHEMA.names[i] for i in moved] == [n for n in changes if n not in SCHEMA.completed]
-    assert rules.admitted(where, Y)[0]
+@pytest.mark.parametrize(("deep", "broken"), [(30.0, []), (40.0, []), (15.0, ["deep is off its admissible values"])])
+def test_an_unknown_follower_that_can_be_worked_out_keeps_its_range_and_stays_unknown(deep: float, broken: list[str]) -> None:
+    where = space(light=None)
+    Y = completed(where, deep=deep)
+    assert [SCHEMA.names[i] for i in where.record.differences(Y[0])] == ["deep"] and list(rules.broken(where, Y)) == broken
+    far = space(light=None, rem=50)
+    assert list(rules.broken(far, completed(far, deep=40.0))) == ["light leaves its range"]
+
+
+@pytest.mark.parametrize("changes", [{"weight": 60.0}, {"weight": 60.0, "bmi": 20.0}], ids=str)
+def test_nothing_moves_a_known_follower_that_cannot_be_worked_out(changes: dict[str, float]) -> None:
+    where = space(height=None)
+    assert list(rules.broken(where, completed(where, **changes))) == ["bmi cannot be worked out"]
+    assert rules.admitted(where, completed(where, deep=25.0)).all()
+
+
+@given(slope=st.sampled_from([-7.0, -0.3, 0.4, 4.0, 12.5]), moved=st.integers(-20, 20))
+@QUICK
+def test_what_a_cause_moves_it_moves_exactly_however_coarse_the_lattice(slope: float, moved: int) -> None:
+    parts = (Feature("a", low=0, high=100, step=1), Feature("b", low=0, high=1000, step=10))
+    schema = Schema(parts, (Relation("causes", ("a", "b"), slope=slope),))
+    where = admissible(Record(schema, np.array([50.0, 500.0])))
+    Y = rules.complete(schema, where.record.vector, np.array([[50.0 + moved, 500.0]]))
+    assert Y[0, 1] == pytest.approx(500 + slope * moved, abs=1e-9) and (not moved or rules.admitted(where, Y)[0])
 
 
 @pytest.mark.parametrize("name", ["light", "height"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "low over high": (schema(number(low=11)), "low < high and step > 0"),
     "low at high": (schema(number(low=10)), "low < high and step > 0"),
     "a lattice too fine": (schema(number(step=10 / MAX_LATTICE / 2)), "is over 2000 values; use a coarser step"),
+    "a step that tolerances swallow": (schema(number(high=1e-8, step=1e-9)), "step 0.000000001 is under 0.000001; state the feature in"),
+    "a lattice that float32 swallows": (
+        schema(number(low=1.7e9, high=1.7e9 + 1000)), "values of 1700001000 that differ by 1 are the same to a classifier",
+    ),
     "max_change 0": (schema(number(max_change=0)), 'max_change must be above 0, not 0; use "mutable": false'),
     "cost 0": (schema(number(cost=0)), "cost must be a finite number above 0"),
     "advice out of range": (schema(number(advise=[-1, 5])), r"advise \[-1, 5\] does not lie inside"),
@@ -235,19 +239,20 @@ def test_moves_are_the_same_in_whatever_order_they_stand() -> None:
 
 RELATIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown kind": ({"kind": "product", "features": ("a", "b")}, "kind is none of sum, ratio, le, implies"),
-    "an unknown feature": ({"kind": "sum", "features": ("a", "z")}, r"a \+ z = 0: no feature is called 'z'"),
+    "an unknown feature": ({"kind": "sum", "features": ("a", "z"), "total": 9}, r"a \+ z = 9: no feature is called 'z'"),
     "one feature": ({"kind": "sum", "features": ("a",)}, "needs two or more different features"),
     "a feature twice": ({"kind": "le", "features": ("a", "a")}, "needs 2 different features"),
     "three for le": ({"kind": "le", "features": ("a", "b", "c")}, "needs 2 different features"),
     "two for a ratio": ({"kind": "ratio", "features": ("a", "b")}, "needs 3 different features"),
-    "a choice in a sum": ({"kind": "sum", "features": ("a", "d")}, "sum is between numbers"),
+    "a sum of nothing stated": ({"kind": "sum", "features": ("a", "b")}, "needs the total that the features add up to"),
+    "a choice in a sum": ({"kind": "sum", "features": ("a", "d"), "total": 9}, "sum is between numbers"),
     "implies of nothing": ({"kind": "implies", "features": ("a", "d")}, "needs if_values and then_values"),
     "implies of a value that is none": (
         {"kind": "implies", "features": ("d", "a"), "if_values": ("maybe",), "then_values": ("1",)},
         "d is never maybe",
     ),
     "le completes": ({"kind": "le", "features": ("a", "b"), "completes": "b"}, "only sum, ratio, band and causes complete a feature"),
-    "completes another": ({"kind": "sum", "features": ("a", "b"), "completes": "c"}, "not 'c'"),
+    "completes another": ({"kind": "sum", "features": ("a", "b"), "total": 9, "completes": "c"}, "not 'c'"),
     "a ratio completes what divides": (
         {"kind": "ratio", "features": ("a", "b", "c"), "completes": "c"},
         "completes its first feature, 'a'",
@@ -271,6 +276,12 @@ def test_what_is_no_relation_is_refused_by_name(case: str) -> None:
         Schema((A, B, C, CHOICE), (Relation(**data),))
 
 
+def test_what_follows_others_is_not_marked_as_not_mutable() -> None:
+    for relation in (Relation("ratio", ("a", "b", "c"), completes="a"), Relation("causes", ("b", "a"), slope=2)):
+        with pytest.raises(SchemaError, match='a follows others and is marked "mutable": false, which would freeze'):
+            Schema((replace(A, mutable=False), B, C), (relation,))
+
+
 def test_a_ratio_never_divides_by_zero() -> None:
     zero = Feature("c", low=0, high=100, step=1)
     with pytest.raises(SchemaError, match="c divides, so its low must be above 0"):
@@ -279,9 +290,9 @@ def test_a_ratio_never_divides_by_zero() -> None:
 
 def test_two_relations_never_complete_the_same_feature_nor_each_other() -> None:
     with pytest.raises(SchemaError, match="two relations complete the same feature"):
-        Schema((A, B, C), (Relation("sum", ("a", "b"), completes="a"), Relation("sum", ("a", "c"), completes="a")))
+        Schema((A, B, C), (Relation("sum", ("a", "b"), total=9, completes="a"), Relation("sum", ("a", "c"), total=9, completes="a")))
     with pytest.raises(SchemaError, match="a follows from itself"):
-        Schema((A, B, C), (Relation("sum", ("a", "b"), completes="a"), Relation("sum", ("a", "b", "c"), completes="b")))
+        Schema((A, B, C), (Relation("sum", ("a", "b"), total=9, completes="a"), Relation("sum", ("a", "b", "c"), total=9, completes="b")))
 
 
 def test_what_follows_is_computed_behind_what_it_follows_from_whatever_the_order_in_the_file() -> None:

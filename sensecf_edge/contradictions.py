@@ -1,0 +1,69 @@
+"""What a record says against itself, by the schema's relations, and whether it is like anybody: remarks for people.
+
+They name the person's own values, so they belong beside the answer and into no log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from . import rules
+from .admissible import EPSILON
+from .feature import number_text
+from .record import Record
+from .relation import Relation
+
+UNLIKE = 1.0
+"""Percentile under which a record is remarked upon."""
+
+
+def contradictions(record: Record) -> list[str]:
+    """A remark for every relation that the record breaks by more than its tolerance and the rounding of its values."""
+    return [f"{remark}; check the record" for relation in record.schema.relations for remark in _broken(record, relation)]
+
+
+def unlike(percentile: float | None) -> str | None:
+    """A remark on a record that hardly anybody of the wanted class is as unusual as (percentile 0..100, None where unknown)."""
+    if percentile is None or not percentile < UNLIKE:
+        return None
+    return "this record is unlike people of the wanted class: fewer than 1 of 100 of them are as unusual; look whether it is right"
+
+
+def _broken(record: Record, relation: Relation) -> Iterator[str]:
+    schema, x = record.schema, record.vector
+    at = [schema.index[name] for name in relation.features]
+    if relation.kind == "causes" or np.isnan(x[at]).any():
+        return
+    said = [f"{schema.features[i].title} {schema.features[i].text(x[i])}" for i in at]
+    if relation.kind == "le":
+        steps = [schema.features[i].step or 0.0 for i in at]
+        if x[at[0]] > x[at[1]] + (0.0 if steps[0] == steps[1] else max(steps) / 2) + EPSILON:
+            yield f"{said[0]} is over {said[1]}"
+    elif relation.kind == "implies":
+        if rules.contrary(schema, relation, x[None])[0]:
+            yield f"{said[0]} goes only with {schema.features[at[1]].title} {' or '.join(relation.then_values)}, not with {said[1]}"
+    elif rules.deviation(schema, relation, x[None])[0] > relation.tolerance + _rounding(record, relation) + EPSILON:
+        unit = schema.features[at[0]].unit
+        if relation.kind == "sum":
+            whole = number_text(round(float(x[at].sum()), 2))
+            yield f"{' '.join(filter(None, [', '.join(said), unit]))} add up to {whole}, not {number_text(relation.total or 0.0)}"
+            return
+        target = relation.completes or relation.features[0]
+        own = schema.index[target]
+        fits = number_text(round(float(rules.expected(schema, relation, x[None])[0]), 1))
+        others = " and ".join(text for i, text in zip(at, said, strict=True) if i != own)
+        yield f"{said[at.index(own)]} does not fit {others}, which go with about {fits}"
+
+
+def _rounding(record: Record, relation: Relation) -> float:
+    """How far the deviation may be off because each value was rounded to its step."""
+    schema, x, total = record.schema, record.vector, 0.0
+    for name in relation.features:
+        i, half = schema.index[name], (schema[name].step or 0.0) / 2
+        moved = np.array([x, x])
+        moved[:, i] += (-half, half)
+        gaps = moved[:, schema.index[relation.completes or relation.features[0]]] - rules.expected(schema, relation, moved)
+        total += float(abs(gaps[1] - gaps[0])) / 2
+    return total
