@@ -259,8 +259,6 @@ class Explainer:
         search, now = way if isinstance(way, _Search) else None, case.verdict
         found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
         weak, scope = self.bundle.manifest.classifier.auc, "request" if how.freeze or how.bounds else "advice"
-        own = self.judge.percentile(case.record.vector[None])
-        typical = None if own is None else float(own[0])
         return Explanation(
             status=now.status if now.status != UNWANTED else "found" if found else "none",
             target=self.target.wanted,
@@ -270,7 +268,7 @@ class Explainer:
             found=found,
             first_try=search.first_try if search else None,
             refusals=dict(search.refusals) if search else {},
-            warnings=(*case.record.warnings(), *filter(None, [unlike(typical), weak_text(weak)])),
+            warnings=(*case.record.warnings(), *filter(None, [unlike(case.realism), weak_text(weak)])),
             auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
             risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,
