@@ -10,7 +10,7 @@ ordinary becomes a share of real people by `scores`, measured on people whom the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -26,8 +26,10 @@ FORMAT = 1
 DRAWN, SEED = 4000, 0
 """People drawn from the mixture to compare with, always the same ones."""
 KNOTS, END, FAR = 200, 0.0025, 1e6
-KEPT_SCALES = 128
+KEPT_LADDERS = 128
 MOST_COMPONENTS = 64
+
+Known = NDArray[np.bool_]
 
 
 class Realism(Protocol):
@@ -86,7 +88,7 @@ class Density:
         values, at = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
         levels = np.linspace(0.0, 100.0, len(scores))
         self._scores, self._levels = values, np.bincount(at, levels) / np.bincount(at)
-        self._scales: dict[bytes, Scale] = {}
+        self._ladders: dict[bytes, tuple[Vector, Vector]] = {}
 
     @classmethod
     def from_json(cls, data: Any, schema: Schema, what: str = "density.json") -> Density:
@@ -116,21 +118,26 @@ class Density:
 
     def percentile(self, Y: Vector) -> Vector:
         """See `Realism`. 50 where nothing is known."""
-        return np.asarray(np.interp(self.score(Y), self._scores, self._levels), dtype=np.float64)
+        return self._by_pattern(Y, lambda known, density: np.interp(density, *self._ladder(known)))
 
     def rank(self, density: Vector, x: Vector) -> Vector:
         """See `Realism`."""
-        return np.asarray(np.interp(self._scale(~np.isnan(x)).score(density), self._scores, self._levels), dtype=np.float64)
+        return np.asarray(np.interp(density, *self._ladder(~np.isnan(x))), dtype=np.float64)
 
     def score(self, Y: Vector) -> Vector:
         """The log-odds of the share of people drawn from the mixture who are less ordinary, shape (candidates,)."""
+        return self._by_pattern(Y, lambda known, density: self._scale(known).score(density))
+
+    def _by_pattern(self, Y: Vector, figure: Callable[[Known, Vector], Vector]) -> Vector:
+        """A figure of log-densities of records of which the same is known, for each such group."""
         density, known = self.log_density(Y), ~np.isnan(Y)
         if len(Y) and (known == known[0]).all():
-            return self._scale(known[0]).score(density)
+            return np.asarray(figure(known[0], density), dtype=np.float64)
         out = np.empty(len(Y))
         patterns, at = np.unique(known, axis=0, return_inverse=True)
         for k, pattern in enumerate(patterns):
-            out[at.ravel() == k] = self._scale(pattern).score(density[at.ravel() == k])
+            rows = at.ravel() == k
+            out[rows] = figure(pattern, density[rows])
         return out
 
     def complete(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
@@ -142,13 +149,25 @@ class Density:
             rows[:, column] = self.schema.features[column].lattice[places]
         return rows, weights
 
-    def _scale(self, known: NDArray[np.bool_]) -> Scale:
+    def _scale(self, known: Known) -> Scale:
+        return Scale.of(self.wanted.log_density(np.where(known, self._people, np.nan)))
+
+    def _ladder(self, known: Known) -> tuple[Vector, Vector]:
+        """Log-densities of one pattern of known features, ascending, and their percentiles.
+
+        Real people are rarer than drawn ones by what the mixture did not learn, and that shrinks with the features it is
+        about; so the share of drawn people counts as much as is unknown.
+        """
         key = known.tobytes()
-        found = self._scales.get(key)
+        found = self._ladders.get(key)
         if found is None:
-            if len(self._scales) >= KEPT_SCALES:
-                self._scales.clear()
-            found = self._scales[key] = Scale.of(self.wanted.log_density(np.where(known, self._people, np.nan)))
+            if len(self._ladders) >= KEPT_LADDERS:
+                self._ladders.clear()
+            scale, share = self._scale(known), float(known.mean())
+            density = np.union1d(scale.values, np.interp(self._scores, scale.scores, scale.values))
+            score = scale.score(density)
+            real, drawn = np.interp(score, self._scores, self._levels), 100.0 / (1.0 + np.exp(-np.clip(score, -500, 500)))
+            found = self._ladders[key] = density, share * real + (1.0 - share) * drawn
         return found
 
     @cached_property

@@ -189,7 +189,10 @@ def picked(shares: Vector, rng: np.random.Generator) -> Places:
 
 def conditional(covariance: Vector, hidden: NDArray[np.bool_]) -> tuple[Vector, Vector]:
     """Of the hidden numbers of a Gaussian: how their mean follows the others, and a root of the covariance that is left."""
-    across = covariance[np.ix_(hidden, ~hidden)]
-    slope = np.linalg.solve(covariance[np.ix_(~hidden, ~hidden)], across.T).T
-    left = covariance[np.ix_(hidden, hidden)] - slope @ across.T
-    return slope, np.linalg.cholesky((left + left.T) / 2)
+    spread = np.sqrt(np.diagonal(covariance))
+    plain = covariance / spread / spread[:, None]  # units differ by powers of ten, which equations do not like
+    across = plain[np.ix_(hidden, ~hidden)]
+    slope = np.linalg.solve(plain[np.ix_(~hidden, ~hidden)], across.T).T
+    left = plain[np.ix_(hidden, hidden)] - slope @ across.T
+    root = np.linalg.cholesky((left + left.T) / 2)
+    return slope * spread[hidden, None] / spread[~hidden], root * spread[hidden, None]

@@ -26,6 +26,7 @@ from sensecf_convert.draft import draft
 from sensecf_convert.export.quantize import fallbacks, quantize
 from sensecf_convert.fit import About, Fit, Plan, fit, with_references
 from sensecf_convert.gguf_file import write_gguf
+from sensecf_convert.renew import renew
 from sensecf_convert.tables import Cohort, cohort, read_table, split_people
 from sensecf_convert.vocabulary import SchemaVocabulary
 from sensecf_convert.work import Work
@@ -540,6 +541,12 @@ def test_the_bundle_in_hand_answers_from_python_too(built: Built) -> None:
     for made in (first, again):
         del made["seconds"]
     assert first == again
+
+
+def test_a_bundle_gets_the_density_that_a_fit_would_give_it(built: Built, tmp_path: Path) -> None:
+    renewed = renew(built.table, built.out, tmp_path / "new")
+    assert (tmp_path / "new" / "density.json").read_bytes() == (built.out / "density.json").read_bytes()
+    assert renewed.manifest.metrics == Bundle.open(built.out).manifest.metrics and not (tmp_path / "new.part").exists()
 
 
 def _lesson(built: Built, **more: Any) -> tuple[teachers.Lesson, Cohort]:
