@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,10 +12,10 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fitted
+from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fitted, read
 from sensecf_convert.tables import Cohort
 
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.schema import Feature, Schema
 
 
@@ -78,3 +81,14 @@ def test_too_few_rows_and_columns_that_stand_still_are_named() -> None:
         fit_band("a", "b", np.arange(3.0), np.arange(3.0))
     with pytest.raises(TableError, match="does not vary"):
         fit_cause("a", "b", np.ones(50), np.arange(50.0))
+
+
+def test_a_relation_left_open_is_checked_as_well_as_any_other(tmp_path: Path) -> None:
+    parts = [{"name": name, "low": 0, "high": 9, "step": 1} for name in "ab"]
+    file = tmp_path / "open.json"
+    file.write_text(json.dumps({"features": parts, "relations": [{"kind": "causes", "features": ["a", "z"]}, {"kind": "band"}]}))
+    with pytest.raises(SchemaError) as error:
+        read(file)
+    assert len(error.value.faults) == 2 and "no feature is called 'z'" in str(error.value) and str(file) in str(error.value)
+    file.write_text(json.dumps({"features": parts, "relations": [{"kind": "causes", "features": ["a", "b"]}]}))
+    assert read(file)[1] == [{"kind": "causes", "features": ["a", "b"]}]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.relation import Relation
 from sensecf_edge.schema import Schema, Vector
 
@@ -85,7 +85,13 @@ def read(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
         left = [item for item in relations if item.get("kind") in OPEN and "slope" not in item]
     except (OSError, ValueError, AttributeError, TypeError):
         return Schema.load(path), []  # which says what is wrong
-    return (Schema.from_json({**raw, "relations": [r for r in relations if r not in left]}), left) if left else (Schema.load(path), [])
+    if not left:
+        return Schema.load(path), []
+    try:  # with any slope at all, so that every other fault is told now
+        Schema.from_json({**raw, "relations": [{**r, "slope": 1} if r in left else r for r in relations]})
+    except SchemaError as error:
+        raise SchemaError(*error.faults, where=str(path)) from error
+    return Schema.from_json({**raw, "relations": [r for r in relations if r not in left]}), left
 
 
 def fitted(schema: Schema, left: Sequence[Mapping[str, Any]], data: Cohort) -> Schema:
