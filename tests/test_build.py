@@ -343,7 +343,7 @@ TABLES: dict[str, tuple[pd.DataFrame, dict[str, Any], str]] = {
     "one class": (spoilt(y=["ill"] * 120), {}, "y must have two classes, it has 1: ill;"),
     "three classes": (spoilt(y="dead"), {}, "y must have two classes, it has 3: ill, well, 1 rarer;"),
     "no such class": (people(), {"wanted": "happy"}, "the wanted class 'happy' is none of ill, well"),
-    "too few rows": (people(30), {}, r"y = \w+ has \d+ rows of \d+ people; at least 20 rows of 4 people"),
+    "too few rows": (people(30), {}, r"y = \w+ has \d+ rows; at least 20 rows of 4 people"),
     "too few people": (spoilt(who=[f"p{i % 3}" for i in range(120)]), {"person": "who"}, "rows of 3 people; at least 20 rows of 4 people"),
     "a row without a class": (spoilt(y=None), {}, "y is missing in data row 8: a row without an outcome"),
     "a row without a person": (spoilt(who=None), {"person": "who"}, "who is missing in data row 8: nobody knows whose"),

@@ -166,8 +166,9 @@ def cohort(table: Cells | pd.DataFrame, schema: Schema, target: str, wanted: str
     """
     held = known(table if isinstance(table, Cells) else of_frame(table), schema, target, wanted, person)
     out = Cohort(schema, held.X, held.y, held.persons, held.classes)
+    out = replace(out, named=person is not None)
     _check_size(out, target)
-    return replace(out, named=person is not None)
+    return out
 
 
 def _check_size(data: Cohort, target: str) -> None:
@@ -175,7 +176,7 @@ def _check_size(data: Cohort, target: str) -> None:
         people = len(np.unique(data.persons[mask]))
         if mask.sum() < MIN_ROWS_PER_CLASS or people < MIN_PEOPLE_PER_CLASS:
             raise TableError(
-                f"{target} = {name} has {int(mask.sum())} rows of {people} people; "
+                f"{target} = {name} has {int(mask.sum())} rows{f' of {people} people' if data.named else ''}; "
                 f"at least {MIN_ROWS_PER_CLASS} rows of {MIN_PEOPLE_PER_CLASS} people are needed"
             )
 
