@@ -417,12 +417,12 @@ def test_a_split_never_shares_a_person_and_leaves_both_classes_in_both_parts(see
 
 
 def test_a_drafted_schema_is_one_and_its_lattice_holds_the_table(built: Built, command: Command, tmp_path: Path) -> None:
-    ran = command("schema", "draft", built.table, "--target", "progression", "-o", tmp_path / "s.json")
+    ran = command("schema", "draft", built.table, "--target", "progression", "--person", "person", "-o", tmp_path / "s.json")
     assert ran.code == 0 and "now mark what is immutable" in ran.err and "count along it" in ran.err
     schema = Schema.load(tmp_path / "s.json")
     assert "progression" not in schema.index and schema["sex"].kind == "choice" and schema["bmi"].kind == "number"
     cohort(diabetes(), Schema(tuple(f for f in schema.features if f.name != "person")), "progression", "slow")
-    assert json.loads(command("schema", "draft", built.table, "--target", "progression").out) == schema.to_json()
+    assert json.loads(command("schema", "draft", built.table, "--target", "progression", "--person", "person").out) == schema.to_json()
 
 
 def test_a_draft_leaves_out_what_cannot_be_a_feature_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
