@@ -548,6 +548,23 @@ def test_a_watch_does_not_read_what_it_writes(toy: Path, tmp_path: Path) -> None
     assert (tmp_path / "in").read_text() == "{\n"
 
 
+@pytest.mark.parametrize("stream", ["stdin", "stdout", "stderr"])
+def test_the_health_takes_the_place_of_no_file_that_is_read_or_written(stream: str, toy: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("{}\n")
+    os.link(tmp_path / "file", tmp_path / "other name")
+    arguments = [*PROGRAM, "watch", "--model", toy, "--health", tmp_path / "other name"]
+    with (tmp_path / "file").open("a+") as file:
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: file}
+        assert subprocess.run(arguments, timeout=60, **streams).returncode == 2
+    assert (tmp_path / "file").samefile(tmp_path / "other name") and (tmp_path / "file").read_text().startswith("{}\n")
+
+
+def test_the_health_takes_the_place_of_no_device(toy: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "health")
+    with pytest.raises(TableError, match="no plain file"):
+        Watcher(Watch(str(toy), health=tmp_path / "health"), ScriptedPort(), print)
+
+
 @pytest.mark.parametrize("command", ["watch", "batch"])
 def test_a_signal_that_is_to_be_ignored_stays_ignored(command: str, watching: Callable[..., Running], toy: Path, tmp_path: Path) -> None:
     wish = {"watch": "", "batch": f"- -o {tmp_path}/out.csv"}[command]

@@ -78,7 +78,7 @@ class Files:
         name to some file systems."""
         names: dict[tuple[int, int, str], str] = {}
         files = {_key(there): f"the input {source}" for there in [_source(source)] if there}
-        if self.output is None and (there := _stream(sys.stdout)):
+        if self.output is None and (there := plain_file(sys.stdout)):
             _claim(files, _key(there), "standard output")
         for what, path in self._written():
             try:
@@ -167,7 +167,7 @@ def _claim(taken: dict[Any, str], key: Any, what: str) -> None:
 
 def _source(source: str) -> os.stat_result | None:
     if source == STANDARD:
-        return _stream(sys.stdin)
+        return plain_file(sys.stdin)
     try:
         there = os.stat(source)
     except OSError:
@@ -175,7 +175,7 @@ def _source(source: str) -> os.stat_result | None:
     return there if stat.S_ISREG(there.st_mode) else None
 
 
-def _stream(stream: Any) -> os.stat_result | None:
+def plain_file(stream: Any) -> os.stat_result | None:
     """The regular file behind a standard stream."""
     try:
         there = os.fstat(stream.fileno())

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import stat
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -19,13 +21,14 @@ import numpy as np
 from ..admissible import Constraints, check
 from ..budget import Budget
 from ..completions import ALREADY
-from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, place
+from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, TableError, place
 from ..loop import Explainer
 from ..record import Record, parse_object
 from ..settings import RECORD, WATCH
 from ..trial import bundle_trial
 from . import owned
 from .answers import explain_all
+from .places import plain_file
 from .problem import Problem, does_not_fit, not_one_object
 from .stream import TOO_LONG, Message, Port, Say, Waiting
 
@@ -58,6 +61,8 @@ class Watcher:
     def __init__(self, watch: Watch, port: Port, say: Say) -> None:
         self.watch, self.port, self.say = watch, port, say
         self.waiting = Waiting(watch.queue, watch.policy)
+        if watch.health is not None:
+            _own(watch.health)
         self.explainer = Explainer.load(watch.model, base_rate=watch.base_rate)
         check(self.explainer.schema, watch.constraints)
         self.counts: Counter[str] = Counter()
@@ -221,6 +226,23 @@ class Watcher:
                 if not self.counts["health not written"]:
                     self.say(f"cannot write {self.watch.health}: {error.strerror}; going on without")
                 self.counts["health not written"] += 1
+
+
+def _own(health: Path) -> None:
+    """The health file is put in the place of what has its name: what this process reads or writes, or a device, would be lost.
+
+    Raises TableError.
+    """
+    try:
+        there = os.stat(health)
+    except OSError:
+        return
+    if not stat.S_ISREG(there.st_mode):
+        raise TableError(f"{health} is no plain file; give --health a file of its own")
+    for what, stream in (("standard input", sys.stdin), ("standard output", sys.stdout), ("the log", sys.stderr)):
+        behind = plain_file(stream)
+        if behind is not None and os.path.samestat(behind, there):
+            raise TableError(f"--health {health} is the file of {what}; give it a file of its own")
 
 
 class _Aside(Exception):  # noqa: N818
