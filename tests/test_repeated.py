@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("sklearn", reason="the build side is not installed")
 
 from sensecf_convert import names, repeated, sources
-from sensecf_convert.repeated import alike, clumps, columns_of, naming, nobody_named, refuse
+from sensecf_convert.repeated import adjoining, alike, clumps, columns_of, naming, nobody_named, refuse
 from sensecf_convert.tables import of_frame
 
 from sensecf_edge.errors import TableError
@@ -137,3 +137,29 @@ def test_a_draft_marks_what_nobody_can_change(name: str, fixed: bool) -> None:
 @pytest.mark.parametrize("name", ["time_to_event", "FollowUpDays", "length_of_stay", "survival", "num_visits", "days_to_death"])
 def test_what_is_known_only_later_is_called_so(name: str) -> None:
     assert names.later(name) and not any(map(names.later, ("age", "steps", "time_in_range", "sleep_duration", "visit_hour")))
+
+
+def followed(each: int, people: int = 60) -> pd.DataFrame:
+    """People without any name whose readings have nothing in common but what never changes, their rows one behind the other."""
+    draw = np.random.default_rng(4)
+    fixed = pd.DataFrame({"age": draw.integers(25, 80, people), "sex": draw.choice(["f", "m"], people)})
+    table = fixed.loc[np.repeat(np.arange(people), each)].reset_index(drop=True)
+    for name in ("glucose", "steps", "sleep", "weight"):
+        table[name] = draw.normal(size=len(table)).round(3)
+    return table.assign(outcome=draw.choice(["ill", "well"], len(table)))
+
+
+@pytest.mark.parametrize("each", [2, 3, 6, 20])
+def test_rows_of_one_person_are_known_by_standing_together(each: int) -> None:
+    table = followed(each)
+    assert "neighbouring rows agree in age, sex" in adjoining(held(table), "outcome")
+    with pytest.raises(TableError, match="--person"):
+        refuse(held(table), "outcome", False)
+    assert not adjoining(held(table.sample(frac=1, random_state=0)), "outcome")
+
+
+@pytest.mark.parametrize("order", [["age"], ["sex", "age"], ["outcome", "sex", "age"], ["outcome", "age", "sex"]])
+def test_a_sorted_table_of_one_row_a_person_does_not_look_so(order: list[str]) -> None:
+    for ascending in (True, False):
+        table = followed(1, 900).sort_values(order, ascending=ascending).reset_index(drop=True)
+        assert not adjoining(held(table), "outcome")

@@ -1,7 +1,7 @@
 """Several rows a person, and nobody said so: then a person stands on both sides of the split, and every figure is too good.
 
-Three signs are looked for, strongest first: a column that names people; what never changes in a life telling rows apart
-like a name; rows that come in tight clumps. `unlike` says how much a column varies within groups of rows, as a share of
+Four signs are looked for, strongest first: a column that names people; what never changes in a life telling rows apart
+like a name; neighbouring rows that agree in it; rows that come in tight clumps. `unlike` says how much a column varies within groups of rows, as a share of
 how much it varies at all: 1 by chance, 0 where it stands still.
 """
 
@@ -33,6 +33,9 @@ tables of one row a person, up to 0.70 in others); and the share of rows that mu
 BUMP, FIRST_BUMP, FEWEST, SEEN = 0.35, 1.0, 200, 1_500
 """How far a step between distances rises above those on both sides, as a share of the median step, where rows come in clumps; the
 same for the very first step, which is uneven anyhow; rows needed, and rows looked at at most."""
+ADJOIN, BY_CHANCE, FALLS = 0.4, 0.1, (0.25, 0.75)
+"""Share of neighbouring rows that agree in what never changes, from which on they are one person's; at most so many would by chance;
+and how often a table that is not sorted falls from one person to the next."""
 PLACES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
 
 Numbers = NDArray[np.float64]
@@ -61,7 +64,7 @@ def refuse(columns: Mapping[str, Held], target: str, allowed: bool) -> list[str]
 
     Raises TableError naming the column and what to do.
     """
-    found = naming(columns, target) or alike(columns, target)
+    found = naming(columns, target) or alike(columns, target) or adjoining(columns, target)
     if found and not allowed:
         raise TableError(
             f"{found}. A person in both parts of the split makes every figure too good: name the column that says whose a row is "
@@ -170,6 +173,28 @@ def alike(columns: Mapping[str, Held], target: str) -> str:
     if share >= TOLD_APART:
         return ""
     return f"rows that agree in {', '.join(fixed)} are alike in most other columns too (they vary by {share:.0%} of what all do)"
+
+
+def adjoining(columns: Mapping[str, Held], target: str) -> str:
+    """Neighbouring rows that agree in all that never changes in a life, in words; empty where they do not, or are merely sorted.
+
+    People whose readings differ much are told by nothing but the order of the file: visits of one person stand together.
+    """
+    fixed = [name for name, held in columns.items() if name != target and names.lifelong(name) and held.varies]
+    counted = [h for n in fixed if (h := columns[n]).numbers is not None and h.at.max() >= VALUES]
+    if not counted:
+        return ""
+    at = together([columns[name].at for name in fixed])
+    changes = np.diff(at) != 0
+    sizes = np.bincount(at) / len(at)
+    if (~changes).mean() < ADJOIN or float((sizes**2).sum()) > BY_CHANCE:
+        return ""
+    for held in counted:
+        steps = np.diff(np.where(held.at < 0, np.nan, held.numbers[held.at]))[changes]  # type: ignore[index]
+        steps = steps[np.isfinite(steps) & (steps != 0)]
+        if len(steps) < VALUES or not FALLS[0] < float((steps < 0).mean()) < FALLS[1]:
+            return ""
+    return f"{float((~changes).mean()):.0%} of neighbouring rows agree in {', '.join(fixed)}, though the table is not sorted by them"
 
 
 def clumps(columns: Mapping[str, Held], target: str) -> str:
