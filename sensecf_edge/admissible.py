@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from . import given
 from .errors import ConstraintError
 from .feature import said
 from .record import Record
@@ -25,13 +26,22 @@ class Constraints:
     """What one request asks on top of the schema.
 
     `bounds` are in units, both ends included, numbers only: every answer lies inside, and what begins outside is moved
-    in. `costs` weigh a change of a feature for this person, in place of the schema's own cost; 1 is ordinary.
+    in. `costs` weigh a change of a feature for this person, in place of the schema's own cost; 1 is ordinary. Any
+    collection of names and any make of number will do. Raises ConstraintError for what is none.
     """
 
     freeze: frozenset[str] = frozenset()
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     max_changes: int = LOOP.max_changes
     costs: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        plain = {
+            "freeze": given.names("freeze", self.freeze), "bounds": given.pairs("bounds", self.bounds),
+            "max_changes": given.whole("max-changes", self.max_changes), "costs": given.numbers("costs", self.costs),
+        }  # fmt: skip
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

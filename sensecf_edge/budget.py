@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ConstraintError, RecordError
+from .given import whole
 from .record import Record
 from .schema import Schema
 from .settings import LOOP, SEARCH
@@ -35,18 +35,9 @@ class Budget:
             ("answers", "the number of answers", 1), ("proposals", "the number of proposals", 1), ("rounds", "the number of rounds", 1),
             ("seed", "the seed", 0), ("search", "the number of rows to search", 0),
         ):  # fmt: skip
-            object.__setattr__(self, name, _whole(what, getattr(self, name), least))
+            object.__setattr__(self, name, whole(what, getattr(self, name), least))
         if self.seed > LARGEST_SEED:
             raise ConstraintError(f"the seed is {self.seed}; it must be at most {LARGEST_SEED}")
-
-
-def _whole(what: str, given: Any, least: int) -> int:
-    """A whole number of any make. Raises ConstraintError."""
-    if isinstance(given, bool | np.bool_) or not hasattr(given, "__index__"):
-        raise ConstraintError(f"{what} must be a whole number, not {given!r}")
-    if operator.index(given) < least:
-        raise ConstraintError(f"{what} is {given}; it must be {least} or more")
-    return operator.index(given)
 
 
 def margin_of(given: Any) -> float:

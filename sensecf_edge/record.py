@@ -32,6 +32,10 @@ class Record:
 
         A feature that the schema marks optional may be absent or None; any other must be there.
         """
+        if not isinstance(values, Mapping):
+            raise RecordError(f"a record is a mapping of feature names to values, not a {type(values).__name__}")
+        if not all(isinstance(name, str) for name in values):
+            raise RecordError("a record is a mapping of feature names to values, and some of its names are no text")
         lacking = [f.name for f in schema.features if not f.optional and values.get(f.name) is None]
         if set(values) - set(schema.names) or set(lacking) - set(values):
             optional = [f.name for f in schema.features if f.optional]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import ConstraintError
+from .given import number
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -40,7 +41,7 @@ class RiskScale:
 
     def at(self, base_rate: float, source: str) -> RiskScale:
         """The same classifier among people of another base rate. Raises ConstraintError for one that is none."""
-        if not 0 < base_rate < 1:
+        if not 0 < number("the base rate", base_rate) < 1:
             raise ConstraintError(f"a base rate is a share of people between 0 and 1, not {base_rate:g}; 14 % is 0.14")
         return replace(self, intercept=self.intercept + logit(base_rate) - logit(self.base_rate), base_rate=base_rate, source=source)
 

@@ -266,3 +266,21 @@ def test_a_feature_may_change_to_its_values_and_to_nothing_beside_them(data: st.
     for i, feature in enumerate(space.record.schema.features):
         codes = np.array([*feature.lattice, *(feature.lattice + beside), -math.inf, math.inf, math.nan, space.record.vector[i]])
         assert space.holds(np.full(len(codes), i), codes).tolist() == [code in space.values[i] for code in codes]
+
+
+def test_limits_may_be_any_collection_and_any_make_of_number() -> None:
+    limits = Constraints(["a"], {"b": [np.float32(1), np.int64(2)]}, np.int8(2), {"b": np.float32(3)})  # type: ignore[arg-type, dict-item]
+    assert limits == Constraints(frozenset({"a"}), {"b": (1.0, 2.0)}, 2, {"b": 3.0})
+    assert {type(limits.max_changes), *map(type, limits.costs.values()), *map(type, limits.bounds["b"])} == {int, float}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"freeze": "steps"}, {"freeze": None}, {"freeze": [1]}, {"bounds": {"a": 1}}, {"bounds": {"a": (1,)}}, {"bounds": {"a": ("1", "2")}},
+     {"bounds": {"a": (None, 2)}}, {"bounds": {"a": (0, 10**400)}}, {"bounds": [("a", (1, 2))]}, {"bounds": None}, {"costs": {"a": "3"}},
+     {"costs": {"a": True}}, {"costs": [1]}, {"max_changes": "2"}, {"max_changes": None}, {"max_changes": 1.5}, {"max_changes": True}],
+    ids=str,
+)  # fmt: skip
+def test_limits_that_are_none_are_refused_when_they_are_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConstraintError, match=next(iter(wrong)).replace("_", "-")):
+        Constraints(**wrong)

@@ -21,10 +21,10 @@ COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_aug
 DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet", "columnar"}, "ray": {"ray_job"},
          "paho": {"mqtt"}}  # fmt: skip
 ORDER = (
-    "errors", "settings",
+    "errors", "settings", "given",
     "sentences",
     "feature", "relation", "mixture", "schema_json", "schema", "density",
-    "cells", "record", "admissible", "reasons", "prompt", "grammar", "reply", "measure", "rules", "coarse",
+    "cells", "record", "admissible", "reasons", "prompt", "grammar", "reply", "measure", "rules", "contradictions", "coarse",
     "risk",
     "manifest", "reference", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",

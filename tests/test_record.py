@@ -82,6 +82,12 @@ def test_a_whole_number_names_a_choice_that_is_written_as_one() -> None:
         encode(feature, 3)
 
 
+@pytest.mark.parametrize("wrong", [[1], None, "{}", 5, {1: 2}, {**STRESSED, None: 3}], ids=str)
+def test_what_is_no_mapping_of_names_is_no_record(wrong: Any) -> None:
+    with pytest.raises(RecordError, match="mapping of feature names"):
+        Record.from_mapping(SCHEMA, wrong)
+
+
 def test_misspelt_and_lacking_names_are_told_together() -> None:
     with pytest.raises(RecordError, match=r"unknown: stepps \(did you mean steps\?\); missing: steps"):
         Record.from_mapping(TOY, {"age": 44, "stepps": 1, "smoker": "no"})

@@ -94,6 +94,12 @@ def test_a_scale_that_would_turn_risks_round_is_no_manifest(toy_copy: Path, wron
         Bundle.open(toy_copy)
 
 
+@pytest.mark.parametrize("rate", ["0.1", [0.1], True, 10**400])
+def test_a_base_rate_that_is_no_number_is_refused(rate: Any) -> None:
+    with pytest.raises(ConstraintError, match="the base rate must be a number"):
+        RiskScale().at(rate, "request")
+
+
 @given(st.floats(0, 1))
 def test_log_odds_lead_back_even_at_the_ends(share: float) -> None:
     assert inverse_logit(logit(share)) == pytest.approx(share, abs=1e-12)
