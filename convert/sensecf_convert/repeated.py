@@ -1,8 +1,8 @@
 """Several rows a person, and nobody said so: then a person stands on both sides of the split, and every figure is too good.
 
 Four signs are looked for, strongest first: a column that names people; what never changes in a life telling rows apart
-like a name; neighbouring rows that agree in it; rows that come in tight clumps. `unlike` says how much a column varies within groups of rows, as a share of
-how much it varies at all: 1 by chance, 0 where it stands still.
+like a name; neighbouring rows that agree in it; rows that come in tight clumps. `unlike` says how much a column varies
+within groups of rows, as a share of how much it varies at all: 1 by chance, 0 where it stands still.
 """
 
 from __future__ import annotations
