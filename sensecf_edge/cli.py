@@ -62,7 +62,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
-    found, or it depends on what is unknown.
+    found, also where the prediction depends on what is unknown.
     """
     _one_source(record, sample, model)
     values = terminal.read_record(record) if record is not None else None

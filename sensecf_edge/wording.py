@@ -96,6 +96,8 @@ class Wording:
         e = self.explanation
         if self.open or e.completions:
             return self.share(e.holds_now, ", in {}") + "."
+        if any(self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()):
+            return "."
         if e.risk.now > e.risk.goal:
             return f", but only just: an answer would have to reach {percents(e.risk.goal, [e.risk.now])(e.risk.goal)} or less."
         return ". Nothing needs to change."
@@ -106,7 +108,8 @@ class Wording:
         if holds is None or not e.completions:
             return ""
         part = "all" if holds > 1 - TINY else "none" if holds < TINY else percent(holds)
-        return text.format(f"{part} of the {e.completions} cases tried for what is unknown")
+        many = f"{part} of the {e.completions} cases" if e.completions > 1 else "the one case" if part == "all" else "none of the cases"
+        return text.format(f"{many} tried for what is unknown")
 
     def deciding(self) -> str:
         """Which unknown values would decide, most deciding first; empty where none would."""
@@ -216,7 +219,9 @@ class Wording:
         lies = (
             f"{self.title(name)} ({number_text(now)}) lies outside the range that was asked for, {number_text(low)} to {number_text(high)}"
         )
-        return f"{lies}: a bound limits what it may change to, not what it is."
+        if self.explanation.status == "already":
+            return f"{lies}, and nothing inside it was looked for: the prediction is the wanted one already."
+        return f"{lies}: every answer would have to bring it in."
 
     def title(self, name: str) -> str:
         """The label, or the name itself where the schema has no such feature."""

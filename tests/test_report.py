@@ -136,11 +136,16 @@ def test_where_nothing_may_change_the_reason_stands_alone() -> None:
     assert "No answer: every value is at the end of its allowed side." in text and "proposal" not in text and "To ask again" not in text
 
 
-def test_a_bound_that_the_record_does_not_keep_is_said_to_limit_changes_only() -> None:
+def test_a_bound_that_the_record_does_not_keep_is_told_as_it_was_treated() -> None:
     made = dataclasses.replace(FOUND.provenance, bounds={"age": (50.0, 60.0), "steps": (4000.0, 9500.0)})
     text = words(shown(provenance=made))
-    assert "Age (44) lies outside the range that was asked for, 50 to 60: a bound limits what it may change to, not what it is." in text
+    assert "Age (44) lies outside the range that was asked for, 50 to 60: every answer would have to bring it in." in text
     assert "Steps a day (3000) lies outside" not in text  # the answer moves it in
+    already = {"status": "already", "predicted": "calm", "found": (), "risk": risk(0.7)}
+    assert "Nothing needs to change" in words(shown(**already))
+    text = words(shown(**already, provenance=made))
+    assert "50 to 60, and nothing inside it was looked for: the prediction is the wanted one already." in text
+    assert "Nothing needs to change" not in text
 
 
 def test_a_proof_says_what_was_proven_among_which_answers() -> None:
@@ -199,6 +204,8 @@ def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
     assert "as it does in none of the 12 cases tried for what is unknown; an answer must reach 17 % or less in 90 % of such" in text
     whole = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
     assert "It holds in all of the 12 cases tried for what is unknown." in whole
+    one = words(shown(**{**open_, "completions": 1}, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
+    assert "as it does in none of the cases tried for what" in one and "It holds in the one case tried for what is unknown." in one
 
 
 def test_the_records_own_percentile_stands_beside_the_answers() -> None:
