@@ -181,3 +181,24 @@ def test_numbers_of_numpy_are_numbers_and_are_written_as_people_do() -> None:
     assert encode(feature, np.int64(7)) == encode(feature, np.float32(7)) == 7
     with pytest.raises(RecordError, match=r"^a cannot be 10; allowed is 0 to 9$"):
         encode(feature, np.float64(10))
+
+
+def test_records_of_equal_values_are_equal_and_have_one_hash() -> None:
+    schema = Schema((Feature("a", "number", low=-1, high=1, step=1), Feature("b", "number", low=0, high=9, step=1, optional=True)))
+    one, same, other = (Record.from_mapping(schema, v) for v in ({"a": 0}, {"a": -0.0, "b": None}, {"a": 1}))
+    assert one == same and hash(one) == hash(same) and one != other and one != "a"
+    assert len({one, same, other}) == 2
+
+
+def test_a_value_that_is_no_number_is_unknown_where_the_schema_allows_it() -> None:
+    schema = Schema((Feature("a", "number", low=0, high=1, step=1), Feature("b", "number", low=0, high=9, step=1, optional=True)))
+    assert np.isnan(Record.from_mapping(schema, {"a": 1, "b": math.nan}).vector[1])
+    assert np.isnan(Record.from_mapping(schema, {"a": 1, "b": np.float32("nan")}).vector[1])
+    with pytest.raises(RecordError, match="does not mark it as optional"):
+        Record.from_mapping(schema, {"a": math.nan})
+
+
+@pytest.mark.parametrize("values", [None, [1], {"a": 1, 3: 4}, "a"])
+def test_what_is_no_mapping_of_names_is_no_record(values: Any) -> None:
+    with pytest.raises(RecordError, match="feature names"):
+        Record.from_mapping(Schema((Feature("a", "number", low=0, high=1, step=1),)), values)
