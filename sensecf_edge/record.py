@@ -19,23 +19,33 @@ from .table.cells import choice
 Value = float | str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Record:
-    """A checked record: `vector` holds one code per feature in schema order, shape (features,), NaN where unknown."""
+    """A checked record: `vector` holds one code per feature in schema order, shape (features,), NaN where unknown.
+
+    Records of equal schemas and values are equal; unknown equals unknown.
+    """
 
     schema: Schema
     vector: Vector
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Record) and self.schema == other.schema and not self.differences(other.vector)
+
+    def __hash__(self) -> int:
+        return hash((self.schema.hash, (self.vector + 0.0).tobytes()))
 
     @classmethod
     def from_mapping(cls, schema: Schema, values: Mapping[str, Any]) -> Record:
         """Check names and values. Raises RecordError naming the feature, the value and what is allowed.
 
-        A feature that the schema marks optional may be absent or None; any other must be there.
+        A feature that the schema marks optional may be absent, None or NaN; any other must be there.
         """
         if not isinstance(values, Mapping):
             raise RecordError(f"a record is a mapping of feature names to values, not a {type(values).__name__}")
         if not all(isinstance(name, str) for name in values):
             raise RecordError("a record is a mapping of feature names to values, and some of its names are no text")
+        values = {name: None if isinstance(v, float | np.floating) and math.isnan(v) else v for name, v in values.items()}
         lacking = [f.name for f in schema.features if not f.optional and values.get(f.name) is None]
         if set(values) - set(schema.names) or set(lacking) - set(values):
             optional = [f.name for f in schema.features if f.optional]

@@ -196,9 +196,3 @@ def test_a_value_that_is_no_number_is_unknown_where_the_schema_allows_it() -> No
     assert np.isnan(Record.from_mapping(schema, {"a": 1, "b": np.float32("nan")}).vector[1])
     with pytest.raises(RecordError, match="does not mark it as optional"):
         Record.from_mapping(schema, {"a": math.nan})
-
-
-@pytest.mark.parametrize("values", [None, [1], {"a": 1, 3: 4}, "a"])
-def test_what_is_no_mapping_of_names_is_no_record(values: Any) -> None:
-    with pytest.raises(RecordError, match="feature names"):
-        Record.from_mapping(Schema((Feature("a", "number", low=0, high=1, step=1),)), values)
