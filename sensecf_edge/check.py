@@ -62,8 +62,8 @@ class OnnxChecker:
         if columns <= self._wanted or (self._classes is not None and columns != self._classes):
             need = self._classes if self._classes is not None else f"at least {self._wanted + 1}"
             raise CheckError(f"the classifier gives {columns} probabilities a row, the bundle needs {need}; {FIX}")
-        bad = np.isnan(out).any(axis=1) | (out < -SLACK).any(axis=1) | (out > 1 + SLACK).any(axis=1)
-        if bad.any():
+        if not (out.min() >= -SLACK and out.max() <= 1 + SLACK):  # true for NaN as well
+            bad = ~((out >= -SLACK) & (out <= 1 + SLACK)).all(axis=1)
             raise CheckError(
                 f"the classifier's answer is no probability in {int(bad.sum())} of {len(Y)} rows, first in row {int(bad.argmax())}; "
                 "its graph must fill in unknown values and end in probabilities. Build the bundle again"

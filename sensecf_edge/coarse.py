@@ -5,6 +5,8 @@ Spaces of ordinary size are taken whole, so nothing is lost there. `places` are 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ class Coarse:
     """A space with at most about `most` targets to begin with; `stride` is how many lattice values lie between two of them."""
 
     def __init__(self, space: Admissible, most: int) -> None:
+        self.space = space
         counts = np.array([len(space.values[i]) for i in space.features], dtype=np.intp)
         allowed = most if counts.sum() + len(counts) <= most else max(FEWEST, most // len(counts) - 1)
         self._ends = np.cumsum(counts + 1) - 1  # where each feature's present value stands
@@ -26,7 +29,7 @@ class Coarse:
         self.stride = int(self._strides.max(initial=1))
         self._present = [int(np.searchsorted(space.values[i], space.record.vector[i])) for i in space.features]
 
-    @property
+    @cached_property
     def places(self) -> Places:
         """Where to begin: every so many values of each feature, its ends, those beside the present one, and the present one."""
         if self.stride == 1:

@@ -36,16 +36,17 @@ def _broken(record: Record, relation: Relation) -> Iterator[str]:
     at = [schema.index[name] for name in relation.features]
     if relation.kind == "causes" or np.isnan(x[at]).any():
         return
-    said = [f"{schema.features[i].title} {schema.features[i].text(x[i])}" for i in at]
     if relation.kind == "le":
         steps = [schema.features[i].step or 0.0 for i in at]
         if x[at[0]] > x[at[1]] + (0.0 if steps[0] == steps[1] else max(steps) / 2) + EPSILON:
-            yield f"{said[0]} is over {said[1]}"
+            first, second = _said(record, at)
+            yield f"{first} is over {second}"
     elif relation.kind == "implies":
         if rules.contrary(schema, relation, x[None])[0]:
-            yield f"{said[0]} goes only with {schema.features[at[1]].title} {' or '.join(relation.then_values)}, not with {said[1]}"
-    elif rules.deviation(schema, relation, x[None])[0] > relation.tolerance + _rounding(record, relation) + EPSILON:
-        unit = schema.features[at[0]].unit
+            first, second = _said(record, at)
+            yield f"{first} goes only with {schema.features[at[1]].title} {' or '.join(relation.then_values)}, not with {second}"
+    elif _beyond(record, relation):
+        unit, said = schema.features[at[0]].unit, _said(record, at)
         if relation.kind == "sum":
             whole = number_text(round(float(x[at].sum()), 2))
             yield f"{' '.join(filter(None, [', '.join(said), unit]))} add up to {whole}, not {number_text(relation.total or 0.0)}"
@@ -55,6 +56,18 @@ def _broken(record: Record, relation: Relation) -> Iterator[str]:
         fits = number_text(round(float(rules.expected(schema, relation, x[None])[0]), 1))
         others = " and ".join(text for i, text in zip(at, said, strict=True) if i != own)
         yield f"{said[at.index(own)]} does not fit {others}, which go with about {fits}"
+
+
+def _beyond(record: Record, relation: Relation) -> bool:
+    """Whether a sum, a ratio or a band is missed by more than tolerance and rounding explain."""
+    off = float(rules.deviation(record.schema, relation, record.vector[None])[0])
+    return off > relation.tolerance + EPSILON and off > relation.tolerance + _rounding(record, relation) + EPSILON
+
+
+def _said(record: Record, at: list[int]) -> list[str]:
+    """Titles and values of some features."""
+    features = record.schema.features
+    return [f"{features[i].title} {features[i].text(record.vector[i])}" for i in at]
 
 
 def _rounding(record: Record, relation: Relation) -> float:

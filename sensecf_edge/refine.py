@@ -171,11 +171,11 @@ def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = N
     """
     best = scored or score(judge, space, Y)
     Y, p, key = best.Y.copy(), best.p.copy(), best.key.copy()
-    active, known = list(range(len(Y))), known or Known()
+    active, known, coarse = list(range(len(Y))), known or Known(), Coarse(space, REFINE.moves)
     for _ in range(REFINE.passes):
         new = list({Y[i].tobytes(): i for i in active if Y[i].tobytes() not in known.steps}.values())
         if new:
-            known.steps.update(zip((Y[i].tobytes() for i in new), _steps(judge, space, Y[new], key[new], known), strict=True))
+            known.steps.update(zip((Y[i].tobytes() for i in new), _steps(judge, coarse, Y[new], key[new], known), strict=True))
         steps = [(i, step) for i in active if (step := known.steps[Y[i].tobytes()])]
         for i, (y, p[i], key[i]) in steps:
             Y[i] = y
@@ -183,14 +183,13 @@ def refine(judge: Judge, space: Admissible, Y: Vector, scored: Scored | None = N
     return Scored(Y, p, key)
 
 
-def _steps(judge: Judge, space: Admissible, rows: Vector, beat: Vector, known: Known) -> list[_Step | None]:
+def _steps(judge: Judge, coarse: Coarse, rows: Vector, beat: Vector, known: Known) -> list[_Step | None]:
     """For each row, whose key is in `beat`, its best move with probability and key; None where none is better than the row.
 
     On fine lattices a coarse part is tried first, then what lies around the best of it.
     """
+    space, places, stride = coarse.space, coarse.places, coarse.stride
     rows, tries = _said(space, rows), _Tries(judge, space, known, beat)
-    coarse = Coarse(space, REFINE.moves)
-    places, stride = coarse.places, coarse.stride
     size = max(1, CELLS // max(1, len(places)))
     for start in range(0, len(rows), size):
         part = slice(start, start + size)

@@ -63,6 +63,9 @@ class Schema:
             elif not self[name].mutable:
                 yield f'{name} follows others and is marked "mutable": false, which would freeze those as well; leave the mark out'
 
+    def __hash__(self) -> int:
+        return hash(self.names)  # caches are asked for a schema in every batch; equal ones have equal names
+
     def __getitem__(self, name: str) -> Feature:
         return self.features[self.index[name]]
 
