@@ -59,6 +59,7 @@ class Watcher:
     """
 
     def __init__(self, watch: Watch, port: Port, say: Say) -> None:
+        owned.need_posix("watch")
         self.watch, self.port, self.say = watch, port, say
         self.waiting = Waiting(watch.queue, watch.policy)
         if watch.health is not None:

@@ -89,16 +89,18 @@ def resume_cost(model: str, work: Path) -> dict[str, float]:
         row["id"] = f"p{i}"
     source = write_csv(work / "long.csv", rows)
     job = launch("batch", source, "-o", work / "long.out.csv", "--model", model, "--id", "id", "--chunk", 1000)
-    part = work / "long.out.csv.rejects.csv.part"
-    while not part.exists() or part.stat().st_size < 0.9 * 250_000 * 60:
-        if job.poll() is not None:
-            break
+
+    def written() -> tuple[int, ...]:
+        """Sizes and times of what the job keeps; they change with every chunk."""
+        return tuple(n for f in sorted(work.glob("long.out.csv.journal*")) for n in (f.stat().st_size, f.stat().st_mtime_ns))
+
+    while job.poll() is None and sum(written()[::2]) < 0.9 * 250_000 * 60:
         time.sleep(0.01)
     job.kill()
     job.communicate()
-    before, began = part.stat().st_size, time.perf_counter()
+    before, began = written(), time.perf_counter()
     job = launch("batch", source, "-o", work / "long.out.csv", "--model", model, "--id", "id", "--chunk", 1000, "--resume")
-    while part.exists() and part.stat().st_size <= before:
+    while job.poll() is None and (len(written()) < len(before) or sum(written()[::2]) <= sum(before[::2])):
         time.sleep(0.005)
     cost = time.perf_counter() - began
     _, err = job.communicate()
