@@ -8,6 +8,7 @@ its encoders have learnt. A graph of a named model has one input a column; `own_
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,9 @@ class Framed:
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities, shape (rows, 2)."""
-        return self.estimator.predict_proba(self.frame(X))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "X has feature names")  # a model fitted on an array of words takes a table as well
+            return self.estimator.predict_proba(self.frame(X))
 
     def frame(self, X: Any) -> Any:
         """The codes as a table: numbers as they are, choices as the model has learnt them."""
