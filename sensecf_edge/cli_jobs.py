@@ -32,8 +32,7 @@ def _encoded(context: click.Context, option: click.Parameter, name: str | None) 
     """Every table of this command is read so."""
     from .table.opened import ENCODING
 
-    if name:
-        ENCODING.set(name)
+    ENCODING.set(name or "")
 
 
 encoding = click.option("--encoding", metavar="NAME", expose_value=False, callback=_encoded,
@@ -114,7 +113,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
         counts = run(job, terminal.say)
     if counts and not sum(counts[status] for status in ("found", "none", "already", "depends")):
         return NOTHING_USABLE
-    return NONE_FOUND if counts and not counts["found"] + counts["already"] else 0
+    return NONE_FOUND if counts and not counts["answered"] + counts["already"] else 0
 
 
 @click.command()

@@ -319,6 +319,9 @@ def test_a_table_of_nothing_usable_is_exit_2_and_nothing_found_exit_3(command: C
     limits = ("--freeze", "smoker", "--freeze", "deep_sleep", "--bound", "steps=3000:5000")
     assert batch(command, toy, stuck, tmp_path / "b.csv", *limits).code == 3
     assert read_csv(tmp_path / "b.csv")[0]["status"] == "none"
+    hangs = write_csv(tmp_path / "hangs.csv", [{"id": "c", **STRESSED, "steps": 9500, "deep_sleep": ""}])
+    assert batch(command, toy, hangs, tmp_path / "c.csv").code == 0
+    assert read_csv(tmp_path / "c.csv")[0]["status"] == "depends" and read_csv(tmp_path / "c.csv")[0]["feature"]
 
 
 def test_a_cost_steers_every_answer_clear_of_what_is_dear_and_a_wrong_one_is_a_usage_error(
@@ -607,7 +610,8 @@ def test_resume_beside_a_whole_output_with_anything_else_is_refused(command: Com
     longer, other = write_csv(tmp_path / "longer.csv", people(61)), write_csv(tmp_path / "other.csv", people(60, seed=2))
     for source, more, part in [
         (cohort, ("--seed", 3), "another request"), (cohort, ("--layout", "wide"), "another layout"),
-        (cohort, ("--freeze", "steps"), "another frozen features"), (longer, (), "more than the 60 rows"), (other, (), "another input"),
+        (cohort, ("--freeze", "steps"), "another frozen features"), (cohort, ("--encoding", "latin-1"), "another encoding"),
+        (longer, (), "more than the 60 rows"), (other, (), "another input"),
     ]:  # fmt: skip
         ran = batch(command, toy, source, out, *more, "--resume")
         assert (ran.code, ran.err.count("\n")) == (2, 1) and part in ran.err and out.read_bytes() == before

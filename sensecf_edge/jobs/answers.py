@@ -108,7 +108,8 @@ def explain_all(explainer: Explainer, records: list[Record], constraints: Constr
 
 
 def count(explained: Sequence[Explanation], rejected: int) -> dict[str, int]:
-    """Statuses, and how the first tries fared."""
+    """Statuses, how many have an answer (a record that depends on what is unknown may), and how the first tries fared."""
     counts = Counter(e.status for e in explained)
     first = [e.first_try.valid for e in explained if e.first_try]
-    return {**counts, "rejected": rejected, "first_tries": len(first), "first_valid": sum(first)}
+    answered = sum(bool(e.found) for e in explained)
+    return {**counts, "answered": answered, "rejected": rejected, "first_tries": len(first), "first_valid": sum(first)}

@@ -22,7 +22,7 @@ from ..bundle import Bundle
 from ..errors import SenseCFError, TableError
 from ..schema import Schema
 from ..settings import BATCH
-from ..table.opened import STANDARD
+from ..table.opened import ENCODING, STANDARD
 from . import layouts, owned
 from .answers import Chunk, Plan
 from .meter import Meter, clock
@@ -214,7 +214,7 @@ def _identity(job: Job, plan: Plan) -> Identity:
     return {
         "version of sensecf-edge": __version__, "model": plan.bundle, "form": plan.form, "layout": plan.layout,
         "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
-        "id column": job.columns.id, "base rate": plan.base_rate,
+        "id column": job.columns.id, "base rate": plan.base_rate, "encoding": ENCODING.get(),
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
         "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),
     }  # fmt: skip
