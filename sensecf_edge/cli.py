@@ -19,7 +19,7 @@ from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_e
 from .cli_jobs import BOUND_HELP, MODEL_HELP, base_rate_option
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
-from .settings import ENGINE, LOOP, SEARCH
+from .settings import DEVICES, ENGINE, LOOP, SEARCH
 
 if TYPE_CHECKING:
     from .result import Explanation
@@ -54,7 +54,7 @@ def cli() -> None:
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
 @cli_bench.threads_option
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default=ENGINE.device, help="Where the models compute.")
+@click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,

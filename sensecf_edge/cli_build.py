@@ -9,7 +9,7 @@ import click
 
 from . import terminal
 from .cli_jobs import MODEL_HELP, encoding, named
-from .settings import LOOP
+from .settings import DEVICES, LOOP
 
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
 TEACHERS = ("search", "neighbours", "pairs")
@@ -45,7 +45,7 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 @click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
 @click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
 @click.option("--tune", type=click.Choice(["lora", "full", "qlora"]), help="How the base is tuned.  [default: lora]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the base is tuned.  [default: auto]")
+@click.option("--device", type=click.Choice(DEVICES), help="Where the base is tuned.  [default: auto]")
 @click.option("--type", "quantization", type=click.Choice(TYPES), help=f"How the generator is quantized.  [default: {TYPES[0]}]")
 @click.option("--improve/--no-improve", default=None, help="A round of self-improvement behind the training.  [default: improve]")
 @click.option("--rivals", is_flag=True, default=None, help="Ship other kinds of classifiers that are as good: a second opinion on answers.")

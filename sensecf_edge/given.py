@@ -12,12 +12,14 @@ import numpy as np
 from .errors import ConstraintError
 
 
-def whole(what: str, value: Any, least: float = -math.inf) -> int:
-    """A whole number of any make, at the least this one."""
+def whole(what: str, value: Any, least: float = -math.inf, most: float = math.inf) -> int:
+    """A whole number of any make, within these limits."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
         raise ConstraintError(f"{what} must be a whole number, not {value!r}")
     if operator.index(value) < least:
         raise ConstraintError(f"{what} is {value}; it must be {least} or more")
+    if operator.index(value) > most:
+        raise ConstraintError(f"{what} is {value}; it must be {most} or less")
     return operator.index(value)
 
 
@@ -29,6 +31,13 @@ def number(what: str, value: Any) -> float:
         return float(value)
     except (OverflowError, TypeError):
         raise ConstraintError(f"{what} must be a number that fits 64 bits") from None
+
+
+def one_of(what: str, value: Any, known: Collection[str]) -> str:
+    """One of the words that are known."""
+    if value not in known:
+        raise ConstraintError(f"{what} must be one of {', '.join(known)}, not {value!r}")
+    return str(value)
 
 
 def names(what: str, value: Any) -> frozenset[str]:

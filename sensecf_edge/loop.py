@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import __version__, prompt, reply, rules
+from . import __version__, given, prompt, reply, rules
 from .admissible import Admissible, Constraints, admissible, check, require
 from .budget import Budget, margin_of, same_schema
 from .bundle import Bundle
@@ -31,7 +31,7 @@ from .result import Explanation, FirstTry, Proof, Provenance, Risk
 from .risk import scale_of
 from .schema import Schema, Vector
 from .sentences import weak_text
-from .settings import ENGINE, LOOP, SEARCH
+from .settings import DEVICES, ENGINE, LOOP, SEARCH
 from .threads import settled
 
 
@@ -108,14 +108,14 @@ class Explainer:
         cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin,
         base_rate: float | None = None,
     ) -> Explainer:  # fmt: skip
-        """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError."""
+        """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError, ConstraintError."""
+        threads, device = given.whole("threads", threads, 0, 1024), given.one_of("device", device, DEVICES)
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
         typical = realism(bundle, max(1, threads), device)
-        settings = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device))
-        context = bundle.manifest.generator.context
-        engine = LlamaEngine(bundle.generator_path, settings, context, bundle.adapter_path, bundle.generator_sha256)
+        settings, facts = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device)), bundle.manifest.generator
+        engine = LlamaEngine(bundle.generator_path, settings, facts.context, bundle.adapter_path, bundle.generator_sha256)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
         return cls(bundle, engine, checker, typical, others, margin, base_rate)
 

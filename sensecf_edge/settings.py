@@ -45,6 +45,7 @@ class RecordSettings:
     max_bytes: int = 1_000_000
 
 
+DEVICES = ("auto", "cpu", "cuda")
 LOOP = LoopSettings()
 ENGINE = EngineSettings()
 RECORD = RecordSettings()

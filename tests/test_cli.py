@@ -291,7 +291,7 @@ def test_ctrl_c_leaves_with_130_and_without_a_word(delay: float, record: Any, to
     assert running.returncode == 130 or done
 
 
-def test_an_interrupted_build_tidies_up_before_it_leaves_with_130(toy: Path) -> None:
+def test_an_interrupted_build_tidies_up_before_it_leaves_with_130(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys, types\nfrom sensecf_edge.__main__ import main\n"
         "def fit(**options):\n"
@@ -299,8 +299,10 @@ def test_an_interrupted_build_tidies_up_before_it_leaves_with_130(toy: Path) -> 
         "    finally:\n        print('tidy')\n"
         "sys.modules['sensecf_convert.fit'] = types.SimpleNamespace(fit=fit)\nmain()\n"
     )
+    (tmp_path / "t.csv").write_text("c,a\n" + "".join(f"{k % 7},{'ab'[k % 2]}\n" for k in range(60)))
+    (tmp_path / "s.json").write_text('{"features": [{"name": "c", "low": 0, "high": 9, "step": 1}]}')
     options = ["fit", "t.csv", "--target", "a", "--wanted", "b", "--schema", "s.json", "-o", "x"]
-    ran = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True, timeout=30, cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "tidy\n", "")
 
 

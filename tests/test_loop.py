@@ -396,3 +396,9 @@ def test_figures_of_an_answer_are_those_of_measure(bundle: Bundle) -> None:
     assert made.n_changed == len(made.changes) and made.distance == pytest.approx(sum(steps) / 4)
     assert made.realism is not None and 0 <= made.realism <= 100 and not math.isnan(made.p_target)
     assert not np.isnan(made.distance)
+
+
+@pytest.mark.parametrize(("name", "value"), [("threads", "2"), ("threads", None), ("threads", -1), ("threads", 10**6), ("device", "gpu")])
+def test_threads_and_device_are_checked_before_anything_is_opened(name: str, value: Any) -> None:
+    with pytest.raises(ConstraintError, match=name):
+        Explainer.load("heart", **{name: value})
