@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from sensecf_edge.bundle import Bundle, write_manifest
 from sensecf_edge.density import Density
 from sensecf_edge.prompt import items, want
 from sensecf_edge.schema import Schema
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; the programs that tests start would ignore it, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests are the same tests for everybody; `make fuzz` draws examples that nobody has seen.
 # None has a deadline: a fifth of a second passes anywhere on a machine that others use too.

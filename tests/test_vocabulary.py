@@ -172,7 +172,7 @@ def test_quantizing_keeps_the_scores_near_and_the_engine_s_messages_alive(model:
     assert np.corrcoef(a, b)[0, 1] > 0.995
     with pytest.raises(EngineError, match="could not quantize"):
         quantize(tmp_path / "none.gguf", tmp_path / "x.gguf", "Q8_0")
-    (tmp_path / "broken.gguf").write_bytes(plain.read_bytes()[:5000])
+    (tmp_path / "broken.gguf").write_bytes(plain.read_bytes()[:-5000])
     with pytest.raises(EngineError, match=r"cannot load .*broken\.gguf: "):
         LlamaEngine(tmp_path / "broken.gguf", ONE)
 
