@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sensecf_edge.feature import Feature
 from sensecf_edge.jobs import layouts
-from sensecf_edge.result import Change, Counterfactual, Explanation
+from sensecf_edge.result import Change, Counterfactual, Explanation, Risk
 from sensecf_edge.schema import Schema
 
 TAKEN = [column.name for column in layouts.columns("wide", Schema((Feature("x", low=0, high=1, step=1),)))][:-1]
@@ -27,7 +27,8 @@ def told(schema: Schema, after: dict[str, Any]) -> Explanation:
     """Made up: each of `after` is a change."""
     changes = tuple(Change(name, 0.0, value) for name, value in after.items())
     found = Counterfactual(changes, 1 / 3, len(changes), 0.1, None, "refined")
-    common: dict[str, Any] = {"status": "found", "p_target": 1 / 3}
+    risk = Risk(2 / 3, 2 / 3, 2 / 3, 0.5, 0.45, 0.5, "balanced")
+    common: dict[str, Any] = {"status": "found", "p_target": 1 / 3, "risk": risk, "unknown": ()}
     data: dict[str, Any] = {f: None for f in Explanation.__dataclass_fields__} | common | {"found": (found,), "first_try": None}
     return Explanation(**data)
 
