@@ -3,7 +3,7 @@
 # make check    style and types only
 # make fuzz     the properties again, on examples drawn anew, TIMES times (default 10)
 # make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables; hours)
-# make evaluate measure the shipped models again  (SENSECF_DATA as above)
+# make evaluate measure the shipped models on their final people again  (SENSECF_DATA as above)
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
 # make bench    build llama.cpp's own bench (outside this folder) and measure beside it
 # make wheel    the wheel, shipped models inside
@@ -62,19 +62,20 @@ $(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
 
 models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
+	    --test-share 0.23 --final-share 0.23 \
 	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
 	    --pairs 40000 --passes 5
-	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart \
+	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
 	    --pairs 60000 --passes 7
-	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic \
+	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/metabolic.schema.json --about convert/about/metabolic.json --work $(TABLES)/metabolic \
 	    --pairs 40000 --passes 6
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
-	$(RUN) evaluate $(TABLES)/stress.csv --model stress
-	$(RUN) evaluate $(TABLES)/heart.csv --model heart
-	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic
+	$(RUN) evaluate $(TABLES)/stress.csv --model stress --final
+	$(RUN) evaluate $(TABLES)/heart.csv --model heart --final
+	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic --final
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge

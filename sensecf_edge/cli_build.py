@@ -26,6 +26,8 @@ TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new bundle.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
+@click.option("--test-share", type=click.FloatRange(0.05, 0.9), metavar="SHARE", help="People to test on, of all.  [default: 0.3]")
+@click.option("--final-share", type=click.FloatRange(0, 0.5), metavar="SHARE", help="People whom only the last figures see.  [default: 0]")
 @click.option("--name", help="Name of the model.  [default: DIR's name]")
 @click.option("--about", type=click.Path(path_type=Path), metavar="FILE", help="Title, source, licence, notes for the card (JSON).")
 @click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle, where machine and versions are the same.")
@@ -76,9 +78,10 @@ def fit(**options: Any) -> int:
 @click.argument("table", type=click.Path(path_type=Path))
 @encoding
 @click.option("--model", help=MODEL_HELP)
+@click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(table: Path, model: str | None, limit: int | None, as_json: bool) -> int:
+def evaluate(table: Path, model: str | None, final: bool, limit: int | None, as_json: bool) -> int:
     """Measure MODEL on people of TABLE it has not seen.
 
     \b
@@ -99,7 +102,7 @@ def evaluate(table: Path, model: str | None, limit: int | None, as_json: bool) -
     with terminal.extra("convert"):
         from sensecf_convert.evaluate import evaluate as run
 
-        run(table=table, model=named(model), limit=limit, as_json=as_json)
+        run(table=table, model=named(model), limit=limit, as_json=as_json, final=final)
     return 0
 
 

@@ -20,7 +20,7 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import classifiers, density, evaluate, generator, improve, plan, proof, study, teachers, tuning
+from sensecf_convert import bands, classifiers, density, evaluate, generator, improve, plan, proof, split, study, teachers, tuning
 from sensecf_convert.batches import batch_rows
 from sensecf_convert.draft import draft
 from sensecf_convert.export.quantize import fallbacks, quantize
@@ -45,7 +45,7 @@ from sensecf_edge.schema import Feature, Schema, Vector
 from sensecf_edge.table import cells as of_cells
 
 Command = Callable[..., Ran]
-SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny"}
+SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny", "test_share": 0.2, "final_share": 0.15}
 HORIZON = "a year"
 IMMUTABLE = ("age", "sex")
 ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}
@@ -79,7 +79,10 @@ class Built:
     parity_rows: list[int]
 
     def parts(self) -> tuple[Cohort, Cohort]:
-        return evaluate.parts(Bundle.open(self.out), self.table)
+        return split.parts(Bundle.open(self.out), self.table)
+
+    def final(self) -> Cohort:
+        return split.kept_back(Bundle.open(self.out), split.parts_of(Bundle.open(self.out), self.table))
 
 
 @pytest.fixture(scope="module")
@@ -160,23 +163,68 @@ def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) 
     assert names == [f"sensecf_convert.{name}" for name in learners]
 
 
-def test_nothing_of_a_test_person_is_learnt_from(built: Built) -> None:
-    train, test = built.parts()
-    assert not set(train.persons) & set(test.persons)
+def test_nothing_of_a_test_or_final_person_is_learnt_from(built: Built) -> None:
+    (train, test), final = built.parts(), built.final()
+    for one, other in ((train, test), (train, final), (test, final)):
+        assert not set(one.persons) & set(other.persons)
     for name, seen in built.learnt:
         assert set(seen.persons) == set(train.persons), name
-        assert len(seen) == len(train) and not _shared_rows(seen.X, test.X), name
-    assert len(train) + len(test) == 442
+        assert len(seen) == len(train) and not _shared_rows(seen.X, np.concatenate([test.X, final.X])), name
+    assert len(train) + len(test) + len(final) == 442
+
+
+def test_what_final_people_are_like_changes_nothing_that_a_fit_makes(built: Built, tmp_path: Path) -> None:
+    """The final people's values are replaced by other people's, in another order for each column; their labels stay."""
+    strange, chance = diabetes(), np.random.default_rng(5)
+    rows = np.flatnonzero(np.isin(strange.person, built.final().persons))
+    for feature in Bundle.open(built.out).schema.names:
+        strange.loc[rows, feature] = chance.permutation(strange[feature])[: len(rows)]
+    strange.to_csv(tmp_path / "strange.csv", index=False)
+    schema, left = bands.read(built.schema)
+    sizes = {**SIZES, "person": "person", "name": "diabetes"}
+    job = Fit(tmp_path / "strange.csv", schema, Plan(target="progression", wanted="slow", **sizes), About(), tmp_path / "work", 1, left)
+    assert not _shared_rows(job.parts.final.X, built.final().X) and job.table != Bundle.open(built.out).manifest.split["table"]
+    graph, facts = job._classifier()
+    job._pairs(job._lesson(graph, job._line(graph, facts)))
+    for name in ("classifier.onnx", "classifier.json", "density.json", "pairs.npz"):
+        assert (tmp_path / "work" / name).read_bytes() == (built.work / name).read_bytes(), name
+    assert job.schema == Bundle.open(built.out).schema
+
+
+def test_headline_figures_are_those_of_the_final_people_and_say_so(built: Built, command: Command) -> None:
+    bundle, final = Bundle.open(built.out), built.final()
+    told = json.loads((built.out / "manifest.json").read_text())
+    assert told["metrics"]["part"] == "final" and told["split"]["final_share"] == SIZES["final_share"]
+    assert (told["metrics"]["people"], told["metrics"]["rows"]) == (final.people, len(final))
+    assert (told["parts"]["final"]["people"], told["parts"]["test"]["people"]) == (final.people, built.parts()[1].people)
+    assert told["parts"]["test"]["auc"] == pytest.approx(bundle.manifest.classifier.auc, abs=1e-4)
+    assert told["metrics"]["auc"] == told["parts"]["final"]["auc"] != told["parts"]["test"]["auc"]
+    for part in ("## Figures on the final people", f"Of {final.people} people, {len(final)} rows", "On the final rows", "On the test rows"):
+        assert part in bundle.card
+    ran = command("evaluate", built.table, "--model", built.out, "--final", "--json")
+    assert ran.code == 0 and json.loads(ran.out)["usable"] == told["metrics"]["usable"]
+
+
+def test_who_is_in_which_part_rests_on_sizes_and_labels_alone(built: Built) -> None:
+    data = cohort(read_table(built.table), Bundle.open(built.out).schema, "progression", "slow", "person")
+    other = replace(data, X=np.zeros_like(data.X))
+    for share in (0.0, 0.2):
+        one, two = (split.divided(table, 0.3, share, 4) for table in (data, other))
+        assert [p.persons.tolist() for p in (one.train, one.test)] == [p.persons.tolist() for p in (two.train, two.test)]
+    plain = split.divided(data, 0.3, 0.0, 4)
+    np.testing.assert_array_equal(plain.test.persons, data.persons[split_people(data, 0.3, 4)[0]])
+    assert plain.final is None and plain.last[0] == "test"
 
 
 def _shared_rows(a: Vector, b: Vector) -> set[bytes]:
     return {row.tobytes() for row in a} & {row.tobytes() for row in b}
 
 
-def test_parity_is_asserted_on_every_row_of_the_table(built: Built) -> None:
-    assert built.parity_rows == [442, classifiers.export.LATTICE_ROWS]
+def test_parity_is_asserted_on_every_row_but_the_final_ones(built: Built) -> None:
+    rows = 442 - len(built.final())
+    assert built.parity_rows == [rows, classifiers.export.LATTICE_ROWS]
     facts = json.loads((built.work / "classifier.json").read_text())
-    assert facts["parity_rows"] == 442 and facts["parity"] <= classifiers.export.PARITY >= facts["parity_lattice"]
+    assert facts["parity_rows"] == rows and facts["parity"] <= classifiers.export.PARITY >= facts["parity_lattice"]
 
 
 def test_no_training_row_is_inside_any_file_of_the_bundle(built: Built) -> None:
@@ -226,7 +274,7 @@ def test_the_card_says_what_a_reader_must_know(built: Built) -> None:
 
 def test_risks_are_told_at_the_share_among_the_training_rows_and_measured_on_the_others(built: Built) -> None:
     bundle = Bundle.open(built.out)
-    train, test = built.parts()
+    (train, _), test = built.parts(), built.final()
     told, scale = bundle.manifest.metrics["calibration"], scale_of(bundle.manifest)
     assert scale.source == "training" and scale.base_rate == pytest.approx(1 - train.y.mean())
     assert told["rows"] == len(test) and told["seen"] == pytest.approx(1 - test.y.mean(), abs=1e-4)

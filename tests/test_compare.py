@@ -20,7 +20,7 @@ from conftest import SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from sensecf_convert import peers
 from sensecf_convert.compare import asked, figures, methods, plots, running, scoring, trees
 from sensecf_convert.compare.own import RandomEngine
-from sensecf_convert.evaluate import parts
+from sensecf_convert.split import parts
 from sensecf_convert.tables import cohort, read_table
 
 from sensecf_edge import measure, reply, rules

@@ -22,9 +22,10 @@ pytest.importorskip("torch", reason="the build side is not installed")
 from sensecf_convert import fit as fitting
 from sensecf_convert import gather, generator, likeness, locked, plan, suspects, tables, threshold, tuning
 from sensecf_convert.classifiers import export, recipes
-from sensecf_convert.evaluate import Figures, parts
+from sensecf_convert.evaluate import Figures
 from sensecf_convert.fit import About, Fit, Plan, fit, put
 from sensecf_convert.likeness import Realism
+from sensecf_convert.split import parts
 from sensecf_convert.tables import Cohort, cohort
 from sensecf_convert.vocabulary import SchemaVocabulary
 

@@ -74,12 +74,12 @@ def data_folder() -> Path | None:
 def measured(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """The figures that are held to the baseline. Shares are over all records asked for: where no answer is found it is not
     proven here that none exists, which takes minutes (`sensecf-edge evaluate` does)."""
-    from sensecf_convert import evaluate, proof, sources
+    from sensecf_convert import evaluate, proof, sources, split
 
     table = folder / f"{name}.csv"
     sources.SOURCES[name](data).to_csv(table, index=False)
     bundle = Bundle.open(name)
-    train, test = evaluate.parts(bundle, table)
+    train, test = split.parts(bundle, table)
     before, proof.EXHAUSTIVE = proof.EXHAUSTIVE, 0
     try:
         figures = evaluate.measure_bundle(bundle, train, test, LIMIT)

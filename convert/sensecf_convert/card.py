@@ -36,14 +36,14 @@ Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), thres
 
 {data["source"]}. Licence: {data["licence"]}. {data["attribution"]}
 
-{_split(model)}
+{_split(manifest)}
 
 The bundle holds no training row: trained weights, aggregates, and the sample records in `samples.json`
 (of the test part, without ids, as the licence allows).
 
 ## Classifier
 
-{_classifier(model)}
+{_classifier(manifest)}
 
 ## Risk
 
@@ -53,7 +53,9 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 {_generator(manifest["generator"])}
 
-## Figures on the test {_unit(model)}
+## Figures on the {figures.get("part", "test")} {_unit(model)}
+
+{_whose(manifest)}
 
 {_figures(figures)}
 
@@ -71,20 +73,36 @@ def _unit(model: Mapping[str, Any]) -> str:
     return "rows" if model["people_test"] is None else "people"
 
 
-def _split(model: Mapping[str, Any]) -> str:
-    test = "test (nothing was trained, taught or tuned on them)"
+def _split(manifest: Mapping[str, Any]) -> str:
+    model, final = manifest["classifier"], manifest.get("parts", {}).get("final")
+    parts = [("training", model["people_train"], model["rows_train"]), (TEST, model["people_test"], model["rows_test"])]
+    parts += [(FINAL, final["people"], final["rows"])] if final else []
     if model["people_train"] is None:
-        return f"| | rows |\n|---|---|\n| training | {model['rows_train']:,} |\n| {test} | {model['rows_test']:,} |"
-    counts = [f"{model[f'people_{part}']:,} | {model[f'rows_{part}']:,}" for part in ("train", "test")]
-    return f"| | people | rows |\n|---|---|---|\n| training | {counts[0]} |\n| {test} | {counts[1]} |"
+        return "\n".join(["| | rows |", "|---|---|", *(f"| {name} | {rows:,} |" for name, _, rows in parts)])
+    return "\n".join(["| | people | rows |", "|---|---|---|", *(f"| {name} | {people:,} | {rows:,} |" for name, people, rows in parts)])
 
 
-def _classifier(model: Mapping[str, Any]) -> str:
+TEST = "test (this fit trained, taught and tuned nothing on them)"
+FINAL = "final (drawn before all else; this fit did nothing with them but measure these figures)"
+
+
+def _whose(manifest: Mapping[str, Any]) -> str:
+    """How many people and rows the figures are of."""
+    figures = manifest["metrics"]
+    people = "" if figures.get("people") is None else f"{figures['people']:,} people, "
+    command = "evaluate --final" if figures.get("part") == "final" else "evaluate"
+    return f"Of {people}{figures['rows']:,} rows; `sensecf-edge {command}` gives them again."
+
+
+def _classifier(manifest: Mapping[str, Any]) -> str:
+    model = manifest["classifier"]
     tried = f", the best of {model['recipes_tried']} recipes and so a little flattered" if model.get("recipes_tried", 1) > 1 else ""
     folds = "" if model["auc_cv"] is None else f" (cross-validated over the training part {model['auc_cv']:.3f}{tried})"
+    final = manifest.get("parts", {}).get("final")
+    last = f"; on the final {_unit(model)} AUC **{auc_text(final['auc'], 3)}**, Brier score {final['brier']:.3f}" if final else ""
     said = (
         f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}. AUC on unseen "
-        f"{_unit(model)} **{auc_text(model['auc'], 3)}**{folds}, Brier score of p {model['brier']:.3f}, both classes weighed alike."
+        f"{_unit(model)} **{auc_text(model['auc'], 3)}**{folds}, Brier score of p {model['brier']:.3f}, both classes weighed alike{last}."
     )
     if model["parity"] is None:
         return f"{said} It was brought as ONNX; there is nothing to compare the graph with."
@@ -105,11 +123,13 @@ def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
         f"`base_rate` name another one. The model predicts {target['wanted']} up to a risk of {rate_text(scale.risk(target['threshold']))} "
         f"(p >= {target['threshold']:g}). {HOW[manifest['classifier']['class_weights'] == 'as brought']}"
     )
-    figures = manifest["metrics"].get("calibration")
-    if not figures:
-        return said
-    rows = "\n".join(f"| {k} | {v} |" for k, v in calibration.rows(figures, unwanted, target["wanted"]))
-    return f"{said}\n\nOn the test rows:\n\n| | |\n|---|---|\n{rows}"
+    measured = {name: part["calibration"] for name, part in manifest.get("parts", {}).items()}
+    if not measured and "calibration" in manifest["metrics"]:
+        measured = {"test": manifest["metrics"]["calibration"]}
+    for name, figures in measured.items():
+        rows = "\n".join(f"| {k} | {v} |" for k, v in calibration.rows(figures, unwanted, target["wanted"]))
+        said += f"\n\nOn the {name} rows:\n\n| | |\n|---|---|\n{rows}"
+    return said
 
 
 HOW = {

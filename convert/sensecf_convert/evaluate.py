@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from sensecf_edge import measure
 from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.bundle import Bundle
-from sensecf_edge.errors import TableError
 from sensecf_edge.loop import Explainer
 from sensecf_edge.record import Record, encode
 from sensecf_edge.result import Counterfactual, Explanation
@@ -33,7 +33,8 @@ from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
 from .progress import bar
 from .proof import Fewest, Prover, summed
-from .tables import Cohort, cohort, read_table, split_people
+from .split import kept_back, parts_of
+from .tables import Cohort
 from .words import percent, table_of
 
 ALTERNATIVES = 3
@@ -62,6 +63,7 @@ class Figures:
     p50_ms, p95_ms     per record, warm
     calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
                        `calibration.Calibration`
+    part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
     """
 
     auc: float
@@ -92,6 +94,7 @@ class Figures:
     memorisation: dict[str, Any] = field(default_factory=dict)
     locked: int = 0
     calibration: dict[str, Any] = field(default_factory=dict)
+    part: str = "test"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -133,7 +136,8 @@ def measure_bundle(
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
         told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold))
     figures = _figures(bundle, train, test, rows, answers, possible)
-    return dataclasses.replace(figures, alternatives=_mean(several), fewest=least, calibration=calibration.rounded(told))
+    auc = float(roc_auc_score(test.y, p)) if 0 < test.y.sum() < len(test) else float("nan")
+    return dataclasses.replace(figures, auc=auc, alternatives=_mean(several), fewest=least, calibration=calibration.rounded(told))
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
@@ -192,7 +196,7 @@ def _figures(
     changed = [int(measure.sparsity(x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
     scale = deviations(bundle)
     return Figures(
-        auc=float(bundle.manifest.classifier.auc or float("nan")),
+        auc=float("nan"),
         people=test.people,
         rows=len(test),
         asked=len(rows),
@@ -256,23 +260,14 @@ def _mean(values: Any) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def parts(bundle: Bundle, table: Path) -> tuple[Cohort, Cohort]:
-    """(train, test) of the table a bundle was fitted on, split as `fit` split it. Raises TableError for another table."""
-    manifest = bundle.manifest
-    split = manifest.split
-    data = cohort(read_table(table), bundle.schema, manifest.target.column, manifest.target.wanted, split.get("person"))
-    if split.get("table") != data.fingerprint:
-        raise TableError(f"{table} is not the table that {bundle.name} was fitted on, so its unseen people cannot be told from the others")
-    test, _ = split_people(data, split["test_share"], split["seed"])
-    return data.take(~test), data.take(test)
-
-
-def evaluate(table: Path, model: str, limit: int | None, as_json: bool) -> Figures:
-    """Measure, print to stdout, return."""
+def evaluate(table: Path, model: str, limit: int | None, as_json: bool, final: bool = False) -> Figures:
+    """Measure the test part, or the final part, print to stdout, return."""
     bundle = Bundle.open(model)
-    train, test = parts(bundle, table)
+    drawn = parts_of(bundle, table)
+    asked = kept_back(bundle, drawn) if final else drawn.test
     began = time.monotonic()
     with bar("evaluate") as show:
-        figures = measure_bundle(bundle, train, test, limit, show, fewest=True)
+        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True)
+    figures = dataclasses.replace(figures, part="final" if final else "test")
     print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
     return figures

@@ -24,15 +24,16 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.manifest import MANIFEST
 from sensecf_edge.schema import Schema, Vector
 
-from . import bands, card, classifiers, density, gather, memorisation, repeated, study, suspects, teachers, threshold, tuning
+from . import bands, card, classifiers, density, gather, memorisation, repeated, study, suspects, teachers, threshold, tuning, unseen
 from . import locked as locked_out
 from .evaluate import Figures, measure_bundle
 from .export import report
 from .pack import Contents, pack, with_references
 from .plan import About, Plan
 from .progress import bar, note, step
+from .split import divided, final_people
 from .steps import cut
-from .tables import Cohort, cohort, read_table, split_people
+from .tables import cohort, read_table
 from .teachers import Lesson
 from .vocabulary import SchemaVocabulary
 from .work import Work, file_hash, write
@@ -60,7 +61,8 @@ class Fit:
         data = cohort(read, schema, plan.target, plan.wanted, plan.person)
         plan = replace(plan.sized(len(data)), wanted=data.classes[1])  # as the table writes it
         self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
-        for warning in [*_repeated(read, plan), *suspects.refuse(data, plan.allow), *suspects.immutable(schema, plan.allow)]:
+        looked_at = data.take(~final_people(data, plan.final_share, plan.seed))
+        for warning in [*_repeated(read, plan), *suspects.refuse(looked_at, plan.allow), *suspects.immutable(schema, plan.allow)]:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
@@ -68,32 +70,32 @@ class Fit:
         brought = file_hash(Path(plan.classifier)) if plan.classifier not in classifiers.KINDS else None
         self.work.belongs({"version": __version__, "plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left),
                            "classifier file": brought})  # fmt: skip
-        test, self.test_share = split_people(data, plan.test_share, plan.seed)
-        train = data.take(~test)
-        teachers.check(plan.teachers, train)
+        drawn = divided(data, plan.test_share, plan.final_share, plan.seed)
+        teachers.check(plan.teachers, drawn.train)
         if plan.rivals and plan.classifier not in classifiers.KINDS:
             raise TableError("nobody knows how good a classifier from a file is over folds of people, so none is as good; drop --rivals")
         self.base = _base(plan)
-        self.schema = with_references(bands.fitted(schema, left, train), train)
-        whole = replace(data, schema=self.schema)
-        self.train, self.test = whole.take(~test), whole.take(test)
+        self.schema = with_references(bands.fitted(schema, left, drawn.train), drawn.train)
+        self.parts = drawn.under(self.schema)
+        self.train, self.test = self.parts.train, self.parts.test
 
     def run(self, out: Path) -> Figures:
-        """All steps; returns the figures on the people of the test part."""
+        """All steps; returns the figures on the people of the last part: final where there is one, else test."""
         with step("split") as say:
-            say(" to train, ".join(_counted(part) for part in (self.train, self.test)) + " to test")
+            say(self.parts.line())
         graph, facts = self._classifier()
         lesson = self._lesson(graph, self._line(graph, facts))
         pairs = self._pairs(lesson)
         generator = self._generator(lesson, pairs)
         inside = Contents(
-            self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.test_share, self.table,
+            self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.table,
             self._rivals(facts) if self.plan.rivals else (),
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
         with step("evaluate") as say, bar("evaluate") as show:
-            figures = measure_bundle(Bundle.open(folder), self.train, self.test, report=show)
+            name, people = self.parts.last
+            figures = replace(measure_bundle(Bundle.open(folder), self.train, people, report=show), part=name)
             say(figures.line())
         if figures.memorisation:
             figures.memorisation["exact_factuals"] = memorisation.exact(self.schema, pairs["X"], self.train.X)
@@ -186,6 +188,7 @@ class Fit:
         return {"teachers": taught, "quantizations": types}
 
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
+        manifest["parts"] = unseen.measured(Bundle.open(folder), self.parts)
         manifest["metrics"] = {k: v for k, v in figures.to_json().items() if not k.endswith("_ms")}  # those are the machine's
         write(folder / "CARD.md", card.text(manifest, self.about.notes).encode())
         write_manifest(folder, manifest)
@@ -199,10 +202,6 @@ def _repeated(table: Any, plan: Plan) -> list[str]:
     if not repeated.nobody_named(columns, plan.person):
         return []
     return repeated.refuse(columns, plan.target, repeated.REPEATED in plan.allow)
-
-
-def _counted(part: Cohort) -> str:
-    return f"{len(part):,} rows" + (f" of {part.people:,} people" if part.people else "")
 
 
 def put(folder: Path, out: Path) -> None:

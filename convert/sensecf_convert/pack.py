@@ -42,7 +42,6 @@ class Contents:
     generator_file: Path
     train: Cohort
     test: Cohort
-    test_share: float
     table: str
     rivals: tuple[bytes, ...] = ()
 
@@ -88,7 +87,8 @@ def _manifest(plan: Plan, about: About, inside: Contents) -> dict[str, Any]:
         },
         "generator": {**generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
         "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution},
-        "split": {"seed": plan.seed, "test_share": plan.test_share, "person": plan.person, "table": inside.table},
+        "split": {"seed": plan.seed, "test_share": plan.test_share, "final_share": plan.final_share, "person": plan.person,
+                  "table": inside.table},
         "not_for": about.not_for, "seed": plan.seed, "versions": versions(),
     }  # fmt: skip
 

@@ -11,8 +11,8 @@ from sensecf_edge.check import OnnxChecker
 from sensecf_edge.record import Record
 
 from . import peers
-from .evaluate import parts
 from .progress import step
+from .split import parts
 
 
 def run(bundle: Bundle, table: Path, limit: int) -> tuple[list[Record], dict[str, dict[str, float]]]:

@@ -20,6 +20,9 @@ EFFORT = {"small": {"pairs": 20_000, "passes": 4.0}, "large": {"pairs": 40_000, 
 FIRST, BETTER = "tuned", "improved"
 """Names of the generator in the work folder, before and behind practice."""
 
+MOST_UNSEEN = 0.9
+"""Share of people, at most, that training leaves out."""
+
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05, 0.01)
 """How far above the threshold the teacher aims, strictest first. The last is for people whom nothing moves past the margin: what
@@ -37,6 +40,7 @@ class Plan:
     wanted: str
     person: str | None = None
     test_share: float = 0.3
+    final_share: float = 0.0
     seed: int = 0
     pairs: int = 0
     passes: float = 0.0
@@ -58,6 +62,8 @@ class Plan:
     miss_cost: float | None = None
 
     def __post_init__(self) -> None:
+        if min(self.test_share, self.final_share) < 0 or self.test_share + self.final_share > MOST_UNSEEN:
+            raise TableError(f"--test-share {self.test_share:g} and --final-share {self.final_share:g} leave too few people to train on")
         if self.threshold is not None and self.miss_cost is not None:
             raise TableError("--threshold and --miss-cost both say where the line is drawn; give one of them")
         if self.threshold is not None and not 0 < self.threshold < 1:

@@ -17,8 +17,8 @@ from sensecf_edge.errors import SenseCFError
 from sensecf_edge.manifest import DENSITY, MANIFEST, REALISM, REFERENCE
 
 from . import density
-from .evaluate import parts
 from .pack import pretty
+from .split import parts
 from .work import write
 
 

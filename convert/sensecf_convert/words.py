@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from .evaluate import Figures
 
 
+WHOSE = {
+    "test": "the test {unit}, on whom nothing was trained",
+    "final": "the final {unit}, whom nothing but these figures has seen",
+}
+"""Part -> whose figures those are."""
+
+
 def percent(share: float | None) -> str:
     """A share of 0..1 in per cent."""
     return "-" if share is None else f"{100 * share:.1f} %"
@@ -62,7 +69,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     if figures.calibration:
         rows += calibration.rows(figures.calibration, target.unwanted, target.wanted)
     width = max(len(k) for k, _ in rows)
-    head = f"{bundle.manifest.title or bundle.name}: figures on {unit} that nothing was trained on ({seconds:.0f} s)"
+    head = f"{bundle.manifest.title or bundle.name}: figures on {WHOSE[figures.part].format(unit=unit)} ({seconds:.0f} s)"
     return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])
 
 

@@ -82,7 +82,7 @@ def forge(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: S
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
     lesson = Lesson(data.schema, graph, density.kept(work, data, seed), THRESHOLD, GOALS, plan.max_changes, data=data)
     made = _generator(data, lesson, plan, work, say, start, jobs)
-    inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)), 0.0,
+    inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)),
                       data.fingerprint)  # fmt: skip
     pack(work / "bundle", plan, About(title="rows for training", licence="that of the table"), inside)
     return Bundle.open(work / "bundle")

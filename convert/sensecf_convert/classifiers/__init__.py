@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import TableError
+from sensecf_edge.schema import Vector
 
 from ..tables import Cohort
 from . import bring, export, recipes
 from .recipes import KINDS
 
-__all__ = ["KINDS", "Made", "make", "words"]
+__all__ = ["KINDS", "Made", "figures", "make", "words"]
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,12 @@ def make(choice: str, train: Cohort, test: Cohort, seed: int, say: Callable[[str
 
 def _measured(graph: bytes, test: Cohort) -> dict[str, Any]:
     """What the shipped graph does on the people of the test part."""
-    p = OnnxChecker(graph, len(test.schema), wanted=1, classes=2).p_target(test.X)
-    return {
-        "auc": float(roc_auc_score(test.y, p)),
-        "brier": recipes.brier(test.y, p),
-        "calibration_error": recipes.calibration_error(test.y, p),
-    }
+    return figures(test.y, OnnxChecker(graph, len(test.schema), wanted=1, classes=2).p_target(test.X))
+
+
+def figures(y: NDArray[np.bool_], p: Vector) -> dict[str, Any]:
+    """AUC, Brier score and calibration error of scores `p` (rows,) of the wanted class, both classes weighed alike in the last two."""
+    return {"auc": float(roc_auc_score(y, p)), "brier": recipes.brier(y, p), "calibration_error": recipes.calibration_error(y, p)}
 
 
 def _agreement(

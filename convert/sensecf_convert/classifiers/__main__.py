@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from sensecf_edge.settings import LOOP
 
 from .. import suspects
 from ..progress import console
-from ..tables import Cohort, cohort, read_table, split_people
+from ..split import divided, final_people
+from ..tables import Cohort, cohort, read_table
 from . import KINDS, make, words
 
 COLUMNS = {
@@ -38,6 +38,7 @@ COLUMNS = {
 @click.option("--classifier", "choices", multiple=True, metavar="KIND|FILE", help="Repeatable.  [default: all kinds]")
 @click.option("--allow", multiple=True, metavar="COLUMN", help="As of `sensecf-edge fit`. Repeatable.")
 @click.option("--test-share", type=click.FloatRange(0.05, 0.9), default=0.3, show_default=True, help="Share of people kept unseen.")
+@click.option("--final-share", type=click.FloatRange(0, 0.5), default=0.0, help="People left out, as `sensecf-edge fit` does.")
 @click.option("--seed", type=int, default=LOOP.seed, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print every fact as JSON lines.")
 def main(choices: tuple[str, ...], as_json: bool, **table: Any) -> None:
@@ -54,16 +55,17 @@ def main(choices: tuple[str, ...], as_json: bool, **table: Any) -> None:
 
 
 def _parts(
-    table: Path, target: str, wanted: str, schema_file: Path, person: str | None, allow: tuple[str, ...], test_share: float, seed: int
+    table: Path, target: str, wanted: str, schema_file: Path, person: str | None, allow: tuple[str, ...], test_share: float,
+    final_share: float, seed: int,
 ) -> tuple[Cohort, Cohort]:
     from ..pack import with_references
 
     data = cohort(read_table(table), Schema.load(schema_file), target, wanted, person)
-    for warning in suspects.refuse(data, allow):
+    for warning in suspects.refuse(data.take(~final_people(data, final_share, seed)), allow):
         console.print(f"note: {warning}")
-    test, _ = split_people(data, test_share, seed)
-    data = replace(data, schema=with_references(data.schema, data.take(~test)))
-    return data.take(~test), data.take(test)
+    drawn = divided(data, test_share, final_share, seed)
+    drawn = drawn.under(with_references(data.schema, drawn.train))
+    return drawn.train, drawn.test
 
 
 def _measured(choice: str, train: Cohort, test: Cohort, seed: int, as_json: bool) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 
 from .. import peers, words
-from ..evaluate import parts
 from ..peer_programs.asked import SAFE
 from ..progress import bar, console
+from ..split import parts
 from . import curve, fewest, figures, page, trees
 from .asked import Asked, Options, ask, write
 from .methods import METHODS, OWN, Method, chosen

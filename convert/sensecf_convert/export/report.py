@@ -30,9 +30,10 @@ from sensecf_edge.record import Record
 from sensecf_edge.settings import ENGINE, LOOP
 from sensecf_edge.threads import settled, usable
 
-from ..evaluate import Figures, measure_bundle, parts
+from ..evaluate import Figures, measure_bundle
 from ..plan import BETTER, FIRST
 from ..proof import Prover
+from ..split import parts
 from ..tables import Cohort
 from ..words import percent
 from ..work import file_hash

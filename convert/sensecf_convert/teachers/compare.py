@@ -23,6 +23,7 @@ from sensecf_edge.errors import SenseCFError, TableError
 from sensecf_edge.schema import Schema, Vector
 from sensecf_edge.settings import LOOP
 
+from ..plan import Plan
 from ..tables import Cohort
 from .classroom import CHUNK, TEACHERS, check, open_lesson, room, space_of
 from .lesson import Lesson, turned
@@ -182,21 +183,22 @@ def quick_lesson(train: Cohort, teachers: tuple[str, ...], wanted: int, seed: in
 @click.option("--person", help="Column that says who a row belongs to.")
 @click.option("--teacher", "teachers", multiple=True, default=("search", "neighbours"), help=f"Any of {', '.join(TEACHERS)}; repeatable.")
 @click.option("--away", is_flag=True, help="Teach the other direction, out of the wanted class, with one-way features turned round.")
+@click.option("--test-share", default=Plan.test_share, show_default=True, help="As of `sensecf-edge fit`.")
+@click.option("--final-share", default=0.0, show_default=True, help="As of `sensecf-edge fit`.")
 @click.option("--count", default=500, show_default=True, help="People to ask each teacher about.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--jobs", default=1, show_default=True)
 def main(file: Path, target: str, wanted: str, schema_file: Path, person: str | None, teachers: tuple[str, ...], away: bool,
-         count: int, seed: int, jobs: int) -> None:  # fmt: skip
+         test_share: float, final_share: float, count: int, seed: int, jobs: int) -> None:  # fmt: skip
     """Compare teachers on people made of the training rows of TABLE, split as `fit` splits it."""
     from ..pack import with_references
-    from ..plan import Plan
-    from ..tables import cohort, read_table, split_people
+    from ..split import divided
+    from ..tables import cohort, read_table
 
     try:
         schema = Schema.load(schema_file)
         data = cohort(read_table(file), turned(schema) if away else schema, target, wanted, person)
-        test, _ = split_people(data, Plan.test_share, seed)
-        train = data.take(~test)
+        train = divided(data, test_share, final_share, seed).train
         train = replace(train, schema=with_references(train.schema, train))
         check(teachers, train)
         lesson = quick_lesson(train, teachers, int(not away), seed)

@@ -1,0 +1,27 @@
+"""What a bundle's classifier does on the people it was not fitted to, part by part; what the generator does is `evaluate`'s."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sensecf_edge.bundle import Bundle
+from sensecf_edge.check import OnnxChecker
+from sensecf_edge.risk import scale_of
+
+from . import calibration, classifiers
+from .split import Parts
+from .tables import Cohort
+
+
+def measured(bundle: Bundle, parts: Parts) -> dict[str, dict[str, Any]]:
+    """Part -> people, rows, AUC, Brier score, calibration error and how true told risks are; `final` only where there is one."""
+    named = {"test": parts.test} | ({} if parts.final is None else {"final": parts.final})
+    return {name: calibration.rounded(_of(bundle, part)) for name, part in named.items()}
+
+
+def _of(bundle: Bundle, part: Cohort) -> dict[str, Any]:
+    manifest = bundle.manifest
+    p = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), wanted=manifest.target.index).p_target(part.X)
+    told = calibration.measured(scale_of(manifest), p, part.y, manifest.target.threshold)
+    return {"people": part.people, "rows": len(part), **classifiers.figures(part.y, p), "calibration": asdict(told)}
