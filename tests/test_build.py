@@ -160,6 +160,7 @@ def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) 
     assert built.before == built.after
     names = [name for name, _ in built.learnt]
     learners = ["classifiers.recipes.choose", "density.fit", "teachers.teach", "improve.practise", "improve.first_try", "improve.first_try"]
+    learners += ["teachers.teach"]  # new pairs, for the memorisation check
     assert names == [f"sensecf_convert.{name}" for name in learners]
 
 
@@ -189,6 +190,19 @@ def test_what_final_people_are_like_changes_nothing_that_a_fit_makes(built: Buil
     for name in ("classifier.onnx", "classifier.json", "density.json", "pairs.npz"):
         assert (tmp_path / "work" / name).read_bytes() == (built.work / name).read_bytes(), name
     assert job.schema == Bundle.open(built.out).schema
+
+
+def test_the_card_says_what_the_bundle_remembers_of_whom_and_what_was_not_asked(built: Built) -> None:
+    bundle, (train, test), final = Bundle.open(built.out), built.parts(), built.final()
+    found = bundle.manifest.metrics["memorisation"]
+    assert set(found) == {"said", "generator", "classifier", "density", "pairs", "exact_factuals"} and found["exact_factuals"] == 0
+    sizes = (len(set(train.persons)), len({*test.persons, *final.persons}))
+    for name in ("said", "classifier"):
+        assert (found[name]["people_in"], found[name]["people_out"]) == sizes
+    assert found["pairs"]["auc"] > 0.5, "30 passes over 300 pairs leave a trace"
+    assert "## Memorisation" in bundle.card and "no differential privacy" in bundle.card and "reference.json" in bundle.card
+    for _, figures in ((name, f) for name, f in found.items() if name in ("generator", "classifier", "density", "pairs")):
+        assert f"AUC {figures['auc']:.3f}" in bundle.card
 
 
 def test_headline_figures_are_those_of_the_final_people_and_say_so(built: Built, command: Command) -> None:

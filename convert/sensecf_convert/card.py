@@ -161,8 +161,8 @@ def _generator(facts: Mapping[str, Any]) -> str:
 def _more(manifest: Mapping[str, Any]) -> str:
     """Memorisation, teachers and quantizations, as far as they were measured."""
     out = []
-    if figures := manifest["metrics"].get("memorisation"):
-        out.append(f"\n## Memorisation\n\n{MEMORISATION}\n{memorisation.words(figures)}\n")
+    if "said" in (figures := manifest["metrics"].get("memorisation", {})):
+        out.append(f"\n## Memorisation\n\n{memorisation.words(figures)}\n\n{memorisation.COVERS}\n")
     if rows := manifest.get("teachers"):
         out.append(f"\n## What each teacher contributes\n\n{STUDY}\n\n{study.markdown(rows)}\n")
     if rows := manifest.get("quantizations"):
@@ -170,7 +170,6 @@ def _more(manifest: Mapping[str, Any]) -> str:
     return "".join(out)
 
 
-MEMORISATION = "| | answers | unseen records |\n|---|---|---|"
 STUDY = (
     f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone in {study.PASSES:g} passes; first tries on invented "
     "people it had not met."

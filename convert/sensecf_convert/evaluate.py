@@ -27,7 +27,7 @@ from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.risk import scale_of
 from sensecf_edge.schema import Schema, Vector
 
-from . import calibration, memorisation
+from . import calibration
 from .effort import Effort
 from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
@@ -59,7 +59,7 @@ class Figures:
     lof_inliers        share that LOF(20) over Gower distances to the wanted training rows calls inliers
     alternatives       different sets of changed features among three answers asked for, mean over records with an answer
     fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
-    memorisation       how near answers lie to single training rows, against unseen rows; see `memorisation.check`
+    memorisation       what a fit found of the people it was made of in its bundle; see `memorisation.check`. Empty elsewhere
     p50_ms, p95_ms     per record, warm
     calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
                        `calibration.Calibration`
@@ -218,7 +218,6 @@ def _figures(
         knn_ratio_factual=_mean(realism.knn_ratio(X)),
         lof_inliers=_mean(realism.lof_inliers(Y)),
         rounds=_mean([e.rounds_used for e in answers if e]),
-        memorisation=memorisation.check(Y, train.X, test.X, schema) if len(Y) else {},
         p50_ms=1000 * float(np.median(seconds)) if seconds else None,
         p95_ms=1000 * float(np.quantile(seconds, 0.95)) if seconds else None,
     )

@@ -97,8 +97,7 @@ class Fit:
             name, people = self.parts.last
             figures = replace(measure_bundle(Bundle.open(folder), self.train, people, report=show), part=name)
             say(figures.line())
-        if figures.memorisation:
-            figures.memorisation["exact_factuals"] = memorisation.exact(self.schema, pairs["X"], self.train.X)
+        figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
         if self.plan.study:
             manifest |= self._studied(lesson, Bundle.open(folder), generator.plain)
         self._finish(folder, manifest, figures, out)
@@ -175,6 +174,12 @@ class Fit:
         if told := cut(made.facts):
             note(f"{told}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
+
+    def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector]) -> dict[str, Any]:
+        with step("memorisation") as say:
+            found = memorisation.check(bundle, self.train, self.parts.untrained, pairs, memorisation.most_of(self.plan))
+            say(memorisation.line(found))
+        return found
 
     def _studied(self, lesson: Lesson, bundle: Bundle, plain: Path) -> dict[str, Any]:
         """For the card: what each teacher contributes, and what each quantization costs."""

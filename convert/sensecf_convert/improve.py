@@ -37,16 +37,17 @@ PRACTICE, HELD_OUT = 31, 32
 
 @dataclass(frozen=True)
 class Speaker:
-    """A generator that is asked: its GGUF, the style of its prompts and its target class."""
+    """A generator that is asked: its GGUF, the style of its prompts, its target class, and its adapter where it wears one."""
 
     path: Path
     style: str
     target: str
     context: int
+    adapter: Path | None = None
 
     def answers(self, people: Sequence[tuple[Admissible, float]], n: int, seed: int) -> Iterator[tuple[Admissible, list[Vector]]]:
         """For every person and their probability the proposals that can be read, completed; the first is the greedy one."""
-        with LlamaEngine(self.path, EngineSettings(threads=1), self.context) as engine:
+        with LlamaEngine(self.path, EngineSettings(threads=1), self.context, self.adapter) as engine:
             for at in range(0, len(people), CHUNK):
                 part = people[at : at + CHUNK]
                 asked = [Request(prompt.build(self.style, s, self.target, p), Grammar(s), n, seed, LOOP.temperature) for s, p in part]

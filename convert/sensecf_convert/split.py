@@ -38,6 +38,15 @@ class Parts:
         """Name and people of the part that headline figures are of: final where there is one, else test."""
         return ("test", self.test) if self.final is None else ("final", self.final)
 
+    @property
+    def untrained(self) -> Cohort:
+        """Everybody whom nothing was trained on: the test and the final part together."""
+        test, final = self.test, self.final
+        if final is None:
+            return test
+        X, y, persons = (np.concatenate([getattr(part, name) for part in (test, final)]) for name in ("X", "y", "persons"))
+        return replace(test, X=X, y=y, persons=persons)
+
     def line(self) -> str:
         """The sizes of all parts, in words."""
         last = "" if self.final is None else f", {counted(self.final)} for the last figures"

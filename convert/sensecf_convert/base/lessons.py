@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from sensecf_edge import prompt, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
+from sensecf_edge import prompt
+from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.grammar import Grammar, answer_value
+from sensecf_edge.grammar import Grammar
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Schema, Vector
 
+from ..answers import answer_text
 from .tokens import Tokens
 
 STYLE = "instruct"
@@ -68,11 +68,3 @@ def encode(tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p:
             prompts.append(tokens.prompt(prompt.build(STYLE, space, target, float(now))))
             answers.append(tokens.answer(said))
     return Lessons(prompts, answers, len(X) - len(prompts))
-
-
-def answer_text(space: Admissible, y: Vector) -> str:
-    """The answer that turns the record into y: what changes, in schema order, but for features that follow others."""
-    schema = space.record.schema
-    said = [schema.features[i] for i in rules.proposed(schema, space.record.vector, y)]
-    parts = (f"{json.dumps(f.name, ensure_ascii=False)}:{answer_value(f.text(y[schema.index[f.name]]), f.kind)}" for f in said)
-    return "{" + ",".join(parts) + "}"

@@ -93,7 +93,7 @@ class People:
             Y = data.X[at] + rng.normal(0, NOISE * 2**k, (len(at), len(spread))) * spread
             if k:
                 _swap_one(data, at, Y, rng)
-            Y, kept = settle(data.schema, _inside(data.schema, Y))
+            Y, kept = settle(data.schema, inside(data.schema, Y))
             own = self.copies.own(Y)
             X, persons = np.concatenate([X, Y[~own]]), np.concatenate([persons, data.persons[at[kept][~own]]])
             at = at[kept][own]
@@ -133,11 +133,11 @@ def _mixed(data: Cohort, count: int, rng: np.random.Generator) -> Vector:
     swap = np.where(rng.random(a.shape) < rng.random((count, 1)), b, a)
     X = np.where(style == 0, np.where(numbers, blend, swap), np.where(style == 1, swap, a))
     X = np.where(numbers, X + rng.normal(0, NOISE, X.shape) * np.nanstd(data.X, axis=0) * (style != 1), X)
-    return settle(schema, _inside(schema, X))[0]
+    return settle(schema, inside(schema, X))[0]
 
 
-def _inside(schema: Schema, X: Vector) -> Vector:
-    """X held inside the reference ranges."""
+def inside(schema: Schema, X: Vector) -> Vector:
+    """X, shape (people, features), held inside the reference ranges."""
     low = np.array([f.reference[0] if f.reference else _ends(f.kind, f.low, 0) for f in schema.features])
     high = np.array([f.reference[1] if f.reference else _ends(f.kind, f.high, len(f.choices) - 1) for f in schema.features])
     return np.clip(X, low, high)
