@@ -80,8 +80,10 @@ def fit(**options: Any) -> int:
 @click.option("--model", help=MODEL_HELP)
 @click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
+@click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside simpler rivals.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(table: Path, model: str | None, final: bool, limit: int | None, as_json: bool) -> int:
+def evaluate(table: Path, model: str | None, final: bool, limit: int | None, curve: bool, plot: Path | None, as_json: bool) -> int:
     """Measure MODEL on people of TABLE it has not seen.
 
     \b
@@ -98,11 +100,14 @@ def evaluate(table: Path, model: str | None, final: bool, limit: int | None, as_
                    records of the wanted class. kNN: distance to the 5 nearest
                    of them over their own. LOF: share called inliers
     alternatives   different sets of features among three answers
+    rivals         additive: every single change in one batch of the classifier,
+                   the best added until their gains reach the goal; chance: one
+                   random admissible answer; search: no generator
     """
     with terminal.extra("convert"):
         from sensecf_convert.evaluate import evaluate as run
 
-        run(table=table, model=named(model), limit=limit, as_json=as_json, final=final)
+        run(table=table, model=named(model), limit=limit, as_json=as_json, final=final, curve=curve, plot=plot)
     return 0
 
 

@@ -306,8 +306,9 @@ def test_evaluate_measures_the_bundle_on_its_table_and_refuses_another(built: Bu
     assert ran.code == 0 and figures["asked"] == 4 and figures["broken"] == 0
     least = figures["fewest"]
     assert least["proven"] == least["answers"] == round(4 * figures["usable"]) > 0 and least["mean"] <= figures["n_changed"]
-    ran = command("evaluate", built.table, "--model", built.out, "--limit", "2")
-    assert ran.code == 0 and "first try valid" in ran.out
+    ran = command("evaluate", built.table, "--model", built.out, "--limit", "2", "--curve", "--plot", tmp_path / "curve.png")
+    assert ran.code == 0 and "first try valid" in ran.out and "additive, one batch" in ran.out
+    assert "by rows of the classifier allowed" in ran.out and (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert re.search(r"the fewest that any answer must change, mean +\d\.\d\d  \(proven for", ran.out)
     other = diabetes()
     other.loc[0, "bmi"] += 0.1

@@ -11,6 +11,7 @@ from sensecf_edge.settings import WEAK_AUC
 
 from . import calibration, memorisation, study
 from .export import report
+from .rivals import beside
 from .steps import cut
 from .threshold import goal_of
 from .words import interval, percent, plain
@@ -161,6 +162,8 @@ def _generator(facts: Mapping[str, Any]) -> str:
 def _more(manifest: Mapping[str, Any]) -> str:
     """Memorisation, teachers and quantizations, as far as they were measured."""
     out = []
+    if figures := manifest["metrics"].get("rivals"):
+        out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{beside.markdown(figures)}\n")
     if "said" in (figures := manifest["metrics"].get("memorisation", {})):
         out.append(f"\n## Memorisation\n\n{memorisation.words(figures)}\n\n{memorisation.COVERS}\n")
     if rows := manifest.get("teachers"):
@@ -170,6 +173,10 @@ def _more(manifest: Mapping[str, Any]) -> str:
     return "".join(out)
 
 
+RIVALS = (
+    "First tries on the same records. Additive: each single change is scored in one batch of the classifier, and the best are added until "
+    "their gains reach the goal. Chance: one random admissible answer. Search: the runtime's search without the generator."
+)
 STUDY = (
     f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone in {study.PASSES:g} passes; first tries on invented "
     "people it had not met."

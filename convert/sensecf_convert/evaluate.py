@@ -33,6 +33,9 @@ from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
 from .progress import bar
 from .proof import Fewest, Prover, summed
+from .rivals import allowance
+from .rivals.beside import beside
+from .rivals.usage import Usage
 from .split import kept_back, parts_of
 from .tables import Cohort
 from .words import percent, table_of
@@ -64,6 +67,8 @@ class Figures:
     calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
                        `calibration.Calibration`
     part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
+    rivals             the generator's first tries beside simpler ways to an answer, and the rows they ask; see `rivals.beside`
+    curve              share answered over rows of the classifier allowed; see `rivals.allowance`. Empty where that was not asked
     """
 
     auc: float
@@ -95,6 +100,8 @@ class Figures:
     locked: int = 0
     calibration: dict[str, Any] = field(default_factory=dict)
     part: str = "test"
+    rivals: dict[str, Any] = field(default_factory=dict)
+    curve: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -109,21 +116,22 @@ class Figures:
 
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
-    prover: Prover | None = None, fewest: bool = False,
+    prover: Prover | None = None, fewest: bool = False, curve: bool = False,
 ) -> Figures:  # fmt: skip
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
 
     `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
-    how few features an answer must change.
+    how few features an answer must change. `curve`: measure as well who is answered for how few rows of the classifier.
     """
     with Explainer.load(bundle.folder) as explainer:
         explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
         rows = test.X[p < explainer.target.threshold][:limit]
         _explain(explainer, rows[0]) if len(rows) else None
-        answers = []
+        answers, usage = [], Usage()
         for k, x in enumerate(rows):
-            answers.append(_explain(explainer, x))
+            with usage.watching(explainer):
+                answers.append(_explain(explainer, x))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
         several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
@@ -133,11 +141,14 @@ def measure_bundle(
             possible.append(_possible(explainer, x, e, prover, effort.record()))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
+        told_beside = beside(explainer, rows, answers, possible, usage, report)
+        spent = allowance.curve(explainer, rows[[ok for _, ok, _ in possible]], report) if curve else {}
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
         told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold))
     figures = _figures(bundle, train, test, rows, answers, possible)
     auc = float(roc_auc_score(test.y, p)) if 0 < test.y.sum() < len(test) else float("nan")
-    return dataclasses.replace(figures, auc=auc, alternatives=_mean(several), fewest=least, calibration=calibration.rounded(told))
+    more = {"fewest": least, "calibration": calibration.rounded(told), "rivals": told_beside, "curve": spent}
+    return dataclasses.replace(figures, auc=auc, alternatives=_mean(several), **more)
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
@@ -259,14 +270,23 @@ def _mean(values: Any) -> float | None:
     return float(known.mean()) if known.size else None
 
 
-def evaluate(table: Path, model: str, limit: int | None, as_json: bool, final: bool = False) -> Figures:
-    """Measure the test part, or the final part, print to stdout, return."""
+def evaluate(
+    table: Path, model: str, limit: int | None, as_json: bool, final: bool = False, curve: bool = False, plot: Path | None = None
+) -> Figures:
+    """Measure the test part, or the final part, print to stdout, return.
+
+    `curve`: measure as well who is answered for how few rows of the classifier; `plot`: write a PNG of that there.
+    """
     bundle = Bundle.open(model)
     drawn = parts_of(bundle, table)
     asked = kept_back(bundle, drawn) if final else drawn.test
     began = time.monotonic()
     with bar("evaluate") as show:
-        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True)
+        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve or plot is not None)
     figures = dataclasses.replace(figures, part="final" if final else "test")
     print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
+    if plot:
+        from .rivals.drawn import picture
+
+        plot.write_bytes(picture(figures.curve))
     return figures

@@ -70,7 +70,13 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         rows += calibration.rows(figures.calibration, target.unwanted, target.wanted)
     width = max(len(k) for k, _ in rows)
     head = f"{bundle.manifest.title or bundle.name}: figures on {WHOSE[figures.part].format(unit=unit)} ({seconds:.0f} s)"
-    return "\n".join([head, *(f"  {k:<{width}}  {v}" for k, v in rows)])
+    out = [head, *(f"  {k:<{width}}  {v}" for k, v in rows)]
+    if figures.rivals:
+        from .rivals import allowance, beside
+
+        out += ["", beside.text(figures.rivals)]
+        out += ["", allowance.text(figures.curve)] if figures.curve else []
+    return "\n".join(out)
 
 
 def fewest(figures: dict[str, Any]) -> str:

@@ -1,0 +1,165 @@
+"""The generator's first tries beside its rivals', on the same records: validity, changes, distance, realism, rows of the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sensecf_edge import measure
+from sensecf_edge.loop import Explainer
+from sensecf_edge.record import encode
+from sensecf_edge.refine import Judge
+from sensecf_edge.result import Change, Explanation
+from sensecf_edge.schema import Vector
+from sensecf_edge.settings import LOOP
+
+from ..words import percent, plain
+from .usage import Usage
+from .ways import NAMES, answer
+
+GENERATOR, LOOP_NAME = "generator", "whole loop"
+WORDS = {
+    GENERATOR: "generator, greedy",
+    "additive": "additive, one batch",
+    "chance": "chance, one draw",
+    "search": "search, no generator",
+    LOOP_NAME: "whole loop",
+}
+HEADS = ("", "valid", "usable", "changed", "Gower", "realism", "classifier rows")
+
+
+@dataclass
+class _Tried:
+    """What one way handed over for each record, and what it asked of the classifier for it."""
+
+    answers: list[Vector | None] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+
+    def add(self, answer: Vector | None, rows: int) -> None:
+        self.answers.append(answer)
+        self.rows.append(rows)
+
+
+def beside(
+    explainer: Explainer, rows: Vector, answers: Sequence[Explanation | None], possible: Sequence[tuple[bool, bool, bool]], usage: Usage,
+    report: Callable[[float, str], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The table of all ways over the records of `rows`, shape (records, features); see `_figures`.
+
+    `answers` are the loop's and `usage` what it took for them; `possible` says of each record whether p >= threshold and
+    p >= goal can be reached.
+    """
+    tried = {name: _Tried() for name in (GENERATOR, *NAMES, LOOP_NAME)}
+    spent = iter(usage.rows)
+    for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
+        tried[GENERATOR].add(_first(explainer, x, e), 1 if e else 0)  # the prompt states the record's own p
+        for name in NAMES:
+            made = answer(name, explainer.checker, explainer.schema, x, explainer.goal, realism=explainer.realism, seed=LOOP.seed)
+            tried[name].add(*made)
+        found = changed(explainer, x, e.found[0].changes) if e and e.found else None
+        tried[LOOP_NAME].add(found, next(spent))
+        if report:
+            report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: simpler rivals")
+    return _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3)) | {"loop": usage.figures()}
+
+
+def _first(explainer: Explainer, x: Vector, e: Explanation | None) -> Vector | None:
+    """The greedy proposal, where it could be read and keeps the rules."""
+    first = e.first_try if e else None
+    return changed(explainer, x, first.changes) if first and first.p_target is not None else None
+
+
+def changed(explainer: Explainer, x: Vector, changes: Sequence[Change]) -> Vector:
+    """The record with an answer's changes made, shape (features,)."""
+    y = x.copy()
+    for change in changes:
+        y[explainer.schema.index[change.feature]] = encode(explainer.schema[change.feature], change.after)
+    return y
+
+
+def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: Vector) -> dict[str, Any]:
+    """JSON-ready.
+
+    valid, usable    records whose answer has p >= threshold, p >= goal, of those of which one exists: `of_valid`, `of_usable`
+    n_changed, distance, realism   means over the valid answers to the `common` records: those that all ways but chance answer
+                     validly. Chance: over those of them that it answers
+    rows             asked of the classifier for a record, mean over all asked; what tells whether an answer is valid is not
+                     counted where the way does not ask for it itself
+    """
+    probability = {name: _probability(explainer, way.answers) for name, way in tried.items()}
+    valid = {name: (p >= explainer.target.threshold) & possible[:, 0] for name, p in probability.items()}
+    common = np.logical_and.reduce([flags for name, flags in valid.items() if name != "chance"])
+    methods = {}
+    for name, way in tried.items():
+        usable = (probability[name] >= explainer.goal) & possible[:, 1]
+        methods[name] = {
+            "valid": int(valid[name].sum()), "usable": int(usable.sum()), "rows": round(float(np.mean(way.rows)), 1) if way.rows else None,
+            **_means(explainer.judge, explainer, rows, way.answers, np.flatnonzero(common & valid[name])),
+        }  # fmt: skip
+    return {"of_valid": int(possible[:, 0].sum()), "of_usable": int(possible[:, 1].sum()), "common": int(common.sum()), "methods": methods}
+
+
+def _probability(explainer: Explainer, answers: Sequence[Vector | None]) -> Vector:
+    """The probability of the wanted class, shape (records,); 0 without an answer. No way is charged for it."""
+    out, have = np.zeros(len(answers)), [k for k, y in enumerate(answers) if y is not None]
+    if have:
+        out[have] = explainer.checker.p_target(np.array([answers[k] for k in have]))
+    return out
+
+
+def _means(judge: Judge, explainer: Explainer, rows: Vector, answers: Sequence[Vector | None], at: Any) -> dict[str, float | None]:
+    if not len(at):
+        return {"n_changed": None, "distance": None, "realism": None}
+    pairs = [(rows[k], np.array(answers[k])[None]) for k in at]
+    percentile = judge.percentile(np.concatenate([y for _, y in pairs]))
+    return {
+        "n_changed": round(float(np.mean([measure.sparsity(x, y)[0] for x, y in pairs])), 4),
+        "distance": round(float(np.mean([measure.proximity(explainer.schema, x, y)[0] for x, y in pairs])), 4),
+        "realism": None if percentile is None else round(float(percentile.mean()), 1),
+    }
+
+
+def cells(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The table's rows as texts, HEADS first."""
+    out = [HEADS]
+    for name, m in figures["methods"].items():
+        shares = [_of(m[key], figures[f"of_{key}"]) for key in ("valid", "usable")]
+        means = plain(m["n_changed"]), plain(m["distance"], 4), plain(m["realism"], 0)
+        out.append((WORDS[name], *shares, *means, f"{m['rows']:,.0f}" if m["rows"] is not None else "-"))
+    return out
+
+
+def notes(figures: Mapping[str, Any]) -> list[str]:
+    """What the columns mean, and where the loop's time goes."""
+    said = [
+        f"valid: of the {figures['of_valid']:,} for whom an answer at the threshold exists, which search and loop do not aim at",
+        f"usable: of the {figures['of_usable']:,} for whom one at threshold and margin exists",
+        f"changed, Gower, realism: means over the {figures['common']:,} records that all ways but chance answer validly",
+        "classifier rows: asked for a record, mean; additive and chance hand their answer over unchecked, as the generator does",
+    ]
+    if loop := figures.get("loop"):
+        parts = ", ".join(f"{name} {percent(share)}" for name, share in loop["time"].items())
+        said.append(f"the whole loop asks {loop['rows_p50']:,.0f} rows (median; 95 %: {loop['rows_p95']:,.0f}); its time: {parts}")
+    return said
+
+
+def text(figures: Mapping[str, Any]) -> str:
+    """The table and its notes for a terminal."""
+    table = cells(figures)
+    widths = [max(len(row[k]) for row in table) for k in range(len(HEADS))]
+    lines = ["  ".join(c.ljust(w) if not k else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))) for row in table]
+    return "\n".join(["Beside simpler rivals, first tries as handed over", *(f"  {line}" for line in [*lines, *notes(figures)])])
+
+
+def markdown(figures: Mapping[str, Any]) -> str:
+    """The same for a card."""
+    head, *rest = ("| " + " | ".join(row) + " |" for row in cells(figures))
+    said = "; ".join(notes(figures))
+    return "\n".join([head, "|---" * len(HEADS) + "|", *rest, "", said[0].upper() + said[1:] + "."])
+
+
+def _of(count: int, whole: int) -> str:
+    return percent(count / whole) if whole else "-"
