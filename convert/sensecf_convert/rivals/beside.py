@@ -132,8 +132,8 @@ def cells(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return out
 
 
-def notes(figures: Mapping[str, Any]) -> list[str]:
-    """What the columns mean, and where the loop's time goes."""
+def notes(figures: Mapping[str, Any], time: bool = True) -> list[str]:
+    """What the columns mean, what the loop asks and, with `time`, where its time goes."""
     said = [
         f"valid: of the {figures['of_valid']:,} for whom an answer at the threshold exists, which search and loop do not aim at",
         f"usable: of the {figures['of_usable']:,} for whom one at threshold and margin exists",
@@ -142,7 +142,8 @@ def notes(figures: Mapping[str, Any]) -> list[str]:
     ]
     if loop := figures.get("loop"):
         parts = ", ".join(f"{name} {percent(share)}" for name, share in loop["time"].items())
-        said.append(f"the whole loop asks {loop['rows_p50']:,.0f} rows (median; 95 %: {loop['rows_p95']:,.0f}); its time: {parts}")
+        asks = f"the whole loop asks {loop['rows_p50']:,.0f} rows in half of the records, {loop['rows_p95']:,.0f} in 19 of 20, at most"
+        said.append(f"{asks}; its time: {parts}" if time else asks)
     return said
 
 
@@ -157,7 +158,7 @@ def text(figures: Mapping[str, Any]) -> str:
 def markdown(figures: Mapping[str, Any]) -> str:
     """The same for a card."""
     head, *rest = ("| " + " | ".join(row) + " |" for row in cells(figures))
-    said = "; ".join(notes(figures))
+    said = "; ".join(notes(figures, time=False))
     return "\n".join([head, "|---" * len(HEADS) + "|", *rest, "", said[0].upper() + said[1:] + "."])
 
 
