@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensecf_convert.gower import neighbours
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sensecf_convert.gower import gower, neighbours
 from sensecf_convert.likeness import Realism, deviations, mad_distance
 from sensecf_convert.stand_ins import stand_ins
 from sensecf_convert.tables import Cohort
@@ -57,6 +59,41 @@ def test_every_figure_is_the_same_in_any_order_of_choices() -> None:
     assert (here.lof_inliers(Y) == there.lof_inliers(W)).all()
     scale = np.array([10.0, 1.0, 1.0])
     assert mad_distance(SCHEMA, scale, X[0], Y) == pytest.approx(mad_distance(schema, scale, Z[0], W))
+
+
+def in_other_words(X: Vector, order: tuple[str, ...], times: float, more: float) -> tuple[Schema, Vector]:
+    """The same people with the choices listed in another order and the first number in another unit."""
+    x = replace(SCHEMA["x"], low=more, high=100 * times + more, step=times)
+    schema = replace(SCHEMA, features=(x, replace(SCHEMA["kind"], choices=order), SCHEMA["y"]))
+    Y = X.copy()
+    known = ~np.isnan(X[:, 1])
+    Y[known, 1] = np.array([float(order.index(c)) for c in KINDS])[X[known, 1].astype(int)]
+    Y[:, 0] = X[:, 0] * times + more
+    return schema, Y
+
+
+@given(st.permutations(KINDS), st.sampled_from([0.0555, 1.0, 1.8, 1000.0]), st.sampled_from([0.0, 32.0, -17.7]), st.integers(0, 99))
+@settings(max_examples=20)
+def test_no_yardstick_hangs_on_an_order_or_a_unit(order: list[str], times: float, more: float, seed: int) -> None:
+    """LOF is a verdict at a threshold: rounding may turn a record that stands right on it."""
+    X, Y = rows(120, 0.1, seed), rows(40, 0.1, seed + 1000) * np.array([1.2, 1.0, 1.0])
+    Y = np.clip(Y, 0, [100.0, 3.0, 10.0])
+    schema, Z = in_other_words(X, tuple(order), times, more)
+    W = in_other_words(Y, tuple(order), times, more)[1]
+    here, there = Realism(cohort(X)), Realism(cohort(Z, schema))
+    assert here.knn_ratio(Y) == pytest.approx(there.knn_ratio(W), abs=1e-6)
+    assert (here.lof_inliers(Y) != there.lof_inliers(W)).sum() <= 1
+    scale = np.array([10.0, 1.0, 1.0])
+    other = scale * np.array([times, 1.0, 1.0])
+    assert mad_distance(SCHEMA, scale, X[0], Y) == pytest.approx(mad_distance(schema, other, Z[0], W), abs=1e-6)
+
+
+def test_a_column_that_stands_there_twice_counts_twice_here_and_is_said_so() -> None:
+    """Gower distance weighs features alike: whoever hands a column over twice weighs it twice."""
+    twice = Schema((SCHEMA["x"], replace(SCHEMA["x"], name="again"), SCHEMA["y"]))
+    a, b = np.array([[0.0, 0.0, 5.0]]), np.array([[50.0, 50.0, 5.0]])
+    once = gower(Schema((SCHEMA["x"], SCHEMA["y"])), a[:, [0, 2]], b[:, [0, 2]])
+    assert once[0, 0] == pytest.approx(0.25) and gower(twice, a, b)[0, 0] == pytest.approx(1 / 3)
 
 
 def test_on_numbers_alone_the_outliers_are_those_of_scikit_learn() -> None:
