@@ -142,13 +142,18 @@ def _all_values(record: Record, constraints: Constraints) -> tuple[Vector, ...]:
 
 def reach(feature: Feature, code: float, constraints: Constraints) -> tuple[float, float]:
     """How far a known value may move, (lowest, highest): direction, max_change and the request. Itself alone where it may not."""
-    if not feature.mutable or feature.name in constraints.freeze:
+    if not feature.mutable or feature.name in constraints.freeze or not concerns(feature, code):
         return code, code
     low = code if feature.direction == "increase" else -math.inf
     high = code if feature.direction == "decrease" else math.inf
     far = math.inf if feature.max_change is None else feature.max_change
     least, most = constraints.bounds.get(feature.name, (-math.inf, math.inf))
     return max(low, code - far, least), min(high, code + far, most)
+
+
+def concerns(feature: Feature, code: float) -> bool:
+    """Whether anything is advised to somebody with this value."""
+    return feature.advise_for is None or feature.advise_for[0] - EPSILON <= code <= feature.advise_for[1] + EPSILON
 
 
 def _values(feature: Feature, code: float, constraints: Constraints) -> Vector:

@@ -38,9 +38,11 @@ def _broken(record: Record, relation: Relation) -> Iterator[str]:
         return
     if relation.kind == "le":
         steps = [schema.features[i].step or 0.0 for i in at]
-        if x[at[0]] > x[at[1]] + (0.0 if steps[0] == steps[1] else max(steps) / 2) + EPSILON:
+        most = float(relation.most(x[at[1]]))
+        if x[at[0]] > most + (0.0 if steps[0] == steps[1] else max(steps) / 2) + EPSILON:
             first, second = _said(record, at)
-            yield f"{first} is over {second}"
+            plain = most == x[at[1]]
+            yield f"{first} is over {second}" if plain else f"{first} is over {number_text(round(most, 2))}, the most beside {second}"
     elif relation.kind == "implies":
         if rules.contrary(schema, relation, x[None])[0]:
             first, second = _said(record, at)

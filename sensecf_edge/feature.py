@@ -18,7 +18,10 @@ from .errors import SchemaError
 DIRECTIONS = ("either", "increase", "decrease")
 ROLES = ("lever", "marker")
 LONGEST_NAME, LONGEST_SOURCE = 64, 1_000
-TEXTS = {"label": LONGEST_NAME, "unit": LONGEST_NAME, "error_source": LONGEST_SOURCE, "advise_source": LONGEST_SOURCE}
+TEXTS = {
+    "label": LONGEST_NAME, "unit": LONGEST_NAME, "error_source": LONGEST_SOURCE, "advise_source": LONGEST_SOURCE,
+    "direction_source": LONGEST_SOURCE,
+}  # fmt: skip
 NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of characters."""
 MAX_LATTICE = 2_000
@@ -62,8 +65,10 @@ class Feature:
     the least to the most. `moves` names what a choice may become, present choice -> choices, on top of both; from a choice
     that it does not name any other may be reached, from one with an empty list none. `cost` weighs a change of this
     feature against the others. `advise` is what a clinician would advise at all, apart from what the data hold
-    (`advise_source`): advised values lie in it. `never_advise` marks what no answer may ever move (a drug dose): it counts
-    as not mutable, and nothing may follow it there.
+    (`advise_source`): advised values lie in it. `advise_for` is whom it is advised to: a number whose present value lies outside
+    does not move (a body mass index of 23 is no reason to lose weight). `never_advise` marks what no answer may ever move (a
+    drug dose): it counts as not mutable, and nothing may follow it there. `direction_source` says why a change goes that way,
+    or why either way is right.
 
     `role` is "marker" for the result of an examination or a reading, which nobody can simply change, and "lever" for all
     else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
@@ -85,11 +90,13 @@ class Feature:
     cost: float = 1.0
     reference: tuple[float, float] | None = None
     advise: tuple[float, float] | None = None
+    advise_for: tuple[float, float] | None = None
     never_advise: bool = False
     error: float | None = None
     relative_error: float | None = None
     error_source: str = ""
     advise_source: str = ""
+    direction_source: str = ""
     role: str = "lever"
     moves: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
@@ -131,9 +138,9 @@ class Feature:
                 yield fault
             if choice == UNKNOWN:
                 yield f"{UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
-        of_numbers = ("low", "high", "step", "reference", "advise", "error", "relative_error")
+        of_numbers = ("low", "high", "step", "reference", "advise", "advise_for", "error", "relative_error")
         if any(getattr(self, key) is not None for key in of_numbers) or self.error_source or self.advise_source:
-            yield "low, high, step, reference, advise and error belong to numbers, not to choices"
+            yield "low, high, step, reference, advise, advise_for and error belong to numbers, not to choices"
         yield from self._move_faults()
 
     def _move_faults(self) -> Iterator[str]:
@@ -160,11 +167,11 @@ class Feature:
         if (self.high - self.low) / self.step > MAX_LATTICE:
             yield f"{said(self.low)}..{said(self.high)} by {said(self.step)} is over {MAX_LATTICE} values; use a coarser step"
         yield from self._step_faults(max(abs(self.low), abs(self.high)), self.step)
-        for key, ends in (("reference", self.reference), ("advise", self.advise)):
+        for key, ends in (("reference", self.reference), ("advise", self.advise), ("advise_for", self.advise_for)):
             if ends is not None and not (self.low <= ends[0] <= ends[1] <= self.high):
                 yield f"{key} [{said(ends[0])}, {said(ends[1])}] does not lie inside {said(self.low)}..{said(self.high)}"
-        if self.advise_source and self.advise is None:
-            yield "advise_source says where advise comes from, and advise is not stated"
+        if self.advise_source and self.advise is None and self.advise_for is None:
+            yield "advise_source says where advise comes from, and neither advise nor advise_for is stated"
 
     @staticmethod
     def _step_faults(largest: float, step: float) -> Iterator[str]:

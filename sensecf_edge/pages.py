@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from .errors import SenseCFError
 from .manifest import Manifest
 from .report import columns, drawn, hanging
 from .risk import RiskScale, scale_of
-from .schema import Feature
+from .schema import Feature, number_text
 from .sentences import auc_text, class_text, percent, rate_text
 from .settings import WEAK_AUC
 from .wording import base_text, plain
@@ -57,6 +57,8 @@ def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
     parts += [hanging(f"{key:<11}", plain(value)) for key, value in facts.items() if value]
     parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
     parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
+    told = [(f.title, text) for f in schema.features for text in _sources(f)]
+    parts += [*(["", "Where that comes from:"] if told else []), *(hanging("  ", plain(f"{title}: {text}")) for title, text in told)]
     return drawn(parts, **look)
 
 
@@ -99,10 +101,35 @@ def _parameters(manifest: Manifest) -> str:
 
 def _may(feature: Feature, completed: bool) -> str:
     """Whether advice may change it, how, and whether a record may lack it."""
-    how = {"either": "yes", "increase": "only up", "decrease": "only down"}[feature.direction]
+    how = WAYS[feature.direction] + (", finding" if feature.role == "marker" else "")
     how += ", by the moves listed" if feature.moves else ""
     may = "follows others" if completed else how if feature.mutable else "no"
     return may + ("; may be unknown" if feature.optional else "")
+
+
+WAYS = {"either": "yes", "increase": "only up", "decrease": "only down"}
+
+
+def _sources(feature: Feature) -> Iterator[str]:
+    """Why a feature moves that way, what is advised and to whom, and how far one reading may be off; each with its source."""
+    if feature.direction_source and feature.mutable:
+        yield feature.direction_source
+    if feature.advise_source:
+        to = f"advised {_range(feature, feature.advise)}" if feature.advise else ""
+        whom = f"to whom it stands at {_range(feature, feature.advise_for)}" if feature.advise_for else ""
+        yield f"{' '.join(filter(None, (to, whom)))}. {feature.advise_source}"
+    if feature.error_source:
+        share, size = feature.relative_error, number_text(feature.error or 0)
+        error = f"{number_text(round(100 * share, 4))} % of it" if share is not None else f"{size} {feature.unit}".rstrip()
+        yield f"a reading errs by {error}. {feature.error_source}"
+
+
+def _range(feature: Feature, ends: tuple[float, float]) -> str:
+    """A range of values in words, without an end that is the feature's own."""
+    low, high = (feature.text(end) for end in ends)
+    if ends[0] == feature.low:
+        return f"up to {high}"
+    return f"from {low} on" if ends[1] == feature.high else f"{low} to {high}"
 
 
 def _joined(*parts: str) -> str:

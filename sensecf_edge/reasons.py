@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .admissible import EPSILON, Constraints
+from .admissible import EPSILON, Constraints, concerns
 from .errors import NothingToChangeError
 from .feature import Feature, number_text
 from .record import Record
@@ -15,6 +15,7 @@ from .schema import Vector
 ENDLESS = (-math.inf, math.inf)
 FROZEN = "frozen"
 UNKNOWN = "unknown"
+WELL = "where nothing else is advised"
 SIDE = "at the end of the allowed side"
 MOVES = "allowed no move from the present choice"
 STEP = "left no value by max_change"
@@ -37,6 +38,8 @@ def _cause(feature: Feature, code: float, constraints: Constraints) -> str:
         return FROZEN
     if math.isnan(code):
         return UNKNOWN
+    if not concerns(feature, code):
+        return WELL
     values = feature.lattice[np.abs(feature.lattice - code) > EPSILON]
     if feature.direction != "either":
         values = values[values > code] if feature.direction == "increase" else values[values < code]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .errors import SchemaError
-from .feature import number_text
+from .feature import Vector, number_text
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Relation:
 
     `sum`      features add up to `total` within `tolerance`
     `ratio`    features[0] = scale * features[1] / features[2] ** power within `tolerance` (bmi: scale 10000, power 2, cm)
-    `le`       features[0] <= features[1]
+    `le`       features[0] <= features[1]; <= slope * features[1] + intercept where a slope is stated
     `implies`  features[0] among `if_values` only when features[1] is among `then_values`
     `band`     features[0] = slope * features[1] + intercept within `tolerance`: the band seen in data
     `causes`   a change of features[0] moves features[1] by slope times as much, exactly, before any advice on it
@@ -71,6 +71,10 @@ class Relation:
         elif at is not None and self.completes != self.features[at]:
             yield f"{self.kind} completes its {('first', 'second')[at]} feature, {self.features[at]!r}"
 
+    def most(self, second: Vector) -> Vector:
+        """What `le` allows the first feature to be at most, beside values of the second one; same shape."""
+        return (self.slope or 1.0) * second + self.intercept
+
     @property
     def moves(self) -> str | None:
         """The feature that this relation moves when others change: the one it completes, or the effect of a cause."""
@@ -85,7 +89,10 @@ class Relation:
             power = "" if self.power == 1 else f"^{number_text(self.power)}"
             return f"{f[0]} = {number_text(self.scale)} x {f[1]} / {f[2]}{power}"
         if self.kind == "le":
-            return f"{f[0]} <= {f[1]}"
+            slope, more = self.slope or 1.0, self.intercept
+            times = "" if slope == 1 else f"{number_text(slope)} x "
+            shift = f" {'+' if more > 0 else '-'} {number_text(abs(more))}" if more else ""
+            return f"{f[0]} <= {times}{f[1]}{shift}"
         if self.kind == "band":
             line = f"{number_text(self.slope)} x {f[1]} + {number_text(self.intercept)}"
             return f"{f[0]} = {line}, give or take {number_text(self.tolerance)}"

@@ -144,15 +144,31 @@ def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[
 
 
 def _inside(space: Admissible, i: int, present: float, codes: Vector) -> Mask:
-    """For a feature that follows: within reach, and in the reference range or no further outside it than the record is."""
+    """For a feature that follows: whether it stands inside `_range`."""
+    low, high = _range(space, i, present)
+    inside: Mask = (codes >= low - EPSILON) & (codes <= high + EPSILON)
+    return inside
+
+
+def _range(space: Admissible, i: int, present: float) -> tuple[float, float]:
+    """Where a feature that follows may move to: within reach, and in the reference range and what is advised or no further
+    outside them than the record is."""
     feature = space.record.schema.features[i]
     assert feature.low is not None and feature.high is not None
     low, high = feature.reference or (feature.low, feature.high)
     if feature.advise:
         low, high = max(low, feature.advise[0]), min(high, feature.advise[1])
     near, far = reach(feature, present, space.constraints)
-    inside: Mask = (codes >= max(near, min(low, present)) - EPSILON) & (codes <= min(far, max(high, present)) + EPSILON)
-    return inside
+    return max(near, min(low, present)), min(far, max(high, present))
+
+
+def limits(space: Admissible, i: int, present: float) -> tuple[float, float]:
+    """Least and greatest value of a feature that follows in any answer: where it may move to, or its present one. Without end
+    where that is unknown."""
+    if math.isnan(present):
+        return -math.inf, math.inf
+    low, high = _range(space, i, present)
+    return min(low, present), max(high, present)
 
 
 def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
@@ -190,8 +206,8 @@ def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: M
         own = deviation(schema, relation, x[None, :])[0]
         breaks &= deviation(schema, relation, Y) > max(relation.tolerance, own) + 1e-6
     elif relation.kind == "le":
-        gap = max(0.0, x[first] - x[second])
-        breaks &= Y[:, first] > Y[:, second] + gap + EPSILON
+        most = relation.most(Y[:, second])
+        breaks &= Y[:, first] > most + max(0.0, x[first] - relation.most(x[second])) + EPSILON
     else:
         breaks &= contrary(schema, relation, Y)
     return breaks

@@ -44,6 +44,7 @@ def numbers(draw: st.DrawFn, name: str, most: int = 12) -> Feature:
         reference=tuple(min(max(end, float(low)), float(high)) for end in reference) if reference else None,
         max_change=draw(st.none() | st.sampled_from([float(step), 2.5 * float(step), 6 * float(step)])),
         advise=draw(st.none() | st.just((float(low), float(high) - (float(high) - float(low)) / 4))),
+        advise_for=draw(st.none() | st.none() | st.just((float(low) + (float(high) - float(low)) / 3, float(high)))),
         **draw(st.sampled_from([{}, {"error": 0.0}, {"error": float(step), "error_source": "A, 2001"}, {"relative_error": 0.1}])),
         **_flags(draw),
     )
@@ -88,7 +89,8 @@ def _relations(draw: st.DrawFn, features: tuple[Feature, ...]) -> list[Relation]
     lists = [f for f in features if f.kind == "choice"]
     out = []
     if len(numeric) >= 2 and draw(st.booleans()):
-        out.append(Relation("le", tuple(draw(st.permutations(numeric))[:2])))
+        line = draw(st.sampled_from([{}, {}, {"slope": -0.7, "intercept": 20.0}, {"slope": 1.0, "intercept": -2.0}]))
+        out.append(Relation("le", tuple(draw(st.permutations(numeric))[:2]), **line))
     if len(numeric) >= 3 and draw(st.booleans()):
         parts = tuple(draw(st.permutations(numeric))[:3])
         out.append(Relation("sum", parts, total=100, tolerance=1, completes=draw(st.sampled_from([None, parts[0]]))))

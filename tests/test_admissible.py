@@ -17,7 +17,7 @@ from strategies import constraints, records, schemas
 from sensecf_edge import rules
 from sensecf_edge.admissible import EPSILON, Admissible, Constraints, admissible, require
 from sensecf_edge.errors import ConstraintError, NothingToChangeError
-from sensecf_edge.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN
+from sensecf_edge.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN, WELL
 from sensecf_edge.record import Record
 from sensecf_edge.schema import Feature, Relation, Schema
 
@@ -66,6 +66,8 @@ def test_no_value_that_keeps_every_limit_is_left_out(data: st.DataObject) -> Non
         low, high = -math.inf, math.inf
         for a, b in [r for r in (feature.reference, feature.advise, limits.bounds.get(feature.name)) if r]:
             low, high = max(low, a), min(high, b)
+        if feature.advise_for and not feature.advise_for[0] - EPSILON <= code <= feature.advise_for[1] + EPSILON:
+            raise AssertionError(f"{feature.name} stands where nothing is advised")
         ways = {"either": (-1, 1), "increase": (1,), "decrease": (-1,)}[feature.direction]
         allowed = [v for v in feature.lattice if abs(v - code) <= far and low <= v <= high and np.sign(v - code) in ways]
         named = dict(feature.moves).get(feature.text(code), feature.choices) if feature.kind == "choice" else ()
@@ -141,6 +143,7 @@ NARROW: dict[str, tuple[Feature, float, str]] = {
     "steps wider than max_change": (Feature("a", low=0, high=9, step=3, max_change=1), 3, STEP),
     "advice begins beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, advise=(20, 30)), 40, FAR),
     "training people begin beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, reference=(20, 30)), 4, FAR),
+    "not whom it is advised to": (Feature("a", low=0, high=50, step=1, advise_for=(20, 50)), 15, WELL),
     "past what is advised": (Feature("a", low=0, high=50, step=1, direction="decrease", advise=(20, 50)), 15, PAST),
 }
 

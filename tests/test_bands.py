@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fitted, read
+from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fit_causes, fitted, read
 from sensecf_convert.tables import Cohort
 
 from sensecf_edge.errors import SchemaError, TableError
@@ -92,3 +92,22 @@ def test_a_relation_left_open_is_checked_as_well_as_any_other(tmp_path: Path) ->
     assert len(error.value.faults) == 2 and "no feature is called 'z'" in str(error.value) and str(file) in str(error.value)
     file.write_text(json.dumps({"features": parts, "relations": [{"kind": "causes", "features": ["a", "b"]}]}))
     assert read(file)[1] == [{"kind": "causes", "features": ["a", "b"]}]
+
+
+def test_causes_of_one_effect_are_fitted_together_so_that_what_they_share_counts_once() -> None:
+    """Steps follow active minutes and vigorous minutes, which go together: each alone would take the other's part as well."""
+    rng = np.random.default_rng(0)
+    active = rng.uniform(0, 60, 400)
+    vigorous = 0.5 * active + rng.uniform(0, 20, 400)
+    columns = {"active": active, "vigorous": vigorous, "steps": 50 * active + 150 * vigorous + rng.normal(0, 5, 400)}
+    plain = {"features": [Feature(n, low=0, high=20_000, step=10).to_json() for n in columns]}
+    open_ = {**plain, "relations": [
+        {"kind": "causes", "features": ["active", "steps"], "completes": "steps"}, {"kind": "causes", "features": ["vigorous", "steps"]},
+    ]}  # fmt: skip
+    made = Schema.from_json(filled(open_, columns)).relations
+    assert [r.slope for r in made] == pytest.approx([50, 150], rel=0.02) and [r.completes for r in made] == ["steps", None]
+    stated = {**open_, "relations": [{**open_["relations"][0], "slope": 50}, open_["relations"][1]]}
+    assert Schema.from_json(filled(stated, columns)).relations[1].slope == pytest.approx(150, rel=0.02)
+    assert fit_cause("active", "steps", active, columns["steps"]).slope > 100
+    with pytest.raises(TableError, match="steps does not move with active and again in this table apart"):
+        fit_causes(["active", "again"], "steps", np.column_stack([active, active]), columns["steps"])

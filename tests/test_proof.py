@@ -80,6 +80,37 @@ def followers(seed: int, rows: int = 300) -> Cohort:
     return Cohort(FOLLOWING, X, y, np.arange(rows).astype(str), ("ill", "well"))
 
 
+CHAIN = Schema.from_json({
+    "format": 1,
+    "features": [
+        {"name": "vigorous", "kind": "number", "low": 0, "high": 6, "step": 1, "direction": "increase"},
+        {"name": "active", "kind": "number", "low": 0, "high": 8, "step": 1, "optional": True},
+        {"name": "steps", "kind": "number", "low": 0, "high": 20, "step": 2, "reference": [0, 16], "max_change": 9},
+        {"name": "energy", "kind": "number", "low": 0, "high": 30, "step": 1, "reference": [1, 24]},
+        {"name": "asleep", "kind": "number", "low": 0, "high": 10, "step": 2},
+        {"name": "awake", "kind": "number", "low": 0, "high": 9, "step": 3},
+    ],
+    "relations": [
+        {"kind": "causes", "features": ["vigorous", "active"], "slope": 0.5},
+        {"kind": "causes", "features": ["active", "steps"], "slope": 1.5},
+        {"kind": "causes", "features": ["vigorous", "steps"], "slope": -0.3},
+        {"kind": "causes", "features": ["steps", "energy"], "slope": 0.9, "completes": "energy"},
+        {"kind": "causes", "features": ["active", "energy"], "slope": -0.4},
+        {"kind": "le", "features": ["awake", "energy"], "slope": -0.5, "intercept": 15},
+    ],
+})  # fmt: skip
+"""A chain of causes, slopes of both signs, effects that may be advised on and one that only follows."""
+
+
+def chain(seed: int, rows: int = 300) -> Cohort:
+    """People whose class follows what a chain of causes moves; a tenth do not know how active they are."""
+    chance = np.random.default_rng(seed)
+    X = np.stack([chance.choice(f.lattice, rows) for f in CHAIN.features], axis=1)
+    y = np.sin(X[:, 2] / 3) + np.sin(X[:, 3] / 4) + np.sin(X[:, 0] / 3) + chance.normal(0, 0.3, rows) > 1.2
+    X[chance.random(rows) < 0.1, 1] = np.nan
+    return Cohort(CHAIN, X, y, np.arange(rows).astype(str), ("ill", "well"))
+
+
 def forest(data: Cohort, seed: int) -> tuple[bytes, OnnxChecker]:
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType
@@ -104,7 +135,7 @@ def tried(checker: OnnxChecker, space: Admissible) -> tuple[np.ndarray, np.ndarr
     return checker.p_target(Y), measure.sparsity(x, Y)
 
 
-@pytest.mark.parametrize("made", [people, followers])
+@pytest.mark.parametrize("made", [people, followers, chain])
 @pytest.mark.parametrize("most", [1, 2, len(SCHEMA)])
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("sets", [boxes.SETS, 0])
@@ -136,7 +167,7 @@ def test_the_wanted_class_may_be_the_graphs_first_column() -> None:
         assert prover.reaches(lattice(x), top - 1e-4, ENDLESS) and not prover.reaches(lattice(x), top + 1e-4, ENDLESS)
 
 
-@pytest.mark.parametrize("made", [people, followers])
+@pytest.mark.parametrize("made", [people, followers, chain])
 @pytest.mark.parametrize("trees", [True, False])
 def test_the_fewest_features_are_those_of_brute_force_what_follows_included(trees: bool, made: Callable[[int], Cohort]) -> None:
     data, said, followed = made(3), set(), False

@@ -248,7 +248,7 @@ def test_whatever_is_admitted_keeps_what_the_schema_and_the_request_say(where: A
         for relation in schema.relations:
             if relation.kind == "le" and not np.isnan(x[[schema.index[n] for n in relation.features]]).any():
                 a, b = (schema.index[n] for n in relation.features)
-                assert y[a] <= y[b] + 1e-6 or y[a] - y[b] <= x[a] - x[b] + 1e-6
+                assert y[a] - relation.most(y[b]) <= max(0.0, x[a] - relation.most(x[b])) + 1e-6
 
 
 def _any_answer(where: Admissible, choice: Callable[[Any], Any], chance: Callable[[], float]) -> Vector:
@@ -300,6 +300,16 @@ def test_the_effect_of_a_cause_moves_along_in_whole_steps_and_counts_as_no_advic
     assert rules.following(ACTIVE, LAZY.vector, Y)[0].tolist() == [False, True, True, False]
     stays = np.array([[6000.0, 20, 135, 20]])
     assert list(rules.broken(where, stays)) == ["active does not follow the others"]
+
+
+def test_an_order_may_be_a_line() -> None:
+    """Nobody of 70 is asked for a heart rate of 180."""
+    age, rate = (Feature(n, low=0, high=220, step=1, mutable=n == "rate") for n in ("age", "rate"))
+    schema = Schema((age, rate), (Relation("le", ("rate", "age"), slope=-0.7, intercept=218),))
+    where = admissible(Record.from_mapping(schema, {"age": 70, "rate": 140}))
+    Y = np.array([[70.0, rate] for rate in (169, 170, 180)])
+    assert rules.admitted(where, Y).tolist() == [True, False, False]
+    assert list(rules.broken(where, Y)) == ["breaks rate <= -0.7 x age + 218"]
 
 
 def test_advice_on_an_effect_goes_before_what_the_cause_makes_of_it() -> None:

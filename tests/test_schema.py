@@ -144,7 +144,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an error that is both": (schema(number(error=1, relative_error=0.1)), "error and relative_error are both stated"),
     "a relative error over 1": (schema(number(relative_error=5)), "relative_error is a share of the reading, 0 to 1, not 5"),
     "the source of no error": (schema(number(error_source="x")), "neither error nor relative_error is stated"),
-    "the source of no advice": (schema(number(advise_source="x")), "and advise is not stated"),
+    "whom out of range": (schema(number(advise_for=[-1, 5])), r"advise_for \[-1, 5\] does not lie inside"),
+    "the source of no advice": (schema(number(advise_source="x")), "and neither advise nor advise_for is stated"),
     "another role": (schema(number(role="drug")), "role 'drug' is none of lever, marker"),
     "a label of two lines": (schema(number(label="a\nb")), "label must be a text of at most 64 characters in one line"),
     "half a character": (schema(number(unit="\ud800")), "unit must be a text of at most 64 characters in one line"),
@@ -228,7 +229,7 @@ def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path) -> None:
 
 def test_keys_that_are_not_used_leave_the_hash_as_it_was() -> None:
     assert Schema.from_json(schema(number(), choice())).hash == "f75e1e922e9763ff12bd2bf9739d4adddc18ff7c0820d9d913485884decd63a7"
-    for more in ({"role": "lever"}, {"moves": {}}, {"error_source": ""}, {"advise_source": ""}):
+    for more in ({"role": "lever"}, {"moves": {}}, {"error_source": ""}, {"advise_source": ""}, {"direction_source": ""}):
         assert Schema.from_json(schema(number(), choice(**more))).hash == Schema.from_json(schema(number(), choice())).hash
 
 
@@ -347,10 +348,22 @@ SHIPPED = sorted((Path(__file__).parents[1] / "convert" / "schemas").glob("*.jso
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name.partition(".")[0])
 def test_a_shipped_schema_says_where_its_errors_and_its_advice_come_from(file: Path) -> None:
-    for feature in Schema.load(file).features:
+    for feature in Schema.from_json({"features": json.loads(file.read_text())["features"]}).features:
         stated = feature.error is not None or feature.relative_error is not None
         assert not stated or re.search(r"(19|20)\d\d", feature.error_source), feature.name
-        assert feature.advise is None or re.search(r"(19|20)\d\d", feature.advise_source), feature.name
+        assert feature.advise is feature.advise_for is None or re.search(r"(19|20)\d\d", feature.advise_source), feature.name
+
+
+GUIDED = [file for file in SHIPPED if file.name.partition(".")[0] in ("heart", "metabolic", "stress")]
+
+
+@pytest.mark.parametrize("file", GUIDED, ids=lambda file: file.name.partition(".")[0])
+def test_a_shipped_bundle_says_for_every_feature_that_may_move_why_it_moves_that_way(file: Path) -> None:
+    made = Schema.from_json({"features": json.loads(file.read_text())["features"]})
+    free = [feature for feature in made.features if feature.mutable]
+    assert all(feature.direction_source for feature in free)
+    # What may move either way follows others: nobody is told to move it.
+    assert {feature.name for feature in free if feature.direction == "either"} <= {"light_sleep_pct", "BMI"}
 
 
 METABOLIC = {
@@ -360,7 +373,7 @@ METABOLIC = {
 
 def test_the_shipped_schema_tells_no_thin_person_to_lose_weight_and_asks_for_no_low_blood_pressure() -> None:
     made = Schema.load(SHIPPED[0].parent / "metabolic.schema.json")
-    for weight, low in ((62, None), (90, 65)):
+    for weight, low in ((62, None), (80, None), (90, 73)):
         record = Record.from_mapping(made, {**METABOLIC, "Weight": weight, "BMI": round(weight / 3.24, 1)})
         space, at = admissible(record), made.index["Weight"]
         Y = np.repeat(record.vector[None], len(space.values[at]), axis=0)

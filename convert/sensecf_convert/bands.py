@@ -39,23 +39,46 @@ def fit_band(first: str, second: str, y: Vector, x: Vector, share: float = SHARE
 
 
 def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None) -> Relation:
-    """The edge cause -> effect with its least-squares slope; from the differences within a person alone where `persons` have rows
-    enough for it (`tells_within`), else from those between rows.
+    """The edge cause -> effect with its least-squares slope; see `fit_causes`, of which this is the case of one cause.
 
-    x are values of `cause`, y of `effect`, shape (rows,), NaN unknown. Raises TableError as `fit_band` does.
+    x are values of `cause`, y of `effect`, shape (rows,).
     """
-    known = ~(np.isnan(x) | np.isnan(y))
-    if persons is not None and tells_within(x, y, persons):
-        x, y, ids = x.copy(), y.copy(), np.asarray(persons)
-        for person in np.unique(ids[known]):
-            rows = known & (ids == person)
-            x[rows] -= x[rows].mean()
-            y[rows] -= y[rows].mean()
-    y, x = _known(effect, cause, y, x)
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    if not _rounded(slope):
-        raise TableError(f"{effect} does not move with {cause} in this table; leave the relation out")
-    return Relation("causes", (cause, effect), slope=_rounded(slope), completes=completes)
+    return fit_causes([cause], effect, x[:, None], y, persons, completes)[0]
+
+
+def fit_causes(
+    causes: Sequence[str], effect: str, X: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None
+) -> list[Relation]:
+    """The edges causes -> effect with the slopes of one least-squares fit, so that what causes share counts once.
+
+    From the differences within a person alone where `persons` have rows enough for it (`tells_within`), else from those between
+    rows. X are values of `causes`, shape (rows, causes), y of `effect`, shape (rows,), NaN unknown; rows with a gap are left out.
+    `completes` belongs to one of the edges, the first. Raises TableError as `fit_band` does, and for an effect that does not move
+    with one of its causes beside the others.
+    """
+    known = ~(np.isnan(X).any(axis=1) | np.isnan(y))
+    X, y = X[known], y[known]
+    for cause, x in zip(causes, X.T, strict=True):
+        _known(effect, cause, y, x)
+    ids = np.zeros(len(y)) if persons is None else np.asarray(persons)[known]
+    if persons is None or not all(tells_within(x, y, ids) for x in X.T):
+        ids = np.zeros(len(y))
+    _, at = np.unique(ids, return_inverse=True)
+    X, y = (values - (_means(at, values))[at] for values in (X, y))
+    slopes, _, rank, _ = np.linalg.lstsq(X, y, rcond=None)
+    still = [cause for cause, slope in zip(causes, slopes, strict=True) if not _rounded(float(slope))]
+    if rank < len(causes) or still:
+        told = " and ".join(still or causes)
+        raise TableError(f"{effect} does not move with {told} in this table{'' if still else ' apart'}; leave a relation out")
+    return [
+        Relation("causes", (cause, effect), slope=_rounded(float(slope)), completes=None if k else completes)
+        for k, (cause, slope) in enumerate(zip(causes, slopes, strict=True))
+    ]
+
+
+def _means(at: NDArray[np.intp], values: Vector) -> Vector:
+    """Means of the rows of each group, shape (groups, ...)."""
+    return np.stack([values[at == group].mean(axis=0) for group in range(at.max() + 1)])
 
 
 def tells_within(x: Vector, y: Vector, persons: NDArray[Any]) -> bool:
@@ -107,18 +130,26 @@ def fitted(schema: Schema, left: Sequence[Mapping[str, Any]], data: Cohort) -> S
 
 
 def filled(schema: Mapping[str, Any], columns: Mapping[str, Vector], persons: NDArray[Any] | None = None) -> dict[str, Any]:
-    """A schema's JSON in which every band and cause without a slope has one fitted to `columns` (name -> values)."""
-    relations = []
-    for item in schema.get("relations", []):
-        if item.get("kind") in OPEN and "slope" not in item:
+    """A schema's JSON in which every band and cause without a slope has one fitted to `columns` (name -> values).
+
+    Causes of one effect that are open are fitted together, to what the stated ones leave of it.
+    """
+    relations = [dict(item) for item in schema.get("relations", [])]
+    for item in relations:
+        if item.get("kind") == "band" and "slope" not in item:
             first, second = item["features"]
-            both = columns[first], columns[second]
-            done = item.get("completes")
-            made = (
-                fit_band(first, second, *both, completes=done) if item["kind"] == "band" else fit_cause(first, second, *both, persons, done)
-            )
-            item = made.to_json()
-        relations.append(item)
+            item.update(fit_band(first, second, columns[first], columns[second], completes=item.get("completes")).to_json())
+    causes = [item for item in relations if item.get("kind") == "causes"]
+    for effect in dict.fromkeys(item["features"][1] for item in causes if "slope" not in item):
+        own = [item for item in causes if item["features"][1] == effect]
+        left, names = columns[effect].copy(), [item["features"][0] for item in own if "slope" not in item]
+        for item in own:
+            if "slope" in item:
+                left = left - item["slope"] * columns[item["features"][0]]
+        made = iter(fit_causes(names, effect, np.column_stack([columns[name] for name in names]), left, persons))
+        for item in own:
+            if "slope" not in item:
+                item["slope"] = next(made).slope
     return {**schema, "relations": relations} if relations else dict(schema)
 
 

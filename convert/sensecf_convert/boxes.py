@@ -13,11 +13,12 @@ import numpy as np
 from sensecf_edge import measure, rules
 from sensecf_edge.admissible import EPSILON, Admissible, moved_by
 from sensecf_edge.check import Checker
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema import Relation, Vector
 
 from .bounds import Ends, Levels, Mask
 from .compare.trees import Forest
 from .effort import ENDLESS, Effort
+from .followers import Effect, Follower, Tabled
 
 SLACK = 1e-6
 DRAWN, CHUNK = 64, 500
@@ -60,9 +61,8 @@ class Search:
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
         self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
-        moved = moved_by(self.space.record.schema, self.space.values)
-        self.following = [self._following(i, sorted(moved[i] - {i})) for i in self.space.record.schema.moved_at]
-        self.ordered = [self._ordered(*relation.features) for relation in self.space.record.schema.relations if relation.kind == "le"]
+        self.following = [self._following(name, relations) for name, relations in self.space.record.schema.followers]
+        self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.kind == "le"]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
         low, high, open_, _ = self._ends(self.whole[None])
         self.levels = levels.within(low, high, open_)
@@ -75,24 +75,29 @@ class Search:
         filled = np.where(np.isnan(Y), fill, Y)
         return bool(np.abs(self.checker.p_target(Y) - self.checker.p_target(filled)).max() < SLACK)
 
-    def _following(self, column: int, inputs: list[int]) -> tuple[int, list[int], Ends, Vector]:
-        """A feature that follows: its column, the free features it follows, all their combinations and its value at each. Where
-        they are too many, it is taken to follow nothing and to be anything."""
-        schema, x = self.space.record.schema, self.space.record.vector
+    def _following(self, name: str, relations: tuple[Relation, ...]) -> Follower:
+        """How the ends of a feature that follows come from those of others: of an effect by arithmetic, of any other by a table."""
+        space, schema, x = self.space, self.space.record.schema, self.space.record.vector
+        column = schema.index[name]
+        limits = rules.limits(space, column, x[column])
+        if relations[0].kind == "causes":
+            causes = [schema.index[r.features[0]] for r in relations]
+            return Effect(column, limits, x, causes, np.array([r.slope for r in relations]))
+        inputs = sorted(moved_by(schema, space.values)[column] - {column})
         sizes = [len(self.options[i]) for i in inputs]
         if math.prod(sizes) > FOLLOWED:
-            return column, [], np.empty((2, 0), dtype=np.intp), np.array([-np.inf, np.inf])
+            return Tabled(column, limits, [], np.empty((2, 0), dtype=np.intp), np.array([-np.inf, np.inf]))
         at = np.array(list(np.ndindex(*sizes)), dtype=np.intp).reshape(math.prod(sizes), len(inputs))
         Y = np.repeat(x[None, :], len(at), axis=0)
         for k, i in enumerate(inputs):
             Y[:, i] = self.options[i][at[:, k]]
-        return column, inputs, at, rules.complete(schema, x, Y)[:, column]
+        return Tabled(column, limits, inputs, at, rules.complete(schema, x, Y)[:, column])
 
-    def _ordered(self, first: str, second: str) -> tuple[int, int, float]:
-        """Two columns and how much more than the second the first may be: as much as it is. NaN, and no limit, where one is unknown."""
-        i, j = (self.space.record.schema.index[name] for name in (first, second))
+    def _ordered(self, relation: Relation) -> tuple[int, int, Relation, float]:
+        """Two columns, their order, and by how much it may be broken: as much as it is. NaN, and no limit, where one is unknown."""
+        i, j = (self.space.record.schema.index[name] for name in relation.features)
         x = self.space.record.vector
-        return i, j, float(np.maximum(0.0, x[i] - x[j])) + EPSILON
+        return i, j, relation, float(np.maximum(0.0, x[i] - relation.most(x[j]))) + EPSILON
 
     def exists(self, effort: Effort) -> bool | None:
         """True with an answer found, False where none can be, None where the effort was spent first."""
@@ -181,20 +186,21 @@ class Search:
         low = np.stack([o[boxes[:, i, 0]] for i, o in enumerate(self.options)], axis=1)
         high = np.stack([o[boxes[:, i, 1]] for i, o in enumerate(self.options)], axis=1)
         must, x = ((self.own < boxes[:, :, 0]) | (self.own > boxes[:, :, 1])).sum(axis=1), self.space.record.vector
-        for column, inputs, at, value in self.following:
-            inside = ((at >= boxes[:, None, inputs, 0]) & (at <= boxes[:, None, inputs, 1])).all(axis=2)
-            least, greatest = np.where(inside, value, np.inf).min(axis=1), np.where(inside, value, -np.inf).max(axis=1)
-            empty |= ~inside.any(axis=1)
+        for follower in self.following:
+            column, (least, greatest, nowhere) = follower.column, follower.ends(boxes, low, high)
             if column in self.free:  # an effect of a cause: it follows only where nobody proposes it
-                follows = (self.own[column] >= boxes[:, column, 0]) & (self.own[column] <= boxes[:, column, 1])
+                own = (self.own[column] >= boxes[:, column, 0]) & (self.own[column] <= boxes[:, column, 1])
+                follows = own & ~nowhere
+                empty |= own & nowhere & (boxes[:, column, 0] == boxes[:, column, 1])
                 low[:, column] = np.where(follows, np.minimum(low[:, column], least), low[:, column])
                 high[:, column] = np.where(follows, np.maximum(high[:, column], greatest), high[:, column])
             else:
+                empty |= nowhere
                 low[:, column], high[:, column] = least, greatest
                 must += (least > x[column] + EPSILON) | (greatest < x[column] - EPSILON)
         empty |= must > self.most
-        for i, j, gap in self.ordered:
-            empty |= low[:, i] > high[:, j] + gap
+        for i, j, relation, gap in self.ordered:
+            empty |= low[:, i] > np.maximum(relation.most(low[:, j]), relation.most(high[:, j])) + gap
         low, high = (np.where(np.isnan(ends), self.fill, ends) for ends in (low, high))
         unknown = np.isnan(low)  # whatever the graph fills in, it lies between these
         low, high = np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)

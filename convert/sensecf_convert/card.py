@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sensecf_edge.risk import RiskScale
+from sensecf_edge.schema import Schema
 from sensecf_edge.sentences import auc_text, rate_text
 from sensecf_edge.settings import WEAK_AUC
 
-from . import calibration, memorisation, study
+from . import advice, calibration, memorisation, study
 from .export import report
 from .rivals import beside
 from .steps import cut
@@ -17,8 +18,8 @@ from .threshold import goal_of
 from .words import interval, percent, plain
 
 
-def text(manifest: Mapping[str, Any], notes: str) -> str:
-    """The card of a measured bundle as Markdown."""
+def text(manifest: Mapping[str, Any], notes: str, schema: Schema | None = None) -> str:
+    """The card of a measured bundle as Markdown; with its schema, what answers advise is told feature by feature."""
     target, model, data, figures = (manifest[k] for k in ("target", "classifier", "data", "metrics"))
     wanted, threshold = target["wanted"], target["threshold"]
     unwanted = next(c for c in target["classes"] if c != wanted)
@@ -62,7 +63,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 
 First-try validity is the greedy proposal, untouched, with p >= {threshold:.3g}; usable means p >= {goal_of(threshold):.3g} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help`.
-{_more(manifest)}
+{_advice(schema, figures)}{_more(manifest)}
 ## Not for
 
 {manifest["not_for"]}
@@ -157,6 +158,21 @@ def _generator(facts: Mapping[str, Any]) -> str:
             f"{gain['taught']:,} taught) moved first-try validity on others again from {gain['before']:.1%} to {gain['after']:.1%}; {kept}."
         )
     return said
+
+
+def _advice(schema: Schema | None, figures: Mapping[str, Any]) -> str:
+    """What answers move, which way, and why that way is right."""
+    told = figures.get("advice")
+    if schema is None or not told:
+        return ""
+    faults = "\n".join(f"| {k} | {v} |" for k, v in advice.rows(told))
+    return f"\n## What answers advise\n\n| | |\n|---|---|\n{faults}\n\n{ADVICE}\n\n{advice.table(schema, told)}\n"
+
+
+ADVICE = (
+    "First answers on the same people. A lever is something that somebody can act on, a finding the result of an examination or a "
+    "reading, which would have to read so. What follows is computed from the others, never proposed."
+)
 
 
 def _more(manifest: Mapping[str, Any]) -> str:

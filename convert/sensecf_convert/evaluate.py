@@ -27,7 +27,7 @@ from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.risk import scale_of
 from sensecf_edge.schema import Schema, Vector
 
-from . import calibration
+from . import advice, calibration
 from .effort import Effort
 from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
@@ -64,6 +64,7 @@ class Figures:
     fewest             how few features the same records' answers must change; see `proof.summed`. Empty where that was not asked
     memorisation       what a fit found of the people it was made of in its bundle; see `memorisation.check`. Empty elsewhere
     p50_ms, p95_ms     per record, warm
+    advice             which way answers move each feature, and how many do what none should; see `advice.measured`
     calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
                        `calibration.Calibration`
     part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
@@ -102,6 +103,7 @@ class Figures:
     part: str = "test"
     rivals: dict[str, Any] = field(default_factory=dict)
     curve: dict[str, Any] = field(default_factory=dict)
+    advice: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -229,6 +231,7 @@ def _figures(
         knn_ratio_factual=_mean(realism.knn_ratio(X)),
         lof_inliers=_mean(realism.lof_inliers(Y)),
         rounds=_mean([e.rounds_used for e in answers if e]),
+        advice=advice.measured(schema, X, Y),
         p50_ms=1000 * float(np.median(seconds)) if seconds else None,
         p95_ms=1000 * float(np.quantile(seconds, 0.95)) if seconds else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import calibration
+from . import advice, calibration
 from .threshold import goal_of
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]
+    rows += advice.rows(figures.advice) if figures.advice else []
     if figures.calibration:
         rows += calibration.rows(figures.calibration, target.unwanted, target.wanted)
     width = max(len(k) for k, _ in rows)
@@ -76,6 +77,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
 
         out += ["", beside.text(figures.rivals)]
         out += ["", allowance.text(figures.curve)] if figures.curve else []
+    out += ["", *advice.lines(bundle.schema, figures.advice)] if figures.advice else []
     return "\n".join(out)
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import click
 
 from sensecf_edge.errors import SenseCFError
-from sensecf_edge.schema import Schema
 from sensecf_edge.settings import LOOP
 
-from .. import suspects
+from .. import bands, suspects
 from ..progress import console
 from ..split import divided, final_people
 from ..tables import Cohort, cohort, read_table
@@ -60,7 +59,7 @@ def _parts(
 ) -> tuple[Cohort, Cohort]:
     from ..pack import with_references
 
-    data = cohort(read_table(table), Schema.load(schema_file), target, wanted, person)
+    data = cohort(read_table(table), bands.read(schema_file)[0], target, wanted, person)
     for warning in suspects.refuse(data.take(~final_people(data, final_share, seed)), allow):
         console.print(f"note: {warning}")
     drawn = divided(data, test_share, final_share, seed)

@@ -175,5 +175,5 @@ def _linear(schema: Schema) -> list[dict[str, Any]]:
         if relation.kind == "sum":
             out.append({"coefficients": [[i, 1.0] for i in at], "op": "==", "rhs": relation.total, "tolerance": relation.tolerance})
         elif relation.kind == "le":
-            out.append({"coefficients": [[at[0], 1.0], [at[1], -1.0]], "op": "<=", "rhs": 0.0})
+            out.append({"coefficients": [[at[0], 1.0], [at[1], -(relation.slope or 1.0)]], "op": "<=", "rhs": relation.intercept})
     return out

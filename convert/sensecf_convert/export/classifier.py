@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from sensecf_edge.errors import ExportError
-from sensecf_edge.schema import Schema
 
+from .. import bands
 from ..classifiers.bring import bring
 from ..classifiers.export import LATTICE_ROWS, lattice_points, parity
 from ..tables import cohort, read_table
@@ -24,7 +24,7 @@ def to_onnx_file(model: Path, out: Path, schema_file: Path, table: Path, target:
     """
     if out.is_dir() or not out.parent.is_dir():
         raise ExportError(f"{out} cannot be written: it is a folder, or its folder is not there")
-    schema = Schema.load(schema_file)
+    schema, _ = bands.read(schema_file)
     rows = cohort(read_table(table), schema, target, wanted)
     brought = bring(model, rows)
     said = [f"{brought.kind}: the wanted class is known {brought.order}", *brought.warnings]

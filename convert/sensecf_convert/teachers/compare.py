@@ -20,9 +20,10 @@ import numpy as np
 from sensecf_edge import measure, rules
 from sensecf_edge.density import Density
 from sensecf_edge.errors import SenseCFError, TableError
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema import Vector
 from sensecf_edge.settings import LOOP
 
+from .. import bands
 from ..plan import Plan
 from ..tables import Cohort
 from .classroom import CHUNK, TEACHERS, check, open_lesson, room, space_of
@@ -196,10 +197,10 @@ def main(file: Path, target: str, wanted: str, schema_file: Path, person: str | 
     from ..tables import cohort, read_table
 
     try:
-        schema = Schema.load(schema_file)
+        schema, left = bands.read(schema_file)
         data = cohort(read_table(file), turned(schema) if away else schema, target, wanted, person)
         train = divided(data, test_share, final_share, seed).train
-        train = replace(train, schema=with_references(train.schema, train))
+        train = replace(train, schema=with_references(bands.fitted(train.schema, left, train), train))
         check(teachers, train)
         lesson = quick_lesson(train, teachers, int(not away), seed)
         click.echo(table(contributions(lesson, train, seed, jobs, count)))
