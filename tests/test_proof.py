@@ -87,7 +87,6 @@ CHAIN = Schema.from_json({
         {"name": "active", "kind": "number", "low": 0, "high": 8, "step": 1, "optional": True},
         {"name": "steps", "kind": "number", "low": 0, "high": 20, "step": 2, "reference": [0, 16], "max_change": 9},
         {"name": "energy", "kind": "number", "low": 0, "high": 30, "step": 1, "reference": [1, 24]},
-        {"name": "asleep", "kind": "number", "low": 0, "high": 10, "step": 2},
         {"name": "awake", "kind": "number", "low": 0, "high": 9, "step": 3},
     ],
     "relations": [
