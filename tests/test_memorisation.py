@@ -148,6 +148,22 @@ def test_a_few_known_by_heart_are_found_among_the_highest_where_the_auc_sees_not
     assert figures["found"] and figures["p"] > inference.LEVEL > figures["highest_p"]
 
 
+def test_so_few_known_by_heart_as_is_stated_are_found_four_times_in_five() -> None:
+    """200 draws have a standard error of 0.03; counts of people are whole, so a little more than four in five are found."""
+    n, m = 300, 200
+    share = inference.smallest_known(n, m, round(inference.HIGHEST * (n + m)))
+    assert share is not None and 0.01 < share < 0.08 and inference.smallest_known(30, 20, 2) is None
+    chance = np.random.default_rng(2)
+    found = 0
+    for _ in range(200):
+        inside = chance.normal(size=n)
+        inside[: round(share * n)] += 9
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inference, "DRAWS", 2)
+            found += inference.told_apart(inside, chance.normal(size=m))["highest_p"] < inference.LEVEL
+    assert 0.7 < found / 200 < 0.98
+
+
 def _told(inside: Vector, outside: Vector) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inference, "DRAWS", 2)  # the interval is not asked here
@@ -200,9 +216,8 @@ def by_heart(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     """A generator that has gone over few pairs for very long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planted, "TIMES", (0, 1, 4))
-        patch.setattr(planted, "EACH", 8)
         made = plan.Plan("toy", "stressed", "calm", pairs=120, passes=500, improve=False, size="tiny")
-        return planted.experiment(Bundle.open(toy), train(400, 2), Work(tmp_path_factory.mktemp("by-heart")), made)
+        return planted.experiment(Bundle.open(toy), train(400, 2), Work(tmp_path_factory.mktemp("by-heart")), made, each=8)
 
 
 def test_a_generator_that_knows_its_pairs_by_heart_is_found_out(by_heart: dict[str, Any]) -> None:

@@ -35,6 +35,8 @@ def told_apart(inside: Vector, outside: Vector, seed: int = 0) -> Figures:
     highest, highest_in     so many people have the highest scores, and so many of them were in
     highest_chance          how many of them would have been by chance
     highest_p               chance of so many in or more (hypergeometric)
+    smallest_known          share of people in, 0..1, whose scores would have to stand above everybody else's for the second question
+                            to find them four times in five; None: there are too few people for it to find any
     found                   whether either question says that who was in can be told, at a false alarm in a hundred
     """
     from scipy.stats import hypergeom, mannwhitneyu
@@ -51,7 +53,7 @@ def told_apart(inside: Vector, outside: Vector, seed: int = 0) -> Figures:
         "auc": auc(inside, outside), "low": low, "high": high,
         "p": float(mannwhitneyu(inside, outside, alternative="greater").pvalue), "smallest": smallest_auc(n, m),
         "highest": top, "highest_in": among, "highest_chance": top * n / (n + m),
-        "highest_p": float(hypergeom.sf(among - 1, n + m, n, top)),
+        "highest_p": float(hypergeom.sf(among - 1, n + m, n, top)), "smallest_known": smallest_known(n, m, top),
     }  # fmt: skip
     return {**out, "found": out["p"] < LEVEL or out["highest_p"] < LEVEL}
 
@@ -83,6 +85,18 @@ def smallest_auc(n: int, m: int) -> float:
     chance = np.sqrt((n + m + 1) / (12 * n * m))
     seen = a >= 0.5 + norm.isf(LEVEL) * chance + norm.ppf(POWER) * spread
     return float(a[seen.argmax()]) if seen.any() else 1.0
+
+
+def smallest_known(n: int, m: int, top: int) -> float | None:
+    """The share of n people in who would have to be known by heart, so that they stand above m people out and all others, for the
+    `top` highest scores to give them away with a chance of POWER; None where not even n would."""
+    from scipy.stats import hypergeom
+
+    for known in range(min(n, top) + 1):
+        among = known + int(hypergeom.ppf(1 - POWER, n + m - known, n - known, top - known)) if known < top else top
+        if hypergeom.sf(among - 1, n + m, n, top) < LEVEL:
+            return known / n
+    return None
 
 
 def by_person(persons: list[str], scores: Vector) -> Vector:

@@ -4,7 +4,8 @@
 
 The bundle's classifier and density know all training people alike, so what tells the halves apart can only be what the
 generator learnt. It learns half as many pairs as the bundle's own (each person is shown as often), in as many passes; there is no
-round of self-improvement. With `--pairs 300 --passes 200` it knows its pairs by heart: what the check says then is what it can see.
+round of self-improvement. With `--pairs 300 --passes 200 --canaries 2` it knows its pairs by heart: what the check says then is
+what it can see.
 """
 
 from __future__ import annotations
@@ -32,24 +33,24 @@ from .canaries import BY_CHANCE, Canary, exposures, hatched, planted
 from .inference import Figures
 from .words import told
 
-TIMES, EACH = (0, 1, 4, 16, 64), 16
-"""Repetitions of a canary, and how many canaries have each. Those with none are planted nowhere: the exposure of chance."""
+TIMES = (0, 1, 4, 16, 64)
+"""Repetitions of a canary. Those with none are planted nowhere: the exposure of chance."""
 
 
-def experiment(bundle: Bundle, train: Cohort, work: Work, plan: Plan, jobs: int = 1) -> Figures:
+def experiment(bundle: Bundle, train: Cohort, work: Work, plan: Plan, each: int, jobs: int = 1) -> Figures:
     """Figures of one generator: `people` (the half it learnt from against the other), `pairs` (learnt against new), and `canaries`,
-    for each number of repetitions the mean exposure in bits."""
+    for each number of repetitions the mean exposure in bits of `each` canaries."""
     rng = np.random.default_rng(plan.seed)
     _, at = np.unique(train.persons, return_inverse=True)
     half = (rng.permutation(at.max() + 1) % 2 == 0)[at]
     inside, outside = train.take(half), train.take(~half)
     lesson = lesson_of(bundle, inside)
     judge = lesson.judge()
-    canaries = hatched(lesson, judge.checker, TIMES, EACH, rng)
+    canaries = hatched(lesson, judge.checker, TIMES, each, rng)
     pairs = dict(gather.gather(work, lesson, inside, plan.pairs, plan.seed, jobs))
     made = _learnt(lesson, work, plan, pairs, canaries)
     subject = Subject(lesson, made.speaker(plan.wanted), judge)
-    bits = np.array(exposures(subject.speaker, canaries)).reshape(len(TIMES), EACH)
+    bits = np.array(exposures(subject.speaker, canaries)).reshape(len(TIMES), each)
     return {
         "people": of_generator(subject, inside, outside, MOST_PEOPLE, rng),
         "pairs": of_pairs(subject, pairs, MOST_PEOPLE, rng),
@@ -85,19 +86,20 @@ def report(figures: Figures) -> str:
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for pairs and weights; an interrupted run goes on.")
 @click.option("--pairs", type=int, default=20_000, show_default=True, help="Pairs to learn.")
 @click.option("--passes", type=float, default=6.0, show_default=True, help="Passes over them.")
+@click.option("--canaries", type=int, default=16, show_default=True, help="Canaries for each number of repetitions.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--jobs", type=int, default=os.cpu_count() or 1, help="Processes that make pairs; the pairs are the same whatever their number."
 )
 @click.option("--json", "as_json", is_flag=True, help="All figures as JSON.")
-def main(table: Path, model: str, work: Path, pairs: int, passes: float, seed: int, jobs: int, as_json: bool) -> None:
+def main(table: Path, model: str, work: Path, pairs: int, passes: float, canaries: int, seed: int, jobs: int, as_json: bool) -> None:
     """Train a generator on half the training people of TABLE, which MODEL was fitted on, with canaries, and look what it remembers."""
     try:
         bundle = Bundle.open(model)
         train = parts_of(bundle, table).train
         target = bundle.manifest.target
         plan = Plan(bundle.name, target.column, target.wanted, seed=seed, pairs=pairs, passes=passes, improve=False)
-        figures = experiment(bundle, train, Work(work), plan, jobs)
+        figures = experiment(bundle, train, Work(work), plan, canaries, jobs)
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
     click.echo(json.dumps(figures, indent=1) if as_json else report(figures))

@@ -41,9 +41,11 @@ def told(f: Mapping[str, Any]) -> str:
         return f"{sides}: fewer than {FEW} on one side, nothing can be said"
     verdict = "**can be told**" if f["found"] else "not told"
     highest = f"{f['highest']:,} highest scores {f['highest_in']:,} were in (by chance {f['highest_chance']:.0f})"
+    known = f.get("smallest_known")
+    known = "too few to tell" if known is None else f"found four times in five from {percent(known)} of those in on who are known by heart"
     return (
         f"{verdict}: AUC {f['auc']:.3f} (95 % interval {f['low']:.3f} to {f['high']:.3f}; {sides}); from {f['smallest']:.3f} on it "
-        f"would be found four times in five. Of the {highest}"
+        f"would be found four times in five. Of the {highest}; {known}"
     )
 
 
