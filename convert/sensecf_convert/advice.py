@@ -43,7 +43,7 @@ def table(schema: Schema, figures: Mapping[str, Any]) -> str:
     """Every feature as a Markdown table: what it is, how often answers move it which way, and why that is right."""
     head = "| feature | | moved up | moved down | as stated | why that way |\n|---|---|---|---|---|---|"
     lines = [
-        f"| {f.title} | {kind(schema, f)} | {ups} | {downs} | {_stated(f, ups, downs)} | {_why(f)} |"
+        f"| {f.title} | {kind(schema, f)} | {ups} | {downs} | {_stated(f, ups, downs) or _open(schema, f)} | {_why(f)} |"
         for f in schema.features
         if f.mutable
         for ups, downs in [figures["features"].get(f.name, (0, 0))]
@@ -76,8 +76,17 @@ def _stated(feature: Feature, ups: int, downs: int) -> str:
     return ("up" if feature.direction == "increase" else "down") + (f": {wrong} against it" if wrong else "")
 
 
+def _open(schema: Schema, feature: Feature) -> str:
+    return "as the others" if feature.name in schema.completed else "either way"
+
+
 def _why(feature: Feature) -> str:
-    return " ".join(filter(None, (feature.direction_source, feature.advise_source))).replace("|", "/") or "not stated"
+    """Why it moves that way and how far, with sources; one that stands behind both is named once."""
+    way, aim = feature.direction_source, feature.advise_source
+    head, _, source = way.rpartition(": ")
+    if head and aim.endswith(f": {source}"):
+        way, aim = f"{head};", aim[:1].lower() + aim[1:]
+    return " ".join(filter(None, (way, aim))).replace("|", "/") or "not stated"
 
 
 def _against(schema: Schema, up: Any, down: Any) -> Any:
