@@ -68,10 +68,3 @@ def cost(
         weights = np.array([f.cost for f in schema.features])
     out: Vector = price.count * sparsity(x, Y) + price.distance * (steps(schema, x, Y) * weights).sum(axis=1)
     return out if realism is None else out + price.realism * (1.0 - realism / 100.0)
-
-
-def diversity(schema: Schema, x: Vector, Y: Vector) -> float:
-    """Share of pairs among the candidates that change different sets of features; 1.0 for fewer than two."""
-    sets = [frozenset(np.flatnonzero(row)) for row in changed(x, Y)]
-    pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
-    return float(np.mean([a != b for a, b in pairs])) if pairs else 1.0

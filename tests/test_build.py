@@ -212,7 +212,13 @@ def test_headline_figures_are_those_of_the_final_people_and_say_so(built: Built,
     assert (told["metrics"]["people"], told["metrics"]["rows"]) == (final.people, len(final))
     assert (told["parts"]["final"]["people"], told["parts"]["test"]["people"]) == (final.people, built.parts()[1].people)
     assert told["parts"]["test"]["auc"] == pytest.approx(bundle.manifest.classifier.auc, abs=1e-4)
-    assert told["metrics"]["auc"] == told["parts"]["final"]["auc"] != told["parts"]["test"]["auc"]
+    assert told["metrics"]["auc"] == pytest.approx(told["parts"]["final"]["auc"], abs=1e-4) != told["parts"]["test"]["auc"]
+    sure = told["metrics"]["intervals"]
+    for name in ("first_try_valid", "usable", "n_changed", "realism"):
+        assert sure[name]["value"] == pytest.approx(told["metrics"][name], abs=1e-4)
+        assert sure[name]["low"] <= sure[name]["value"] <= sure[name]["high"] and 10 <= sure[name]["people"] < sure[name]["n"]
+    assert sure["auc"]["people"] == sure["auc"]["n"] / 2 == final.people  # two visits each
+    assert sure["usable"]["n"] == told["metrics"]["asked"] and f"{sure['usable']['people']} people)" in bundle.card
     for part in ("## Figures on the final people", f"Of {final.people} people, {len(final)} rows", "On the final rows", "On the test rows"):
         assert part in bundle.card
     ran = command("evaluate", built.table, "--model", built.out, "--final", "--json")
@@ -280,7 +286,7 @@ def test_samples_are_test_people_in_the_unwanted_class_without_a_name(built: Bui
 
 def test_the_card_says_what_a_reader_must_know(built: Built) -> None:
     card = Bundle.open(built.out).card
-    for part in ("scikit-learn", "BSD", "AUC on unseen people", "first-try validity", "usable after the loop", "Not for", "realism",
+    for part in ("scikit-learn", "BSD", "AUC on unseen people", "first-try validity, of all", "usable after the loop", "Not for", "realism",
                  "## Risk", "told → seen", "PPV", "Slope and intercept were fitted to the scores of training people"):  # fmt: skip
         assert part in card
     assert "@" not in card and "None" not in card and "nan" not in card

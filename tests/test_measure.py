@@ -47,12 +47,6 @@ def test_cost_is_features_changed_plus_weighted_distance_plus_lack_of_realism() 
     assert measure.cost(SCHEMA, X, Y, realism) - measure.cost(SCHEMA, X, Y) == pytest.approx(COST.realism * np.array([1, 0.5, 0]))
 
 
-def test_diversity_is_the_share_of_pairs_that_change_different_features() -> None:
-    assert measure.diversity(SCHEMA, X, Y) == 1.0
-    assert measure.diversity(SCHEMA, X, np.concatenate([Y, Y[1:2] + np.array([1, 0, 0, 0])])) == pytest.approx(5 / 6)
-    assert measure.diversity(SCHEMA, X, Y[:1]) == measure.diversity(SCHEMA, X, Y[:0]) == 1.0
-
-
 @given(st.data())
 @QUICK
 def test_a_record_is_no_distance_from_itself_and_as_far_there_as_back(data: st.DataObject) -> None:

@@ -6,16 +6,18 @@ weighs both classes alike (scores, threshold) is the classifier's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 
 from sensecf_edge.risk import RiskScale
 from sensecf_edge.schema import Vector
+
+from . import statistics
 
 EDGE = 1e-6
 FLATTEST = 0.05
@@ -61,6 +63,7 @@ class Calibration:
     curve            per equally full bin of told risks: their mean, the share seen, and rows
     predicted        rows predicted unwanted; of those `recorded` are; ppv is recorded / predicted, None where none is predicted
     sensitivity      share of the recorded unwanted rows that are predicted so; specificity that of the others that are not
+    intervals        of ppv, sensitivity, specificity and brier, by person (see `statistics`); empty where nobody said whose rows they are
     """
 
     rows: int
@@ -76,10 +79,11 @@ class Calibration:
     ppv: float | None
     sensitivity: float | None
     specificity: float | None
+    intervals: dict[str, statistics.Figure] = field(default_factory=dict)
 
 
-def measured(scale: RiskScale, p: Vector, y: NDArray[np.bool_], threshold: float) -> Calibration:
-    """The risks that scores `p` (rows,) are told as, against who is wanted among these rows."""
+def measured(scale: RiskScale, p: Vector, y: NDArray[np.bool_], threshold: float, persons: ArrayLike | None = None) -> Calibration:
+    """The risks that scores `p` (rows,) are told as, against who is wanted among these rows. `persons`: whose rows they are, (rows,)."""
     risk, unwanted = np.array([scale.risk(float(score)) for score in p]), ~y
     odds, flagged = logit(np.clip(risk, EDGE, 1 - EDGE)), p < threshold
     return Calibration(
@@ -96,7 +100,20 @@ def measured(scale: RiskScale, p: Vector, y: NDArray[np.bool_], threshold: float
         ppv=_share(unwanted[flagged]),
         sensitivity=_share(flagged[unwanted]),
         specificity=_share(~flagged[~unwanted]),
+        intervals={} if persons is None else _intervals(risk, unwanted, flagged, np.asarray(persons)),
     )
+
+
+def _intervals(
+    risk: Vector, unwanted: NDArray[np.bool_], flagged: NDArray[np.bool_], persons: NDArray[Any]
+) -> dict[str, statistics.Figure]:
+    held = {
+        "ppv": statistics.share(unwanted[flagged], persons[flagged]),
+        "sensitivity": statistics.share(flagged[unwanted], persons[unwanted]),
+        "specificity": statistics.share(~flagged[~unwanted], persons[~unwanted]),
+        "brier": statistics.mean((risk - unwanted) ** 2, persons),
+    }
+    return {name: figure for name, figure in held.items() if figure is not None}
 
 
 def _slope(odds: Vector, unwanted: NDArray[np.bool_]) -> float | None:
@@ -130,10 +147,14 @@ def rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def rows(figures: dict[str, Any], unwanted: str, wanted: str) -> list[tuple[str, str]]:
-    """The figures in words, for card and table; privacy: shares of bins of 20 rows and more, no row."""
+def rows(figures: dict[str, Any], unwanted: str, wanted: str, unit: str = "people") -> list[tuple[str, str]]:
+    """The figures in words, for card and table; privacy: shares of bins of 20 rows and more, no row. `unit`: what persons are called."""
     f = Calibration(**figures)
     others = f"{f.recorded:,} {unwanted}, {f.predicted - f.recorded:,} {wanted}"
+
+    def sure(name: str, share: float | None) -> str:
+        return statistics.words(f.intervals[name], _percent, unit) if name in f.intervals else _percent(share)
+
     curve = "; ".join(f"{_hundredths(b['told'])} → {_hundredths(b['seen'])} ({b['rows']:,.0f})" for b in f.curve)
     return [
         ("risks told at a base rate of", f"{100 * f.base_rate:.3g} % {unwanted} (seen: {100 * f.seen:.3g} % of {f.rows:,} rows)"),
@@ -141,8 +162,9 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str) -> list[tuple[str,
         ("Brier score of the risks (of telling everybody the base rate)", f"{f.brier:.4f} ({f.brier_base_rate:.4f})"),
         ("told → seen, per cent (rows)", curve),
         (f"rows predicted {unwanted}, by what is recorded", f"{f.predicted:,}: {others}"),
-        (f"of those predicted {unwanted}, so many are (PPV)", _percent(f.ppv)),
-        ("sensitivity; specificity", f"{_percent(f.sensitivity)}; {_percent(f.specificity)}"),
+        (f"of those predicted {unwanted}, so many are (PPV)", sure("ppv", f.ppv)),
+        ("sensitivity", sure("sensitivity", f.sensitivity)),
+        ("specificity", sure("specificity", f.specificity)),
     ]
 
 

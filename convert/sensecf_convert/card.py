@@ -10,12 +10,12 @@ from sensecf_edge.schema import Schema
 from sensecf_edge.sentences import auc_text, rate_text
 from sensecf_edge.settings import WEAK_AUC
 
-from . import advice, calibration, memorisation, study
+from . import advice, calibration, memorisation, statistics, study
 from .export import report
 from .rivals import beside
 from .steps import cut
 from .threshold import goal_of
-from .words import interval, percent, plain
+from .words import around, percent, plain, sure
 
 
 def text(manifest: Mapping[str, Any], notes: str, schema: Schema | None = None) -> str:
@@ -98,20 +98,30 @@ def _whose(manifest: Mapping[str, Any]) -> str:
 
 def _classifier(manifest: Mapping[str, Any]) -> str:
     model = manifest["classifier"]
-    tried = f", the best of {model['recipes_tried']} recipes and so a little flattered" if model.get("recipes_tried", 1) > 1 else ""
-    folds = "" if model["auc_cv"] is None else f" (cross-validated over the training part {model['auc_cv']:.3f}{tried})"
-    final = manifest.get("parts", {}).get("final")
-    last = f"; on the final {_unit(model)} AUC **{auc_text(final['auc'], 3)}**, Brier score {final['brier']:.3f}" if final else ""
     said = (
-        f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}. AUC on unseen "
-        f"{_unit(model)} **{auc_text(model['auc'], 3)}**{folds}, Brier score of p {model['brier']:.3f}, both classes weighed alike{last}."
+        f"{model['kind']}, as ONNX, with unknown values handled inside the graph; calibration: {model['calibrated']}.{_parity(model)}\n\n"
+        f"AUC on unseen {_unit(model)}, and Brier score of p, both classes weighed alike:\n\n"
     )
+    tried = f", the best of {model['recipes_tried']} recipes and so a little flattered" if model.get("recipes_tried", 1) > 1 else ""
+    rows = [] if model["auc_cv"] is None else [(f"folds of the training {_unit(model)}{tried}", model["auc_cv"], model["brier_cv"], None)]
+    parts = manifest.get("parts") or {"test": model}
+    rows += [(f"{name} {_unit(model)}", f["auc"], f["brier"], f.get("intervals", {}).get("auc")) for name, f in parts.items()]
+    lines = [f"| {name} | {_auc(auc, known, _unit(model))} | {brier:.3f} |" for name, auc, brier, known in rows]
+    return said + "\n".join(["| | AUC | Brier score |", "|---|---|---|", *lines])
+
+
+def _auc(auc: float, known: Mapping[str, Any] | None, unit: str) -> str:
+    ends = "" if known is None else f" ({statistics.interval(known, lambda v: f'{v:.3f}', unit)})"
+    return f"{auc_text(auc, 3)}{ends}"
+
+
+def _parity(model: Mapping[str, Any]) -> str:
     if model["parity"] is None:
-        return f"{said} It was brought as ONNX; there is nothing to compare the graph with."
+        return " It was brought as ONNX; there is nothing to compare the graph with."
     ties = model["parity_ties"]
     told = f"; {ties:,} more stand on a tree's threshold that float32 cannot tell from the value" if ties else ""
     return (
-        f"{said} The graph differs from the fitted classifier by {model['parity']:.1e} at most on {model['parity_rows']:,} rows and by "
+        f" The graph differs from the fitted classifier by {model['parity']:.1e} at most on {model['parity_rows']:,} rows and by "
         f"{model['parity_lattice']:.1e} on {model['parity_lattice_rows']:,} random points of the lattice{told}."
     )
 
@@ -129,7 +139,8 @@ def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
     if not measured and "calibration" in manifest["metrics"]:
         measured = {"test": manifest["metrics"]["calibration"]}
     for name, figures in measured.items():
-        rows = "\n".join(f"| {k} | {v} |" for k, v in calibration.rows(figures, unwanted, target["wanted"]))
+        told = calibration.rows(figures, unwanted, target["wanted"], _unit(manifest["classifier"]))
+        rows = "\n".join(f"| {k} | {v} |" for k, v in told)
         said += f"\n\nOn the {name} rows:\n\n| | |\n|---|---|\n{rows}"
     return said
 
@@ -200,6 +211,7 @@ STUDY = (
 
 
 def _figures(f: Mapping[str, Any]) -> str:
+    unit = "rows" if f.get("people") is None else "people"
     rows = [
         ("records asked for (predicted unwanted)", f["asked"]),
         ("of these, may change nothing at all", f.get("locked", 0)),
@@ -207,13 +219,14 @@ def _figures(f: Mapping[str, Any]) -> str:
             "of these, an answer with p >= threshold / + margin exists",
             f"{f['possible_valid']} / {f['possible_usable']} ({f['unproven']} unproven)",
         ),
-        ("first-try validity, where one exists", interval(f["first_try_valid"], f["possible_valid"])),
-        ("usable after the loop, of all asked for", interval(f["usable"], f["asked"])),
-        ("usable after the loop, where one exists", interval(f["usable_of_possible"], f["possible_usable"])),
+        ("first-try validity, of all asked for", sure(f, "first_try_valid_of_asked", f["asked"], unit)),
+        ("first-try validity, where one exists", sure(f, "first_try_valid", f["possible_valid"], unit)),
+        ("usable after the loop, of all asked for", sure(f, "usable", f["asked"], unit)),
+        ("usable after the loop, where one exists", sure(f, "usable_of_possible", f["possible_usable"], unit)),
         ("immutable, out-of-range or off-lattice answers", f["broken"]),
-        ("features changed, mean (unchanged)", f"{plain(f['n_changed'], 2)} ({plain(f['n_unchanged'], 2)})"),
+        ("features changed, mean; unchanged", f"{plain(f['n_changed'], 2)}{around(f, 'n_changed', unit)}; {plain(f['n_unchanged'], 2)}"),
         ("distance: Gower; L1 in MADs", f"{plain(f['distance'], 4)}; {plain(f['distance_mad'], 3)}"),
-        ("realism percentile, mean", plain(f["realism"], 0)),
+        ("realism percentile, mean", plain(f["realism"], 0) + around(f, "realism", unit, 0)),
         ("kNN ratio (of the records themselves)", f"{plain(f['knn_ratio'], 2)} ({plain(f['knn_ratio_factual'], 2)})"),
         ("LOF inliers", percent(f["lof_inliers"])),
     ]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from numpy.typing import NDArray
 
 from sensecf_edge import measure
 from sensecf_edge.admissible import Constraints, admissible
@@ -27,7 +27,7 @@ from sensecf_edge.result import Counterfactual, Explanation
 from sensecf_edge.risk import scale_of
 from sensecf_edge.schema import Schema, Vector
 
-from . import advice, calibration
+from . import advice, calibration, outcomes, statistics
 from .effort import Effort
 from .likeness import Realism, deviations, mad_distance
 from .locked import locked_out
@@ -51,7 +51,7 @@ class Figures:
     possible_valid     of those, records that some answer of the default request (at most four changes) moves to p >= threshold
     possible_usable    the same for p >= threshold + margin
     unproven           records with no answer whose lattice is too large to be searched whole; counted as possible
-    first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid
+    first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid; first_try_valid_of_asked over asked
     usable             answers with p >= threshold + margin, plausible, over asked
     usable_of_possible the same over possible_usable
     locked             records asked that may change nothing at all (see `locked`)
@@ -67,6 +67,7 @@ class Figures:
     advice             which way answers move each feature, and how many do what none should; see `advice.measured`
     calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
                        `calibration.Calibration`
+    intervals          name of a share or mean above -> its value, 95 % interval by person, rows and people; see `statistics`
     part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
     rivals             the generator's first tries beside simpler ways to an answer, and the rows they ask; see `rivals.beside`
     curve              share answered over rows of the classifier allowed; see `rivals.allowance`. Empty where that was not asked
@@ -104,6 +105,8 @@ class Figures:
     rivals: dict[str, Any] = field(default_factory=dict)
     curve: dict[str, Any] = field(default_factory=dict)
     advice: dict[str, Any] = field(default_factory=dict)
+    first_try_valid_of_asked: float | None = None
+    intervals: dict[str, statistics.Figure] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
@@ -128,7 +131,8 @@ def measure_bundle(
     with Explainer.load(bundle.folder) as explainer:
         explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
-        rows = test.X[p < explainer.target.threshold][:limit]
+        unwanted = np.flatnonzero(p < explainer.target.threshold)[:limit]
+        rows, persons = test.X[unwanted], test.persons[unwanted]
         _explain(explainer, rows[0]) if len(rows) else None
         answers, usage = [], Usage()
         for k, x in enumerate(rows):
@@ -146,11 +150,13 @@ def measure_bundle(
         told_beside = beside(explainer, rows, answers, possible, usage, report)
         spent = allowance.curve(explainer, rows[[ok for _, ok, _ in possible]], report) if curve else {}
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
-        told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold))
-    figures = _figures(bundle, train, test, rows, answers, possible)
-    auc = float(roc_auc_score(test.y, p)) if 0 < test.y.sum() < len(test) else float("nan")
+        told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold, test.persons))
+    figures = _figures(bundle, train, test, rows, answers, possible, persons)
+    auc = statistics.statistic(lambda at, W: statistics.auc(test.y, p, at, W), test.persons)
+    figures.intervals["auc"] = auc
+    seen = float("nan") if auc["value"] is None else auc["value"]
     more = {"fewest": least, "calibration": calibration.rounded(told), "rivals": told_beside, "curve": spent}
-    return dataclasses.replace(figures, auc=auc, alternatives=_mean(several), **more)
+    return dataclasses.replace(figures, auc=seen, alternatives=_mean(several), **more)
 
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
@@ -196,37 +202,40 @@ def _fewest(
 
 
 def _figures(
-    bundle: Bundle, train: Cohort, test: Cohort, rows: Vector, answers: list[Explanation | None], possible: list[tuple[bool, bool, bool]]
-) -> Figures:
+    bundle: Bundle, train: Cohort, test: Cohort, rows: Vector, answers: list[Explanation | None], possible: list[tuple[bool, bool, bool]],
+    persons: NDArray[np.str_],
+) -> Figures:  # fmt: skip
     schema = bundle.schema
     found = [(x, e) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
     Y = np.array([vector(schema, x, e) for x, e in found]).reshape(-1, len(schema))
     X = np.array([x for x, _ in found]).reshape(-1, len(schema))
-    valid, usable = (np.array([p[k] for p in possible], dtype=bool) for k in (0, 1))
-    firsts = [e.first_try if e else None for e in answers]
+    shares = outcomes.shares(answers, possible)
     realism = Realism(train)
     seconds = [e.seconds for e in answers if e]
-    changed = [int(measure.sparsity(x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
     scale = deviations(bundle)
+    changed = np.array([measure.sparsity(x, y[None])[0] for x, y in zip(X, Y, strict=True)], dtype=float)
+    told = [np.nan if (r := e.found[0].realism) is None else r for _, e in found]
+    means = {
+        "n_changed": changed,
+        "n_unchanged": len(schema) - changed,
+        "distance": np.array([measure.proximity(schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
+        "distance_mad": np.array([mad_distance(schema, scale, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
+        "realism": np.array(told, dtype=float),
+    }
+    answered = np.array([e is not None and bool(e.found) for e in answers], dtype=bool)
     return Figures(
         auc=float("nan"),
         people=test.people,
         rows=len(test),
         asked=len(rows),
         locked=len(locked_out(schema, rows)),
-        possible_valid=int(valid.sum()),
-        possible_usable=int(usable.sum()),
+        possible_valid=sum(p[0] for p in possible),
+        possible_usable=sum(p[1] for p in possible),
         unproven=sum(not p[2] for p in possible),
-        first_try_valid=_share([f is not None and f.valid for f, ok in zip(firsts, valid, strict=True) if ok]),
-        first_try_usable=_share([f is not None and f.usable for f, ok in zip(firsts, usable, strict=True) if ok]),
-        usable=_share([e is not None and bool(e.found) for e in answers]),
-        usable_of_possible=_share([e is not None and bool(e.found) for e, ok in zip(answers, usable, strict=True) if ok]),
+        **{name: _mean(flags) for name, flags in shares.items()},
+        **{name: _mean(values) for name, values in means.items()},
+        intervals=outcomes.intervals(shares, persons, means, persons[answered]),
         broken=sum(_broken(schema, x, y) for x, y in zip(X, Y, strict=True)),
-        n_changed=_mean(changed),
-        n_unchanged=_mean([len(schema) - n for n in changed]),
-        distance=_mean([measure.proximity(schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        distance_mad=_mean([mad_distance(schema, scale, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        realism=_mean([e.found[0].realism for _, e in found if e.found[0].realism is not None]),
         knn_ratio=_mean(realism.knn_ratio(Y)),
         knn_ratio_factual=_mean(realism.knn_ratio(X)),
         lof_inliers=_mean(realism.lof_inliers(Y)),
@@ -260,10 +269,6 @@ def _broken(schema: Schema, x: Vector, y: Vector) -> bool:
         elif not feature.mutable or np.abs(feature.lattice - y[i]).min() > 1e-9:
             return True
     return False
-
-
-def _share(flags: list[bool]) -> float | None:
-    return float(np.mean(flags)) if flags else None
 
 
 def _mean(values: Any) -> float | None:

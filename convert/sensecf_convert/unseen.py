@@ -9,7 +9,7 @@ from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.risk import scale_of
 
-from . import calibration, classifiers
+from . import calibration, classifiers, statistics
 from .split import Parts
 from .tables import Cohort
 
@@ -23,5 +23,7 @@ def measured(bundle: Bundle, parts: Parts) -> dict[str, dict[str, Any]]:
 def _of(bundle: Bundle, part: Cohort) -> dict[str, Any]:
     manifest = bundle.manifest
     p = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), wanted=manifest.target.index).p_target(part.X)
-    told = calibration.measured(scale_of(manifest), p, part.y, manifest.target.threshold)
-    return {"people": part.people, "rows": len(part), **classifiers.figures(part.y, p), "calibration": asdict(told)}
+    told = calibration.measured(scale_of(manifest), p, part.y, manifest.target.threshold, part.persons)
+    auc = statistics.statistic(lambda persons, W: statistics.auc(part.y, p, persons, W), part.persons)
+    known = {"people": part.people, "rows": len(part), **classifiers.figures(part.y, p)}
+    return {**known, "intervals": {"auc": auc}, "calibration": asdict(told)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from . import advice, calibration
+from . import advice, calibration, statistics
 from .threshold import goal_of
 
 if TYPE_CHECKING:
@@ -30,22 +31,34 @@ def plain(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def interval(share: float | None, count: int) -> str:
-    """A share of `count` records with its 95 % interval (Wilson's), in words."""
-    if share is None or not count:
-        return "-"
-    from scipy.stats import binomtest
+def sure(figures: Mapping[str, Any], name: str, count: int | None, unit: str) -> str:
+    """A share of so many records with its 95 % interval by person, in words. `figures`: as JSON; `unit`: what persons are called."""
+    if (known := figures.get("intervals", {}).get(name)) is not None:
+        return statistics.words(known, percent, unit)
+    share = figures.get(name)
+    return "-" if share is None or not count else f"{percent(share)} of {count}"
 
-    ends = binomtest(round(share * count), count).proportion_ci(method="wilson")
-    return f"{100 * share:.1f} % of {count} (95 % interval {100 * ends.low:.1f} to {100 * ends.high:.1f})"
+
+def around(figures: Mapping[str, Any], name: str, unit: str, digits: int = 2) -> str:
+    """The interval of a mean in brackets, behind the mean; nothing where it was not measured."""
+    known = figures.get("intervals", {}).get(name)
+    return "" if known is None else f" ({statistics.interval(known, lambda v: plain(v, digits), unit)})"
+
+
+def auc_of(figures: Mapping[str, Any], unit: str) -> str:
+    """The AUC with its interval, and over how many rows. `figures`: as JSON, with `auc`, `rows` and `intervals`."""
+    known = figures.get("intervals", {}).get("auc")
+    rows = "" if known is not None and unit == "rows" else f", {figures['rows']:,} rows"
+    return (plain(figures["auc"], 3) if known is None else statistics.words(known, lambda v: f"{v:.3f}", unit, many=False)) + rows
 
 
 def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int) -> str:
     """The figures as a table for people. `alternatives`: how many answers were asked for where their variety was counted."""
     target = bundle.manifest.target
-    unit, people = ("rows", "") if figures.people is None else ("people", f"{figures.people:,} people, ")
+    unit = "rows" if figures.people is None else "people"
+    held = figures.to_json()
     rows = [
-        (f"classifier's AUC on unseen {unit}", f"{figures.auc:.3f}  ({people}{figures.rows:,} rows)"),
+        (f"classifier's AUC on these {unit}", auc_of(held, unit)),
         ("records asked for", f"{figures.asked:,}"),
         ("  of which so many may change nothing", f"{figures.locked:,}"),
         (f"  of which an answer with p >= {target.threshold:.3g} exists", f"{figures.possible_valid:,}"),
@@ -53,14 +66,16 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
             f"  of which one with p >= {goal_of(target.threshold):.3g} exists",
             f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
         ),
-        ("first try valid, where one exists", interval(figures.first_try_valid, figures.possible_valid)),
-        ("usable after the loop, of all asked for", interval(figures.usable, figures.asked)),
-        ("usable after the loop, where one exists", interval(figures.usable_of_possible, figures.possible_usable)),
+        ("first try valid, of all asked for", sure(held, "first_try_valid_of_asked", figures.asked, unit)),
+        ("first try valid, where one exists", sure(held, "first_try_valid", figures.possible_valid, unit)),
+        ("usable after the loop, of all asked for", sure(held, "usable", figures.asked, unit)),
+        ("usable after the loop, where one exists", sure(held, "usable_of_possible", figures.possible_usable, unit)),
         ("immutable, out of range or off the lattice", str(figures.broken)),
-        ("features changed / unchanged, mean", f"{plain(figures.n_changed)} / {plain(figures.n_unchanged)}"),
+        ("features changed, mean", plain(figures.n_changed) + around(held, "n_changed", unit)),
+        ("  unchanged", plain(figures.n_unchanged)),
         ("  the fewest that any answer must change, mean", fewest(figures.fewest)),
         ("distance: Gower / L1 in MADs, mean", f"{plain(figures.distance, 4)} / {plain(figures.distance_mad, 3)}"),
-        ("realism percentile, mean", plain(figures.realism, 0)),
+        ("realism percentile, mean", plain(figures.realism, 0) + around(held, "realism", unit, 0)),
         ("kNN ratio of answers / of the records", f"{plain(figures.knn_ratio)} / {plain(figures.knn_ratio_factual)}"),
         ("LOF inliers", percent(figures.lof_inliers)),
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
@@ -68,7 +83,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     ]
     rows += advice.rows(figures.advice) if figures.advice else []
     if figures.calibration:
-        rows += calibration.rows(figures.calibration, target.unwanted, target.wanted)
+        rows += calibration.rows(figures.calibration, target.unwanted, target.wanted, unit)
     width = max(len(k) for k, _ in rows)
     head = f"{bundle.manifest.title or bundle.name}: figures on {WHOSE[figures.part].format(unit=unit)} ({seconds:.0f} s)"
     out = [head, *(f"  {k:<{width}}  {v}" for k, v in rows)]

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sensecf_edge.errors import BaseModelError, ExportError, MissingExtraError
+from sensecf_edge.settings import DEVICES
 
 from ..export import checkpoint as exported
 from ..export.upstream import sources
@@ -58,8 +59,8 @@ def chosen(device: str, how: str) -> str:
     """`cpu` or `cuda`, where that can be had for tuning in this way. Raises BaseModelError, MissingExtraError."""
     if how not in memory.HOW:
         raise BaseModelError(f"there is no tuning {how!r}; take one of {', '.join(memory.HOW)}")
-    if device not in ("auto", "cpu", "cuda"):
-        raise BaseModelError(f"there is no device {device!r}; take auto, cpu or cuda")
+    if device not in DEVICES:
+        raise BaseModelError(f"there is no device {device!r}; take {', '.join(DEVICES[:-1])} or {DEVICES[-1]}")
     lacking = [name for name in ("torch", "transformers", *(() if how == "full" else ("peft",))) if find_spec(name) is None]
     if lacking:
         raise MissingExtraError(f"tuning a base needs {', '.join(lacking)}: pip install 'sensecf-edge[convert]'")

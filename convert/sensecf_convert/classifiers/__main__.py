@@ -22,9 +22,9 @@ from ..tables import Cohort, cohort, read_table
 from . import KINDS, make, words
 
 COLUMNS = {
-    "auc_cv": "AUC, folds", "auc": "AUC, unseen", "brier_cv": "Brier, folds", "brier": "Brier, unseen",
-    "calibration_error": "calibration error, unseen", "parity": "parity, rows", "parity_lattice": "parity, lattice", "parity_ties": "ties",
-    "graph_bytes": "bytes", "seconds": "CPU s",
+    "recipes_tried": "recipes", "auc_cv": "AUC, folds, the best of these", "auc": "AUC, unseen", "brier_cv": "Brier, folds",
+    "brier": "Brier, unseen", "calibration_error": "calibration error, unseen", "parity": "parity, rows",
+    "parity_lattice": "parity, lattice", "parity_ties": "ties", "graph_bytes": "bytes", "seconds": "CPU s",
 }  # fmt: skip
 
 
