@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,9 +143,21 @@ def _measured(manifest: Manifest) -> str:
         ("first try valid", "first_try_valid", "possible_valid"),
         ("usable after the loop", "usable_of_possible", "possible_usable"),
     )
-    known = [(words, figures.get(share), figures.get(count)) for words, share, count in shares]
-    parts = [f"{words} {100 * share:.1f} % of {count}" for words, share, count in known if isinstance(share, int | float)]
+    known = [(words, figures.get(share), figures.get(count), share) for words, share, count in shares]
+    parts = [f"{words} {100 * n:.1f} % of {count}{_sure(figures, name)}" for words, n, count, name in known if isinstance(n, int | float)]
     changed = figures.get("n_changed")
     if isinstance(changed, int | float):
         parts.append(f"{changed:.2f} features changed")
     return "; ".join([*parts, "on people it has not seen, where an answer exists"]) if parts else ""
+
+
+def _sure(figures: Mapping[str, Any], name: str) -> str:
+    """A share's 95 % interval in brackets, or that it is of too few people for one; empty where the bundle does not say."""
+    held = figures.get("intervals")
+    figure = held.get(name) if isinstance(held, dict) else None
+    if not isinstance(figure, dict):
+        return ""
+    low, high, people = (figure.get(key) for key in ("low", "high", "people"))
+    if isinstance(low, int | float) and isinstance(high, int | float):
+        return f" (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    return f" ({people} {'rows' if figures.get('people') is None else 'people'}: too few for an interval)"

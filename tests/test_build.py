@@ -219,6 +219,7 @@ def test_headline_figures_are_those_of_the_final_people_and_say_so(built: Built,
         assert sure[name]["low"] <= sure[name]["value"] <= sure[name]["high"] and 10 <= sure[name]["people"] < sure[name]["n"]
     assert sure["auc"]["people"] == sure["auc"]["n"] / 2 == final.people  # two visits each
     assert sure["usable"]["n"] == told["metrics"]["asked"] and f"{sure['usable']['people']} people)" in bundle.card
+    assert "95 % interval" in command("models", "show", built.out).out
     for part in ("## Figures on the final people", f"Of {final.people} people, {len(final)} rows", "On the final rows", "On the test rows"):
         assert part in bundle.card
     ran = command("evaluate", built.table, "--model", built.out, "--final", "--json")

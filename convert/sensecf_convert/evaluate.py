@@ -29,7 +29,7 @@ from sensecf_edge.schema import Schema, Vector
 
 from . import advice, calibration, outcomes, statistics
 from .effort import Effort
-from .likeness import Realism, deviations, mad_distance
+from .likeness import Realism
 from .locked import locked_out
 from .progress import bar
 from .proof import Fewest, Prover, summed
@@ -212,16 +212,7 @@ def _figures(
     shares = outcomes.shares(answers, possible)
     realism = Realism(train)
     seconds = [e.seconds for e in answers if e]
-    scale = deviations(bundle)
-    changed = np.array([measure.sparsity(x, y[None])[0] for x, y in zip(X, Y, strict=True)], dtype=float)
-    told = [np.nan if (r := e.found[0].realism) is None else r for _, e in found]
-    means = {
-        "n_changed": changed,
-        "n_unchanged": len(schema) - changed,
-        "distance": np.array([measure.proximity(schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        "distance_mad": np.array([mad_distance(schema, scale, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        "realism": np.array(told, dtype=float),
-    }
+    means = outcomes.means(bundle, X, Y, [e.found[0].realism for _, e in found])
     answered = np.array([e is not None and bool(e.found) for e in answers], dtype=bool)
     return Figures(
         auc=float("nan"),

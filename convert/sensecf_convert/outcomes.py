@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from sensecf_edge import measure
+from sensecf_edge.bundle import Bundle
 from sensecf_edge.result import Explanation
 from sensecf_edge.schema import Vector
 
 from . import statistics
+from .likeness import deviations, mad_distance
 
 Answers = Sequence[Explanation | None]
 Possible = Sequence[tuple[bool, bool, bool]]
@@ -30,6 +33,20 @@ def shares(answers: Answers, possible: Possible) -> dict[str, Vector]:
         "first_try_valid": np.where(valid, right, np.nan), "first_try_valid_of_asked": right,
         "first_try_usable": np.where(usable, good, np.nan), "usable": found, "usable_of_possible": np.where(usable, found, np.nan),
     }  # fmt: skip
+
+
+def means(bundle: Bundle, X: Vector, Y: Vector, realism: Sequence[float | None]) -> dict[str, Vector]:
+    """Name of a mean -> its value for each answer, shape (answers,), NaN for none. X: the records as they came, Y: answers, both of shape
+    (answers, features); `realism`: percentiles of the answers."""
+    schema, scale, pairs = bundle.schema, deviations(bundle), list(zip(X, Y, strict=True))
+    changed = np.array([measure.sparsity(x, y[None])[0] for x, y in pairs], dtype=float)
+    return {
+        "n_changed": changed,
+        "n_unchanged": len(schema) - changed,
+        "distance": np.array([measure.proximity(schema, x, y[None])[0] for x, y in pairs], dtype=float),
+        "distance_mad": np.array([mad_distance(schema, scale, x, y[None])[0] for x, y in pairs], dtype=float),
+        "realism": np.array(realism, dtype=float),
+    }
 
 
 def intervals(
