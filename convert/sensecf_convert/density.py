@@ -56,16 +56,16 @@ def packed(density: dict[str, Any]) -> bytes:
 
 def _best(data: Cohort, seed: int) -> int:
     """The number of components with the best mean log-density of people it was not fitted on; the fewest of equals."""
-    folds = _folds(data, seed)
+    folds = folds_of(data, seed)
     folds = folds if len(data) <= FEW_ROWS else folds[:2]
     tried = {1: 0.0}
     for count in COMPONENTS if folds else ():
         if all(len(train) >= count * ROWS_PER_COMPONENT for train, _ in folds) or count == 1:
-            tried[count] = float(np.mean(np.concatenate([_tried(data, count, seed, *fold) for fold in folds])))
+            tried[count] = float(np.mean(np.concatenate([foretold(data, count, seed, *fold) for fold in folds])))
     return max(tried, key=lambda count: (round(tried[count], 3), -count))
 
 
-def _tried(data: Cohort, count: int, seed: int, train: Rows, test: Rows) -> Vector:
+def foretold(data: Cohort, count: int, seed: int, train: Rows, test: Rows) -> Vector:
     """Log-densities of the test rows, in units of the whole table's spread, so that folds compare."""
     density = _density(data, _mixture(data.take(_some(train, MOST_TRIED, seed)), count, seed))
     spread = np.array([_frame(data.X[:, i], f.step or 1.0)[1] if f.kind == "number" else 1.0 for i, f in enumerate(data.schema.features)])
@@ -78,13 +78,14 @@ def _held_out_scores(data: Cohort, count: int, seed: int) -> Vector:
     there are no two people to make folds of."""
     parts = [
         _density(data, _mixture(data.take(_some(train, MOST_HELD_OUT, seed)), count, seed)).score(data.X[_some(test, MOST_HELD_OUT, seed)])
-        for train, test in _folds(data, seed)
+        for train, test in folds_of(data, seed)
     ]
     share = np.clip(LEVELS, 0.005, 0.995)
     return np.concatenate(parts) if parts else np.log(share / (1 - share))
 
 
-def _folds(data: Cohort, seed: int) -> list[tuple[Rows, Rows]]:
+def folds_of(data: Cohort, seed: int) -> list[tuple[Rows, Rows]]:
+    """(train rows, test rows) of folds of people; none where there is one person only."""
     return folds_by_person(data.persons, np.zeros(len(data), dtype=bool), FOLDS, seed) if len(np.unique(data.persons)) > 1 else []
 
 

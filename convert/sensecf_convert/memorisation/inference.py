@@ -14,10 +14,12 @@ import numpy as np
 
 from sensecf_edge.schema import Vector
 
+from ..statistics import LEAST_PEOPLE, ends
+
 LEVEL = 0.005
 """Chance of a false alarm of each of the two questions, so that both together stay at one in a hundred."""
 POWER = 0.8
-FEW = 10
+FEW = LEAST_PEOPLE
 """People on either side, below which nothing is said: no interval, no test."""
 HIGHEST = 0.05
 DRAWS = 1000
@@ -68,8 +70,9 @@ def auc(inside: Vector, outside: Vector) -> float:
 
 def _interval(inside: Vector, outside: Vector, rng: np.random.Generator) -> tuple[float, float]:
     drawn = [auc(rng.choice(inside, len(inside)), rng.choice(outside, len(outside))) for _ in range(DRAWS)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return float(low), float(high)
+    low, high = ends(np.array(drawn))
+    assert low is not None and high is not None  # every draw has an AUC
+    return low, high
 
 
 def smallest_auc(n: int, m: int) -> float:
