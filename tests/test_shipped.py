@@ -131,6 +131,7 @@ def test_what_a_bundle_measured_when_it_was_made_is_what_the_project_promises(ex
     figures = explainer.bundle.manifest.metrics
     assert figures["broken"] == 0
     assert figures["first_try_valid"] >= 0.90
+    assert figures["advice"]["answers"] and not any(figures["advice"][fault] for fault in ("against", "past", "broken"))
     assert figures["usable_of_possible"] >= 0.95
 
 
