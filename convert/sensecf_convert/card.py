@@ -201,8 +201,9 @@ def _more(manifest: Mapping[str, Any]) -> str:
 
 
 RIVALS = (
-    "First tries on the same records. Additive: each single change is scored in one batch of the classifier, and the best are added until "
-    "their gains reach the goal. Chance: one random admissible answer. Search: the runtime's search without the generator."
+    "What each hands over for the same records. Generator: its first try. Additive: each single change is scored in one batch of the "
+    "classifier, and the best are added until their gains reach the goal. Chance: one "
+    "random admissible answer. Search: the runtime's search without the generator."
 )
 STUDY = (
     f"A generator that learnt from {study.PAIRS:,} pairs of one teacher alone in {study.PASSES:g} passes; first tries on invented "

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge import measure
+from sensecf_edge.admissible import Constraints, admissible
 from sensecf_edge.loop import Explainer
-from sensecf_edge.record import encode
+from sensecf_edge.record import Record, encode
 from sensecf_edge.refine import Judge
 from sensecf_edge.result import Change, Explanation
 from sensecf_edge.schema import Vector
@@ -20,6 +21,7 @@ from ..words import percent, plain
 from .usage import Usage
 from .ways import NAMES, answer
 
+SAME = 1e-6
 GENERATOR, LOOP_NAME = "generator", "whole loop"
 WORDS = {
     GENERATOR: "generator, greedy",
@@ -63,7 +65,8 @@ def beside(
         tried[LOOP_NAME].add(found, next(spent))
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: simpler rivals")
-    return _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3)) | {"loop": usage.figures()}
+    figures = _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3))
+    return figures | {"loop": usage.figures(), "search_beside_loop": _duel(explainer, rows, tried["search"], tried[LOOP_NAME])}
 
 
 def _first(explainer: Explainer, x: Vector, e: Explanation | None) -> Vector | None:
@@ -100,6 +103,20 @@ def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], po
             **_means(explainer.judge, explainer, rows, way.answers, np.flatnonzero(common & valid[name])),
         }  # fmt: skip
     return {"of_valid": int(possible[:, 0].sum()), "of_usable": int(possible[:, 1].sum()), "common": int(common.sum()), "methods": methods}
+
+
+def _duel(explainer: Explainer, rows: Vector, search: _Tried, loop: _Tried) -> dict[str, int]:
+    """Records whose answer by search is cheaper than the loop's, dearer, or as cheap, by what the runtime itself compares answers
+    by; and those that only one of the two answers."""
+    out = dict.fromkeys(("cheaper", "dearer", "same", "search_only", "loop_only"), 0)
+    for x, one, other in zip(rows, search.answers, loop.answers, strict=True):
+        if one is None or other is None:
+            out["search_only"] += one is not None
+            out["loop_only"] += other is not None
+            continue
+        costs = explainer.judge.cost(admissible(Record(explainer.schema, x), Constraints()), np.array([one, other]))
+        out["same" if abs(costs[0] - costs[1]) < SAME else "cheaper" if costs[0] < costs[1] else "dearer"] += 1
+    return out
 
 
 def _probability(explainer: Explainer, answers: Sequence[Vector | None]) -> Vector:
@@ -140,6 +157,12 @@ def notes(figures: Mapping[str, Any], time: bool = True) -> list[str]:
         f"changed, Gower, realism: means over the {figures['common']:,} records that all ways but chance answer validly",
         "classifier rows: asked for a record, mean; additive and chance hand their answer over unchecked, as the generator does",
     ]
+    duel = figures.get("search_beside_loop", {})
+    if sum(duel.values()):
+        said.append(
+            f"search beside the whole loop: cheaper answers for {duel['cheaper']:,}, dearer for {duel['dearer']:,}, as cheap for "
+            f"{duel['same']:,}; only search answers {duel['search_only']:,}, only the loop {duel['loop_only']:,}"
+        )
     if loop := figures.get("loop"):
         parts = ", ".join(f"{name} {percent(share)}" for name, share in loop["time"].items())
         asks = f"the whole loop asks {loop['rows_p50']:,.0f} rows in half of the records, {loop['rows_p95']:,.0f} in 19 of 20, at most"
@@ -152,7 +175,8 @@ def text(figures: Mapping[str, Any]) -> str:
     table = cells(figures)
     widths = [max(len(row[k]) for row in table) for k in range(len(HEADS))]
     lines = ["  ".join(c.ljust(w) if not k else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))) for row in table]
-    return "\n".join(["Beside simpler rivals, first tries as handed over", *(f"  {line}" for line in [*lines, *notes(figures)])])
+    head = "Beside simpler rivals: what each hands over for the same records"
+    return "\n".join([head, *(f"  {line}" for line in [*lines, *notes(figures)])])
 
 
 def markdown(figures: Mapping[str, Any]) -> str:
