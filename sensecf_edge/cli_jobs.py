@@ -39,7 +39,9 @@ encoding = click.option("--encoding", metavar="NAME", expose_value=False, callba
                         help="Encoding of a CSV that is not UTF-8: latin-1, cp1252, …")  # fmt: skip
 
 
-BOUND_HELP = "Range that F must lie in; a record outside it is moved in, or refused where it cannot be. Repeatable."
+BOUND_HELP = (
+    "Range that F must lie in; a record outside it is moved in, or refused where it cannot be; an unknown F is left as it is. Repeatable."
+)
 base_rate_option = click.option(
     "--base-rate", metavar="SHARE", callback=lambda _context, _option, text: terminal.base_rate(text),
     help="Share of people with the unwanted class where this is used, 0.14 or 14%: what risks are told at.  "

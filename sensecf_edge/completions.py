@@ -159,13 +159,16 @@ class Completed:
 
 
 def completed(checker: Checker, record: Record, complete: Complete, seed: int, floor: float) -> Completed:
-    """The checker for a record of which something is unknown. What a relation says exactly is not left to chance."""
+    """The checker for a record of which something is unknown. What a sum or a ratio says exactly is not left to chance: the
+    feature that it completes, or, where that is known, the first of the unknown ones (weight beside body mass index and height)."""
     rows, weights = complete(record.vector, UNKNOWN.completions, seed)
     schema, unknown = record.schema, np.isnan(record.vector)
-    for relation in schema.following:
-        name = str(relation.completes)
-        if unknown[schema.index[name]]:
-            rows[:, schema.index[name]] = rules.expected(schema, relation, rows)
+    open_ = {name for name, gap in zip(schema.names, unknown, strict=True) if gap}
+    for relation in (*schema.following, *(r for r in schema.relations if r.kind in ("sum", "ratio") and not r.completes)):
+        names = sorted(open_.intersection(relation.features), key=lambda n: (n != relation.completes, relation.features.index(n)))
+        if names:
+            rows[:, schema.index[names[0]]] = rules.left(schema, relation, names[0], rows)
+            open_.discard(names[0])
     for i in np.flatnonzero(unknown):
         lattice = schema.features[i].lattice
         rows[:, i] = np.clip(np.nan_to_num(rows[:, i], nan=lattice[0]), lattice[0], lattice[-1])

@@ -268,7 +268,7 @@ class Explainer:
             found=found,
             first_try=search.first_try if search else None,
             refusals=dict(search.refusals) if search else {},
-            warnings=(*case.record.warnings(), *filter(None, [unlike(case.realism), weak_text(weak)])),
+            warnings=(*case.record.warnings(how.bounds), *filter(None, [unlike(case.realism), weak_text(weak)])),
             auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
             risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,

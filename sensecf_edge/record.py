@@ -68,16 +68,20 @@ class Record:
         same = (self.vector == other) | (np.isnan(self.vector) & np.isnan(other))
         return [int(i) for i in np.flatnonzero(~same)]
 
-    def warnings(self) -> list[str]:
-        """Remarks for people: values that are possible but outside the range the training people had, and relations that the
-        record breaks. The latter name its values (see `contradictions`), so no log may hold them."""
+    def warnings(self, bounds: Mapping[str, tuple[float, float]] | None = None) -> list[str]:
+        """Remarks for people: values that are possible but outside the range the training people had, `bounds` of a request on what
+        is unknown, and relations that the record breaks. The latter name its values (see `contradictions`), so no log may hold them."""
         from .contradictions import contradictions
 
         out = []
         for feature, code in zip(self.schema.features, self.vector, strict=True):
             if feature.reference and not math.isnan(code) and not feature.reference[0] <= code <= feature.reference[1]:
                 low, high = (number_text(v) for v in feature.reference)
-                out.append(f"{feature.name} is outside the range seen in training ({low} to {high} {feature.unit}".rstrip() + ")")
+                out.append(f"{feature.title} is outside the range seen in training ({low} to {high} {feature.unit}".rstrip() + ")")
+        for name, ends in (bounds or {}).items():
+            if math.isnan(self.vector[self.schema.index[name]]):
+                low, high = (number_text(v) for v in ends)
+                out.append(f"{self.schema[name].title} is unknown, so no answer has to bring it into the range asked for, {low} to {high}")
         return out + contradictions(self)
 
 

@@ -175,16 +175,25 @@ def expected(schema: Schema, relation: Relation, Y: Vector) -> Vector:
     """What the relation says the completed (or first) feature should be, shape (candidates,)."""
     name = relation.completes or relation.features[0]
     others = [schema.index[n] for n in relation.features if n != name]
-    if relation.kind == "sum":
-        total: Vector = (relation.total or 0.0) - Y[:, others].sum(axis=1)
-        return total
     if relation.kind == "band":
         line: Vector = relation.slope * Y[:, others[0]] + relation.intercept
         return line
-    above, below = Y[:, others[0]], Y[:, others[1]]
+    return left(schema, relation, name, Y)
+
+
+def left(schema: Schema, relation: Relation, name: str, Y: Vector) -> Vector:
+    """What a sum or a ratio leaves for the feature `name` beside the values of its others, shape (candidates,)."""
+    if relation.kind == "sum":
+        others = [schema.index[n] for n in relation.features if n != name]
+        total: Vector = (relation.total or 0.0) - Y[:, others].sum(axis=1)
+        return total
+    first, above, below = (Y[:, schema.index[n]] for n in relation.features)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio: Vector = relation.scale * above / below**relation.power
-    return ratio
+        if name == relation.features[0]:
+            return np.asarray(relation.scale * above / below**relation.power)
+        if name == relation.features[1]:
+            return np.asarray(first * below**relation.power / relation.scale)
+        return np.asarray((relation.scale * above / first) ** (1 / relation.power))
 
 
 def deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:

@@ -131,7 +131,7 @@ def test_a_record_that_does_not_fit_exits_2_in_one_line_that_names_it(case: str,
 def test_a_value_outside_the_reference_range_is_a_warning_and_an_absent_optional_one_is_told(command: Command, toy: Path) -> None:
     ran = explain(command, toy, {"age": 44, "steps": 500, "smoker": "yes"}, "--json")
     data = json.loads(ran.out)
-    assert any("steps is outside the range seen in training (1000 to 16000)" in w for w in data["warnings"])
+    assert any("Steps a day is outside the range seen in training (1000 to 16000)" in w for w in data["warnings"])
     assert data["factual"]["deep_sleep"] is None
     assert all(change["feature"] != "deep_sleep" for answer in data["found"] for change in answer["changes"])
 

@@ -207,3 +207,37 @@ def test_the_checker_of_a_test_slope_is_judged_the_same_with_and_without_a_floor
 
 def test_unwanted_is_a_word_of_its_own() -> None:
     assert {ALREADY, UNWANTED, DEPENDS} == {"already", "unwanted", "depends"}
+
+
+BODY = Schema(
+    (
+        Feature("bmi", low=10, high=95, step=0.5, optional=True),
+        Feature("weight", low=20, high=300, step=0.5, optional=True),
+        Feature("height", low=100, high=230, step=1, mutable=False, optional=True),
+        *(Feature(n, low=0, high=100, step=1, optional=True) for n in ("deep", "rem", "light")),
+    ),
+    (
+        Relation("ratio", ("bmi", "weight", "height"), scale=10_000, power=2, tolerance=0.3, completes="bmi"),
+        Relation("sum", ("deep", "rem", "light"), total=100, tolerance=1),
+    ),
+)
+
+
+@given(
+    weight=st.floats(45, 120), height=st.integers(150, 200), deep=st.integers(5, 40), rem=st.integers(5, 40),
+    gaps=st.sets(st.sampled_from(BODY.names), min_size=1),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_what_a_relation_says_exactly_is_not_left_to_chance(weight: float, height: int, deep: int, rem: int, gaps: set[str]) -> None:
+    """Whichever feature of a sum or a ratio is unknown, its completions keep the relation, but where that ends at the lattice's
+    end; and one unknown beside known others is no unknown at all."""
+    whole = np.array([10_000 * weight / height**2, weight, height, deep, rem, 100 - deep - rem])
+    x = np.array([NAN if name in gaps else code for name, code in zip(BODY.names, whole, strict=True)])
+    rows = completed(Slope(BODY, np.ones(6)), Record(BODY, x), evenly(BODY), 0, 0.5).rows
+    for relation in BODY.relations:
+        at = [BODY.index[name] for name in relation.features]
+        ends = [(BODY.features[i].lattice[0], BODY.features[i].lattice[-1]) for i in at]
+        inside = np.logical_and.reduce([(rows[:, i] > low) & (rows[:, i] < high) for i, (low, high) in zip(at, ends, strict=True)])
+        assert (rules.deviation(BODY, relation, rows[inside]) < 1e-6).all()
+        if len(gaps.intersection(relation.features)) == 1:
+            np.testing.assert_allclose(rows[:, at], np.broadcast_to(whole[at], (len(rows), 3)), rtol=1e-9)

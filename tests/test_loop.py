@@ -196,7 +196,7 @@ def test_a_weak_classifier_is_told_in_every_answer(bundle: Bundle, auc: float | 
 
 def test_a_value_outside_the_reference_range_is_warned_of(bundle: Bundle) -> None:
     made = explainer(bundle, [GOOD]).explain({**STRESSED, "steps": 500})
-    assert any(w.startswith("steps is outside the range seen in training") for w in made.warnings)
+    assert any(w.startswith("Steps a day is outside the range seen in training") for w in made.warnings)
 
 
 def test_a_fault_of_the_engine_is_an_answer_with_its_reason(bundle: Bundle) -> None:

@@ -134,9 +134,16 @@ def test_no_bytes_at_all_end_in_anything_but_an_object_or_a_record_error(data: b
 
 def test_a_warning_names_the_feature_and_its_range_and_never_the_value() -> None:
     (warning,) = Record.from_mapping(TOY, {**STRESSED, "steps": 417}).warnings()
-    assert warning == "steps is outside the range seen in training (1000 to 16000)" and "417" not in warning
+    assert warning == "Steps a day is outside the range seen in training (1000 to 16000)" and "417" not in warning
     for steps in (1000, 16000):
         assert Record.from_mapping(TOY, {**STRESSED, "steps": steps}).warnings() == []
+
+
+def test_a_range_asked_for_what_is_unknown_is_told_to_hold_nothing() -> None:
+    bounds = {"steps": (2000.0, 9000.0), "deep_sleep": (15.0, 22.5)}
+    known, unknown = (Record.from_mapping(TOY, {**STRESSED, "deep_sleep": value}) for value in (10, None))
+    assert known.warnings(bounds) == []
+    assert unknown.warnings(bounds) == ["Deep sleep is unknown, so no answer has to bring it into the range asked for, 15 to 22.5"]
 
 
 def test_unknown_equals_unknown_and_differs_from_any_value() -> None:
