@@ -49,7 +49,8 @@ def augment(
     with step("generator") as say:
         bundle = forge(data, EFFORTS[effort], folder, seed, checker, say, jobs=max(1, os.cpu_count() or 1))
         auc = bundle.manifest.classifier.auc or 0.0
-        say(f"checker's AUC {auc:.3f} over folds of people" + (", weak: read its rows with doubt" if auc < 0.7 else ""))
+        best = f"the best of {folder.facts('classifier.json').get('recipes_tried', 1)}"
+        say(f"checker's AUC {auc:.3f} over folds of {data.unit}, {best}" + (", weak: read its rows with doubt" if auc < 0.7 else ""))
     with step("rows") as say, bar("rows") as show:
         rows, refused = make(bundle, data, count, seed, show)
         say(f"{len(rows):,} of {count:,}: " + ", ".join(f"{n:,} {how}" for how, n in Counter(r.method for r in rows).most_common()))

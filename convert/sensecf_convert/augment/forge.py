@@ -98,7 +98,8 @@ def _checker(data: Cohort, kind: str, work: Work, seed: int, say: Say) -> bytes:
         raise CheckError(f"the {kind}'s ONNX graph is off by {parity.worst:.1e}; it cannot be used")
     work.note("classifier.json", {
         "kind": kind, "recipe": chosen.recipe, "calibrated": chosen.calibrated, "auc": chosen.auc_cv, "auc_cv": chosen.auc_cv,
-        "brier_cv": chosen.brier_cv, "measured": "over folds of people", "parity": parity.worst, "risk": chosen.risk,
+        "brier_cv": chosen.brier_cv, "measured": "over folds of people", "recipes_tried": chosen.tried,
+        "parity": parity.worst, "risk": chosen.risk,
     })  # fmt: skip
     return graph
 
