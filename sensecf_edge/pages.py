@@ -90,7 +90,9 @@ def _auc(manifest: Manifest) -> str:
 
 def _classifier(manifest: Manifest) -> str:
     facts = manifest.classifier
-    people = f"{facts.people_train} people in training, {facts.people_test} unseen" if facts.people_train is not None else ""
+    measured = manifest.metrics.get("people")
+    unseen = measured if isinstance(measured, int) else facts.people_test
+    people = f"{facts.people_train} people in training, {unseen} unseen" if facts.people_train is not None else ""
     return _joined(facts.kind, f"AUC {_auc(manifest)} on unseen people", people)
 
 

@@ -106,13 +106,16 @@ def _classifier(manifest: Mapping[str, Any]) -> str:
     rows = [] if model["auc_cv"] is None else [(f"folds of the training {_unit(model)}{tried}", model["auc_cv"], model["brier_cv"], None)]
     parts = manifest.get("parts") or {"test": model}
     rows += [(f"{name} {_unit(model)}", f["auc"], f["brier"], f.get("intervals", {}).get("auc")) for name, f in parts.items()]
-    lines = [f"| {name} | {_auc(auc, known, _unit(model))} | {brier:.3f} |" for name, auc, brier, known in rows]
+    last = len(rows) - 1
+    lines = [
+        f"| {name} | {_auc(auc, known, _unit(model), k == last)} | {brier:.3f} |" for k, (name, auc, brier, known) in enumerate(rows)
+    ]
     return said + "\n".join(["| | AUC | Brier score |", "|---|---|---|", *lines])
 
 
-def _auc(auc: float, known: Mapping[str, Any] | None, unit: str) -> str:
+def _auc(auc: float, known: Mapping[str, Any] | None, unit: str, bold: bool) -> str:
     ends = "" if known is None else f" ({statistics.interval(known, lambda v: f'{v:.3f}', unit)})"
-    return f"{auc_text(auc, 3)}{ends}"
+    return f"{'**' if bold else ''}{auc_text(auc, 3)}{'**' if bold else ''}{ends}"
 
 
 def _parity(model: Mapping[str, Any]) -> str:

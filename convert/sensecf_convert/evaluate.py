@@ -116,7 +116,8 @@ class Figures:
     def line(self) -> str:
         """The figures that matter most, in one line."""
         first = f"first try valid {percent(self.first_try_valid)} of {self.possible_valid}"
-        return f"{first}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
+        whole = f"AUC {self.auc:.3f} on the {self.part} {'rows' if self.people is None else 'people'}, {first}"
+        return f"{whole}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
 
 
 def measure_bundle(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -27,3 +28,9 @@ def _of(bundle: Bundle, part: Cohort) -> dict[str, Any]:
     auc = statistics.statistic(lambda persons, W: statistics.auc(part.y, p, persons, W), part.persons)
     known = {"people": part.people, "rows": len(part), **classifiers.figures(part.y, p)}
     return {**known, "intervals": {"auc": auc}, "calibration": asdict(told)}
+
+
+def headline(measured: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """What a bundle says of its classifier in one number: the figures on the final part, so that answers are called those of a weak
+    classifier by people whom nobody looked at before. Empty without a final part: then the facts of the test part stand."""
+    return {name: measured["final"][name] for name in ("auc", "brier", "calibration_error")} if "final" in measured else {}
