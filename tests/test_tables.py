@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensecf_convert import machine, sources, suspects, tables
+from sensecf_convert import bands, machine, sources, suspects, tables
 from sensecf_convert.tables import Cohort, cohort, frame, read_table
 
 from sensecf_edge.errors import TableError
@@ -152,7 +152,7 @@ def test_free_memory_is_less_than_there_is_and_less_still_in_a_container(tmp_pat
 def test_the_shipped_tables_pass_and_stress_only_with_its_few_people_allowed(name: str) -> None:
     target, wanted, person = SHIPPED[name]
     table = sources.SOURCES[name](Path(os.environ["SENSECF_DATA"]))
-    data = cohort(table, Schema.load(SCHEMAS / f"{name}.schema.json"), target, wanted, person)
+    data = cohort(table, bands.read(SCHEMAS / f"{name}.schema.json")[0], target, wanted, person)
     if name == "stress":
         with pytest.raises(TableError, match="class stressed has 13 people"):
             suspects.refuse(data)
