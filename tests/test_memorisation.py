@@ -14,11 +14,11 @@ from strategies import records, schemas
 pytest.importorskip("torch", reason="the build side is not installed")
 
 import torch
-from sensecf_convert import generator, memorisation, plan, teachers
+from sensecf_convert import generator, memorisation, plan, split, teachers
 from sensecf_convert.gguf_file import write_gguf
 from sensecf_convert.gower import gower
 from sensecf_convert.improve import Speaker
-from sensecf_convert.memorisation import canaries, inference, planted
+from sensecf_convert.memorisation import canaries, inference, parrots, planted
 from sensecf_convert.memorisation.likelihood import Asked, log_likelihoods
 from sensecf_convert.memorisation.said import Crowd, Spoken, repeated
 from sensecf_convert.tables import Cohort
@@ -106,6 +106,15 @@ def test_repeating_what_everybody_has_gives_nobody_away_and_is_said_so() -> None
     figures = repeated(CROWD, Spoken(x, y, tuple(f"in {p}" for p in IN.persons[:100])), IN.X)
     assert not figures["found"] and figures["alone"] == 0 and figures["smallest"] is None
     assert "nothing can be said" in memorisation.words({"said": figures})
+
+
+def test_a_generator_that_repeats_one_person_again_and_again_shows_by_how_often() -> None:
+    """No test among people can find one person; the count can be seen."""
+    one = IN.take(np.array([7]))
+    figures, usual = repeated(CROWD, speech(1.0, 11, source=one), IN.X), repeated(CROWD, speech(1.0, 12), IN.X)
+    assert not figures["found"] and figures["most_in"] > 100 and figures["most_out"] < 10
+    assert usual["most_in"] < 10
+    assert f"holds more than {figures['most_in']:,}" in memorisation.words({"said": {**figures, "smallest": 0.5}})
 
 
 def test_the_person_who_is_asked_holds_no_answer_of_theirs() -> None:
@@ -267,3 +276,12 @@ def test_gower_is_symmetric_zero_on_itself_and_the_proximity_of_known_records(da
                 assert D[i, j] == pytest.approx(measure.proximity(schema, a, b[None])[0])
             if not both.any():
                 assert D[i, j] == 1
+
+
+def test_parrots_are_found_and_those_that_stand_beside_people_are_missed_as_the_page_says() -> None:
+    good = np.arange(len(IN)) % 2 == 0
+    heard = parrots.heard(split.Parts(Cohort(SCHEMA, IN.X, good, IN.persons, IN.classes, True), OUT), 0)
+    assert heard["training people, always"]["found"] and heard["training people, half of the time"]["found"]
+    for name in ("of each feature anybody's value", "training people, each number a step beside", "one training person, always"):
+        assert not heard[name]["found"], name
+    assert heard["one training person, always"]["most_in"] > 100 > 10 > heard["training people, always"]["most_out"]

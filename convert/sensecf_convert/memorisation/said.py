@@ -52,8 +52,8 @@ class Crowd:
     def holders(self, y: Codes, columns: Columns, asked: int | None) -> NDArray[np.intp]:
         """People who have the values of y in all these columns, on the lattice. `asked` is left out: what is said to somebody is
         never theirs."""
-        rows = self.rows[:, columns[0]] == y[columns[0]]
-        for i in columns[1:]:
+        rows = np.full(len(self.rows), bool(columns))  # who says nothing repeats nobody
+        for i in columns:
             rows &= self.rows[:, i] == y[i]
         holds = np.logical_or.reduceat(rows, self.starts)
         if asked is not None:
@@ -84,6 +84,8 @@ def repeated(crowd: Crowd, spoken: Spoken, wanted: Vector, seed: int = 0) -> Fig
     held               answers that anybody holds
     alone, alone_in, alone_chance   answers whose values one person alone holds, how many of these persons were trained on,
                        and how many would be by chance
+    most_in, most_out  how many answers the person holds alone who alone holds most, of those trained on and of the others. No test: one
+                       person may be either by chance. A generator that repeats a single person again and again shows here
     found              whether p lies below LEVEL
     """
     rng = np.random.default_rng(seed)
@@ -142,7 +144,11 @@ class _Held:
         counts = np.diff(self.weights.indptr)
         own = self.weights.indices[self.weights.indptr[:-1][counts == 1]]
         chance = round(float(crowd.trained.mean()) * len(own), 1)
-        return {"held": int((counts > 0).sum()), "alone": len(own), "alone_in": int(crowd.trained[own].sum()), "alone_chance": chance}
+        each = np.bincount(own, minlength=len(crowd.people))
+        return {
+            "held": int((counts > 0).sum()), "alone": len(own), "alone_in": int(crowd.trained[own].sum()), "alone_chance": chance,
+            "most_in": int(each[crowd.trained].max()), "most_out": int(each[~crowd.trained].max()),
+        }  # fmt: skip
 
 
 def _parroted(

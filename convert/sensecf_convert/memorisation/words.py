@@ -58,10 +58,11 @@ def repeats(f: Mapping[str, Any]) -> str:
         return f"{sides}: not even a parrot would be found, so nothing can be said"
     verdict = "**repeats people**" if f["found"] else "not found"
     alone = f"{f['alone']:,} answers have values that one person alone holds, {f['alone_in']:,} of them a training person's"
+    most = f"; no training person alone holds more than {f['most_in']:,}, no other more than {f['most_out']:,}" if "most_in" in f else ""
     return (
         f"{verdict}: as if {percent(f['share'])} of the answers repeated one training person (95 % interval {percent(f['low'])} to "
         f"{percent(f['high'])}; {sides}); from {percent(f['smallest'])} on it would be found four times in five. "
-        f"{alone} (by chance {f['alone_chance']:.0f})"
+        f"{alone} (by chance {f['alone_chance']:.0f}){most}"
     )
 
 
