@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,14 @@ def _class(manifest: Manifest, name: str) -> str:
 
 
 def _risk(manifest: Manifest, scale: RiskScale) -> str:
-    """Up to which risk the wanted class is predicted, the base rate, and how true risks were on people it has not seen."""
+    """Up to which risk the wanted class is predicted, the base rate, and how true risks were on rows it has not seen."""
     target, threshold = manifest.target, scale.risk(manifest.target.threshold)
     base = base_text(scale.base_rate, scale.source)
     said = [f"{_class(manifest, target.wanted)} is predicted up to a risk of {rate_text(threshold)} ({base})"]
     figures = manifest.metrics.get("calibration")
     if isinstance(figures, dict) and isinstance(figures.get("ppv"), int | float):
         of = f"of {figures.get('predicted')} rows predicted {_class(manifest, target.unwanted)}"
-        said.append(f"{of}, {percent(figures['ppv'])} were, on people it has not seen")
+        said.append(f"{of}, {percent(figures['ppv'])} were, on {_unit(manifest)} it has not seen")
     return "; ".join(said)
 
 
@@ -93,7 +93,12 @@ def _classifier(manifest: Manifest) -> str:
     measured = manifest.metrics.get("people")
     unseen = measured if isinstance(measured, int) else facts.people_test
     people = f"{facts.people_train} people in training, {unseen} unseen" if facts.people_train is not None else ""
-    return _joined(facts.kind, f"AUC {_auc(manifest)} on unseen people", people)
+    return _joined(facts.kind, f"AUC {_auc(manifest)} on unseen {_unit(manifest)}", people)
+
+
+def _unit(manifest: Manifest) -> str:
+    """What is counted: rows where the table named no people."""
+    return "rows" if manifest.classifier.people_train is None else "people"
 
 
 def _parameters(manifest: Manifest) -> str:
@@ -146,20 +151,20 @@ def _measured(manifest: Manifest) -> str:
         ("usable after the loop", "usable_of_possible", "possible_usable"),
     )
     known = [(words, figures.get(share), figures.get(count), share) for words, share, count in shares]
-    parts = [f"{words} {100 * n:.1f} % of {count}{_sure(figures, name)}" for words, n, count, name in known if isinstance(n, int | float)]
+    parts = [f"{words} {100 * n:.1f} % of {count}{_sure(manifest, name)}" for words, n, count, name in known if isinstance(n, int | float)]
     changed = figures.get("n_changed")
     if isinstance(changed, int | float):
         parts.append(f"{changed:.2f} features changed")
-    return "; ".join([*parts, "on people it has not seen, where an answer exists"]) if parts else ""
+    return "; ".join([*parts, f"on {_unit(manifest)} it has not seen, where an answer exists"]) if parts else ""
 
 
-def _sure(figures: Mapping[str, Any], name: str) -> str:
+def _sure(manifest: Manifest, name: str) -> str:
     """A share's 95 % interval in brackets, or that it is of too few people for one; empty where the bundle does not say."""
-    held = figures.get("intervals")
+    held = manifest.metrics.get("intervals")
     figure = held.get(name) if isinstance(held, dict) else None
     if not isinstance(figure, dict):
         return ""
     low, high, people = (figure.get(key) for key in ("low", "high", "people"))
     if isinstance(low, int | float) and isinstance(high, int | float):
         return f" (95 % interval {100 * low:.1f} to {100 * high:.1f})"
-    return f" ({people} {'rows' if figures.get('people') is None else 'people'}: too few for an interval)"
+    return f" ({people} {_unit(manifest)}: too few for an interval)"

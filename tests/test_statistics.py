@@ -86,6 +86,17 @@ def test_intervals_of_shares_hold_the_truth_as_often_as_they_say(truth: float) -
     assert held >= 450
 
 
+def test_percentiles_of_draws_would_hold_a_share_near_one_far_less_often() -> None:
+    """Why shares have no percentiles: 1,000 samples of 45 people at a true share of 97 %, always the same ones."""
+    chance, held = np.random.default_rng(9), np.zeros(2)
+    for _ in range(1_000):
+        flags = chance.random(45) < 0.97
+        for k, measure in enumerate((statistics.share, statistics.mean)):
+            got = measure(flags, np.arange(45))
+            held[k] += got["low"] <= 0.97 <= got["high"]
+    assert held[0] > 900 and held[1] < 800
+
+
 @given(tables(), st.integers(0, 1_000))
 def test_the_auc_of_draws_is_scikit_learns_with_each_row_as_often_as_it_was_drawn(rows: Rows, seed: int) -> None:
     _, persons = rows
