@@ -1,4 +1,5 @@
-"""Environments of other methods: their pins exclude ours and each other's, so each gets one in the user's cache, made once.
+"""Environments of other methods: their pins exclude ours and each other's, so each gets one in the user's cache, made once from a
+list of all that it holds (`peer_programs/locks`).
 
 And NICE as its users run it, on the scikit-learn model, for `bench --beside`. Records and training
 rows go there through a private temporary folder that is deleted afterwards. `compare` has programs of its own.
@@ -11,11 +12,12 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterator
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,17 +32,55 @@ from .progress import step
 from .stand_ins import stand_ins
 from .tables import Cohort
 
-PINS: dict[str, tuple[str, ...]] = {
-    "nice": ("NICEx==0.2.3", "numpy<2", "pandas<2", "scikit-learn", "onnxruntime"),
-    "nice-sklearn": ("NICEx==0.2.3", "numpy<2", "pandas<2", f"scikit-learn=={version('scikit-learn')}"),
-    "dice": ("dice-ml==0.12", "pandas<3", "onnxruntime"),
-    "cfnow": ("cfnow==0.0.6", "onnxruntime"),
-    "treecf": ("treecf==0.3.2",),
-}
-"""What each environment holds. Pins of the packages exclude each other, and ours."""
-
 PROGRAMS = Path(__file__).parent / "peer_programs"
+LOCKS = PROGRAMS / "locks"
+NAMES = ("nice", "nice-sklearn", "dice", "cfnow", "treecf", "oceanpy")
+NEEDS = {"oceanpy": (12, 14), "nice": (11, 12), "nice-sklearn": (11, 12)}
+"""The oldest and the newest minor version of Python 3 that an environment's packages run on, where that is not `ORDINARY`."""
+ORDINARY = (11, 14)
 TIMEOUT = 1800
+
+
+def lock(name: str) -> str:
+    """All that an environment holds, pinned, as requirements: a package's answers change with what it stands on.
+
+    NICE on the scikit-learn model has the scikit-learn that the model was made with.
+    """
+    text = (LOCKS / f"{name.removesuffix('-sklearn')}.txt").read_text(encoding="utf-8")
+    if name != "nice-sklearn":
+        return text
+    own = f"scikit-learn=={version('scikit-learn')}"
+    return "\n".join(own if line.startswith("scikit-learn==") else line for line in text.splitlines()) + "\n"
+
+
+def interpreter(name: str) -> Path:
+    """The Python that an environment is made with: `SENSECF_PYTHON_NAME` where that is set, else this one where its packages run on
+    it, else another one on the path. Raises MissingExtraError where there is none."""
+    oldest, newest = NEEDS.get(name, ORDINARY)
+    setting = f"SENSECF_PYTHON_{name.replace('-', '_').upper()}"
+    if stated := os.environ.get(setting):
+        found = _started(stated)
+        if found is None:
+            raise MissingExtraError(f"{setting} names {stated}, which is no Python that can be started")
+        return found
+    if (3, oldest) <= sys.version_info[:2] <= (3, newest):
+        return Path(sys.executable)
+    for minor in range(oldest, newest + 1):
+        if found := _started(f"python3.{minor}"):
+            return found
+    wanted = f"Python 3.{oldest} to 3.{newest}"
+    raise MissingExtraError(f"{name} needs {wanted} and finds none here; install one, or name it: {setting}=/path/to/python")
+
+
+@lru_cache
+def _started(name: str) -> Path | None:
+    """Where the Python of a name or path lies, as it says itself; None where it cannot be started."""
+    if (found := shutil.which(name)) is None:
+        return None
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        said = subprocess.run([found, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, timeout=30, check=True)
+        return Path(said.stdout.strip())
+    return None
 
 
 def question(bundle: Bundle, train: Cohort, rows: np.ndarray) -> dict[str, Any]:
@@ -80,15 +120,20 @@ def ask(name: str, question: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def home(name: str) -> Path:
-    """Where the environment lies: in the user's cache, by its pins and this Python's version."""
+    """Where the environment lies: in the user's cache, by all that it holds and the Python it is made with."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    held = hashlib.sha256(json.dumps([sys.version_info[:2], PINS[name]]).encode()).hexdigest()[:12]
+    python = interpreter(name)
+    made_with = list(sys.version_info[:2]) if python == Path(sys.executable) else str(python.resolve())
+    held = hashlib.sha256(json.dumps([made_with, lock(name)]).encode()).hexdigest()[:12]
     return cache / "sensecf-edge" / "peers" / f"{name}-{held}"
 
 
 def cached(name: str) -> dict[str, str] | None:
-    """The versions in an environment that is ready, None where it is still to be made."""
-    stamp = home(name) / "ready.json"
+    """The versions in an environment that is ready, None where it is still to be made or no Python is there to make it."""
+    try:
+        stamp = home(name) / "ready.json"
+    except MissingExtraError:
+        return None
     versions: dict[str, str] | None = json.loads(stamp.read_text(encoding="utf-8")) if stamp.exists() else None
     return versions
 
@@ -105,23 +150,39 @@ def environment(name: str) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with step(f"{name} setup") as say, _alone(folder.with_suffix(".lock")):
         if cached(name) is None:
-            venv.create(folder, with_pip=True, clear=True)
+            _make(name, folder)
             _install(name, python)
-            listed = subprocess.run([str(python), "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
+            listed = _pip(python, "list", "--format=json")
             versions = {p["name"].lower().replace("_", "-"): p["version"] for p in json.loads(listed.stdout)}
             (folder / "ready.json").write_text(json.dumps(versions, indent=1), encoding="utf-8")
-        say(f"an environment with {', '.join(PINS[name])}")
+        say(f"an environment of {len(lock(name).splitlines())} pinned packages")
     return python
 
 
-def _install(name: str, python: Path) -> None:
-    command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *PINS[name]]
+def _make(name: str, folder: Path) -> None:
+    """An empty environment; this Python's pip fills it, because not every Python brings one along."""
+    command = [str(interpreter(name)), "-m", "venv", "--clear", "--without-pip", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MissingExtraError(f"{command[0]} cannot make an environment for {name} ({reason[:200]})")
+
+
+def _pip(python: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    whole = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), *command]
+    return subprocess.run(whole, capture_output=True, text=True, check=False)
+
+
+def _install(name: str, python: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
+        pins = Path(place) / "lock.txt"
+        pins.write_text(lock(name), encoding="utf-8")
+        done = _pip(python, "install", "-q", "--no-deps", "-r", str(pins))
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines() or ["no message"]
         raise MissingExtraError(
-            f"{', '.join(PINS[name])} cannot be installed for Python {sys.version.split()[0]} ({said[0].removeprefix('ERROR: ')[:200]}); "
-            f"it is needed once, with a network, and then kept in {python.parents[1]}"
+            f"the packages of {name} cannot be installed for {interpreter(name)} ({said[0].removeprefix('ERROR: ')[:200]}); "
+            f"they are needed once, with a network, and then kept in {python.parents[1]}"
         )
 
 

@@ -25,7 +25,7 @@ from ..classifiers.recipes import balance
 from ..compare.asked import Asked, Options, ask, write
 from ..compare.methods import METHODS as PACKAGES
 from ..compare.running import run
-from ..compare.scoring import as_given, rounded
+from ..compare.scoring import as_given, brought
 from ..stand_ins import stand_ins
 from ..tables import Cohort
 from ..work import Work
@@ -188,11 +188,7 @@ def _one_pass(asked: Asked, name: str, options: Options) -> list[Vector]:
         done = run(method, folder, len(asked.rows), options, lambda *_: None)
     if done.failed:
         raise SenseCFError(f"{name}: {done.failed}")
-    out = [
-        rounded(asked.schema, asked.rows[k], as_given(asked, k, answer["y"]), asked.low[k], asked.high[k])
-        for k, answer in enumerate(done.answers)
-        if answer["y"] is not None
-    ]
+    out = [brought(asked, k, as_given(asked, k, answer["y"])) for k, answer in enumerate(done.answers) if answer["y"] is not None]
     target = asked.bundle.manifest.target
     checker = OnnxChecker(asked.bundle.classifier_bytes(), len(asked.schema), target.index)
     return [y for y, p in zip(out, checker.p_target(np.array(out).reshape(-1, len(asked.schema))), strict=True) if p >= target.threshold]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.admissible import Admissible, Constraints, admissible, reach
+import sensecf_edge
+from sensecf_edge.admissible import Admissible, admissible
 from sensecf_edge.bundle import Bundle
 from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import ConstraintError, TableError
@@ -28,7 +29,7 @@ class Options:
     """What decides the answers beside bundle and table. `seconds` of processor time limit a record, `minutes` by the clock a method.
 
     With `shift`, packages that cannot be asked for a probability are shown a classifier whose 0.5 is the goal. `max_changes`
-    is ours to keep: the packages know no such limit.
+    is ours to keep: the packages know no such limit. `final`: people of the final part instead of the test part.
     """
 
     limit: int | None = None
@@ -37,6 +38,7 @@ class Options:
     minutes: float = 30.0
     shift: bool = False
     max_changes: int = LOOP.max_changes
+    final: bool = False
 
     def of(self, own: bool) -> dict[str, Any]:
         """What of it decides the answers of our own methods, or of the packages."""
@@ -50,9 +52,11 @@ class Asked:
     rows      codes as they came, shape (records, features), NaN unknown
     filled    the same for methods that take no unknown values: the classifier is given what it would put there itself
     spaces    what each record may change to; None where its own values leave nothing to change
-    low, high, vary   ranges and what may vary, shape (records, features)
+    low, high, vary   ranges and what may vary, shape (records, features): what follows others is computed, so it may not vary
     labels    True where the person's recorded class is the wanted one (the classifier is wrong about them)
-    persons   a number for each record's person
+    persons   a number for each record's person; every row its own where the table names none
+    places    each record's row among the people asked
+    named     whether the table says whose row is whose
     """
 
     bundle: Bundle
@@ -68,6 +72,7 @@ class Asked:
     persons: NDArray[np.intp]
     places: NDArray[np.intp]
     goal: float
+    named: bool = False
 
     @property
     def schema(self) -> Schema:
@@ -80,22 +85,35 @@ class Asked:
         return self.bundle.manifest.target.threshold
 
 
-def ask(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None) -> Asked:
-    """The first `limit` unseen records in the unwanted class. Raises TableError where there is none."""
+def ask(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None, seed: int | None = None) -> Asked:
+    """At most `limit` records in the unwanted class, drawn by `seed`; the first ones without it. Raises TableError for none."""
     target, schema = bundle.manifest.target, bundle.schema
     checker = OnnxChecker(bundle.classifier_bytes(), len(schema), target.index)
     p = checker.p_target(test.X)
-    at = np.flatnonzero(p < target.threshold)[:limit]
+    at = np.flatnonzero(p < target.threshold)
     if not len(at):
         raise TableError(f"the classifier of {bundle.name} puts no unseen person of the table in the unwanted class; nothing to compare")
+    at = at[:limit] if seed is None else drawn(at, test.persons[at], limit, seed)
     rows = test.X[at]
     spaces = [_space(schema, x) for x in rows]
-    low, high, vary = _ranges(schema, rows, spaces)
+    low, high, vary = _ranges(rows, spaces)
     _, persons = np.unique(test.persons[at], return_inverse=True)
     goal = target.threshold + min(LOOP.margin, (1.0 - target.threshold) / 2)
     filled = np.where(np.isnan(rows), stand_ins(train), rows)
     return Asked(bundle, train, rows, filled, p[at], spaces, np.where(vary, low, filled), np.where(vary, high, filled), vary,
-                 test.y[at], persons, at, goal)  # fmt: skip
+                 test.y[at], persons, at, goal, test.named)  # fmt: skip
+
+
+def drawn(at: NDArray[np.intp], persons: NDArray[np.str_], limit: int | None, seed: int) -> NDArray[np.intp]:
+    """At most `limit` of the rows `at`, ascending: people in an order of chance, one row of each before a second of any."""
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(at))
+    _, person = np.unique(persons, return_inverse=True)
+    turn, seen = np.empty(len(at), dtype=np.intp), dict[int, int]()
+    for k in order:
+        turn[k] = seen[person[k]] = seen.get(person[k], -1) + 1
+    rank = np.argsort(order)
+    return np.sort(at[np.lexsort((rank, turn))[:limit]])
 
 
 def _space(schema: Schema, x: Vector) -> Admissible | None:
@@ -105,33 +123,31 @@ def _space(schema: Schema, x: Vector) -> Admissible | None:
         return None
 
 
-def _ranges(schema: Schema, rows: Vector, spaces: list[Admissible | None]) -> tuple[Vector, Vector, NDArray[np.bool_]]:
+def _ranges(rows: Vector, spaces: list[Admissible | None]) -> tuple[Vector, Vector, NDArray[np.bool_]]:
     """What each feature of each record may move between, its present value included; and whether it may move."""
     low, high = rows.copy(), rows.copy()
     vary = np.zeros(rows.shape, dtype=bool)
     for k, space in enumerate(spaces):
-        if space is None:
-            continue
-        for i, values in enumerate(space.values):
+        for i, values in enumerate(space.values if space else ()):
             if values.size:
                 low[k, i], high[k, i] = min(rows[k, i], values[0]), max(rows[k, i], values[-1])
                 vary[k, i] = True
-            elif schema.names[i] in schema.completed and not np.isnan(rows[k, i]):
-                low[k, i], high[k, i] = _following(schema, i, float(rows[k, i]))
-                vary[k, i] = low[k, i] < high[k, i]
     return low, high, vary
 
 
-def _following(schema: Schema, i: int, now: float) -> tuple[float, float]:
-    """A feature that follows others in ours is a column like any other to the packages: its own limits hold."""
-    feature = schema.features[i]
-    ends = feature.reference or (feature.low or 0.0, feature.high or 0.0)
-    near, far = reach(feature, now, Constraints())
-    return max(near, min(ends[0], now)), min(far, max(ends[1], now))
+def pinned(asked: Asked) -> Asked:
+    """The same records with the immutables pinned and nothing else: every other known feature may be all that a record may hold."""
+    schema, rows = asked.schema, asked.rows
+    vary = np.array([f.mutable for f in schema.features]) & ~np.isnan(rows)
+    ends = np.array([f.lattice[[0, -1]] for f in schema.features])
+    low, high = np.fmin(ends[:, 0], asked.filled), np.fmax(ends[:, 1], asked.filled)
+    return replace(asked, low=np.where(vary, low, asked.filled), high=np.where(vary, high, asked.filled), vary=vary)
 
 
-def write(asked: Asked, folder: Path, options: Options, shifted: bool) -> None:
-    """The question as files that any environment can read: no pickle. `shifted`: this method's 0.5 is the goal."""
+def write(asked: Asked, folder: Path, options: Options, shifted: bool, pin: bool = False) -> None:
+    """The question as files that any environment can read: no pickle. `shifted`: this method's 0.5 is the goal. `pin`: it is told
+    of the immutables alone."""
+    asked = pinned(asked) if pin else asked
     schema, target = asked.schema, asked.bundle.manifest.target
     plain: dict[str, Any] = {
         "names": list(schema.names),
@@ -139,7 +155,10 @@ def write(asked: Asked, folder: Path, options: Options, shifted: bool) -> None:
         "steps": [[f.step or 1.0, f.low or 0.0] for f in schema.features],
         "spans": schema.spans.tolist(),
         "choices": [len(f.choices) for f in schema.features],
-        "allowed": [_allowed(asked, k) for k in range(len(asked.rows))],
+        "allowed": [_allowed(asked, k, pin) for k in range(len(asked.rows))],
+        "pinned": pin,
+        "schema": schema.to_json(),
+        "runtime": str(Path(sensecf_edge.__file__).parent),
         "linear": _linear(schema),
         "wanted": target.index,
         "turn": asked.goal + SAFE if shifted else asked.threshold,
@@ -156,13 +175,13 @@ def write(asked: Asked, folder: Path, options: Options, shifted: bool) -> None:
     (folder / "classifier.onnx").write_bytes(asked.bundle.classifier_bytes())
 
 
-def _allowed(asked: Asked, k: int) -> list[list[int]]:
+def _allowed(asked: Asked, k: int, pin: bool) -> list[list[int]]:
     """For every feature the codes a choice may have, the present one among them; empty for numbers."""
     space, out = asked.spaces[k], []
     for i, feature in enumerate(asked.schema.features):
         codes = {int(asked.filled[k, i])} if feature.kind == "choice" else set()
-        if feature.kind == "choice" and space is not None:
-            codes |= {int(v) for v in space.values[i]}
+        if feature.kind == "choice" and asked.vary[k, i]:
+            codes |= set(range(len(feature.choices))) if pin or space is None else {int(v) for v in space.values[i]}
         out.append(sorted(codes))
     return out
 

@@ -22,21 +22,23 @@ from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 from .. import peers, words
 from ..peer_programs.asked import SAFE
 from ..progress import bar, console
-from ..split import parts
-from . import curve, fewest, figures, page, trees
+from ..split import kept_back, parts_of
+from . import curve, fewest, figures, page, prices, trees
 from .asked import Asked, Options, ask, write
 from .methods import METHODS, OWN, Method, chosen
 from .running import Run, run
 from .scoring import COLUMNS, Ruler
 
-FORMAT = 1
+FORMAT = 2
 TEXTS = ("table", "method", "class", "why", "changed", "before", "after")
-SHOWN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "knn_ratio", "lof_inliers", "relations_broken", "p50_ms")
+SHOWN = ("asked", "valid", "at_goal", "same_rules", "of_possible", "n_changed", "distance", "knn_ratio", "lof_inliers",
+         "relations_broken", "rows", "p50_ms")  # fmt: skip
 MAIN_PACKAGES = {
     "dice": ("dice-ml",),
     "cfnow": ("cfnow",),
     "nice": ("nicex",),
     "treecf": ("treecf",),
+    "oceanpy": ("oceanpy", "ortools"),
     OWN: ("llama-cpp-python", "onnxruntime"),
 }
 
@@ -44,13 +46,14 @@ MAIN_PACKAGES = {
 def compare(table: Path, model: str, names: tuple[str, ...], options: Options, out: Path, prove: bool = False) -> dict[str, Any]:
     """Ask the named methods (all for none) and write results.csv, results.json and report.html. Returns the results.
 
-    `prove`: prove as well how few features an answer must change, for the records that ours answers at the goal.
+    `prove`: prove as well how few features an answer must change, for the records that ours answers at the goal, and for the
+    others whether an answer exists.
 
     Raises TableError for a table that the bundle was not fitted on, or without a record to ask.
     """
     bundle = Bundle.open(model)
-    train, test = parts(bundle, table)
-    asked = ask(bundle, train, test, options.limit)
+    drawn = parts_of(bundle, table)
+    asked = ask(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)
     _private(out)
     runs: dict[str, Run] = {}
     left_out: dict[str, str] = {}
@@ -61,23 +64,25 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
             console.print(f"{method.name:<22} left out: {done.failed}")
         else:
             runs[method.name] = done
-    ruler = Ruler(asked)
+    ruler = Ruler(asked, options.max_changes)
     rows = pd.DataFrame([row for name, done in runs.items() for row in ruler.rows(name, done)], columns=list(COLUMNS))
     if prove:
         with bar("fewest") as show:
             rows = fewest.prove(asked, rows, options.max_changes, show)
     about = {"tables": [_about(asked, ruler)], "options": asdict(options), "methods": _methods(runs), "left_out": left_out}
-    return _write(out, rows, about)
+    trained = prices.measured(bundle, drawn.train, options, tuple(runs), lambda m, a, o: _one(m, a, o, out / "training", {}))
+    return _write(out, rows, about, trained)
 
 
 def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     """The same over what several runs of `compare` left behind. Raises TableError for a folder without, or one table given twice."""
-    tables, rows = [], []
+    tables, rows, trained = [], list[pd.DataFrame](), list[pd.DataFrame]()
     merged: dict[str, Any] = {"methods": {}, "left_out": {}}
     for folder in folders:
         try:
             got = json.loads((folder / "results.json").read_text(encoding="utf-8"))
             part = pd.read_csv(folder / "results.csv", keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXTS, str))
+            trained.append(prices.read(folder))
         except (OSError, ValueError) as error:
             raise TableError(f"{folder} holds no results of `compare`; run `sensecf-edge compare ... -o {folder}` first") from error
         if got["format"] != FORMAT:
@@ -93,7 +98,7 @@ def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     together = pd.concat(rows).sort_values("method", key=lambda c: c.map(order), kind="stable").reset_index(drop=True)
     merged["methods"] = dict(sorted(merged["methods"].items(), key=lambda item: order[item[0]]))
     _private(out)
-    return _write(out, together, {"tables": tables, "options": got["options"], **merged})
+    return _write(out, together, {"tables": tables, "options": got["options"], **merged}, pd.concat(trained))
 
 
 def _private(out: Path) -> None:
@@ -118,7 +123,7 @@ def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[s
     except (MissingExtraError, trees.NoTreesError) as error:
         return Run([], None, str(error))
     if not done.failed:
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         fresh = place.with_suffix(".part")
         fresh.write_text(json.dumps({"key": key, "cold": done.cold, "answers": done.answers}), encoding="utf-8")
         os.replace(fresh, place)
@@ -130,13 +135,13 @@ def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[s
 def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> Run:
     with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
         folder = Path(place)
-        if method.environment == "treecf":
+        if method.trees:
             graph, column = asked.bundle.classifier_bytes(), asked.bundle.manifest.target.index
             forest = trees.read(graph, asked.schema, column, asked.goal + SAFE, asked.train.X)
             (folder / "trees.json").write_text(json.dumps(forest.to_json()), encoding="utf-8")
         if method.environment != OWN:
             peers.environment(method.environment)
-        write(asked, folder, options, shifted=options.shift and not method.goal)
+        write(asked, folder, options, shifted=options.shift and not method.goal, pin=method.pinned)
         if needed is not None:
             budget = [{"rows": a["rows"], "seconds": a["seconds"]} for a in needed.answers]
             (folder / "budget.json").write_text(json.dumps(budget), encoding="utf-8")
@@ -146,12 +151,13 @@ def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
 
 def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> str:
     """What an answer depends on: bundle, table, options, the method's code and its environment; for some, ours."""
-    source, pins = hashlib.sha256((peers.PROGRAMS / "asked.py").read_bytes()), peers.PINS.get(method.environment, ())
-    for program in _own_code() if method.environment == OWN else [peers.PROGRAMS / method.program]:
+    source, pins = hashlib.sha256(), "" if method.environment == OWN else peers.lock(method.environment)
+    for program in _own_code() if method.environment == OWN else _programs(method):
         source.update(program.read_bytes())
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
     given = options.of(method.environment == OWN)
-    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, given, source.hexdigest(), list(pins), budget]
+    whole = [method.name, asked.bundle.hash, asked.train.fingerprint, given, source.hexdigest(), pins, budget,
+             asked.places.tolist(), method.pinned]  # fmt: skip
     if method.price:
         whole.append([asdict(method.price), method.search])
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
@@ -160,7 +166,16 @@ def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
 def _own_code() -> list[Path]:
     """All that our own methods are made of: this very code may change from day to day, a package's pins do not."""
     here, runtime = Path(__file__).parent, Path(sensecf_edge.__file__).parent
-    return [here / "own.py", *sorted((here.parent / "teachers").glob("*.py")), *sorted(runtime.rglob("*.py"))]
+    shared = [peers.PROGRAMS / "asked.py", here / "own.py", *sorted((here.parent / "teachers").glob("*.py"))]
+    return [*shared, *sorted(runtime.rglob("*.py"))]
+
+
+def _programs(method: Method) -> list[Path]:
+    """What stands between a package and its answers: its own program, the question, and the rules that are put on inside."""
+    runtime = Path(sensecf_edge.__file__).parent
+    shared = ["asked.py", "limits.py", *(("folding.py", "program.py") if method.trees else ())]
+    names = ("rules", "admissible", "measure", "feature", "relation", "schema")
+    return [*(peers.PROGRAMS / n for n in (*shared, method.program)), *(runtime / f"{n}.py" for n in names)]
 
 
 def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
@@ -184,7 +199,7 @@ def _about(asked: Asked, ruler: Ruler) -> dict[str, Any]:
         "bundle": asked.bundle.hash,
         "table": manifest.split.get("table"),
         "asked": len(asked.rows),
-        "people": len(set(asked.persons.tolist())),
+        "people": len(set(asked.persons.tolist())) if asked.named else None,
         "threshold": asked.threshold,
         "goal": asked.goal,
         "mutable": [n for n, m in zip(schema.names, moves, strict=True) if m],
@@ -193,7 +208,7 @@ def _about(asked: Asked, ruler: Ruler) -> dict[str, Any]:
     }
 
 
-def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, Any]:
+def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any], trained: pd.DataFrame) -> dict[str, Any]:
     """Figures, files, and the table on standard output."""
     if rows.empty:
         raise CheckError("no method could be run, so there is nothing to write; the reasons stand above")
@@ -207,13 +222,15 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any]) -> dict[str, An
         "paired": figures.paired(rows, seed),
         "possible": figures.possible(rows),
         "fewest": fewest.summary(rows),
-        "trade": curve.trade(rows, seed),
+        "trade": curve.trade(rows, trained, seed),
         "changes": figures.changes(rows),
     }
     rows.to_csv(out / "results.csv", index=False)
+    trained.to_csv(out / prices.FILE, index=False)
     (out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     (out / "report.html").write_text(page.render(results, rows), encoding="utf-8")
     print(figures.lines(results["pooled"], SHOWN))
+    print(words.possible(results["possible"]))
     if results["fewest"]:
         print(f"features changed by ours {results['fewest']['changed']:.2f}; the fewest possible {words.fewest(results['fewest'])}")
     console.print(f"wrote results.csv, results.json and report.html to {out}; they hold people's data")

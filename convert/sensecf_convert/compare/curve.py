@@ -1,9 +1,11 @@
-"""Where two goals pull apart: all that ours can trade one for the other, beside each other method on the same records.
+"""Where two goals pull apart: what ours can trade one for the other, beside each other method on the same records.
 
 Ours at several prices gives several points in a plane of two figures. Whoever takes one price for some records and another
-for the rest gets every point between them, so the lower left edge of all these mixtures is what ours can have. `factor` says
-how that edge lies to a method's own point: the smallest number such that some mixture of ours has both figures at most
-that many times the method's. Below 1 ours is better in both at once; above 1 the method has something that ours has not.
+for the rest gets every point between them, so the lower left edge of all these mixtures is what ours can have. Which mixture is held
+against a method is chosen on training people: there each price has so many times the default's figures, and of the mixtures
+that this promises the one is taken that comes nearest to the method's point. `factor` says what became of it on the people asked: the
+larger of its two figures over the method's. Below 1 ours is better in both at once; above 1 the method has something that
+ours has not shown. `hindsight` is the same with the mixture that is best for these very records: a bound, no figure of ours.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .figures import LEVEL, RESAMPLES, people
-from .methods import CURVE, METHODS, OWN
+from .. import statistics
+from .figures import people
+from .methods import CURVE, METHODS, OWN, RIVALS
 
 Points = NDArray[np.float64]
 PLANES = {
@@ -27,56 +30,91 @@ PLANES = {
 }
 """Pairs of figures, lower is better in each."""
 
-OURS = frozenset(m.name for m in METHODS.values() if m.environment == OWN) - {"search"}
+OURS = frozenset(m.name for m in METHODS.values() if m.environment == OWN) - {*RIVALS, "teacher"}
 FEWEST = 5
 """Fewer records than this, answered by both, say nothing."""
 
 
-def trade(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
-    """plane -> method -> records, the method's point, ours' points on those records, factor and its 95 % interval.
+def trade(rows: pd.DataFrame, trained: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
+    """plane -> method -> records, the method's point, ours' points on those records, the mixture chosen, factor, its 95 % interval and
+    `hindsight`.
 
-    Records count that the method and every price of ours answer at the goal, no relation broken: what breaks one is no answer
-    that ours could give. Empty without at least two prices of ours.
+    Records count that the method and every price of ours answer at the goal. `trained` are rows of training people. Empty
+    without at least two prices of ours.
     """
-    good = rows[rows.at_goal & ~rows.relations_broken.eq(True)]
-    curve = [name for name in CURVE if (good.method == name).any()]
+    good = rows[rows.at_goal.astype(bool)]
+    curve = [name for name in CURVE if (good.method == name).any() and (trained.method == name).any()]
     others = [str(n) for n in good.method.unique() if n not in OURS]
-    if len(curve) < 2:
+    if len(curve) < 2 or "ours" not in curve:
         return {}
     return {
-        plane: {name: made for name in others if (made := _beside(good, name, curve, axes, seed)) is not None}
+        plane: {name: made for name in others if (made := _beside(good, trained, name, curve, axes, seed)) is not None}
         for plane, axes in PLANES.items()
     }
 
 
-def _beside(good: pd.DataFrame, name: str, curve: Sequence[str], axes: tuple[str, str], seed: int) -> dict[str, Any] | None:
-    keys = ["table", "record"]
-    parts = [good[good.method == n].set_index(keys) for n in (name, *curve)]
+def _held(good: pd.DataFrame, names: Sequence[str], axes: tuple[str, str]) -> tuple[pd.Index, Points]:
+    """Records that all of `names` answer, (table, record), and their figures, shape (records, methods, 2)."""
+    parts = [good[good.method == n].set_index(["table", "record"]) for n in names]
     both = parts[0].index
     for part in parts[1:]:
         both = both.intersection(part.index)
+    return both, np.stack([part.loc[both, list(axes)].to_numpy(float) for part in parts], axis=1)
+
+
+def promised(trained: pd.DataFrame, curve: Sequence[str], axes: tuple[str, str]) -> dict[str, Points]:
+    """table -> how many times the default's figures each price has on training people, shape (prices, 2)."""
+    good, out = trained[trained.at_goal.astype(bool)], dict[str, Points]()
+    for table, part in good.groupby("table"):
+        _, held = _held(part, curve, axes)
+        if len(held) >= FEWEST:
+            mean = held.mean(axis=0)
+            out[str(table)] = mean / mean[list(curve).index("ours")]
+    return out
+
+
+def _beside(
+    good: pd.DataFrame, trained: pd.DataFrame, name: str, curve: Sequence[str], axes: tuple[str, str], seed: int
+) -> dict[str, Any] | None:
+    ratios = promised(trained, curve, axes)
+    both, held = _held(good[good.table.isin(ratios)], (name, *curve), axes)
     if len(both) < FEWEST:
         return None
-    held = np.stack([part.loc[both, list(axes)].to_numpy(float) for part in parts], axis=1)
-    persons = people(parts[0].loc[both].reset_index())
-    low, high = _interval(held, persons, seed)
+    default = held[:, 1 + list(curve).index("ours")]
+    expected = np.stack([default[k] * ratios[table] for k, (table, _) in enumerate(both)])
     mean = held.mean(axis=0)
-    return {"n": len(both), "point": mean[0].tolist(), "ours": dict(zip(curve, mean[1:].tolist(), strict=True)),
-            "factor": float(factor(mean[None])[0]), "low": low, "high": high}  # fmt: skip
+    weights = mixture(mean[0], expected.mean(axis=0))
+    pair = np.stack([held[:, 0], np.tensordot(held[:, 1:], weights, axes=(1, 0))], axis=1)
+    persons = people(good[good.method == name].set_index(["table", "record"]).loc[both].reset_index())
+    low, high = _interval(pair, persons, seed)
+    chosen = {n: round(float(w), 3) for n, w in zip(curve, weights, strict=True) if w > 0}
+    return {"n": len(both), "point": mean[0].tolist(), "ours": dict(zip(curve, mean[1:].tolist(), strict=True)), "chosen": chosen,
+            "factor": float(factor(pair.mean(axis=0)[None])[0]), "low": low, "high": high,
+            "hindsight": float(factor(mean[None])[0])}  # fmt: skip
 
 
-def _interval(held: Points, persons: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
-    """The bootstrap's interval of the factor when people are drawn again; `held` has shape (records, methods, 2)."""
+def mixture(point: Points, ours: Points) -> Points:
+    """Weights of the prices, shape (prices,), whose mixture of `ours`, shape (prices, 2), has the least factor beside `point`."""
+    best, out = np.inf, np.eye(len(ours))[0]
+    for a, b in [(k, k) for k in range(len(ours))] + list(combinations(range(len(ours)), 2)):
+        ends = (ours[[a, b]] / point) @ np.array([1.0, -1.0])
+        share = ends[0] / (ends[0] - ends[1]) if ends[0] * ends[1] < 0 else 0.0
+        weights = np.eye(len(ours))[a] * (1 - share) + np.eye(len(ours))[b] * share
+        if (got := float(((weights @ ours) / point).max())) < best:
+            best, out = got, weights
+    return out
+
+
+def _interval(pair: Points, persons: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
+    """The bootstrap's interval of the factor when people are drawn again, the mixture as it is; `pair`: shape (records, 2, 2)."""
     count = int(persons.max()) + 1
-    if count < 2:
+    if count < statistics.LEAST_PEOPLE:
         return None, None
-    sums = np.zeros((count, *held.shape[1:]))
-    np.add.at(sums, persons, held)
-    sizes = np.bincount(persons, minlength=count)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    means = np.tensordot(drawn, sums, axes=1) / (drawn @ sizes)[:, None, None]
-    low, high = np.quantile(factor(means), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    sums = np.zeros((count, *pair.shape[1:]))
+    np.add.at(sums, persons, pair)
+    drawn = statistics.weights(count, seed)[:, 1:].T
+    means = np.tensordot(drawn, sums, axes=1) / (drawn @ np.bincount(persons, minlength=count))[:, None, None]
+    return statistics.ends(factor(means))
 
 
 def factor(means: Points) -> NDArray[np.float64]:

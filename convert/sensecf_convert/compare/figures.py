@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-RESAMPLES = 2_000
-LEVEL = 0.95
+from .. import statistics
+
+FLAGS = frozenset(("valid", "usable", "at_goal", "same_rules", "keeps", "lof_inlier", "relations_broken"))
+"""Columns that say yes or no."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: the mean of a column over all records reached (`asked`) or over the answers. `better`: higher, lower or ''."""
+    """One figure: the mean of a column over all records reached (`asked`), over those that have an answer at all under the same rules
+    (`possible`), or over the answers. `better`: higher, lower or ''."""
 
     key: str
     title: str
@@ -27,11 +30,15 @@ class Measure:
 
 
 MEASURES = (
-    Measure("valid", "valid", "valid", "asked", "higher", "share of the records asked whose answer, as it came, has p >= threshold"),
+    Measure("valid", "valid", "valid", "asked", "higher", "share of the records asked with an answer that has p >= threshold"),
     Measure("usable", "usable", "usable", "asked", "higher",
-            "share of the records asked with an answer that is valid and plausible: every changed feature mutable, on its steps, and "
-            "inside the range, direction and reach this record was given"),
+            "share of the records asked with an answer that is valid and keeps all limits: every changed feature mutable, on its steps, "
+            "inside the range, direction and reach this record was given, and no relation broken"),
     Measure("at_goal", "p >= goal", "at_goal", "asked", "higher", "the same, with p >= threshold + margin"),
+    Measure("same_rules", "same rules", "same_rules", "asked", "higher", "the same, with no more changes proposed than ours may make"),
+    Measure("of_possible", "of possible", "same_rules", "possible", "higher",
+            "the same over the records for which at least one method has such an answer, or one is proven to exist"),
+    Measure("kept", "keep all limits", "keeps", "answers", "higher", "share of the answers, valid or not, that keep all limits"),
     Measure("n_changed", "changed", "n_changed", "answers", "lower", "features changed"),
     Measure("n_unchanged", "unchanged", "n_unchanged", "answers", "higher", "features not changed"),
     Measure("distance", "L1/range", "distance", "answers", "lower", "Gower distance: mean over all features of |change| / reference range"),
@@ -51,17 +58,30 @@ MEASURES = (
 
 def summary(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
     """Figures of every method in the table, in the order of its rows."""
+    rows = rows.assign(answerable=answerable(rows), keeps=rows.plausible.eq(True) & ~rows.relations_broken.eq(True))
     return {str(name): figures(part, seed) for name, part in rows.groupby("method", sort=False)}
+
+
+def keys(rows: pd.DataFrame) -> pd.Series:
+    """A name for each row's record."""
+    return rows.table.astype(str) + "/" + rows.record.astype(str)
+
+
+def answerable(rows: pd.DataFrame) -> pd.Series:
+    """Whether each row's record has an answer under the same rules: some method shows one, or one is proven to exist."""
+    names = keys(rows)
+    some = set(names[rows.same_rules.astype(bool) | rows.possible.eq(1)])
+    return names.isin(some)
 
 
 def figures(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
     """One method's figures: each with its 95 % interval (people resampled, the method's answers taken as they are)."""
     reached = rows[rows.reached]
     answers = reached[reached.answered]
+    over = {"asked": reached, "answers": answers, "possible": reached[reached.answerable]}
     out: dict[str, Any] = {"asked": len(rows), "reached": len(reached), "answers": len(answers)}
     for measure in MEASURES:
-        part = reached if measure.over == "asked" else answers
-        out[measure.key] = mean(part, measure.column, seed)
+        out[measure.key] = mean(over[measure.over], measure.column, seed)
     seconds = reached.seconds.dropna().to_numpy(float)
     out["p50_ms"] = 1000 * float(np.median(seconds)) if seconds.size else None
     out["p95_ms"] = 1000 * float(np.quantile(seconds, 0.95)) if seconds.size else None
@@ -71,32 +91,13 @@ def figures(rows: pd.DataFrame, seed: int) -> dict[str, Any]:
 def mean(rows: pd.DataFrame, column: str, seed: int) -> dict[str, Any] | None:
     """The mean of a column with its interval, and over how many records. None where there is no value."""
     part = rows[rows[column].notna()]
-    if not len(part):
-        return None
-    values = part[column].to_numpy(float)
-    low, high = interval(values, people(part), seed)
-    return {"value": float(values.mean()), "low": low, "high": high, "n": len(values)}
+    how = statistics.share if column in FLAGS else statistics.mean
+    return how(part[column].to_numpy(float), people(part), seed)
 
 
 def people(rows: pd.DataFrame) -> NDArray[np.intp]:
     """A number for each row's person; the same number in two tables is two people."""
     return np.asarray(pd.factorize(rows.table.astype(str) + "/" + rows.person.astype(str))[0])
-
-
-def interval(values: NDArray[np.float64], persons: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
-    """The bootstrap's 95 % interval of a mean over records when people are drawn again. (None, None) for a single person."""
-    from scipy.stats import bootstrap
-
-    sums, counts = np.bincount(persons, values), np.bincount(persons).astype(float)
-    if len(counts) < 2:
-        return None, None
-
-    def average(s: NDArray[np.float64], c: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-        return np.asarray(s.sum(axis=axis) / c.sum(axis=axis))
-
-    done = bootstrap((sums, counts), average, paired=True, vectorized=True, n_resamples=RESAMPLES, confidence_level=LEVEL,
-                     method="percentile", rng=np.random.default_rng(seed))  # fmt: skip
-    return float(done.confidence_interval.low), float(done.confidence_interval.high)
 
 
 def by_class(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, dict[str, Any]]]:
@@ -122,11 +123,21 @@ def paired(rows: pd.DataFrame, seed: int, reference: str = "ours") -> dict[str, 
 
 
 def possible(rows: pd.DataFrame) -> dict[str, Any]:
-    """Records for which at least one method has an answer at the goal, and each method's share of them."""
-    keys = rows.table.astype(str) + "/" + rows.record.astype(str)
-    some = set(keys[rows.at_goal])
-    share = {str(n): len(set(keys[part.index][part.at_goal])) / max(1, len(some)) for n, part in rows.groupby("method", sort=False)}
-    return {"records": len(some), "asked": keys.nunique(), "share": share}
+    """Records that have an answer under the same rules, each method's share of them, and which of them `missing` ours has none for.
+
+    `missing` names table and row among the people asked. `proven`: of the records that no method answers, those proven to have no
+    answer; `open`: those of which that is not known.
+    """
+    some, names = answerable(rows), keys(rows)
+    records = set(names[some])
+    share = {str(n): len(set(names[part.index][part.same_rules.astype(bool)])) / max(1, len(records))
+             for n, part in rows.groupby("method", sort=False)}  # fmt: skip
+    mine = set(names[(rows.method == "ours") & rows.same_rules.astype(bool)])
+    lacking = rows[names.isin(records - mine)].drop_duplicates(["table", "record"])
+    none = set(names[rows.possible.eq(0)]) - records
+    missing = [] if "ours" not in share else [[str(one.table), int(one.row)] for one in lacking.itertuples()]
+    return {"records": len(records), "asked": names.nunique(), "share": share, "missing": missing, "proven": len(none),
+            "open": names.nunique() - len(records) - len(none)}  # fmt: skip
 
 
 def changes(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -154,7 +165,7 @@ def lines(figures: dict[str, dict[str, Any]], keys: Iterable[str]) -> str:
     return "\n".join(out)
 
 
-SHARES = ("valid", "usable", "at_goal", "lof_inliers", "relations_broken")
+SHARES = ("valid", "usable", "at_goal", "same_rules", "of_possible", "kept", "lof_inliers", "relations_broken")
 
 
 def cell(key: str, figure: Any) -> str:

@@ -15,8 +15,11 @@ DISTANCE = CostSettings(count=0.0, distance=1.0, realism=0.0, below=0.0)
 LONG = 65_536
 """Rows of a search that takes about a second, as `explain --exact` does."""
 
-RANGES = "immutables, ranges and permitted choices through its own options"
-TREES = "the trees inside the ONNX classifier, an exact copy; Freeze, Range, AllowedCategories, Grid and Linear; the same distance as ours"
+INSIDE = "limits and followers are put on inside the classifier"
+RANGES = f"immutables, ranges and permitted choices through its own options; {INSIDE}"
+TREES = "the trees inside the ONNX classifier, an exact copy, with followers folded in"
+PINNED = "-pinned"
+"""How the name of a package ends where it is told of the immutables alone, as its users run it."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Method:
     """One method. `environment` names an entry of `peers.PINS` or OWN; `goal` says whether it can be asked for a probability.
 
     `price` is what ours weighs answers by where that is not the default: a point of its trade-off curve. `search` is how many
-    rows its search over sets of features may ask about.
+    rows its search over sets of features may ask about. `pinned`: only the immutables are asked for.
     """
 
     name: str
@@ -35,6 +38,17 @@ class Method:
     needs: str | None = None
     price: CostSettings | None = None
     search: int = SEARCH.rows
+    pinned: bool = False
+
+    @property
+    def trees(self) -> bool:
+        """Whether it works on the trees of a classifier, and asks none."""
+        return self.environment in ("treecf", "oceanpy")
+
+    @property
+    def base(self) -> str:
+        """The method that this one is a variant of, or itself."""
+        return self.name.removesuffix(PINNED)
 
 
 def _curve(name: str, price: CostSettings) -> Method:
@@ -43,7 +57,7 @@ def _curve(name: str, price: CostSettings) -> Method:
 
 
 def _nice(kind: str) -> Method:
-    how = "no options: each record gets the training rows with its own immutables and inside its ranges; takes 0.5 for the threshold"
+    how = f"no options: each record gets the training rows brought to its limits; {INSIDE}; takes 0.5 for the threshold"
     return Method(f"nice-{kind}", "nice", "run_nice.py", False, how)
 
 
@@ -53,8 +67,22 @@ def _dice(kind: str) -> Method:
 
 
 def _cfnow(kind: str) -> Method:
-    how = "no options: shown only what may change; ranges and steps are put on inside the classifier; takes 0.5 for the threshold"
+    how = f"no options: shown only what may change; {INSIDE}; takes 0.5 for the threshold"
     return Method(f"cfnow-{kind}", "cfnow", "run_cfnow.py", False, how)
+
+
+def _ocean(kind: str, wish: str) -> Method:
+    how = f"{TREES}; its constraint program of them, our limits, relations and largest number of changes as rules of it; proves {wish}"
+    return Method(f"oceanpy-{kind}", "oceanpy", "run_oceanpy.py", True, how)
+
+
+_PACKAGES = (
+    *(_dice(kind) for kind in ("random", "genetic", "kdtree")),
+    *(_cfnow(kind) for kind in ("greedy", "random")),
+    *(_nice(kind) for kind in ("sparsity", "proximity", "plausibility")),
+    Method("treecf", "treecf", "run_treecf.py", True, f"{TREES}; Freeze, Range, AllowedCategories, Grid and Linear; the same distance as "
+           "ours; its default genetic search"),
+)  # fmt: skip
 
 
 _ALL = (
@@ -64,25 +92,32 @@ _ALL = (
     Method("ours-without-llm-rows", OWN, "own", True, "random proposals until the classifier was asked as many rows as ours on the record",
            "ours"),
     Method("ours-without-llm-time", OWN, "own", True, "random proposals until as much time has passed as ours took on the record", "ours"),
-    Method("search", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
+    Method("additive", OWN, "own", True, "one batch of the classifier: every single change, the best added up until their gains reach the "
+           "goal; handed over unchecked"),
+    Method("chance", OWN, "own", True, "one random admissible answer, handed over unchecked"),
+    Method("search", OWN, "own", True, "ours without a generator: its search over sets of features from the record itself, default budget"),
+    Method("teacher", OWN, "own", True, "the teacher: sparse search over the lattice, then the same refinement; asked for the same goal"),
     Method("ours-distance-exact", OWN, "own", True, f"as ours-distance, searching on over {LONG:,} rows", price=DISTANCE, search=LONG),
     _curve("distance", DISTANCE),
     *(_curve(f"distance-{weight:g}", replace(DISTANCE, realism=weight, below=COST.below)) for weight in (0.25, 1)),
     _curve("nearest", NEAREST),
     *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 5, 12)),
     _curve("typical", TYPICAL),
-    *(_dice(kind) for kind in ("random", "genetic", "kdtree")),
-    *(_cfnow(kind) for kind in ("greedy", "random")),
-    *(_nice(kind) for kind in ("sparsity", "proximity", "plausibility")),
-    Method("treecf", "treecf", "run_treecf.py", True, f"{TREES}; its default genetic search"),
-    Method("treecf-exact", "treecf", "run_treecf.py", True, f"{TREES}; proves its optimum within the time limit; sums over three features "
-           "are left out of its rules, so its distance is a lower bound"),
+    *_PACKAGES,
+    Method("treecf-exact", "treecf", "run_treecf.py", True, f"{TREES}; as treecf; proves its optimum within the time limit; rules over "
+           "several features are left out of it, so its distance is a lower bound"),
+    _ocean("fewest", "the fewest features"),
+    _ocean("nearest", "the least distance"),
+    *(replace(m, name=m.name + PINNED, how="only the immutables are pinned: no ranges, steps, relations or followers", pinned=True)
+      for m in _PACKAGES),
 )  # fmt: skip
 
 METHODS = {method.name: method for method in _ALL}
 CURVE = ("ours", *(m.name for m in _ALL if m.price and m.search == SEARCH.rows))
 """Ours at other prices: together what it can trade nearness and sparsity against realism for."""
-EQUAL_BUDGET = ("ours", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "search")
+RIVALS = ("additive", "chance", "search")
+"""Ways to an answer without a language model, see `rivals`; as the teacher they stand beside ours like other packages."""
+EQUAL_BUDGET = ("ours", "ours-first-try", *RIVALS, "teacher", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time")
 
 
 def chosen(names: tuple[str, ...]) -> list[Method]:

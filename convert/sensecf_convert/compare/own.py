@@ -25,7 +25,7 @@ from sensecf_edge.settings import LOOP
 
 from ..evaluate import vector
 from ..peer_programs import asked
-from .methods import METHODS
+from .methods import METHODS, RIVALS
 
 Answer = tuple[Vector | None, str]
 SMALL = 2
@@ -52,8 +52,10 @@ class RandomEngine:
 
 def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """The method as a function of a record's number, and the classifier's count of rows."""
-    if method == "search":
-        return _search(question)
+    if method == "teacher":
+        return _teacher(question)
+    if method in RIVALS:
+        return _rival(question, method)
     explainer = Explainer.load(question.plain["bundle"], threads=1)
     if method.startswith("ours-without-llm"):
         explainer.close()
@@ -117,7 +119,24 @@ def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
     return float(measure.cost(explainer.schema, x, y[None], typical)[0])
 
 
-def _search(question: asked.Question) -> tuple[Callable[[int], Answer], Callable[[], int]]:
+def _rival(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
+    """A way to an answer without a language model: `additive` and `chance` hand over their first try, unchecked."""
+    from ..rivals import answer
+
+    bundle = Bundle.open(question.plain["bundle"])
+    typical, goal = realism(bundle), question.goal - asked.SAFE
+    checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), bundle.manifest.target.index)
+    limits = Constraints(max_changes=question.plain["max_changes"])
+
+    def one(k: int) -> Answer:
+        x = question.exact[k]
+        y, _ = answer(method, checker, bundle.schema, x, goal, realism=typical, constraints=limits, seed=question.seed)
+        return y, "" if y is not None else "none found"
+
+    return one, lambda: checker.rows
+
+
+def _teacher(question: asked.Question) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """The teacher, asked for the runtime's goal instead of its own stricter ones."""
     from ..teachers import Lesson, answer
 

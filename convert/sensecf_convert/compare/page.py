@@ -15,8 +15,9 @@ from .figures import MEASURES, cell
 from .methods import CURVE, EQUAL_BUDGET, METHODS
 
 TEMPLATE = "compare/report.html.j2"
-MAIN = ("asked", "valid", "usable", "at_goal", "n_changed", "distance", "distance_mad", "knn_ratio", "lof_inliers", "relations_broken",
-        "realism", "p50_ms", "p95_ms")  # fmt: skip
+MAIN = ("asked", "valid", "at_goal", "same_rules", "of_possible", "n_changed", "distance", "distance_mad", "knn_ratio", "lof_inliers",
+        "relations_broken", "realism", "rows", "p50_ms", "p95_ms")  # fmt: skip
+FREE = ("asked", "valid", "kept", "at_goal", "n_changed", "distance", "relations_broken")
 BUDGET = ("at_goal", "n_changed", "distance", "knn_ratio", "realism", "rows", "p50_ms", "p95_ms")
 PRICES = ("at_goal", "n_changed", "distance", "knn_ratio", "lof_inliers", "realism")
 BESIDE = ("n_changed", "distance", "knn_ratio", "realism")
@@ -29,15 +30,16 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
     pooled = results["pooled"]
     return template(TEMPLATE).render(
         results=results,
-        main=grid({n: got for n, got in pooled.items() if n == "ours" or n not in CURVE}, MAIN),
+        main=grid(_main(pooled), MAIN),
+        free=grid({n: got for n, got in pooled.items() if METHODS[n].pinned}, FREE),
+        possible=words.possible(results["possible"]),
         prices=grid({n: pooled[n] for n in CURVE if n in pooled}, PRICES),
         factors=factors(results["trade"]),
         fewest=words.fewest(results["fewest"]),
-        classes={name: grid(part, MAIN) for name, part in results["classes"].items()},
+        classes={name: grid(_main(part), MAIN) for name, part in results["classes"].items()},
         budget=grid({n: pooled[n] for n in EQUAL_BUDGET if n in pooled}, BUDGET),
-        beside=_beside({n: got for n, got in results["paired"].items() if n not in CURVE}),
-        possible={n: share for n, share in results["possible"]["share"].items() if n == "ours" or n not in CURVE},
-        titles={key: TITLES[key] for key in (*MAIN, *BUDGET, *PRICES)},
+        beside=_beside({n: got for n, got in results["paired"].items() if n not in CURVE and not METHODS[n].pinned}),
+        titles={key: TITLES[key] for key in (*MAIN, *FREE, *BUDGET, *PRICES)}, free_keys=FREE,
         main_keys=MAIN, budget_keys=BUDGET, beside_keys=BESIDE, price_keys=PRICES, planes=list(PLANES),
         measures=MEASURES,
         methods=[{"name": n, "how": METHODS[n].how, **about} for n, about in results["methods"].items()],
@@ -45,6 +47,10 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
         examples=examples(rows[rows.method.isin(plots.roomy(rows.method))]),
         color=plots.color,
     )  # fmt: skip
+
+
+def _main(figures: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {n: got for n, got in figures.items() if n == "ours" or (n not in CURVE and not METHODS[n].pinned)}
 
 
 def grid(figures: dict[str, dict[str, Any]], keys: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -81,7 +87,7 @@ def factors(trade: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     for name in names:
         made = [trade[plane].get(name) for plane in PLANES]
         cells = [{"text": f"{m['factor']:.2f}", "interval": "" if m["low"] is None else f"{m['low']:.2f} to {m['high']:.2f}",
-                  "verdict": verdict(m)} if m else None for m in made]  # fmt: skip
+                  "verdict": verdict(m), "bound": f"{m['hindsight']:.2f}"} if m else None for m in made]  # fmt: skip
         out.append({"name": name, "n": max(m["n"] for m in made if m), "cells": cells})
     return out
 

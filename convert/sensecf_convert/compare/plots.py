@@ -15,12 +15,15 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from .curve import edge, verdict
-from .methods import CURVE
+from .methods import CURVE, METHODS
 
-FAMILIES = {"ours": "#1f6feb", "search": "#57606a", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e"}
+FAMILIES = {"ours": "#1f6feb", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e",
+            "oceanpy": "#bf8700"}  # fmt: skip
 STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
 SHAPES = ("o", "s", "^", "D")
-CROWD = frozenset(("ours-without-llm-rows", "ours-without-llm-time", "ours-distance-exact", *CURVE)) - {"ours"}
+CROWD = frozenset((
+    "ours-without-llm-rows", "ours-without-llm-time", "ours-distance-exact", *CURVE, *(n for n, m in METHODS.items() if m.pinned)
+)) - {"ours"}  # fmt: skip
 """Methods that stand in tables of their own: left out of crowded pictures."""
 WORDS = {"n_changed": "features changed", "distance": "L1 / range", "knn_ratio": "kNN ratio"}
 

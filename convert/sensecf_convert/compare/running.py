@@ -70,7 +70,7 @@ def _stretch(
     """One process from the next record on: '' when all are answered, else what ended it."""
     with tempfile.TemporaryFile() as talk:
         began = time.monotonic()
-        process = subprocess.Popen([*_command(method), str(folder), method.name, str(len(out.answers))], stdout=subprocess.PIPE,
+        process = subprocess.Popen([*_command(method), str(folder), method.base, str(len(out.answers))], stdout=subprocess.PIPE,
                                    stderr=talk, text=True, env=_surroundings(method))  # fmt: skip
         lines = _lines(process)
         wait = START

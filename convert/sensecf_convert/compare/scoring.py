@@ -1,8 +1,9 @@
 """Answers -> one row per record and method. The ruler is the same for everyone, and reads nothing but the answers.
 
-A package's number is put on the feature's steps before it is measured, as a person would be told it: on the next step away
-from the record's own value, because the nearest would often undo what was just enough. `valid` alone is asked of the answer
-as it came. What was unknown and stays untouched is unknown again for the classifier.
+An answer is brought to what its record may become, and what follows is computed, just as the classifier showed it to the package
+(`peer_programs.limits`): a number between two steps goes to the next one away from the record's own value, because the nearest
+would often undo what was just enough. Where only the immutables were asked for, numbers are put on their steps in the same way and
+nothing else is done. What was unknown and stays untouched is unknown again for the classifier.
 """
 
 from __future__ import annotations
@@ -18,25 +19,27 @@ from sensecf_edge.record import decode
 from sensecf_edge.schema import Schema, Vector
 
 from ..likeness import Realism, deviations, mad_distance
+from ..peer_programs.limits import SAME, Limits
 from .asked import Asked
+from .methods import METHODS
 from .running import Run
 
-SAME = 1e-9
 COLUMNS = (
-    "table", "method", "record", "row", "person", "class", "reached", "answered", "why", "p_factual", "p_given", "p", "valid", "plausible",
-    "usable", "at_goal", "n_changed", "n_unchanged", "distance", "distance_mad", "knn_ratio", "lof_inlier", "realism", "relations_broken",
-    "seconds", "rows", "changed", "before", "after", "fewest", "fewest_proven",
+    "table", "method", "record", "row", "person", "class", "reached", "answered", "why", "p_factual", "p", "valid", "plausible",
+    "usable", "at_goal", "same_rules", "n_changed", "n_unchanged", "distance",
+    "distance_mad", "knn_ratio", "lof_inlier", "realism", "relations_broken",
+    "seconds", "rows", "changed", "before", "after", "fewest", "fewest_proven", "possible",
 )  # fmt: skip
 """Columns of the CSV. Names of changed features and their values are JSON lists; figures of a record without an answer are empty.
-The last two are `fewest.prove`'s to fill in."""
+The last three are `fewest.prove`'s to fill in."""
 
 
 class Ruler:
     """Everything that measures, opened once for a table."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Asked, max_changes: int) -> None:
         bundle = asked.bundle
-        self.asked, self.schema = asked, asked.schema
+        self.asked, self.schema, self.max_changes = asked, asked.schema, max_changes
         self.checker = OnnxChecker(bundle.classifier_bytes(), len(self.schema), bundle.manifest.target.index)
         self.density = realism(bundle)
         self.real = Realism(asked.train)
@@ -68,24 +71,28 @@ class Ruler:
             "seconds": answer["seconds"],
             "rows": answer["rows"],
         }
-        given = None if answer["y"] is None else as_given(asked, k, answer["y"])
-        return row | (self._measured(k, given) if given is not None else dict.fromkeys(("valid", "plausible", "usable", "at_goal"), False))
+        if answer["y"] is None:
+            return row | dict.fromkeys(("valid", "plausible", "usable", "at_goal", "same_rules"), False)
+        given = as_given(asked, k, answer["y"])
+        way = METHODS.get(method)
+        y = rounded(self.schema, asked.rows[k], given) if way and way.pinned else brought(asked, k, given)
+        return row | self._measured(k, y)
 
-    def _measured(self, k: int, given: Vector) -> dict[str, Any]:
+    def _measured(self, k: int, y: Vector) -> dict[str, Any]:
         asked, schema, x = self.asked, self.schema, self.asked.rows[k]
-        y = rounded(schema, x, given, asked.low[k], asked.high[k])
-        p_given, p = self.checker.p_target(np.stack([given, y]))
+        p = float(self.checker.p_target(y[None])[0])
         plausible, kept = self._rules(k, y)
-        Y = y[None]
+        Y, fine = y[None], plausible and kept
         n = int(measure.sparsity(x, Y)[0])
         at = np.flatnonzero(measure.changed(x, Y)[0])
+        at_goal = p >= asked.goal and fine
         return {
-            "p_given": float(p_given),
-            "p": float(p),
-            "valid": bool(p_given >= asked.threshold),
+            "p": p,
+            "valid": p >= asked.threshold,
             "plausible": plausible,
-            "usable": bool(p >= asked.threshold) and plausible,
-            "at_goal": bool(p >= asked.goal) and plausible,
+            "usable": p >= asked.threshold and fine,
+            "at_goal": at_goal,
+            "same_rules": at_goal and len(rules.proposed(schema, x, y)) <= self.max_changes,
             "n_changed": n,
             "n_unchanged": len(schema) - n,
             "distance": float(measure.proximity(schema, x, Y)[0]),
@@ -102,15 +109,16 @@ class Ruler:
     def _rules(self, k: int, y: Vector) -> tuple[bool, bool]:
         """Whether every changed feature stays where the record may go, and whether the relations are kept.
 
-        The number of changes and the relations are not part of plausibility: they have figures of their own.
+        A column that follows others and was moved is held against its relation alone. How many features change is a figure of
+        its own.
         """
-        space = self.asked.spaces[k]
+        space, completed = self.asked.spaces[k], self.schema.completed
         if space is None:
             return not measure.changed(self.asked.rows[k], y[None]).any(), True
         names = [rule for rule, mask in rules.broken(space, y[None]).items() if mask[0]]
-        relations = [n for n in names if n.startswith("breaks ")]
+        moved = {f"{name} may not change" for name in completed}
         limits = [n for n in names if n.endswith(("may not change", "is off its admissible values", "leaves its range"))]
-        return not limits, not relations
+        return not set(limits) - moved, not any(n.startswith("breaks ") for n in names)
 
 
 def as_given(asked: Asked, k: int, y: list[float | None]) -> Vector:
@@ -121,22 +129,22 @@ def as_given(asked: Asked, k: int, y: list[float | None]) -> Vector:
     return out
 
 
-def rounded(schema: Schema, x: Vector, given: Vector, low: Vector, high: Vector) -> Vector:
-    """An answer's changed numbers on their steps, choices on a place; what does not change stays exact. All shape (features,).
+def brought(asked: Asked, k: int, given: Vector) -> Vector:
+    """An answer as the classifier showed it to the package: inside record k's limits, with its followers. Shape (features,)."""
+    return np.asarray(Limits(asked.schema, asked.rows[k]).brought(given[None])[0])
 
-    A number between two steps goes to the one further from x, unless that leaves low to high.
-    """
+
+def rounded(schema: Schema, x: Vector, given: Vector) -> Vector:
+    """An answer's changed numbers on the next step away from x, choices on a place; followers as they came. Shape (features,)."""
     y = given.copy()
-    for i in np.flatnonzero(measure.changed(x, given[None])[0]):
+    for i in rules.proposed(schema, x, given):
         feature = schema.features[i]
-        if feature.name in schema.completed:
-            continue
-        y[i] = nearest = feature.lattice[feature.nearest(float(given[i]))]
-        if feature.kind == "number" and abs(nearest - given[i]) > SAME:
-            up = given[i] > x[i]
-            within = feature.lattice[(feature.lattice >= low[i] - SAME) & (feature.lattice <= high[i] + SAME)]
-            beyond = within[within >= given[i]][:1] if up else within[within <= given[i]][-1:]
-            y[i] = beyond[0] if beyond.size else nearest
+        lattice = feature.lattice
+        if feature.kind == "choice" or np.isnan(x[i]):
+            y[i] = lattice[feature.nearest(float(given[i]))]
+        else:
+            beyond = lattice[lattice >= given[i] - SAME][:1] if given[i] > x[i] else lattice[lattice <= given[i] + SAME][-1:]
+            y[i] = beyond[0] if beyond.size else lattice[feature.nearest(float(given[i]))]
         if abs(y[i] - x[i]) <= SAME:
             y[i] = x[i]
     return y

@@ -1,9 +1,10 @@
 """What every method's program shares: the question in a folder, the classifier, limits, and answers as JSON lines.
 
-Runs in the method's own environment: standard library, numpy, and onnxruntime for the classifier; nothing of this project.
-The folder is private to this run and is deleted by the process that made it.
+Runs in the method's own environment: standard library, numpy, onnxruntime for the classifier, and of this project the rules of
+the runtime (`limits`). The folder is private to this run and is deleted by the process that made it.
 """
 
+import importlib.util
 import json
 import os
 import random
@@ -19,6 +20,10 @@ SAFE = 1e-6
 """Part of the goal that is only there so that float32 sums do not fall just short of it."""
 
 
+BROKEN = 0.49
+"""A row that breaks a relation is shown with this part of its probability: never as wanted, and still better or worse than others."""
+
+
 class OutOfTimeError(Exception):
     """A record's time limit is over."""
 
@@ -28,6 +33,7 @@ class Question:
 
     Everything is in codes: numbers in their units, choices as places in their list. Nothing is unknown: what was unknown
     stands at a stand-in and may not vary (`exact` has the records as they came). `allowed[k][i]` are the codes a choice may take.
+    `pinned`: nothing but the immutables is asked for, so no limits are put on inside the classifier.
     """
 
     def __init__(self, folder):
@@ -37,16 +43,52 @@ class Question:
             self.X, self.y, self.records = arrays["X"], arrays["y"], arrays["records"]
             self.low, self.high, self.vary = arrays["low"], arrays["high"], arrays["vary"]
             self.exact = arrays["exact"]
+        self.pinned = self.plain["pinned"]
         self.unknown, self.current = np.isnan(self.exact), 0
         self.__dict__.update({k: self.plain[k] for k in ("names", "kinds", "steps", "spans", "choices", "allowed", "seconds", "seed")})
         self.choice_columns = [i for i, kind in enumerate(self.kinds) if kind == "choice"]
         self.goal = self.plain["goal"]
+        runtime(self.plain["runtime"])
+        from sensecf_edge.schema import Schema
+
+        self.schema, self._limits = Schema.from_json(self.plain["schema"]), {}
+
+    def limits(self, k):
+        """What record k may become; see `limits.Limits`."""
+        from limits import Limits
+
+        if k not in self._limits:
+            self._limits = {k: Limits(self.schema, self.exact[k])}
+        return self._limits[k]
+
+    def brought(self, X):
+        """Rows of codes as the classifier is to see them, for the present record: with its limits and followers, unless `pinned`."""
+        X = np.array(np.atleast_2d(np.asarray(X)), dtype=np.float64)
+        if self.pinned:
+            X[:, self.unknown[self.current]] = np.nan
+            return X
+        return self.limits(self.current).brought(X)
+
+    def filled(self, Y):
+        """The same rows for a package that takes nothing unknown."""
+        return np.where(np.isnan(Y), self.records[self.current], Y)
+
+
+def runtime(folder):
+    """Makes `sensecf_edge` in this folder importable, and nothing beside it: its neighbours are another environment's packages."""
+    known = importlib.util.find_spec("sensecf_edge")
+    if known is None or known.origin is None:  # a folder of its name without code is none
+        where = str(Path(folder) / "__init__.py")
+        spec = importlib.util.spec_from_file_location("sensecf_edge", where, submodule_search_locations=[folder])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["sensecf_edge"] = module
+        spec.loader.exec_module(module)
 
 
 class Classifier:
     """Probabilities of (unwanted, wanted), shape (rows, 2), by onnxruntime on one thread. `rows` counts what was asked.
 
-    What is unknown in the present record goes to the classifier as unknown, whatever stands there.
+    The present record's limits are put on inside (`Question.brought`), and what is unknown in it stays unknown.
     `turn` is the probability that the method is shown as 0.5: packages without a threshold of their own flip there.
     """
 
@@ -69,10 +111,12 @@ class Classifier:
 
     def __call__(self, X):
         """Probabilities of rows of codes."""
-        X = np.array(np.atleast_2d(np.asarray(X)), dtype=np.float32, order="C")
-        X[:, self._question.unknown[self._question.current]] = np.nan
-        self.rows += len(X)
-        p = self.shown(self._session.run([self._output], {self._input: X})[0][:, self._column])
+        question = self._question
+        Y = question.brought(X)
+        self.rows += len(Y)
+        p = self.shown(self._session.run([self._output], {self._input: Y.astype(np.float32)})[0][:, self._column])
+        if not question.pinned:
+            p = np.where(question.limits(question.current).kept(Y), p, BROKEN * p)
         return np.stack([1.0 - p, p], axis=1)
 
 

@@ -1,6 +1,5 @@
-"""CFNOW. It has no option for immutables or ranges: it is shown only what may change, and the classifier brings each
-candidate to the record's ranges and steps before it judges, as the answer is brought at the end. Choices with more than
-two places are one-hot, those with two are switches.
+"""CFNOW. It has no option for immutables or ranges: it is shown only what may change; limits are put on inside the classifier,
+as for every package. Choices with more than two places are one-hot, those with two are switches.
 
 Importing CFNOW fetches a word list for its text explainer; that is prevented.
 """
@@ -40,21 +39,16 @@ class Form:
         return pd.Series({name: float(x[i]) if c is None else float(x[i] == c) for i, c, name, _ in self.columns})
 
     def whole(self, shown):
-        """Rows as CFNOW has them -> whole records on the lattice and inside the ranges."""
+        """Rows as CFNOW has them -> whole records."""
         shown = np.atleast_2d(np.asarray(shown, dtype=np.float64))
         q, k = self.question, self.k
         out = np.repeat(q.records[k : k + 1], len(shown), axis=0)
         for i in np.flatnonzero(q.vary[k]):
             at = [j for j, column in enumerate(self.columns) if column[0] == i]
             if q.kinds[i] == "number":
-                moved = np.clip(shown[:, at[0]], q.low[k, i], q.high[k, i])
-                step, anchor = q.steps[i]
-                snapped = np.clip(np.round(anchor + np.round((moved - anchor) / step) * step, 9), q.low[k, i], q.high[k, i])
-                same = np.abs(shown[:, at[0]] - out[:, i]) < 1e-9
-                out[:, i] = np.where(same, out[:, i], snapped)
+                out[:, i] = shown[:, at[0]]
             else:
-                code = (shown[:, at[0]] > 0.5).astype(float) if len(at) == 1 else shown[:, at].argmax(axis=1).astype(float)
-                out[:, i] = np.where(np.isin(code, q.allowed[k][i]), code, out[:, i])
+                out[:, i] = (shown[:, at[0]] > 0.5).astype(float) if len(at) == 1 else shown[:, at].argmax(axis=1).astype(float)
         return out
 
 

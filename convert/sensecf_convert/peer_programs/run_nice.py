@@ -1,5 +1,5 @@
 """NICE. It has no option for immutables or ranges: each record gets the training rows with what may not change put at the
-record's own values, and the others brought into the record's ranges. Rows keep their labels; NICE itself then asks the
+record's own values, and the others brought to its limits. Rows keep their labels; NICE itself then asks the
 classifier which of them are still in the wanted class. For its plausibility it wants an auto-encoder from its user: a small
 one of scikit-learn's is fitted on the training rows.
 """
@@ -24,7 +24,7 @@ def auto_encoder(question):
         net = MLPRegressor(hidden_layer_sizes=(max(2, Z.shape[1] // 2),), max_iter=500, random_state=question.seed).fit(Z, Z)
 
     def error(X):
-        Z = scaler.transform(X)
+        Z = scaler.transform(question.filled(question.brought(X)))
         return ((net.predict(Z).reshape(Z.shape) - Z) ** 2).mean(axis=1)
 
     return error
@@ -37,10 +37,7 @@ def prepare(question, method):
     encoder = auto_encoder(question) if kind == "plausibility" else None
 
     def one(k):
-        rows = np.clip(question.X, question.low[k], question.high[k])
-        for i in question.choice_columns:
-            rows[~np.isin(question.X[:, i], question.allowed[k][i]), i] = question.records[k, i]
-        rows = np.where(question.vary[k], rows, question.records[k])
+        rows = np.where(question.vary[k], question.filled(question.brought(question.X)), question.records[k])
         nice = NICE(
             predict_fn=classifier, X_train=rows, cat_feat=question.choice_columns, y_train=question.y.astype(int),
             optimization=kind, justified_cf=True, auto_encoder=encoder,

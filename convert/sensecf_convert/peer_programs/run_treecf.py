@@ -1,10 +1,11 @@
 """treecf on the trees inside the ONNX classifier, with its own options: Freeze, Range, AllowedCategories, Grid, Linear.
 
-Its distance is set to ours: each change over the feature's range, a choice 1. It asks no classifier: the trees are its own
-copy, checked against the graph before. Grid binds the exact search only without its warm start, whose answers may lie
-between the steps and are kept; the genetic search gives a step up where it does not reach the goal. The exact search
-takes no sum over three features, so such relations are left out of its rules: it then has more freedom than the others,
-and its distances are a lower bound.
+It gets the trees as the record sees them (`folding`): a feature that follows one other is folded into it, and where no value of the
+record lies, no split does. Its distance is set to ours: each change over the feature's range, a choice 1, with what
+follows. It asks no classifier: the trees are a copy, checked against the graph before. Grid binds the exact search only
+without its warm start, whose answers may lie between the steps and are kept; the genetic search gives a step up where it does not
+reach the goal. Followers of several features are columns with a Linear rule between; the exact search takes no sum over
+three features, so it goes without that rule, has more freedom than the others, and its distances are a lower bound.
 """
 
 import json
@@ -18,75 +19,168 @@ from treecf import AllowedCategories, Counterfactual, Explainer, Freeze, Grid, L
 from treecf.ir.model import CategoricalFeature, EnsembleIR, Link, Node, SplitOp, Tree
 from treecf.ir.parsers._float32 import effective_le_threshold, effective_lt_threshold
 
+KINDS = {"le": (SplitOp.LE, effective_le_threshold), "lt": (SplitOp.LT, effective_lt_threshold)}
+NEAR = 1e-3
+"""Part of the way between two codes at which a split is put, on the side of the one nearer to the record."""
 
-def ensemble(question):
-    """The trees as treecf holds them, and the sum to reach."""
-    plain = json.loads((question.folder / "trees.json").read_text(encoding="utf-8"))
-    kinds = {"le": (SplitOp.LE, effective_le_threshold), "lt": (SplitOp.LT, effective_lt_threshold)}
 
-    def node(at, n):
+class Plain:
+    """The trees as they are: nothing but the immutables is pinned."""
+
+    def __init__(self, nodes):
+        self.tree = Tree(tuple(self._node(at, n) for at, n in enumerate(nodes)))
+
+    @staticmethod
+    def _node(at, n):
         if "value" in n:
             return Node(at, None, None, None, None, None, None, n["value"])
         if "codes" in n:
             return Node(at, n["feature"], None, None, n["unknown"], n["left"], n["right"], None, frozenset(n["codes"]))
-        op, effective = kinds[n["op"]]
+        op, effective = KINDS[n["op"]]
         return Node(at, n["feature"], effective(n["threshold"]), op, n["unknown"], n["left"], n["right"], None)
 
-    trees = tuple(Tree(tuple(node(at, n) for at, n in enumerate(nodes))) for nodes in plain["trees"])
+
+class Grown:
+    """A folded tree as treecf holds one, parents before children."""
+
+    def __init__(self, question, parts, whole):
+        self.question, self.parts, self.nodes = question, parts, []
+        self._add(whole)
+        self.tree = Tree(tuple(self.nodes))
+
+    def _add(self, tree):
+        at = len(self.nodes)
+        if tree[0] == "leaf":
+            self.nodes.append(Node(at, None, None, None, None, None, None, tree[1]))
+            return at
+        self.nodes.append(None)
+        if tree[0] == "above":
+            _, feature, threshold, op, left, right = tree
+            kind, effective = KINDS[op]
+            split = (feature, effective(threshold), kind)
+        else:
+            _, feature, mask, left, right = tree
+            part = self.parts[feature]
+            if self.question.kinds[feature] == "choice":
+                codes = frozenset(int(c) for c in part.codes[mask])
+                self.nodes[at] = Node(at, feature, None, None, False, self._add(left), self._add(right), None, codes)
+                return at
+            if not mask[0]:
+                mask, left, right = ~mask, right, left
+            ends = np.flatnonzero(mask[:-1] != mask[1:])
+            if len(ends) > 1:
+                rest = mask.copy()
+                rest[: ends[0] + 1] = rest[ends[0] + 1]
+                right = ("split", feature, rest, left, right)
+            split = (feature, effective_le_threshold(_between(part, int(ends[0]))), SplitOp.LE)
+        below, above = self._add(left), self._add(right)
+        self.nodes[at] = Node(at, *split, False, below, above, None)
+        return at
+
+
+def _between(part, j):
+    """A number between the codes j and j + 1, beside the one that is nearer to the record."""
+    low, high = part.codes[j], part.codes[j + 1]
+    return float(low + NEAR * (high - low)) if j >= part.present else float(high - NEAR * (high - low))
+
+
+def ensemble(question, trees, base):
+    """The trees as treecf holds them."""
     categorical = {i: CategoricalFeature(question.choices[i]) for i in question.choice_columns}
     names = tuple(question.names)
-    return EnsembleIR(trees, plain["base"], Link.IDENTITY, len(names), names, {"source": "onnx"}, categorical), plain["goal"]
+    return EnsembleIR(tuple(trees), base, Link.IDENTITY, len(names), names, {"source": "onnx"}, categorical)
 
 
-def rules(question, k, exact):
+def limits(question, k, folded, exact):
     """What record k may change, in treecf's own words."""
     out = []
     for i, name in enumerate(question.names):
-        if not question.vary[k, i]:
+        part = folded.parts.get(i)
+        if i in folded.several:
+            ends = (part.codes if part and not exact else question.schema.features[i].lattice)[[0, -1]]
+            out.append(Range(name, *(float(end) for end in ends)))
+        elif part is None:
             out.append(Freeze(name))
         elif question.kinds[i] == "choice":
-            out.append(AllowedCategories(name, tuple(question.allowed[k][i])))
+            out.append(AllowedCategories(name, tuple(int(c) for c in part.codes)))
         else:
-            out.append(Range(name, float(question.low[k, i]), float(question.high[k, i])))
-    for relation in question.plain["linear"]:
+            out.append(Range(name, float(part.codes[0]), float(part.codes[-1])))
+    for relation in question.plain["linear"] + ([] if exact else _effects(question, folded)):
+        at = [i for i, _ in relation["coefficients"]]
         coefficients = {question.names[i]: c for i, c in relation["coefficients"]}
-        if any(question.unknown[k, i] for i, _ in relation["coefficients"]):
+        if question.unknown[k, at].any() or (exact and len(at) > 2) or not any(i in folded.parts or i in folded.several for i in at):
             continue
-        now = sum(c * question.exact[k, i] for i, c in relation["coefficients"])
-        if exact and len(coefficients) > 2:
-            continue
+        now = float(sum(c * question.exact[k, i] for i, c in relation["coefficients"]))
         if relation["op"] == "<=":
-            out.append(Linear(coefficients, "<=", max(relation["rhs"], float(now))))
+            out.append(Linear(coefficients, "<=", max(relation["rhs"], now)))
         else:
-            own = max(abs(float(now) - relation["rhs"]), relation["tolerance"])
-            out.append(Linear(coefficients, "<=", relation["rhs"] + own))
-            out.append(Linear(coefficients, ">=", relation["rhs"] - own))
+            own = 0.0 if folded.several.keys() & set(at) else max(abs(now - relation["rhs"]), relation["tolerance"])
+            rhs = now if folded.several.keys() & set(at) else relation["rhs"]
+            out += [Linear(coefficients, "<=", rhs + own), Linear(coefficients, ">=", rhs - own)]
+    return out
+
+
+def _effects(question, folded):
+    """Effects of causes that may be moved by themselves as well: here they only follow."""
+    out = []
+    for i in folded.several:
+        by = [r for r in question.schema.relations if r.kind == "causes" and r.moves == question.names[i]]
+        if by:
+            causes = [[question.schema.index[r.features[0]], -r.slope] for r in by]
+            out.append({"coefficients": [[i, 1.0], *causes], "op": "==", "rhs": 0.0, "tolerance": 0.0})
+    return out
+
+
+def spans(question, k, folded):
+    """The unit of distance of every feature, with what follows it."""
+    out = dict(zip(question.names, question.spans, strict=True))
+    for i, part in folded.parts.items():
+        if question.kinds[i] == "number" and len(part.codes) > 1:
+            j = int(np.abs(part.codes - part.codes[part.present]).argmax())
+            cost = np.nan_to_num(np.abs(part.rows[j] - question.exact[k]) / question.spans).sum()
+            out[question.names[i]] = float(abs(part.codes[j] - part.codes[part.present]) / cost)
     return out
 
 
 def prepare(question, method):
     """See `asked.answer`."""
+    import folding
+
     warnings.simplefilter("ignore")
-    exact = method == "treecf-exact"
-    model, goal = ensemble(question)
-    spans = dict(zip(question.names, question.spans, strict=True))
+    exact = method.startswith("treecf-exact")
+    plain = json.loads((question.folder / "trees.json").read_text(encoding="utf-8"))
+    bare = ensemble(question, [Plain(nodes).tree for nodes in plain["trees"]], plain["base"]) if question.pinned else None
+    more = (
+        {"backend": "exact", "warm_start": False, "time_budget_s": 0.9 * question.seconds}
+        if exact
+        else {"time_budget_s": 0.8 * question.seconds}
+    )
+
+    def explainer(k):
+        if bare:
+            frozen = [Freeze(n) for n, v in zip(question.names, question.vary[k], strict=True) if not v]
+            return Explainer(bare, constraints=frozen, normalizers=dict(zip(question.names, question.spans, strict=True))), []
+        folded = folding.fold(question, k, plain["trees"])
+        trees = [Grown(question, folded.parts, tree).tree for tree in folded.trees]
+        steps = {
+            question.names[i]: Grid(step=question.steps[i][0], anchor=question.steps[i][1])
+            for i in folded.parts
+            if question.kinds[i] == "number" and i not in folded.several
+        }
+        rules = limits(question, k, folded, exact)
+        whole = ensemble(question, trees, plain["base"])
+        effects = [] if exact else [i for i in folded.several if i in folded.parts]
+        return Explainer(whole, constraints=rules, normalizers=spans(question, k, folded), value_policy=steps), effects
 
     def one(k):
-        steps = {
-            n: Grid(step=question.steps[i][0], anchor=question.steps[i][1])
-            for i, n in enumerate(question.names)
-            if question.kinds[i] == "number" and question.vary[k, i]
-        }
-        explainer = Explainer(model, constraints=rules(question, k, exact), normalizers=spans, value_policy=steps)
-        more = (
-            {"backend": "exact", "warm_start": False, "time_budget_s": 0.9 * question.seconds}
-            if exact
-            else {"time_budget_s": 0.8 * question.seconds}
-        )
-        done = explainer.explain(question.exact[k], target=Target.raw(range=(goal, math.inf)), seed=question.seed + k, **more)
+        target = Target.raw(range=(plain["goal"], math.inf))
+        own, effects = explainer(k)
+        done = own.explain(question.exact[k], target=target, seed=question.seed + k, **more)
         if not isinstance(done, Counterfactual):
             return None, "proved: none exists" if done.proof == "certified" else "none found"
-        return np.asarray(done.x_cf), done.proof if exact else ""
+        y = np.array(done.x_cf)
+        y[effects] = question.exact[k][effects]  # it was told that they only follow: nobody proposed them
+        return y, done.proof if exact else ""
 
     return one, None
 
