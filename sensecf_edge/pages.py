@@ -45,7 +45,7 @@ def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
         "Moves": f"{_class(m, m.target.unwanted)} → {_class(m, m.target.wanted)}",
         "Risk": _risk(m, scale_of(m, schema.base_rate, base_rate)),
         "Classifier": _classifier(m),
-        "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt {m.generator.prompt}"),
+        "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt style {m.generator.prompt}"),
         "Measured": _measured(m),
         "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
         "Not for": m.not_for,
@@ -145,17 +145,22 @@ def _joined(*parts: str) -> str:
 
 def _measured(manifest: Manifest) -> str:
     """The figures that say whether to trust the bundle; the card has them all. Empty where they were not measured."""
-    figures = manifest.metrics
-    shares = (
-        ("first try valid", "first_try_valid", "possible_valid"),
-        ("usable after the loop", "usable_of_possible", "possible_usable"),
-    )
-    known = [(words, figures.get(share), figures.get(count), share) for words, share, count in shares]
-    parts = [f"{words} {100 * n:.1f} % of {count}{_sure(manifest, name)}" for words, n, count, name in known if isinstance(n, int | float)]
-    changed = figures.get("n_changed")
+    figures, parts = manifest.metrics, list[str]()
+    asked, valid, usable, changed = (figures.get(key) for key in ("asked", "possible_valid", "possible_usable", "n_changed"))
+    if isinstance(asked, int) and isinstance(valid, int):
+        margin = f", {usable} one with a margin" if isinstance(usable, int) else ""
+        whose = f"of {_unit(manifest)} it has not seen, predicted {_class(manifest, manifest.target.unwanted)}"
+        parts.append(f"of {asked} records {whose}, {valid} have an answer at all{margin}")
+    for words, count, name in (
+        ("the generator's first try is an answer for", valid, "first_try_valid"),
+        ("the whole search finds one with a margin for", usable, "usable_of_possible"),
+    ):
+        share = figures.get(name)
+        if isinstance(share, int | float):
+            parts.append(f"{words} {100 * share:.1f} % of {count}{_sure(manifest, name)}")
     if isinstance(changed, int | float):
-        parts.append(f"{changed:.2f} features changed")
-    return "; ".join([*parts, f"on {_unit(manifest)} it has not seen, where an answer exists"]) if parts else ""
+        parts.append(f"answers change {changed:.2f} features on average")
+    return "; ".join(parts)
 
 
 def _sure(manifest: Manifest, name: str) -> str:

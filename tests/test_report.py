@@ -309,7 +309,7 @@ def test_the_overview_names_each_model_and_survives_a_damaged_one(toy: Any, toy_
 
 def test_a_models_page_says_what_it_is_needs_and_is_not_for(toy: Any) -> None:
     text = words(pages.page(Bundle.open(toy)))
-    for part in ("stressed → calm", "AUC 0.63 weak", "Anything but tests.", "made up, CC0", "first try valid 50.0 % of 8",
+    for part in ("stressed → calm", "AUC 0.63 weak", "Anything but tests.", "made up, CC0", "first try is an answer for 50.0 % of 8",
                  "deep_sleep Deep sleep 0 to 40 % yes; may be unknown", "age Age 18 to 90 years no"):  # fmt: skip
         assert part in text
 

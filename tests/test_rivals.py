@@ -190,6 +190,8 @@ def test_the_table_says_of_the_generator_and_the_loop_what_the_loop_says(heart: 
     assert methods["generator"]["usable"] == sum(f.usable for f in first)
     assert methods["whole loop"]["usable"] == methods["whole loop"]["valid"] == sum(bool(e and e.found) for e in answers) > 0
     assert methods["generator"]["rows"] == 1 and methods["chance"]["rows"] == 0 and methods["additive"]["rows"] > 10
+    valid = methods["additive"]["valid"] - methods["generator"]["valid"]
+    assert figures["ahead"]["value"] == pytest.approx(valid / len(X)) and figures["ahead"]["low"] <= figures["ahead"]["high"]
     duel = figures["search_beside_loop"]
     assert duel["cheaper"] + duel["dearer"] + duel["same"] + duel["loop_only"] == methods["whole loop"]["usable"]
     assert methods["whole loop"]["rows"] == pytest.approx(np.mean(usage.rows), abs=0.06)

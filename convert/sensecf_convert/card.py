@@ -193,7 +193,8 @@ def _more(manifest: Mapping[str, Any]) -> str:
     """Memorisation, teachers and quantizations, as far as they were measured."""
     out = []
     if figures := manifest["metrics"].get("rivals"):
-        out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{beside.markdown(figures)}\n")
+        table = beside.markdown(figures, _unit(manifest["classifier"]))
+        out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{table}\n")
     if "said" in (figures := manifest["metrics"].get("memorisation", {})):
         out.append(f"\n## Memorisation\n\n{memorisation.words(figures)}\n\n{memorisation.COVERS}\n")
     if rows := manifest.get("teachers"):

@@ -148,7 +148,7 @@ def measure_bundle(
             possible.append(_possible(explainer, x, e, prover, effort.record()))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
-        told_beside = beside(explainer, rows, answers, possible, usage, report)
+        told_beside = beside(explainer, rows, answers, possible, usage, persons, report)
         spent = allowance.curve(explainer, rows[[ok for _, ok, _ in possible]], report) if curve else {}
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
         told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold, test.persons))

@@ -59,20 +59,20 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     held = figures.to_json()
     rows = [
         (f"classifier's AUC on these {unit}", auc_of(held, unit)),
-        ("records asked for", f"{figures.asked:,}"),
-        ("  of which so many may change nothing", f"{figures.locked:,}"),
+        (f"records asked for: predicted {target.unwanted}", f"{figures.asked:,}"),
+        ("  of which may change nothing, by schema and own values", f"{figures.locked:,}"),
         (f"  of which an answer with p >= {target.threshold:.3g} exists", f"{figures.possible_valid:,}"),
         (
             f"  of which one with p >= {goal_of(target.threshold):.3g} exists",
-            f"{figures.possible_usable:,}  ({figures.unproven} unproven)",
+            f"{figures.possible_usable:,}  (of all asked, {figures.unproven:,} neither proven nor ruled out: counted as if it did)",
         ),
         ("first try valid, of all asked for", sure(held, "first_try_valid_of_asked", figures.asked, unit)),
         ("first try valid, where one exists", sure(held, "first_try_valid", figures.possible_valid, unit)),
         ("usable after the loop, of all asked for", sure(held, "usable", figures.asked, unit)),
         ("usable after the loop, where one exists", sure(held, "usable_of_possible", figures.possible_usable, unit)),
-        ("immutable, out of range or off the lattice", str(figures.broken)),
+        ("answers that change what may not change, or leave range or steps", f"{figures.broken:,}"),
         ("features changed, mean", plain(figures.n_changed) + around(held, "n_changed", unit)),
-        ("  unchanged", plain(figures.n_unchanged)),
+        ("  left as they are, mean", plain(figures.n_unchanged)),
         ("  the fewest that any answer must change, mean", fewest(figures.fewest)),
         ("distance: Gower / L1 in MADs, mean", f"{plain(figures.distance, 4)} / {plain(figures.distance_mad, 3)}"),
         ("realism percentile, mean", plain(figures.realism, 0) + around(held, "realism", unit, 0)),
@@ -90,7 +90,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     if figures.rivals:
         from .rivals import allowance, beside
 
-        out += ["", beside.text(figures.rivals)]
+        out += ["", beside.text(figures.rivals, unit)]
         out += ["", allowance.text(figures.curve)] if figures.curve else []
     out += ["", *advice.lines(bundle.schema, figures.advice)] if figures.advice else []
     return "\n".join(out)

@@ -17,6 +17,7 @@ from sensecf_edge.result import Change, Explanation
 from sensecf_edge.schema import Vector
 from sensecf_edge.settings import LOOP
 
+from .. import statistics
 from ..words import percent, plain
 from .usage import Usage
 from .ways import NAMES, answer
@@ -47,12 +48,12 @@ class _Tried:
 
 def beside(
     explainer: Explainer, rows: Vector, answers: Sequence[Explanation | None], possible: Sequence[tuple[bool, bool, bool]], usage: Usage,
-    report: Callable[[float, str], None] | None = None,
+    persons: Any = None, report: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """The table of all ways over the records of `rows`, shape (records, features); see `_figures`.
 
     `answers` are the loop's and `usage` what it took for them; `possible` says of each record whether p >= threshold and
-    p >= goal can be reached.
+    p >= goal can be reached. `persons`: whose each record is, shape (records,); without it each is a person's of its own.
     """
     tried = {name: _Tried() for name in (GENERATOR, *NAMES, LOOP_NAME)}
     spent = iter(usage.rows)
@@ -65,7 +66,8 @@ def beside(
         tried[LOOP_NAME].add(found, next(spent))
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: simpler rivals")
-    figures = _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3))
+    whose = np.arange(len(rows)) if persons is None else np.asarray(persons)
+    figures = _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3), whose)
     return figures | {"loop": usage.figures(), "search_beside_loop": _duel(explainer, rows, tried["search"], tried[LOOP_NAME])}
 
 
@@ -83,7 +85,7 @@ def changed(explainer: Explainer, x: Vector, changes: Sequence[Change]) -> Vecto
     return y
 
 
-def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: Vector) -> dict[str, Any]:
+def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: Vector, persons: Any) -> dict[str, Any]:
     """JSON-ready.
 
     valid, usable    records whose answer has p >= threshold, p >= goal, of those of which one exists: `of_valid`, `of_usable`
@@ -91,6 +93,8 @@ def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], po
                      validly. Chance: over those of them that it answers
     rows             asked of the classifier for a record, mean over all asked; what tells whether an answer is valid is not
                      counted where the way does not ask for it itself
+    ahead            by how much of the records additive's share of valid answers is above the generator's, with its interval by
+                     person over the same records; see `statistics.mean`
     """
     probability = {name: _probability(explainer, way.answers) for name, way in tried.items()}
     valid = {name: (p >= explainer.target.threshold) & possible[:, 0] for name, p in probability.items()}
@@ -102,7 +106,11 @@ def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], po
             "valid": int(valid[name].sum()), "usable": int(usable.sum()), "rows": round(float(np.mean(way.rows)), 1) if way.rows else None,
             **_means(explainer.judge, explainer, rows, way.answers, np.flatnonzero(common & valid[name])),
         }  # fmt: skip
-    return {"of_valid": int(possible[:, 0].sum()), "of_usable": int(possible[:, 1].sum()), "common": int(common.sum()), "methods": methods}
+    apart = (valid["additive"].astype(float) - valid[GENERATOR])[possible[:, 0]]
+    return {
+        "of_valid": int(possible[:, 0].sum()), "of_usable": int(possible[:, 1].sum()), "common": int(common.sum()), "methods": methods,
+        "ahead": statistics.mean(apart, persons[possible[:, 0]]),
+    }  # fmt: skip
 
 
 def _duel(explainer: Explainer, rows: Vector, search: _Tried, loop: _Tried) -> dict[str, int]:
@@ -149,14 +157,17 @@ def cells(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return out
 
 
-def notes(figures: Mapping[str, Any], time: bool = True) -> list[str]:
-    """What the columns mean, what the loop asks and, with `time`, where its time goes."""
+def notes(figures: Mapping[str, Any], unit: str, time: bool = True) -> list[str]:
+    """What the columns mean, what the loop asks and, with `time`, where its time goes. `unit`: what persons are called."""
     said = [
         f"valid: of the {figures['of_valid']:,} for whom an answer at the threshold exists, which search and loop do not aim at",
         f"usable: of the {figures['of_usable']:,} for whom one at threshold and margin exists",
         f"changed, Gower, realism: means over the {figures['common']:,} records that all ways but chance answer validly",
         "classifier rows: asked for a record, mean; additive and chance hand their answer over unchecked, as the generator does",
     ]
+    if ahead := figures.get("ahead"):
+        apart = statistics.words(ahead, lambda share: f"{100 * share:+.1f}", unit, many=False)
+        said.append(f"additive less generator, points of valid: {apart}")
     duel = figures.get("search_beside_loop", {})
     if sum(duel.values()):
         said.append(
@@ -170,19 +181,19 @@ def notes(figures: Mapping[str, Any], time: bool = True) -> list[str]:
     return said
 
 
-def text(figures: Mapping[str, Any]) -> str:
+def text(figures: Mapping[str, Any], unit: str = "people") -> str:
     """The table and its notes for a terminal."""
     table = cells(figures)
     widths = [max(len(row[k]) for row in table) for k in range(len(HEADS))]
     lines = ["  ".join(c.ljust(w) if not k else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))) for row in table]
     head = "Beside simpler rivals: what each hands over for the same records"
-    return "\n".join([head, *(f"  {line}" for line in [*lines, *notes(figures)])])
+    return "\n".join([head, *(f"  {line}" for line in [*lines, *notes(figures, unit)])])
 
 
-def markdown(figures: Mapping[str, Any]) -> str:
+def markdown(figures: Mapping[str, Any], unit: str = "people") -> str:
     """The same for a card."""
     head, *rest = ("| " + " | ".join(row) + " |" for row in cells(figures))
-    said = "; ".join(notes(figures, time=False))
+    said = "; ".join(notes(figures, unit, time=False))
     return "\n".join([head, "|---" * len(HEADS) + "|", *rest, "", said[0].upper() + said[1:] + "."])
 
 
