@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_export, cli_jobs, terminal
+from . import __version__, cli_augment, cli_bench, cli_build, cli_compare, cli_days, cli_export, cli_jobs, terminal
 from .cli_jobs import BOUND_HELP, MODEL_HELP, base_rate_option
 from .cli_jobs import named as _named
 from .errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
@@ -43,6 +43,7 @@ def cli() -> None:
 @click.argument("record", required=False)
 @click.option("--model", help=MODEL_HELP)
 @click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
+@cli_days.of_a_day
 @click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
 @click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
 @click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP)
@@ -58,13 +59,13 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
-            as_json: bool) -> int:  # fmt: skip
+            as_json: bool, **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
     found, also where the prediction depends on what is unknown.
     """
-    _one_source(record, sample, model)
+    _one_source(record, sample, model, day["source"])
     values = terminal.read_record(record) if record is not None else None
     from .admissible import Constraints
     from .loop import Explainer
@@ -72,7 +73,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
     with Explainer.load(_named(model), threads=threads, device=device, base_rate=base_rate) as explainer:
-        values = values if values is not None else terminal.sample(explainer.bundle, str(sample))
+        if values is None:
+            values = cli_days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
@@ -81,6 +83,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 cli.add_command(cli_jobs.batch)
 cli.add_command(cli_bench.bench)
 cli.add_command(cli_jobs.watch)
+cli.add_command(cli_days.days)
 
 
 @cli.group()
@@ -161,10 +164,10 @@ cli.add_command(cli_build.schema)
 cli.add_command(cli_export.export)
 
 
-def _one_source(record: str | None, sample: str | None, model: str | None) -> None:
-    if record is not None and sample is not None:
-        raise click.UsageError("give a record or --sample, not both")
-    if record is None and sample is None:
+def _one_source(record: str | None, sample: str | None, model: str | None, source: str | None) -> None:
+    if sum(given is not None for given in (record, sample, source)) > 1:
+        raise click.UsageError("give a record, --sample or --from, and only one of them")
+    if record is None and sample is None and source is None:
         name = model or "NAME"
         raise click.UsageError(
             f"no record given.\n\nTry a sample:   sensecf-edge explain --sample 1 --model {name}\n"

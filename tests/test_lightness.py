@@ -17,9 +17,9 @@ FILES = {path.stem: path for path in sorted(ROOT.rglob("*.py")) if path.name != 
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export"}
+COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_days", "cli_export"}
 DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet", "columnar"}, "ray": {"ray_job"},
-         "paho": {"mqtt"}}  # fmt: skip
+         "paho": {"mqtt"}, "fitdecode": {"garmin_fit"}}  # fmt: skip
 ORDER = (
     "errors", "settings", "given",
     "sentences",
@@ -30,11 +30,14 @@ ORDER = (
     "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
     "exact", "exchange", "stability", "rank", "result", "completions", "found", "budget", "loop", "trial",
     "opened", "lines", "marks", "delimited", "columnar", "read", "far", "fits",
+    "quantities", "noted", "readings", "clocks", "measures", "sifted", "nights", "slots", "daily", "exports", "records",
+    "dexcom", "libreview", "nightscout", "ai_readi", "open_mhealth", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "plain_table",
+    "gather",
     "problem", "tables", "layouts", "parquet", "answers", "workers",
     "ray_job", "owned", "store", "rows", "places", "meter", "batch", "stream", "watch", "broker", "mqtt",
     "wording",
     "report", "pages", "doctor", "yardsticks", "outside",
-    "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_export", "cli",
+    "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_days", "cli_export", "cli",
 )  # fmt: skip
 LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
 
@@ -90,7 +93,7 @@ def test_imports_point_up_the_order(module: str) -> None:
     above = ORDER[: ORDER.index(module)]
     for found in at_start(MODULES[module]):
         if found.startswith("."):
-            name = found.lstrip(".").removeprefix("jobs.").removeprefix("table.").split(".")[0]
+            name = found.lstrip(".").removeprefix("jobs.").removeprefix("table.").removeprefix("sensors.").split(".")[0]
             assert name in (*above, "__version__"), f"{module} imports {found}"
 
 

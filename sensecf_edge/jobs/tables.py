@@ -57,6 +57,7 @@ class Records:
     """The records of a table, checked as to their columns."""
 
     def __init__(self, table: Table, schema: Schema, columns: Columns) -> None:
+        columns = columns._replace(drop=columns.drop | beside(table.names, schema, columns))
         self.table, self.schema, self.columns, self.size = table, schema, columns, table.size
         if table.names:
             check_names(table.names, schema, columns, table.where)
@@ -81,6 +82,14 @@ class Records:
         index, features, drop = self.schema.index, self.schema.features, self.columns.drop
         values = {k: value(features[index[k]], v) if k in index else v for k, v in line.cells.items() if k not in drop}
         return Row(number, named, values, None, line.end)
+
+
+def beside(header: Sequence[str], schema: Schema, columns: Columns) -> frozenset[str]:
+    """What `days` writes beside a day's features, in a table that has all of it: to be passed over, like columns that are dropped."""
+    coverage = [name for name in header if name.endswith("_coverage")]
+    if not coverage or not {"id", "person", "date", "hours"} <= set(header):
+        return frozenset()
+    return frozenset({"id", "person", "date", "hours", *coverage} - set(schema.names) - {columns.id})
 
 
 def _refuse_nested(table: Table, columns: Columns) -> None:

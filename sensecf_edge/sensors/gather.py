@@ -1,0 +1,146 @@
+"""From paths to readings: which files there are, which reader knows each, and whose they are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+
+from ..errors import TableError
+from .exports import Asked, Export
+from .readings import Key, Readings
+
+READERS = ("ai_readi", "open_mhealth", "nightscout", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "dexcom", "libreview",
+           "plain_table")  # fmt: skip
+"""Modules of `readers`, in the order in which they are asked."""
+OTHERS = {
+    b"PK\x03\x04": "a zip archive or spreadsheet: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet: save it as CSV",
+    b"%PDF": "a PDF: export the readings as CSV or JSON",
+}
+TOGETHER, ALIKE = 20, 0.5
+"""Two files with so many readings of one time, of which fewer than this share are the same, are of two people."""
+
+
+class Reader(Protocol):
+    """What a module of `readers` offers."""
+
+    NAME: str
+    LOOKS_FOR: str
+
+    def recognises(self, export: Export) -> bool:
+        """Whether the file is its own."""
+        ...
+
+    def read(self, export: Export, readings: Readings) -> None:
+        """Puts what the file holds into `readings`."""
+        ...
+
+
+def readers() -> list[Reader]:
+    """All of them."""
+    return [cast(Reader, import_module(f".readers.{name}", __package__)) for name in READERS]
+
+
+def names() -> list[str]:
+    """What `--source` may be."""
+    return [reader.NAME for reader in readers()]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read: the readings, how many files each reader knew, how many nobody did, by the end of their names."""
+
+    readings: Readings
+    known: dict[str, int]
+    unknown: dict[str, int]
+
+
+def gather(sources: Sequence[str], asked: Asked | None = None, source: str = "", by_folder: bool = False) -> Found:
+    """All readings of the files at `sources`, folders and all that is in them.
+
+    `source` names the one reader that may be used; `by_folder` makes every folder of a source a person. Raises TableError for what
+    is not there, for a folder without any known file, for files of two people that pass for one.
+    """
+    asked, able = asked or Asked(), [r for r in readers() if source in ("", r.NAME)]
+    if not able:
+        raise TableError(f"there is no source {source!r}; there are {', '.join(names())}")
+    readings, known, unknown = Readings(), Counter[str](), Counter[str]()
+    spans: dict[Key, list[tuple[Path, int, int]]] = {}
+    for path, person in _files(sources, by_folder):
+        export = Export(path, replace(asked, person=asked.person or person))
+        reader = _reader(export, able)
+        if reader is None:
+            unknown[path.suffix.lower() or "without an ending"] += 1
+            continue
+        known[reader.NAME] += 1
+        before = {key: len(series) for key, series in readings.all.items()}
+        reader.read(export, readings)
+        for key, series in readings.all.items():
+            if len(series) > before.get(key, 0):
+                spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))
+    if not known:
+        _nothing(sources, able, unknown)
+    readings.settle()
+    _one_person(readings, spans)
+    return Found(readings, dict(known), dict(unknown))
+
+
+def _files(sources: Sequence[str], by_folder: bool) -> Iterator[tuple[Path, str]]:
+    for name in sources:
+        top = Path(name)
+        if not top.exists():
+            raise TableError(f"{name} is not there; give a file or folder of an export")
+        if top.is_file():
+            yield top, ""
+            continue
+        for path in sorted(p for p in top.rglob("*") if p.is_file() and not any(part.startswith(".") for part in p.relative_to(top).parts)):
+            inside = path.relative_to(top).parts
+            yield path, inside[0] if by_folder and len(inside) > 1 else ""
+
+
+def _reader(export: Export, able: Sequence[Reader]) -> Reader | None:
+    if not export.first.strip():
+        return None
+    return next((reader for reader in able if reader.recognises(export)), None)
+
+
+def _nothing(sources: Sequence[str], able: Sequence[Reader], unknown: Counter[str]) -> None:
+    """Raises TableError that says what was looked for and what is there."""
+    if len(sources) == 1 and Path(sources[0]).is_file():
+        first = Export(Path(sources[0])).first
+        if not first.strip():
+            raise TableError(f"{sources[0]} is empty; export it again")
+        for magic, what in OTHERS.items():
+            if first.startswith(magic):
+                raise TableError(f"{sources[0]} is {what}")
+    there = ", ".join(f"{count} {ending}" for ending, count in unknown.most_common(6)) or "nothing"
+    raise TableError(
+        f"{', '.join(map(str, sources))}: no file of a known export (there: {there}). Looked for: "
+        + "; ".join(f"{reader.NAME}: {reader.LOOKS_FOR}" for reader in able)
+    )
+
+
+def _one_person(readings: Readings, spans: dict[Key, list[tuple[Path, int, int]]]) -> None:
+    """Files that hold the same days of the same sensor are exports of one thing and agree; if they do not, they are of two people."""
+    for key, files in spans.items():
+        if key.kind not in ("glucose", "heart_rate", "stress") or len(files) < 2:
+            continue
+        starts = readings.all[key].columns()[0]
+        times = sorted(((path, np.unique(starts[a:b])) for path, a, b in files), key=lambda held: int(held[1][0]))
+        reach, held = times[0]
+        for path, moments in times[1:]:
+            both = moments[(moments >= held[0]) & (moments <= held[-1])], held[(held >= moments[0]) & (held <= moments[-1])]
+            least = min(map(len, both))
+            if least > TOGETHER and len(np.intersect1d(*both)) < ALIKE * least:
+                raise TableError(
+                    f"{reach} and {path} both hold {key.kind.replace('_', ' ')} of the same days and hardly a reading is in both: are they "
+                    "of two people? Run them apart with --person NAME, or put each person's files into a folder and give --by-folder"
+                )
+            if moments[-1] > held[-1]:
+                reach, held = path, moments

@@ -1,0 +1,84 @@
+"""Dexcom Clarity: the CSV that patients and clinics download, in mg/dL (US) or mmol/L (EU), in any language.
+
+Ten or so lines under the names hold the patient and alert settings, thresholds among them: only rows of event type EGV are
+readings. Times are those of the display's clock. `Low` and `High` are below 40 and above 400 mg/dL.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from ...errors import TableError
+from ..clocks import parse, parse_slashed
+from ..exports import Export, number
+from ..readings import HIGH, LOW, Readings
+
+NAME, LOOKS_FOR = "dexcom", "Dexcom Clarity's CSV: Timestamp (YYYY-MM-DDThh:mm:ss), Event Type, Glucose Value (mg/dL or mmol/L)"
+LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
+WORDS = {"low": LOW, "niedrig": LOW, "bas": LOW, "faible": LOW, "bajo": LOW, "basso": LOW, "laag": LOW, "lavt": LOW, "låg": LOW,
+         "baixo": LOW, "high": HIGH, "hoch": HIGH, "élevé": HIGH, "haut": HIGH, "alto": HIGH, "hoog": HIGH, "høyt": HIGH, "hög": HIGH,
+         "højt": HIGH}  # fmt: skip
+"""Low and High in the languages of the exports."""
+_TIME = re.compile(r".*\(.{4}-.{2}-.{2}.?hh:mm:ss\)", re.IGNORECASE)
+_GLUCOSE = re.compile(r".*\((mg/dL|mmol/L)\)", re.IGNORECASE)
+
+
+def _header(names: Sequence[str]) -> bool:
+    return any(_TIME.fullmatch(n) for n in names) and any(_GLUCOSE.fullmatch(n) for n in names)
+
+
+def recognises(export: Export) -> bool:
+    """Whether it is such a file."""
+    return export.sheet(_header) is not None
+
+
+def read(export: Export, readings: Readings) -> None:
+    """Puts the readings of the sensor into `readings`. Raises TableError where none is marked as one."""
+    sheet = export.sheet(_header)
+    assert sheet is not None
+    when = next(i for i, n in enumerate(sheet.names) if _TIME.fullmatch(n))
+    where, found = next((i, m) for i, n in enumerate(sheet.names) if (m := _GLUCOSE.fullmatch(n)))
+    unit = "mmol/L" if found[1].lower() == "mmol/l" else "mg/dL"
+    what, names, events = when + 1, ["", ""], dict[str, int]()
+    for line, cells in sheet.rows():
+        event = cells[what].strip() if len(cells) > what else ""
+        if event in ("FirstName", "LastName"):
+            names[int(event == "LastName")] = next((c.strip() for c in cells[what + 1 :] if c.strip()), "")
+            continue
+        events[event] = events.get(event, 0) + 1
+        if event != "EGV":
+            continue
+        second = _second(cells[when], export) if len(cells) > where else None
+        if second is None:
+            readings.notes.drop("a line without a time that can be read, or cut short", 1, export.at(line))
+            continue
+        person = export.asked.person or " ".join(filter(None, names))
+        value = reading(cells[where], unit)
+        if math.isnan(value):
+            readings.notes.drop("glucose that is no number", 1, export.at(line))
+            continue
+        readings.series("glucose", NAME, unit, person, wall=second[1], limits=LIMITS[unit]).add(second[0], value)
+    if events and "EGV" not in events:
+        raise TableError(f"{export.path}: no row has the event type EGV; export it again with sensor readings")
+
+
+def _second(text: str, export: Export) -> tuple[int, bool] | None:
+    """ISO as it is exported; or what a spreadsheet made of it, where the user says in which order."""
+    found = parse(text)
+    if found is None and export.asked.dates:
+        slashed = parse_slashed(text, export.asked.dates)
+        found = None if slashed is None else (slashed, True)
+    return found
+
+
+def reading(text: str, unit: str) -> float:
+    """A value, Low or High; NaN for what is neither. 39 and 401 mg/dL are how the sensor itself says Low and High."""
+    word = WORDS.get(text.strip().lower())
+    if word is not None:
+        return word
+    value = number(text)
+    if unit == "mg/dL" and value in (39, 401):
+        return LOW if value == 39 else HIGH
+    return value

@@ -1,0 +1,169 @@
+"""Which readings count. Times that cannot be, error codes, duplicates, contradictions and overlaps are left out and counted.
+
+The order in which readings came plays no part in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import TableError
+from .clocks import DAY, check_fixed, from_stated, from_wall
+from .measures import ABOVE, BELOW
+from .noted import Notes
+from .quantities import CANONICAL, factor, spelled
+from .readings import MOMENTS, NOT_SAID, Readings, Series, Times, Values
+
+SINCE = 946_684_800
+"""2000-01-01. Older times are clocks that were never set: 0, 1970, 1989 (where FIT begins to count)."""
+PLAUSIBLE = {"glucose": (20, 600), "heart_rate": (25, 250), "resting_heart_rate": (25, 150), "stress": (0, 100), "sleep": (0, 5)}
+PER_MINUTE = {"steps": 300.0, "active_energy": 40.0, "active_time": 1.1, "vigorous_time": 1.1, "sedentary_time": 1.1}
+"""The most that a minute can hold of what is counted. 65535, which counters hold when they hold nothing, is above it."""
+SAME = {"glucose": 1.0}
+"""Readings of one moment that differ by no more are one reading in two units, rounded."""
+LONGEST = 25 * 3600
+SUSPICIOUS, SUSPICIOUS_SHARE = 100, 0.05
+"""So many contradictions in one source, and so large a share of it, are two people or two devices under one name."""
+
+
+@dataclass
+class Track:
+    """Readings of one person, kind and source that count, by time: starts and lengths in seconds (UTC), values in the
+    canonical unit, `band` -1 below, 0 in, 1 above range (glucose alone). All of shape (n,)."""
+
+    source: str
+    start: Times
+    length: Times
+    value: Values
+    band: NDArray[np.int8]
+
+    def of(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Track:
+        """The readings that a mask or places name."""
+        return Track(self.source, self.start[which], self.length[which], self.value[which], self.band[which])
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+def sift(readings: Readings, person: str, kind: str, place: tzinfo, now: int) -> list[Track]:
+    """The tracks of a person and kind, by source. Raises TableError where two people seem to be one."""
+    by_source = dict[str, list[Track]]()
+    for series in readings.of_person(person, kind):
+        track = _placed(series, place, now, readings.notes)
+        by_source.setdefault(series.key.source, []).append(_plausible(track, kind, readings.notes))
+    out = []
+    for source, tracks in sorted(by_source.items()):
+        whole = _joined(source, tracks)
+        track = (_one_a_moment if kind in MOMENTS else _one_at_a_time)(whole, kind, readings.notes)
+        if len(track):
+            out.append(track)
+    return out
+
+
+def _placed(series: Series, place: tzinfo, now: int, notes: Notes) -> Track:
+    """In UTC and the canonical unit."""
+    start, length, value = series.columns()
+    kind, told = series.key.kind, series.key.kind.replace("_", " ")
+    fine = (start >= SINCE - (DAY if series.key.wall else 0)) & (start <= now + DAY)
+    notes.drop(f"{told} at a time that cannot be (before 2000, or in the future)", int((~fine).sum()))
+    start, length, value = start[fine], length[fine].astype(np.int64), value[fine]
+    if series.key.wall and len(start):
+        stated = series.key.offset
+        start, lost = from_wall(start, place) if stated == NOT_SAID else from_stated(start, stated, place)
+        notes.drop(f"{told} in an hour that comes twice, or never was, when clocks change", int(lost.sum()))
+        start, length, value = start[~lost], length[~lost], value[~lost]
+        if len(start):
+            check_fixed(place, int(start.min()), int(start.max()))
+    band = np.zeros(len(start), np.int8)
+    if kind == "glucose":
+        value, band = _within(series, value, notes)
+    return Track(series.key.source, start, length, value * factor(series.key.unit, CANONICAL[kind], told), band)
+
+
+def _within(series: Series, value: Values, notes: Notes) -> tuple[Values, NDArray[np.int8]]:
+    """Low and High count below and above range, and as the sensor's limit in the mean. Ranges are those of the reading's unit."""
+    unit = spelled(series.key.unit) or ""
+    low, high = series.limits
+    for name, which, limit in (("Low", np.isneginf(value), low), ("High", np.isposinf(value), high)):
+        if which.any():
+            notes.tell(f"glucose {name!r}, counted as the sensor's limit of {limit:g} {unit}", int(which.sum()))
+            value = np.where(which, limit, value)
+    below, above = BELOW.get(unit, np.nan), ABOVE.get(unit, np.nan)
+    return value, (value > above).astype(np.int8) - (value < below).astype(np.int8)
+
+
+def _plausible(track: Track, kind: str, notes: Notes) -> Track:
+    told = kind.replace("_", " ")
+    if kind in PLAUSIBLE:
+        low, high = PLAUSIBLE[kind]
+        fine = (track.value >= low) & (track.value <= high)
+        reason = f"{told} outside {low} to {high} {CANONICAL[kind]} (error codes, or another unit than stated)"
+        if kind == "stress":
+            reason = "stress outside 0 to 100 (Garmin's -1 and -2: no valid reading)"
+    else:
+        fine = (track.value >= 0) & (track.value <= PER_MINUTE[kind] * np.maximum(track.length / 60, 1))
+        reason = f"{told} below 0 or over {PER_MINUTE[kind]:g} a minute (error codes)"
+    notes.drop(reason, int((~fine).sum()))
+    if kind not in MOMENTS:
+        right = (track.length > 0) & (track.length <= LONGEST)
+        notes.drop(f"{told} over a time of nothing, backwards, or of over a day", int((fine & ~right).sum()))
+        fine &= right
+    return track.of(fine)
+
+
+def _joined(source: str, tracks: Iterable[Track]) -> Track:
+    """By time, then the longer first, then the larger first."""
+    parts = list(tracks)
+    whole = Track(source, *(np.concatenate([getattr(t, name) for t in parts]) for name in ("start", "length", "value", "band")))
+    start, length, value = whole.start, whole.length, whole.value
+    before = (start[:-1] < start[1:]) | ((start[:-1] == start[1:]) & ((length[:-1] > length[1:]) | (
+        (length[:-1] == length[1:]) & (value[:-1] >= value[1:]))))  # fmt: skip
+    return whole if before.all() else whole.of(np.lexsort((-whole.value, -whole.length, whole.start)))
+
+
+def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
+    """The same value twice counts once; different values of one moment do not count at all."""
+    if not len(track):
+        return track
+    told = kind.replace("_", " ")
+    first = np.flatnonzero(np.r_[True, track.start[1:] != track.start[:-1]])
+    count = np.diff(np.r_[first, len(track)])
+    spread = np.maximum.reduceat(track.value, first) - np.minimum.reduceat(track.value, first)
+    clear = spread <= SAME.get(kind, 0.0)
+    notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int((count[clear] - 1).sum()))
+    against = int(count[~clear].sum())
+    notes.drop(f"{told} with different values at one moment (nobody can say which is right)", against)
+    if against > SUSPICIOUS and against > SUSPICIOUS_SHARE * len(track):
+        raise TableError(
+            f"{against:,} of {len(track):,} {told} readings of {track.source} have different values at one moment; are these files of "
+            "several people, or of several devices? Give each person a run with --person, or a folder of their own with --by-folder"
+        )
+    last = first + count - 1  # the least of nearly equal values, whatever their order
+    return track.of(last[clear])
+
+
+def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
+    """Counts and stages of one source that overlap: the one that began first counts, of two the longer, then the larger.
+
+    Stages of one and the same time that differ do not count at all; sleep without a stage gives way to sleep with one, later.
+    """
+    told = kind.replace("_", " ")
+    same = (track.start[1:] == track.start[:-1]) & (track.length[1:] == track.length[:-1])
+    twice = np.r_[False, same & (track.value[1:] == track.value[:-1])] if len(track) else np.zeros(0, bool)
+    notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int(twice.sum()))
+    track = track.of(~twice)
+    if kind == "sleep":
+        return track
+    end = track.start + track.length
+    keep, last = np.ones(len(track), bool), 0
+    latest = np.maximum.accumulate(end) if len(track) else end
+    for i in np.flatnonzero(track.start[1:] < latest[:-1]) + 1:
+        last = i - 1 if keep[i - 1] else last
+        keep[i] = track.start[i] >= end[last]
+    notes.drop(f"{told} of one source over a time that is counted already", int((~keep).sum()))
+    return track.of(keep)
