@@ -56,9 +56,9 @@ $(VENV)/.test: $(VENV)/.runtime
 	$(VENV)/bin/python -m pip install -q -e '.[test]'
 	@touch $@
 
-$(TABLES)/%.csv: convert/sensecf_convert/sources.py | $(VENV)/.test
+$(TABLES)/%.csv: convert/sensecf_convert/table/sources.py | $(VENV)/.test
 	@mkdir -p $(TABLES)
-	$(VENV)/bin/python -m sensecf_convert.sources $* $(SENSECF_DATA) -o $@
+	$(VENV)/bin/python -m sensecf_convert.table.sources $* $(SENSECF_DATA) -o $@
 
 models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
@@ -97,14 +97,14 @@ $(CACHE)/llama/build/bin/llama-batched-bench: | $(LLAMA_CPP)/CMakeLists.txt
 	cmake --build $(CACHE)/llama/build --target llama-batched-bench -j 2
 
 $(CACHE)/llama3-%.gguf: | $(LLAMA_CPP)/CMakeLists.txt $(VENV)/.test
-	$(VENV)/bin/python -m sensecf_convert.weightless $(LLAMA_CPP)/models/ggml-vocab-llama-bpe.gguf $@ --shape $*
+	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench.random_model $(LLAMA_CPP)/models/ggml-vocab-llama-bpe.gguf $@ --shape $*
 
 bench: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-tiny.gguf
-	$(RUN) bench --model $(BENCH_MODEL) $(BENCH_OPTIONS)
+	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model $(BENCH_MODEL) $(BENCH_OPTIONS)
 
 # An 8B shape of random weights (5 GB) under the same yardsticks.
 bench-8b: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-8b.gguf
-	$(RUN) bench --model $(BENCH_MODEL) --generator $(CACHE)/llama3-8b.gguf --threads 2 $(BENCH_OPTIONS)
+	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model $(BENCH_MODEL) --generator $(CACHE)/llama3-8b.gguf --threads 2 $(BENCH_OPTIONS)
 
 wheel: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip wheel -q --no-deps -w dist .

@@ -13,7 +13,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # whoever started us may want it ignored
         signal.signal(signal.SIGINT, _leave)
-    from .cli import main as run
+    from .cli.main import main as run
 
     run()
 

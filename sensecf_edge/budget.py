@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import whole
 from .errors import ConstraintError, RecordError
-from .given import whole
-from .record import Record
-from .schema import Schema
+from .schema.record import Record
+from .schema.schema import Schema
 from .settings import LOOP, SEARCH
 
 LARGEST_SEED = 2**32 - 1

@@ -59,7 +59,7 @@ WEAK_AUC = 0.7
 
 @dataclass(frozen=True)
 class CostSettings:
-    """Prices in `measure.cost`: of a changed feature, of a change over a whole reference range, of the rarest record.
+    """Prices in `measure.change_cost`: of a changed feature, of a change over a whole reference range, of the rarest record.
 
     `floor` is a percentile of realism: an answer that is rarer than this and rarer than the record itself costs `below`
     more, which is more than any number of changes; it is shown only where nothing above the floor was found.

@@ -46,7 +46,7 @@ def bundle_trial(model: str | Path, threads: int = 0, device: str = "auto", seco
 
 def child(model: str, kind: str, threads: str, device: str) -> None:
     """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
-    from .loop import Explainer
+    from .explain import Explainer
 
     try:
         with Explainer.load(Path(model) if kind == "path" else model, int(threads), device) as explainer:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import SCHEMA as TOY
-from sensecf_convert.base import rehearsal
 from sensecf_convert.export.upstream import sources
+from sensecf_convert.generator.base import rehearsal
 
 from sensecf_edge.errors import ExportError
-from sensecf_edge.schema import Schema
+from sensecf_edge.schema.schema import Schema
 
 SCHEMA = Schema.from_json(TOY)
 NARROW = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,10 @@ import pytest
 from hypothesis import settings
 from toys import toy_gguf
 
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.density import Density
-from sensecf_edge.prompt import items, want
-from sensecf_edge.schema import Schema
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.judge.density import Density
+from sensecf_edge.propose.prompt import items, want
+from sensecf_edge.schema.schema import Schema
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script; the programs that tests start would ignore it, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -189,7 +190,7 @@ class Ran:
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """`command(*arguments, stdin=b"")` runs the command line in this process."""
-    from sensecf_edge.cli import main
+    from sensecf_edge.cli.main import main
 
     def run(*arguments: object, stdin: bytes = b"") -> Ran:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
@@ -200,3 +201,13 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Ran(int(left.value.code or 0), out, err)
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def what_llama_cpp_opens_is_closed() -> Iterator[None]:
+    """llama_cpp opens /dev/null twice where its `Llama` is imported, and leaves both to the end of the process."""
+    yield
+    gc.collect()
+    utils = sys.modules.get("llama_cpp._utils")
+    for name in ("outnull_file", "errnull_file") if utils else ():
+        getattr(utils, name).close()

@@ -8,12 +8,13 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import ConstraintError, SchemaError
-from sensecf_edge.feature import DIRECTIONS, UNKNOWN, Feature
-from sensecf_edge.record import Record
-from sensecf_edge.relation import Relation
-from sensecf_edge.schema import Schema
+from sensecf_edge.schema.feature import DIRECTIONS, UNKNOWN, Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 STEPS = [Decimal(s) for s in ("0.05", "0.1", "0.25", "0.3", "0.5", "0.7", "1", "2", "3", "5", "7.5", "10", "500")]
 NAMES = ["a=b", "b=c;", 'x";{}', "\\", ">=30", "p", "want", "glucose_mean", "hba1c", "7", "root", "v0", "t1-0", "deep sleep", "a"]

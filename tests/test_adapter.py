@@ -17,14 +17,16 @@ from conftest import STRESSED, toy_manifest
 from numpy.typing import NDArray
 
 from sensecf_edge import Explainer
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.engine import LlamaEngine, Request
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.errors import BundleError, EngineError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build
-from sensecf_edge.record import Record
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.engine import Request
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build
+from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
 
 PROMPTS = ("glucose_mean=150;sleep=2;want=calm;", "sleep=3;glucose_mean=63;", "want=calm;want=calm;sleep=0;")
 ALONE = EngineSettings(max_sequences=2)

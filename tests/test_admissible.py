@@ -11,15 +11,18 @@ import pytest
 from conftest import SCHEMA, STRESSED
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sensecf_convert.proof import every_answer
+from sensecf_convert.proof.prover import every_answer
 from strategies import constraints, records, schemas
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import EPSILON, Admissible, Constraints, admissible, require
 from sensecf_edge.errors import ConstraintError, NothingToChangeError
-from sensecf_edge.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN, WELL
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible, require_within_bounds
+from sensecf_edge.space.constraints import EPSILON, Constraints
+from sensecf_edge.space.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN, WELL
 
 TOY = Schema.from_json(SCHEMA)
 RECORD = Record.from_mapping(TOY, STRESSED)
@@ -214,7 +217,7 @@ UNKEPT: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("case", UNKEPT, ids=list(UNKEPT))
 def test_a_bound_that_the_record_cannot_be_brought_into_is_refused(case: str) -> None:
     limits, message = UNKEPT[case]
-    for refuse in (admissible, require):
+    for refuse in (admissible, require_within_bounds):
         with pytest.raises(ConstraintError, match=message) as error:
             refuse(PERSON, Constraints(**limits))
         assert error.value.exit_code == 2 and "57" not in str(error.value)

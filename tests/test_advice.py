@@ -10,11 +10,13 @@ from strategies import spaces
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert import advice
+from sensecf_convert.evaluate import advice
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible
 
 SCHEMA = Schema(
     (

@@ -16,25 +16,32 @@ import pytest
 from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert import peers, tables
-from sensecf_convert.augment import forge, learners, methods, rows, sheet, study, study_command, trial
+from sensecf_convert.augment import learners, output_table, rows, training, trial
 from sensecf_convert.augment.command import _cohort, augment, wanted_rows
-from sensecf_convert.augment.loose import facing, loose
-from sensecf_convert.augment.scarcity import SCENARIOS, Scarcity
-from sensecf_convert.draft import draft
-from sensecf_convert.tables import Cohort, cohort, folds_by_person, read_table
+from sensecf_convert.augment.relaxed import relaxed_schema, towards_class
+from sensecf_convert.augment.study import command as study_command
+from sensecf_convert.augment.study import methods, study
+from sensecf_convert.augment.study.scarcity import SCENARIOS, Scarcity
+from sensecf_convert.classifier import recipes
+from sensecf_convert.compare import environments
+from sensecf_convert.table import cohort as tables
+from sensecf_convert.table.cohort import Cohort, cohort, folds_by_person, read_table
+from sensecf_convert.table.draft import draft
 from sensecf_convert.teachers.people import places
 from sensecf_convert.work import OtherWorkError, Work
 from sklearn.metrics import f1_score
 from test_build import diabetes
 
-from sensecf_edge import cli_augment, rules
-from sensecf_edge.admissible import admissible
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.cli import augment as cli_augment
 from sensecf_edge.errors import MissingExtraError, TableError
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import admissible
 
 Command = Callable[..., Ran]
 CHEAP = ("none", "duplicate", "class-weights", "smote")
@@ -74,8 +81,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     drafted["features"] = [f for f in drafted["features"] if f["name"] != "visit"]
     drafted["features"][0]["mutable"] = False
     schema.write_text(json.dumps(drafted))
-    data = cohort(read_table(table), loose(Schema.load(schema)), "progression", "fast")
-    bundle = forge.forge(data, forge.TRY, Work(folder / "work"), 0, "random-forest", lambda _: None)
+    data = cohort(read_table(table), relaxed_schema(Schema.load(schema)), "progression", "fast")
+    bundle = training.train_bundle(data, training.TRY, Work(folder / "work"), 0, "random-forest", lambda _: None)
     return Small(table, schema, data, folder / "work", bundle)
 
 
@@ -110,22 +117,22 @@ def test_a_loose_schema_keeps_what_makes_a_row_possible_and_drops_what_limits_ad
          Feature("c", low=0, high=9, step=1, never_advise=True), Feature("d", low=0, high=18, step=1)),
         (Relation("le", ("a", "d")),),
     )  # fmt: skip
-    free = loose(strict)
+    free = relaxed_schema(strict)
     assert free.relations == strict.relations
     assert [f.lattice.tolist() for f in free.features] == [f.lattice.tolist() for f in strict.features]
     assert all(f.mutable and f.direction == "either" and f.max_change is None and not f.never_advise for f in free.features)
 
 
 def test_facing_a_class_turns_the_labels_and_refuses_a_class_that_is_not_there(small: Small) -> None:
-    assert facing(small.data, "fast") is small.data
-    other = facing(small.data, "slow")
+    assert towards_class(small.data, "fast") is small.data
+    other = towards_class(small.data, "slow")
     assert other.classes == ("fast", "slow") and (other.y == ~small.data.y).all()
     with pytest.raises(TableError, match="no class 'medium'; the table has slow and fast"):
-        facing(small.data, "medium")
+        towards_class(small.data, "medium")
 
 
 def test_made_rows_are_of_the_class_possible_and_nobodys_copy(small: Small) -> None:
-    made, _ = rows.make(small.bundle, small.data, 60, 0)
+    made, _ = rows.make_rows(small.bundle, small.data, 60, 0)
     assert len(made) == 60 and {r.method for r in made} == {rows.COUNTERFACTUAL, rows.MOVED, rows.INVENTED}
     schema = small.bundle.schema
     Y = np.array([r.y for r in made])
@@ -142,12 +149,12 @@ def test_made_rows_are_of_the_class_possible_and_nobodys_copy(small: Small) -> N
             assert not small.data.y[row.source]
             space = admissible(Record(schema, small.data.X[row.source]))
             assert not [rule for rule, broken in rules.broken(space, row.y[None]).items() if broken[0]]
-    again, _ = rows.make(small.bundle, small.data, 60, 0)
+    again, _ = rows.make_rows(small.bundle, small.data, 60, 0)
     assert [(r.y.tobytes(), r.source) for r in again] == [(r.y.tobytes(), r.source) for r in made]
 
 
 def test_no_row_is_made_twice_and_the_other_class_gives_its_share(small: Small) -> None:
-    made, _ = rows.make(small.bundle, small.data, 60, 1)
+    made, _ = rows.make_rows(small.bundle, small.data, 60, 1)
     assert len({r.y.tobytes() for r in made}) == len(made) == 60
     assert sum(r.method == rows.COUNTERFACTUAL for r in made) <= rows.OTHERS * 60
 
@@ -176,21 +183,21 @@ def outside_poisoned(data: Cohort, kept: np.ndarray) -> Cohort:
 @pytest.mark.parametrize("name", [*CHEAP, "ours"])
 def test_no_row_outside_the_reduced_set_is_ever_read(small: Small, tmp_path: Path, name: str) -> None:
     """Everything outside is replaced by nonsense, test people included: each method still adds the very same rows."""
-    plan = study.Plan("progression", "fast", seeds=(0,), effort="try", reductions=(50,))
+    plan = study.StudyPlan("progression", "fast", seeds=(0,), effort="try", reductions=(50,))
     train = study.Parts.of(small.data, plan, 0).train
     cell = study.Cell(0, Scarcity("A", 50))
     kept = cell.scarcity.left(train.y, 0)
     added = []
     for at, rest in enumerate((train, outside_poisoned(train, kept))):
         wanting = cell.scarcity.wanting(train.y[kept], train.y)
-        left = methods.Left(rest.take(kept), wanting, 0, tmp_path / str(at), "random-forest", forge.TRY)
+        left = methods.Left(rest.take(kept), wanting, 0, tmp_path / str(at), "random-forest", training.TRY)
         added.append(methods.METHODS[name](left))
     assert (added[0].X == added[1].X).all() and (added[0].y == added[1].y).all()
     assert (len(added[0].X) > 0) == (name not in ("none", "class-weights"))
 
 
 def test_a_trial_reads_the_reduced_rows_alone(small: Small) -> None:
-    train = study.Parts.of(small.data, study.Plan("progression", "fast"), 0).train
+    train = study.Parts.of(small.data, study.StudyPlan("progression", "fast"), 0).train
     scarcity = Scarcity("A", 50)
     kept = scarcity.left(train.y, 0)
     wanting = scarcity.wanting(train.y[kept], train.y)
@@ -199,7 +206,7 @@ def test_a_trial_reads_the_reduced_rows_alone(small: Small) -> None:
 
 
 def test_a_cell_gives_its_methods_the_reduced_rows_and_shared_weights_read_only_what_all_cells_may(small: Small, tmp_path: Path) -> None:
-    plan = study.Plan("progression", "fast", seeds=(0,), effort="try", reductions=(30, 50))
+    plan = study.StudyPlan("progression", "fast", seeds=(0,), effort="try", reductions=(30, 50))
     train = study.Parts.of(small.data, plan, 0).train
     common = set(study.shared_rows(train, plan, 0).tolist())
     assert common
@@ -210,7 +217,7 @@ def test_a_cell_gives_its_methods_the_reduced_rows_and_shared_weights_read_only_
 
 
 def test_methods_add_the_same_number_and_repeat_rows_where_they_have_too_few(small: Small, tmp_path: Path) -> None:
-    left = methods.Left(small.data, (0, 80), 0, tmp_path, "random-forest", forge.TRY, {}, {("fast", "short"): small.bundle})
+    left = methods.Left(small.data, (0, 80), 0, tmp_path, "random-forest", training.TRY, {}, {("fast", "short"): small.bundle})
     for name in ("duplicate", "smote", "ours"):
         added = methods.METHODS[name](left)
         assert len(added.X) == 80 and added.y.all() and 0 < added.made[1] <= 80
@@ -242,7 +249,7 @@ def test_a_trial_says_what_filling_up_does_over_folds_of_people(small: Small) ->
     assert got.helps and got.gain > 3
 
 
-@pytest.mark.parametrize("kind", learners.KINDS)
+@pytest.mark.parametrize("kind", recipes.KINDS)
 def test_a_trial_lets_in_the_rare_class_that_is_asked_about_and_not_what_drowns_it(kind: str, small: Small) -> None:
     many, few = int((~small.data.y).sum()), int(small.data.y.sum())
     assert trial.trial(kind, small.data, (0, many - few), 0).helps
@@ -261,20 +268,20 @@ def test_a_trial_counts_people_as_they_are_expected_to_come(small: Small) -> Non
 
 @pytest.mark.parametrize("name", ["dice", "nice"])
 def test_packages_give_valid_rows_of_the_class_by_the_same_checker(small: Small, tmp_path: Path, name: str) -> None:
-    if peers.cached(name) is None:
+    if environments.cached(name) is None:
         pytest.skip(f"the environment of {name} is not installed here; `sensecf-edge augment study` makes it")
-    left = methods.Left(small.data, (0, 12), 0, tmp_path, "random-forest", forge.TRY, {}, {("fast", "short"): small.bundle})
+    left = methods.Left(small.data, (0, 12), 0, tmp_path, "random-forest", training.TRY, {}, {("fast", "short"): small.bundle})
     added = methods.METHODS[name](left)
     assert len(added.X) == 12 and added.y.all() and added.made[1] > 0
     assert (small.checker().p_target(added.X) >= 0.5).all()
 
 
-@pytest.mark.parametrize("kind", learners.KINDS)
+@pytest.mark.parametrize("kind", recipes.KINDS)
 def test_learners_take_unknown_values_and_weights(kind: str, small: Small) -> None:
     X = small.data.X.copy()
     X[::7, 2] = np.nan
     plain = learners.learn(kind, small.data.schema, X, small.data.y, None, X[:50], 0)
-    even = learners.learn(kind, small.data.schema, X, small.data.y, methods.balance(small.data.y), X[:50], 0)
+    even = learners.learn(kind, small.data.schema, X, small.data.y, recipes.balance(small.data.y), X[:50], 0)
     assert plain.scores.shape == plain.predicted.shape == (50,) and np.isfinite(plain.scores).all()
     assert even.predicted.sum() >= plain.predicted.sum()
 
@@ -287,7 +294,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     assert re.search(r"F1 of a plain random-forest .* 0\.\d\d -> 0\.\d\d for fast, 0\.\d\d -> 0\.\d\d for slow", capfd.readouterr().err)
     whole, made = tables.frame(read_table(small.table)), pd.read_csv(out)
     assert count == len(made) > 0
-    assert [*made.columns] == [*whole.columns, *sheet.PROVENANCE]
+    assert [*made.columns] == [*whole.columns, *output_table.PROVENANCE]
     assert (made.progression == "fast").all() and made.visit.isna().all() and set(made.sex) <= {"f", "m"}
     real = made[made.augmented_method == rows.COUNTERFACTUAL]
     assert made.augmented_p.between(0.5, 1).all() and 0 < len(real) < len(made)
@@ -329,12 +336,12 @@ def test_what_cannot_be_augmented_is_refused_before_anything_long(small: Small, 
 
 
 def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "find_spec", lambda _: None)
+    monkeypatch.setattr(output_table, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"needs pyarrow \(pip install .sensecf-edge\[batch\]"):
-        sheet.check(frame(), tmp_path / "o.parquet", False)
+        output_table.check(frame(), tmp_path / "o.parquet", False)
     monkeypatch.setattr(os, "access", lambda *_: False)  # for whoever may write everywhere
     with pytest.raises(TableError, match="may not be written into"):
-        sheet.check(frame(), tmp_path / "o.csv", False)
+        output_table.check(frame(), tmp_path / "o.csv", False)
 
 
 def test_a_relation_without_a_slope_is_fitted_as_fit_does(small: Small, tmp_path: Path) -> None:
@@ -363,14 +370,14 @@ def test_an_interrupted_study_goes_on_without_doing_a_cell_again_and_ends_in_a_r
     class StopError(Exception):
         pass
 
-    def stop(data: Cohort, plan: study.Plan) -> None:
+    def stop(data: Cohort, plan: study.StudyPlan) -> None:
         def after_two(share: float, words: str) -> None:
             if len(list((out / "cells").glob("*.json"))) == 2:
                 raise StopError
 
         study.study(data, plan, "t", out, 1, after_two)
 
-    plan = replace(study.Plan("progression", "fast"), **_plan(choices))
+    plan = replace(study.StudyPlan("progression", "fast"), **_plan(choices))
     with pytest.raises(StopError):
         stop(study.load(small.table, Schema.load(small.schema), plan), plan)
     before = cells(out)
@@ -395,19 +402,21 @@ def _plan(choices: dict[str, Any]) -> dict[str, Any]:
 def test_interrupted_work_goes_on_wherever_its_folder_is_seen_from(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever moves a study, or goes on with it from another folder, names the shared weights by another path."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "base.pt").write_bytes(forge.weights(Work(small.work)).read_bytes())
+    (tmp_path / "base.pt").write_bytes(training.weights(Work(small.work)).read_bytes())
     made = []
     for start in (Path("base.pt"), tmp_path / "base.pt"):
-        left = methods.Left(small.data, (0, 5), 0, tmp_path / "work", "random-forest", forge.TRY, {"fast": start})
+        left = methods.Left(small.data, (0, 5), 0, tmp_path / "work", "random-forest", training.TRY, {"fast": start})
         made.append(study.added_by("ours", left))
     assert [why for _, why in made] == ["", ""]
     (tmp_path / "base.pt").write_bytes(b"others")
     with pytest.raises(TableError, match="with another start"):
-        forge.forge(small.data, forge.TRY, Work(tmp_path / "work" / "short-1"), 0, "random-forest", lambda _: None, tmp_path / "base.pt")
+        training.train_bundle(
+            small.data, training.TRY, Work(tmp_path / "work" / "short-1"), 0, "random-forest", lambda _: None, tmp_path / "base.pt"
+        )
 
 
 def test_a_reduction_that_leaves_too_few_rows_says_how_many_are_needed(small: Small, tmp_path: Path) -> None:
-    plan = study.Plan("progression", "fast", reductions=(20, 90))
+    plan = study.StudyPlan("progression", "fast", reductions=(20, 90))
     with pytest.raises(TableError, match=r"scenario A at 90 % .* needs at least 20 rows of 4 people .* leave that reduction out"):
         study.load(small.table, Schema.load(small.schema), plan)
 
@@ -417,7 +426,7 @@ def test_a_cell_notes_what_a_method_cannot_do_and_not_what_the_machine_lacks(
     lasting: bool, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finished cell is never asked again: what a network or another folder would cure must not become its result."""
-    left = methods.Left(small.data, (0, 10), 0, tmp_path, "random-forest", forge.TRY)
+    left = methods.Left(small.data, (0, 10), 0, tmp_path, "random-forest", training.TRY)
     for error in (TableError("no row"),) if lasting else (MissingExtraError("no network"), OtherWorkError("another study's")):
 
         def fail(_: methods.Left, error: Exception = error) -> methods.Added:
@@ -444,12 +453,12 @@ def test_a_category_that_only_test_people_have_does_not_stop_a_study(small: Smal
     X = np.column_stack([small.data.X, np.arange(len(small.data)) % 2])
     unseen = X[:30].copy()
     unseen[:, -1] = 2
-    for kind in learners.KINDS:
+    for kind in recipes.KINDS:
         assert np.isfinite(learners.learn(kind, schema, X, small.data.y, None, unseen, 0).scores).all()
 
 
 def test_the_quick_plan_has_the_full_budget_in_one_cell_and_the_whole_plan_everywhere() -> None:
-    whole = study.Plan("t", "p")
+    whole = study.StudyPlan("t", "p")
     assert len(whole.cells()) == 5 + 5 * 3 * 7
     assert all("ours-full" in whole.asked(c) for c in whole.cells() if c.scarcity.scenario != "full")
     quick = whole.quickly()
@@ -458,4 +467,4 @@ def test_the_quick_plan_has_the_full_budget_in_one_cell_and_the_whole_plan_every
 
 def test_the_command_line_knows_the_build_sides_words() -> None:
     assert tuple(methods.METHODS) == cli_augment.METHODS and tuple(SIDES) == cli_augment.SCENARIOS
-    assert set(cli_augment.EFFORTS) <= set(forge.EFFORTS)
+    assert set(cli_augment.EFFORTS) <= set(training.EFFORTS)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sensecf_convert.augment import figures, gains, page, plots, results, study_command
-from sensecf_convert.augment.folders import read as read_folders
+from sensecf_convert.augment.study import command, figures, gains, page, plots, results
+from sensecf_convert.augment.study.folders import read as read_folders
 from sensecf_convert.augment.trial import TRIED
 from sklearn import metrics
 
@@ -398,9 +398,9 @@ def test_cells_of_another_grid_are_left_aside_and_counted(tmp_path: Path) -> Non
 def test_results_that_would_replace_a_file_are_refused(study: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("mine")
     with pytest.raises(TableError, match=r"mine\.csv is a file; name a folder"):
-        study_command.pool((study,), tmp_path / "mine.csv")
+        command.pool((study,), tmp_path / "mine.csv")
     with pytest.raises(TableError, match=r"mine\.csv is a file; name a folder"):
-        study_command.run(tmp_path / "t.csv", "y", "yes", tmp_path / "s.json", tmp_path / "mine.csv")
+        command.run(tmp_path / "t.csv", "y", "yes", tmp_path / "s.json", tmp_path / "mine.csv")
 
 
 def test_one_table_twice_is_refused(study: Path) -> None:
@@ -510,4 +510,4 @@ def test_a_new_folder_of_results_is_its_owners_alone(written: Path) -> None:
 def test_every_picture_is_drawn_with_one_method_alone(tmp_path: Path) -> None:
     got = read(make_study(tmp_path / "s", methods=("none",)))
     assert plots.curves(got, None).startswith(b"\x89PNG") and plots.bars({"all": got["chosen"]}, got["methods"]).startswith(b"\x89PNG")
-    assert gains.words(None) == "-" and got["chosen"]["beside"] == {}
+    assert gains.points_text(None) == "-" and got["chosen"]["beside"] == {}

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.bands import SHARE, filled, fit_band, fit_cause, fit_causes, fitted, read
-from sensecf_convert.tables import Cohort
+from sensecf_convert.table.cohort import Cohort
+from sensecf_convert.table.fit_relations import SHARE, fill_slopes, fit_band, fit_cause, fit_causes, read_schema, with_fitted_relations
 
 from sensecf_edge.errors import SchemaError, TableError
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 
 
 @given(slope=st.sampled_from([-3.0, -0.01, 0.5, 40.0]), intercept=st.sampled_from([-100.0, 0.0, 7.0]), seed=st.integers(0, 99))
@@ -60,7 +61,7 @@ def test_a_fit_says_that_such_a_slope_is_one_between_rows(capsys: pytest.Capture
     one, many = (np.array([f"p{i // n}" for i in range(60)]) for n in (1, 6))
     for persons, said in ((one, True), (many, False)):
         data = Cohort(schema, np.column_stack([x, 2 * x + rng.normal(0, 1, 60)]), x > 15, persons, ("ill", "well"))
-        assert fitted(schema, left, data).relations[0].slope == pytest.approx(2, rel=0.1)
+        assert with_fitted_relations(schema, left, data).relations[0].slope == pytest.approx(2, rel=0.1)
         assert ("dose -> level: the slope is that between rows" in capsys.readouterr().err) == said
 
 
@@ -70,10 +71,10 @@ def test_what_a_schema_leaves_open_is_filled_in_and_what_it_states_is_kept() -> 
     columns = {"a": x, "b": 2 * x + rng.normal(0, 0.1, 100)}
     plain = {"features": [Feature(n, low=0, high=30, step=1).to_json() for n in "ab"]}
     open_ = {**plain, "relations": [{"kind": "band", "features": ["b", "a"], "completes": "b"}]}
-    made = Schema.from_json(filled(open_, columns)).relations[0]
+    made = Schema.from_json(fill_slopes(open_, columns)).relations[0]
     assert made.slope == pytest.approx(2, rel=0.05) and made.completes == "b" and made.tolerance > 0
     stated = {**plain, "relations": [{"kind": "causes", "features": ["a", "b"], "slope": 7}]}
-    assert filled(stated, columns)["relations"] == stated["relations"] and filled(plain, columns) == plain
+    assert fill_slopes(stated, columns)["relations"] == stated["relations"] and fill_slopes(plain, columns) == plain
 
 
 def test_too_few_rows_and_columns_that_stand_still_are_named() -> None:
@@ -88,10 +89,10 @@ def test_a_relation_left_open_is_checked_as_well_as_any_other(tmp_path: Path) ->
     file = tmp_path / "open.json"
     file.write_text(json.dumps({"features": parts, "relations": [{"kind": "causes", "features": ["a", "z"]}, {"kind": "band"}]}))
     with pytest.raises(SchemaError) as error:
-        read(file)
+        read_schema(file)
     assert len(error.value.faults) == 2 and "no feature is called 'z'" in str(error.value) and str(file) in str(error.value)
     file.write_text(json.dumps({"features": parts, "relations": [{"kind": "causes", "features": ["a", "b"]}]}))
-    assert read(file)[1] == [{"kind": "causes", "features": ["a", "b"]}]
+    assert read_schema(file)[1] == [{"kind": "causes", "features": ["a", "b"]}]
 
 
 def test_causes_of_one_effect_are_fitted_together_so_that_what_they_share_counts_once() -> None:
@@ -104,10 +105,10 @@ def test_causes_of_one_effect_are_fitted_together_so_that_what_they_share_counts
     open_ = {**plain, "relations": [
         {"kind": "causes", "features": ["active", "steps"], "completes": "steps"}, {"kind": "causes", "features": ["vigorous", "steps"]},
     ]}  # fmt: skip
-    made = Schema.from_json(filled(open_, columns)).relations
+    made = Schema.from_json(fill_slopes(open_, columns)).relations
     assert [r.slope for r in made] == pytest.approx([50, 150], rel=0.02) and [r.completes for r in made] == ["steps", None]
     stated = {**open_, "relations": [{**open_["relations"][0], "slope": 50}, open_["relations"][1]]}
-    assert Schema.from_json(filled(stated, columns)).relations[1].slope == pytest.approx(150, rel=0.02)
+    assert Schema.from_json(fill_slopes(stated, columns)).relations[1].slope == pytest.approx(150, rel=0.02)
     assert fit_cause("active", "steps", active, columns["steps"]).slope > 100
     with pytest.raises(TableError, match="steps does not move with active and again in this table apart"):
         fit_causes(["active", "again"], "steps", np.column_stack([active, active]), columns["steps"])

@@ -17,19 +17,22 @@ from bases import NARROW, SCHEMA, narrow, need_sources, pairs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from sensecf_convert.base import Base, Recipe, adapters, memory, rehearsal, tune, tuning
-from sensecf_convert.base.architecture import Architecture
-from sensecf_convert.base.lessons import IGNORE, answer_text, encode
-from sensecf_convert.base.memory import Work
-from sensecf_convert.batches import batch_rows
+from sensecf_convert.generator.answers import answer_text
+from sensecf_convert.generator.base import adapters, memory, rehearsal, tuning
+from sensecf_convert.generator.base.architecture import Architecture
+from sensecf_convert.generator.base.checkpoint import Base
+from sensecf_convert.generator.base.lessons import IGNORE, encode
+from sensecf_convert.generator.base.memory import Work
+from sensecf_convert.generator.base.tuning import Recipe, tune
+from sensecf_convert.generator.batches import batch_rows
 from strategies import spaces
 
-from sensecf_edge.admissible import Admissible, admissible
 from sensecf_edge.errors import BaseModelError, SenseCFError, TableError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build
-from sensecf_edge.record import Record
-from sensecf_edge.reply import read
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build
+from sensecf_edge.propose.reply import read
+from sensecf_edge.schema.record import Record
+from sensecf_edge.space.admissible import Admissible, admissible
 
 GB = 1e9
 QUICK = Recipe(batch=8, rows=8, rate=1e-2, rank=4)
@@ -152,7 +155,7 @@ def test_cuda_is_refused_where_there_is_none(folder: Path) -> None:
 
 
 def test_a_hub_id_without_a_network_says_what_to_bring_and_where_to_put_it(tmp_path: Path) -> None:
-    program = "from sensecf_convert.base.checkpoint import Base; Base.open('meta-llama/Llama-3.1-8B', device='cpu')"
+    program = "from sensecf_convert.generator.base.checkpoint import Base; Base.open('meta-llama/Llama-3.1-8B', device='cpu')"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
     told = ran.stderr.splitlines()[-1]
@@ -345,7 +348,7 @@ def test_pairs_the_grammar_cannot_say_and_prompts_longer_than_the_base_reads_are
 
 
 def test_the_tables_of_the_docs_are_the_computed_ones() -> None:
-    from sensecf_convert.base.figures import tables
+    from sensecf_convert.generator.base.costs import tables
 
     docs = (Path(__file__).parent.parent / "docs" / "large-models.md").read_text(encoding="utf-8").splitlines()
     lines = [line for line in tables() if line]

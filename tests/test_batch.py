@@ -23,11 +23,11 @@ from cohort import HOSTILE, PROGRAM, launch, people, read_csv, write_csv, write_
 from conftest import CALM, STRESSED, Ran
 
 from sensecf_edge import Explainer
-from sensecf_edge.admissible import Constraints
+from sensecf_edge.answer.result import Explanation
+from sensecf_edge.batch.progress import Meter
 from sensecf_edge.budget import Budget
 from sensecf_edge.errors import EngineError
-from sensecf_edge.jobs.meter import Meter
-from sensecf_edge.result import Explanation
+from sensecf_edge.space.constraints import Constraints
 
 Command = Callable[..., Ran]
 
@@ -407,13 +407,13 @@ def test_a_full_disk_is_one_clear_error_and_another_input_is_not_resumed_onto_it
 def test_a_disk_that_fills_while_parquet_is_put_together_costs_nothing(command: Command, toy: Path, cohort: Path, tmp_path: Path,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     pq = pytest.importorskip("pyarrow.parquet", reason="the extra batch is not installed")
-    import sensecf_edge.jobs.parquet
+    import sensecf_edge.batch.parquet
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sensecf_edge.jobs.parquet, "assemble", full)
+        patched.setattr(sensecf_edge.batch.parquet, "assemble", full)
         ran = batch(command, toy, cohort, tmp_path / "out.parquet")
     assert ran.code == 1 and "disk is full" in ran.err and not (tmp_path / "out.parquet").exists()
     assert batch(command, toy, cohort, tmp_path / "out.parquet", "--resume").code == 0
@@ -501,9 +501,9 @@ def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command:
 
 
 def test_a_fault_of_the_program_names_its_place_and_no_value(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sensecf_edge.admissible import Constraints
-    from sensecf_edge.jobs import answers
-    from sensecf_edge.record import Record
+    from sensecf_edge.batch import answers
+    from sensecf_edge.schema.record import Record
+    from sensecf_edge.space.constraints import Constraints
 
     def broken(*_: object) -> None:
         raise ValueError("could not convert 424242")
@@ -685,14 +685,14 @@ def _sleep() -> None:
 def test_a_pool_that_is_closed_ends_its_own_workers_and_nobody_else_s(toy: Path) -> None:
     import multiprocessing
 
-    from sensecf_edge.bundle import Bundle
-    from sensecf_edge.jobs.answers import Chunk, Plan
-    from sensecf_edge.jobs.tables import Row
-    from sensecf_edge.jobs.workers import pooled
+    from sensecf_edge.batch.answers import Chunk, JobSettings
+    from sensecf_edge.batch.records import Row
+    from sensecf_edge.batch.workers import pooled
+    from sensecf_edge.bundle.bundle import Bundle
 
     stranger = multiprocessing.get_context("spawn").Process(target=_sleep, daemon=True)
     stranger.start()
-    plan = Plan(str(toy), Bundle.open(toy).hash, "csv", "long", Budget(), Constraints())
+    plan = JobSettings(str(toy), Bundle.open(toy).hash, "csv", "long", Budget(), Constraints())
     answers = pooled(plan, (Chunk([Row(i, str(i), STRESSED, None, 0)], i, 0, "") for i in range(1, 9)), 2)
     next(answers)
     answers.close()  # type: ignore[attr-defined]
@@ -702,7 +702,7 @@ def test_a_pool_that_is_closed_ends_its_own_workers_and_nobody_else_s(toy: Path)
 
 
 def test_a_table_behind_ray_is_the_table_and_an_address_alone_is_none(command: Command, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sensecf_edge.jobs.batch as jobs
+    from sensecf_edge.batch import job as jobs
 
     given = []
     monkeypatch.setattr(jobs, "run", lambda job, say: given.append((job.source, job.ray)) or Counter())

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sensecf_bench import comparisons, programs, yardsticks
+from sensecf_bench.__main__ import bench
 from strategies import spaces
 from test_grammar import Judge
 
-from sensecf_edge import bench, outside, yardsticks
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.engine import LlamaEngine
-from sensecf_edge.grammar import Grammar
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.grammar import Grammar
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import Admissible
 
 NEEDED = "no Llama 3 vocabulary in the cache: make bench"
 
@@ -29,7 +29,7 @@ NEEDED = "no Llama 3 vocabulary in the cache: make bench"
 @pytest.fixture(scope="module")
 def llama3() -> Iterator[LlamaEngine]:
     """A tiny model over the real 128,256 tokens."""
-    path = outside.large_vocabulary()
+    path = programs.large_vocabulary()
     if path is None:
         pytest.skip(NEEDED)
     with LlamaEngine(path, EngineSettings(max_sequences=4), 512) as engine:
@@ -69,24 +69,29 @@ def test_keys_of_many_tokens_take_few_decodes(llama3: LlamaEngine, shipped: str)
 @pytest.fixture
 def lean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a built bench nor a large vocabulary, and no process started."""
-    monkeypatch.setattr(outside, "batched_bench", lambda: None)
-    monkeypatch.setattr(outside, "large_vocabulary", lambda: None)
-    monkeypatch.setattr(outside, "fastest", lambda count, *commands: [1.5] * len(commands))
-    monkeypatch.setattr(outside, "peak_mb", lambda *command: 100.0)
+    monkeypatch.setattr(programs, "batched_bench", lambda: None)
+    monkeypatch.setattr(programs, "large_vocabulary", lambda: None)
+    monkeypatch.setattr(programs, "fastest", lambda count, *commands: [1.5] * len(commands))
+    monkeypatch.setattr(programs, "peak_mb", lambda *command: 100.0)
 
 
-def test_bench_prints_a_line_for_every_comparison(lean: None, toy: Path, command: Callable[..., Any]) -> None:
-    ran = command("bench", "--model", toy, "--seconds", "0.01", "--records", "3")
-    assert ran.code == 0 and ran.err == ""
-    lines = ran.out.splitlines()
+def ran(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
+    """What the tool prints, and what it says beside."""
+    bench.main([str(a) for a in arguments], standalone_mode=False)
+    return capsys.readouterr()
+
+
+def test_bench_prints_a_line_for_every_comparison(lean: None, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, err = ran(capsys, "--model", toy, "--seconds", "0.01", "--records", "3")
+    assert err == ""
+    lines = out.splitlines()
     assert sum("create_completion" in one for one in lines) == 3
     assert any("not built: make bench" in one for one in lines) and any("idle Python" in one for one in lines)
 
 
-def test_bench_as_json_holds_ours_theirs_and_their_ratio(lean: None, toy: Path, command: Callable[..., Any]) -> None:
-    ran = command("bench", "--model", toy, "--seconds", "0.01", "--records", "3", "--json")
-    whole = json.loads(ran.out)
-    assert (ran.code, whole["format"], whole["model"]) == (0, 1, "toy")
+def test_bench_as_json_holds_ours_theirs_and_their_ratio(lean: None, toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = json.loads(ran(capsys, "--model", toy, "--seconds", "0.01", "--records", "3", "--json")[0])
+    assert (whole["format"], whole["model"]) == (1, "toy")
     for one in whole["lines"]:
         assert set(one) == {"what", "ours", "theirs", "unit", "against", "ratio", "goal", "met"}
         if one["ratio"] is not None:
@@ -94,20 +99,16 @@ def test_bench_as_json_holds_ours_theirs_and_their_ratio(lean: None, toy: Path, 
 
 
 def test_a_goal_is_met_or_missed_by_the_ratio() -> None:
-    assert bench.line("x", 2, 1, "", "", at_least=2).met and not bench.line("x", 2, 1, "", "", at_most=1).met
-    assert bench.line("x", 2, 1, "", "").met is None
-    assert "MISSED" in bench.row(bench.line("x", 2, 1, "s", "y", at_most=1))[4]
-
-
-def test_beside_needs_the_table(toy: Path, command: Callable[..., Any]) -> None:
-    assert command("bench", "--model", toy, "--beside", "nice").code == 2
+    assert comparisons.line("x", 2, 1, "", "", at_least=2).met and not comparisons.line("x", 2, 1, "", "", at_most=1).met
+    assert comparisons.line("x", 2, 1, "", "").met is None
+    assert "MISSED" in comparisons.row(comparisons.line("x", 2, 1, "s", "y", at_most=1))[4]
 
 
 def test_the_same_decodes_can_be_asked_again_without_the_engine(toy: Path) -> None:
     where = yardsticks.spaces(yardsticks.records(Bundle.open(toy), 5))
     with yardsticks.SpiedEngine(toy / "generator.gguf", EngineSettings(max_sequences=4), 256) as engine:
         assert isinstance(engine, yardsticks.SpiedEngine)
-        from sensecf_edge.proposals import Request
+        from sensecf_edge.propose.engine import Request
 
         requests = [Request("x", Grammar(s), 4, 0, 0.7) for s in where]
         answers, spied = engine.spy(requests)
@@ -121,12 +122,12 @@ def test_the_same_decodes_can_be_asked_again_without_the_engine(toy: Path) -> No
 
 def test_without_anything_built_the_cache_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert outside.batched_bench() is None and outside.large_vocabulary() is None
+    assert programs.batched_bench() is None and programs.large_vocabulary() is None
 
 
 def test_the_yardsticks_of_a_process_are_seconds_and_memory() -> None:
-    assert outside.fastest(1, ("-c", "pass"))[0] > 0
-    peak = outside.peak_mb("-c", "x = bytearray(50_000_000); import time; time.sleep(0.2)")
+    assert programs.fastest(1, ("-c", "pass"))[0] > 0
+    peak = programs.peak_mb("-c", "x = bytearray(50_000_000); import time; time.sleep(0.2)")
     if not shutil.which("cat") or not Path("/proc/self/status").exists():
         assert peak is None
     else:

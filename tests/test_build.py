@@ -20,29 +20,46 @@ import torch
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import bands, classifiers, density, evaluate, generator, improve, plan, proof, split, study, teachers, tuning
-from sensecf_convert.batches import batch_rows
-from sensecf_convert.draft import draft
+from sensecf_convert import plan
+from sensecf_convert.bundle.renew import renew
+from sensecf_convert.classifier import making, onnx, recipes
+from sensecf_convert.density import fitting
+from sensecf_convert.evaluate import figures as evaluate
+from sensecf_convert.evaluate import teaching
 from sensecf_convert.export.quantize import fallbacks, quantize
-from sensecf_convert.fit import About, Fit, Plan, fit, with_references
-from sensecf_convert.gguf_file import write_gguf
-from sensecf_convert.renew import renew
-from sensecf_convert.tables import Cohort, cohort, read_table, split_people
-from sensecf_convert.vocabulary import SchemaVocabulary
+from sensecf_convert.fit import Fit, fit
+from sensecf_convert.generator import learners as tuning
+from sensecf_convert.generator import practice
+from sensecf_convert.generator.batches import batch_rows
+from sensecf_convert.generator.scratch import training
+from sensecf_convert.generator.scratch.gguf import write_gguf
+from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
+from sensecf_convert.plan import About, FitPlan
+from sensecf_convert.proof import prover
+from sensecf_convert.table import fit_relations, split
+from sensecf_convert.table.cohort import Cohort, cohort, read_table, split_people
+from sensecf_convert.table.draft import draft
+from sensecf_convert.table.reference_ranges import with_references
+from sensecf_convert.teachers import classroom
+from sensecf_convert.teachers import lesson as teachers_lesson
+from sensecf_convert.teachers import people as teachers_people
 from sensecf_convert.work import Work
 from strategies import spaces
 from test_refine import Slope
 from test_result import SHAPE
 
-from sensecf_edge import Explainer, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge import Explainer
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import SchemaError, TableError
-from sensecf_edge.record import Record
-from sensecf_edge.risk import scale_of
-from sensecf_edge.schema import Feature, Schema, Vector
-from sensecf_edge.table import cells as of_cells
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema import cells as of_cells
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 Command = Callable[..., Ran]
 SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny", "test_share": 0.2, "final_share": 0.15}
@@ -115,15 +132,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
                    about=about, **SIZES)  # fmt: skip
 
     with pytest.MonkeyPatch.context() as patch:
-        spy(classifiers.recipes, "choose", patch, at=1)
-        spy(density, "fit", patch)
-        spy(teachers, "teach", patch, at=1)
-        spy(improve, "practise", patch, at=2)
-        spy(improve, "first_try", patch, at=2)
-        plain = classifiers.export.parity
-        patch.setattr(classifiers.export, "parity", lambda m, g, s, X: (parity_rows.append(len(X)), plain(m, g, s, X))[1])
+        spy(recipes, "choose", patch, at=1)
+        spy(fitting, "fit", patch)
+        spy(classroom, "teach", patch, at=1)
+        spy(practice, "practise", patch, at=2)
+        spy(practice, "first_try", patch, at=2)
+        plain = onnx.parity
+        patch.setattr(onnx, "parity", lambda m, g, s, X: (parity_rows.append(len(X)), plain(m, g, s, X))[1])
         with pytest.MonkeyPatch.context() as interrupt:
-            interrupt.setattr(generator.Trainer, "run", _interrupt)
+            interrupt.setattr(training.Trainer, "run", _interrupt)
             with pytest.raises(KeyboardInterrupt):
                 run()
         assert not out.exists()
@@ -159,8 +176,15 @@ def test_most_test_records_get_an_answer_and_none_breaks_a_rule(built: Built) ->
 def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) -> None:
     assert built.before == built.after
     names = [name for name, _ in built.learnt]
-    learners = ["classifiers.recipes.choose", "density.fit", "teachers.teach", "improve.practise", "improve.first_try", "improve.first_try"]
-    learners += ["teachers.teach"]  # new pairs, for the memorisation check
+    learners = [
+        "classifier.recipes.choose",
+        "density.fitting.fit",
+        "teachers.classroom.teach",
+        "generator.practice.practise",
+        "generator.practice.first_try",
+        "generator.practice.first_try",
+    ]
+    learners += ["teachers.classroom.teach"]  # new pairs, for the memorisation check
     assert names == [f"sensecf_convert.{name}" for name in learners]
 
 
@@ -181,9 +205,9 @@ def test_what_final_people_are_like_changes_nothing_that_a_fit_makes(built: Buil
     for feature in Bundle.open(built.out).schema.names:
         strange.loc[rows, feature] = chance.permutation(strange[feature])[: len(rows)]
     strange.to_csv(tmp_path / "strange.csv", index=False)
-    schema, left = bands.read(built.schema)
+    schema, left = fit_relations.read_schema(built.schema)
     sizes = {**SIZES, "person": "person", "name": "diabetes"}
-    job = Fit(tmp_path / "strange.csv", schema, Plan(target="progression", wanted="slow", **sizes), About(), tmp_path / "work", 1, left)
+    job = Fit(tmp_path / "strange.csv", schema, FitPlan(target="progression", wanted="slow", **sizes), About(), tmp_path / "work", 1, left)
     assert not _shared_rows(job.parts.final.X, built.final().X) and job.table != Bundle.open(built.out).manifest.split["table"]
     graph, facts = job._classifier()
     job._pairs(job._lesson(graph, job._line(graph, facts)))
@@ -244,9 +268,9 @@ def _shared_rows(a: Vector, b: Vector) -> set[bytes]:
 
 def test_parity_is_asserted_on_every_row_but_the_final_ones(built: Built) -> None:
     rows = 442 - len(built.final())
-    assert built.parity_rows == [rows, classifiers.export.LATTICE_ROWS]
+    assert built.parity_rows == [rows, onnx.LATTICE_ROWS]
     facts = json.loads((built.work / "classifier.json").read_text())
-    assert facts["parity_rows"] == rows and facts["parity"] <= classifiers.export.PARITY >= facts["parity_lattice"]
+    assert facts["parity_rows"] == rows and facts["parity"] <= onnx.PARITY >= facts["parity_lattice"]
 
 
 def test_no_training_row_is_inside_any_file_of_the_bundle(built: Built) -> None:
@@ -333,16 +357,17 @@ def test_a_finished_fit_run_again_makes_the_same_models_at_once(built: Built, tm
 
 
 def test_other_kinds_that_are_as_good_are_shipped_and_asked(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifiers, "KINDS", ("random-forest", "svm", "neural-network"))
+    monkeypatch.setattr(making, "KINDS", ("random-forest", "svm", "neural-network"))
+    monkeypatch.setattr(recipes, "KINDS", ("random-forest", "svm", "neural-network"))
     facts = json.loads((built.work / "classifier.json").read_text())
-    made = classifiers.make
+    made = making.make
     worse = {"svm": 0.0, "neural-network": 0.03}
 
     def known(kind: str, *more: Any) -> Any:
         got = made("svm", *more)
         return replace(got, facts={**got.facts, "auc_cv": facts["auc_cv"] - worse[kind]})
 
-    monkeypatch.setattr(classifiers, "make", known)
+    monkeypatch.setattr(making, "make", known)
     fit(table=built.table, target="progression", wanted="slow", schema_file=built.schema, out=tmp_path / "two", person="person",
         work=built.work, about=built.about, name="diabetes", rivals=True, **SIZES)  # fmt: skip
     bundle = Bundle.open(tmp_path / "two")
@@ -362,10 +387,10 @@ def test_a_stated_horizon_stands_in_the_bundle(built: Built) -> None:
 
 def test_a_work_folder_belongs_to_one_plan_on_one_table(built: Built, tmp_path: Path) -> None:
     schema = Schema.load(built.schema)
-    plan = Plan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
+    plan = FitPlan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
     other = tmp_path / "other.csv"
     diabetes().iloc[1:].to_csv(other, index=False)
-    for table, changed in ((built.table, Plan("diabetes", "progression", "fast", "person")), (other, plan)):
+    for table, changed in ((built.table, FitPlan("diabetes", "progression", "fast", "person")), (other, plan)):
         with pytest.raises(TableError, match=r"holds work with another (plan|table)"):
             Fit(table, schema, changed, About(), built.work, 1)
 
@@ -512,7 +537,7 @@ def test_a_draft_leaves_out_what_cannot_be_a_feature_and_says_why(tmp_path: Path
 @given(st.lists(st.floats(-1e6, 1e6).map(lambda v: float(f"{v:.4g}")), min_size=8, max_size=30, unique=True))
 @settings(max_examples=60, deadline=None)
 def test_a_drafted_lattice_covers_what_it_was_drafted_from(values: list[float]) -> None:
-    from sensecf_convert.draft import _lattice
+    from sensecf_convert.table.draft import _lattice
 
     try:
         feature = Feature("a", **_lattice(np.array(values)))
@@ -532,29 +557,29 @@ def test_the_exhaustive_search_finds_what_brute_force_finds(where: Admissible, c
     Y = rules.complete(record.schema, record.vector, np.array(list(product(*options))))
     best = float(checker.p_target(Y[rules.admitted(space, Y)]).max(initial=0.0))
     for goal in (2.0, best):
-        found = proof.highest(checker, space, goal)
+        found = prover.highest(checker, space, goal)
         assert found is not None and found == pytest.approx(best)
 
 
 def test_every_answer_of_a_lattice_is_tried_once_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "CHUNK", 7)
+    monkeypatch.setattr(prover, "CHUNK", 7)
     space = admissible(Record(NUMBERS, np.array([5.0, 0.0, 0.5])), Constraints(bounds={"a": (0, 9)}))
-    chunks = list(proof.every_answer(space))
+    chunks = list(prover.every_answer(space))
     rows = {row.tobytes() for row in np.concatenate(chunks)}
     assert max(map(len, chunks)) == 7 and len(rows) == sum(map(len, chunks)) == 10 * 2 * 11
 
 
 def test_a_lattice_too_large_to_search_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "EXHAUSTIVE", 10)
+    monkeypatch.setattr(prover, "EXHAUSTIVE", 10)
     checker = Slope(NUMBERS, np.ones(3))
     space = admissible(Record(NUMBERS, np.array([5.0, 0.0, 0.5])), Constraints())
-    assert proof.highest(checker, space, 0.55) is None and checker.asked == []
+    assert prover.highest(checker, space, 0.55) is None and checker.asked == []
 
 
 def test_invented_people_are_mixes_of_training_people_inside_the_schema(built: Built) -> None:
     train, _ = built.parts()
-    X = teachers.invent(train, 64, np.random.default_rng(0))
-    np.testing.assert_array_equal(X, teachers.invent(train, 64, np.random.default_rng(0)))
+    X = teachers_people.invent(train, 64, np.random.default_rng(0))
+    np.testing.assert_array_equal(X, teachers_people.invent(train, 64, np.random.default_rng(0)))
     for i, feature in enumerate(train.schema.features):
         low, high = feature.reference or (0, len(feature.choices) - 1)
         assert (X[:, i] >= low).all() and (X[:, i] <= high).all()
@@ -575,17 +600,17 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, m
     chance = np.random.default_rng(0)
     X = np.column_stack([chance.integers(0, 40, 64), chance.integers(0, 2, 64), chance.integers(0, 10, 64) / 10]).astype(float)
     Y = X + np.array([50, 0, 0])
-    tokens, labels = generator.encode(vocabulary, X, Y, np.full(len(X), 0.3))
-    tuning = generator.Tuning(passes=6, batch=16)
+    tokens, labels = training.encode(vocabulary, X, Y, np.full(len(X), 0.3))
+    tuning = training.Tuning(passes=6, batch=16)
 
-    def trainer(name: str) -> generator.Trainer:
-        return generator.Trainer(generator.new_model(vocabulary, generator.Shape(32, 32, 1, 1), 0), tuning, tmp_path / name)
+    def trainer(name: str) -> training.Trainer:
+        return training.Trainer(training.new_model(vocabulary, training.Shape(32, 32, 1, 1), 0), tuning, tmp_path / name)
 
     whole = trainer("whole.pt")
     loss = whole.run(tokens, labels, lambda *_: None)
     assert math.isfinite(loss) and whole.step == 24
 
-    monkeypatch.setattr(generator, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     halves = trainer("halves.pt")
 
     def leave(share: float, loss: float) -> None:
@@ -623,20 +648,20 @@ def test_a_bundle_gets_the_density_that_a_fit_would_give_it(built: Built, tmp_pa
     assert renewed.manifest.metrics == before.manifest.metrics and not (tmp_path / "new.part").exists()
 
 
-def _lesson(built: Built, **more: Any) -> tuple[teachers.Lesson, Cohort]:
+def _lesson(built: Built, **more: Any) -> tuple[teachers_lesson.Lesson, Cohort]:
     bundle = Bundle.open(built.out)
     train, _ = built.parts()
     train = replace(train, schema=bundle.schema)
     assert bundle.density is not None
     values: dict[str, Any] = {"goals": (0.62, 0.58, 0.55), "max_changes": 4, "data": train, **more}
-    return teachers.Lesson(bundle.schema, bundle.classifier_bytes(), bundle.density, 0.5, **values), train
+    return teachers_lesson.Lesson(bundle.schema, bundle.classifier_bytes(), bundle.density, 0.5, **values), train
 
 
 def test_practice_keeps_what_is_accepted_and_teaches_the_rest(built: Built) -> None:
     lesson, train = _lesson(built)
     facts = json.loads((built.work / "tuned.json").read_text())
-    speaker = improve.Speaker(built.work / "tuned.gguf", facts["prompt"], "slow", facts["context"])
-    pairs, counts = improve.practise(speaker, lesson, train, 60, 5, lambda share, words: None)
+    speaker = practice.Speaker(built.work / "tuned.gguf", facts["prompt"], "slow", facts["context"])
+    pairs, counts = practice.practise(speaker, lesson, train, 60, 5, lambda share, words: None)
     assert counts["asked"] == 60 and counts["own"] > 0 and counts["own"] + counts["taught"] == len(pairs["X"]) > 50
     checker = lesson.judge().checker
     assert (checker.p_target(pairs["X"]) < 0.5).all() and (checker.p_target(pairs["Y"]) >= 0.55).all()
@@ -649,7 +674,7 @@ def test_practice_keeps_what_is_accepted_and_teaches_the_rest(built: Built) -> N
 def test_of_several_proposals_the_cheapest_at_the_highest_goal_is_kept(built: Built) -> None:
     lesson, train = _lesson(built)
     judge = lesson.judge()
-    ((space, _),) = improve.people(lesson, judge, train, 1, improve.HELD_OUT, 3)
+    ((space, _),) = practice.people(lesson, judge, train, 1, practice.HELD_OUT, 3)
     options = [space.record.vector]
     for i in space.features:
         for value in space.values[i]:
@@ -657,42 +682,42 @@ def test_of_several_proposals_the_cheapest_at_the_highest_goal_is_kept(built: Bu
             y[i] = value
             options.append(y)
     p = judge.checker.p_target(np.array(options))
-    kept = improve.kept(lesson, judge, space, options)
+    kept = practice.best_proposal(lesson, judge, space, options)
     reached = [goal for goal in lesson.goals if p.max() >= goal]
     assert kept is None or (reached and judge.checker.p_target(kept[None])[0] >= reached[0])
-    assert improve.kept(lesson, judge, space, []) is None
-    assert improve.kept(replace(lesson, goals=(1.01,)), judge, space, options) is None
+    assert practice.best_proposal(lesson, judge, space, []) is None
+    assert practice.best_proposal(replace(lesson, goals=(1.01,)), judge, space, options) is None
 
 
 def test_the_study_asks_only_teachers_that_the_table_can_have(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "PAIRS", 120)
+    monkeypatch.setattr(teaching, "PAIRS", 120)
     monkeypatch.setattr(tuning, "HELD_OUT", 40)
     lesson, train = _lesson(built)
-    plan = Plan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
+    plan = FitPlan("diabetes", "progression", "slow", "person", **SIZES)  # type: ignore[arg-type]
     vocabulary = SchemaVocabulary(lesson.schema, "slow")
-    rows = study.study(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
+    rows = teaching.study_teachers(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
     possible = {"search", "neighbours", "pairs"}
     assert {row["teacher"] for row in rows} <= possible and len(rows) >= 2
     for row in rows:
         assert 0 <= row["first_try"] <= 1 and row["p"] >= 0.55 and row["n_changed"] >= 1 and 0 <= row["realism"] <= 100
-    again = study.study(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
-    assert again == rows and all(row["teacher"] in study.markdown(rows) for row in rows)
+    again = teaching.study_teachers(Work(tmp_path / "w"), plan, vocabulary, lesson, train, 1)
+    assert again == rows and all(row["teacher"] in teaching.markdown(rows) for row in rows)
 
 
 def test_the_command_line_offers_what_the_build_side_has() -> None:
 
     from sensecf_convert.export.quantize import QUANTIZATIONS
 
-    from sensecf_edge import cli_build
+    from sensecf_edge.cli import build
 
-    assert (classifiers.KINDS, tuple(teachers.TEACHERS), tuple(plan.SIZES)) == (cli_build.KINDS, cli_build.TEACHERS, cli_build.SIZES)
-    assert set(cli_build.TYPES) <= set(QUANTIZATIONS)
+    assert (recipes.KINDS, tuple(classroom.TEACHERS), tuple(plan.SIZES)) == (build.KINDS, build.TEACHERS, build.SIZES)
+    assert set(build.TYPES) <= set(QUANTIZATIONS)
 
 
 def test_the_large_size_has_four_million_weights_and_suits_every_k_quant(tmp_path: Path) -> None:
     width, layers = plan.SIZES["large"]
     vocabulary = SchemaVocabulary(NUMBERS, "well")
-    model = generator.new_model(vocabulary, generator.Shape(width, 3 * width, layers, width // 32), 0)
+    model = training.new_model(vocabulary, training.Shape(width, 3 * width, layers, width // 32), 0)
     assert 3_500_000 < model.num_parameters() < 5_000_000
     plain = write_gguf(model, vocabulary, tmp_path / "plain.gguf")
     small = quantize(plain, tmp_path / "small.gguf", "Q4_K_M")

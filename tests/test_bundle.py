@@ -17,10 +17,10 @@ import pytest
 from conftest import CALM, SCHEMA, SHIPPED, STRESSED, toy_classifier, toy_density, toy_manifest, turn_to_format_1, write_toy
 
 from sensecf_edge import Explainer
-from sensecf_edge.bundle import Bundle, find, write_manifest
+from sensecf_edge.bundle.bundle import Bundle, find, write_manifest
+from sensecf_edge.bundle.manifest import FILES
 from sensecf_edge.errors import BundleError
-from sensecf_edge.manifest import FILES
-from sensecf_edge.record import Record
+from sensecf_edge.schema.record import Record
 
 Harm = Callable[[Path], Any]
 
@@ -259,7 +259,7 @@ def test_a_link_inside_the_folder_is_no_way_out(toy_copy: Path) -> None:
 
 @pytest.mark.parametrize("name", ["toyy", "", "no/such/folder", "../toy"])
 def test_a_miss_lists_the_names_there_are(name: str, monkeypatch: pytest.MonkeyPatch, toy: Path) -> None:
-    monkeypatch.setattr("sensecf_edge.bundle._roots", lambda: [toy.parent])
+    monkeypatch.setattr("sensecf_edge.bundle.bundle._roots", lambda: [toy.parent])
     with pytest.raises(BundleError, match="shipped models: toy"):
         find(name)
 
@@ -267,7 +267,7 @@ def test_a_miss_lists_the_names_there_are(name: str, monkeypatch: pytest.MonkeyP
 def test_a_name_means_the_shipped_model_even_beside_a_folder_of_that_name(
     monkeypatch: pytest.MonkeyPatch, toy: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("sensecf_edge.bundle._roots", lambda: [toy.parent])
+    monkeypatch.setattr("sensecf_edge.bundle.bundle._roots", lambda: [toy.parent])
     (tmp_path / "toy").mkdir()
     (tmp_path / "mine").mkdir()
     monkeypatch.chdir(tmp_path)

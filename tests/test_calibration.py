@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
-from sensecf_convert import calibration
+from sensecf_convert.classifier import calibration
 
-from sensecf_edge.risk import RiskScale
+from sensecf_edge.answer.risk import RiskScale
 
 
 def drawn(rows: int, seed: int = 0, slope: float = 1.3, intercept: float = -2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

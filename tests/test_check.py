@@ -14,9 +14,10 @@ from conftest import CENTRE, SCALE, WEIGHTS, toy_classifier, toy_realism
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker, OnnxRealism, build_features, realism
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.realism import realism
 from sensecf_edge.errors import CheckError
+from sensecf_edge.judge.classifier import OnnxChecker, OnnxRealism, build_features
 
 ROWS = np.array([[44, 3000, 10, 0], [44, 14000, 30, 1], [70, 8000, np.nan, np.nan]], dtype=np.float64)
 
@@ -124,7 +125,7 @@ def test_weights_in_another_file_are_refused_however_the_key_is_spelt(tmp_path: 
 
 def test_onnxruntime_itself_reads_no_file_beside_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second wall, behind our own look at the file."""
-    monkeypatch.setattr("sensecf_edge.check.check_graph", lambda *_: None)
+    monkeypatch.setattr("sensecf_edge.judge.classifier.check_graph", lambda *_: None)
     model = outside_weights(tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckError, match="cannot be loaded"):
@@ -173,7 +174,7 @@ BOMB = """
 import sys
 from pathlib import Path
 import numpy as np
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.errors import CheckError
 try:
     OnnxChecker(Path(sys.argv[1]).read_bytes(), 2, 1).p_target(np.array([[0.2, 0.8]]))
@@ -258,14 +259,14 @@ def test_rows_that_are_too_many_for_the_memory_go_through_in_halves() -> None:
 def test_many_rows_go_through_in_parts_with_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, rows = OnnxChecker(toy_classifier(), 4, 1), np.tile(ROWS, (5, 1))
     whole = checker.p_target(rows)
-    monkeypatch.setattr("sensecf_edge.check.ROWS", 4)
+    monkeypatch.setattr("sensecf_edge.judge.classifier.ROWS", 4)
     np.testing.assert_allclose(checker.p_target(rows), whole, atol=1e-7)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_after_a_fork_a_graph_with_several_threads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     several, one = OnnxChecker(toy_classifier(), 4, 1, threads=2), OnnxChecker(toy_classifier(), 4, 1)
-    monkeypatch.setattr("sensecf_edge.check.os.getpid", lambda: -1)
+    monkeypatch.setattr("sensecf_edge.judge.classifier.os.getpid", lambda: -1)
     assert one.p_target(ROWS).shape == (3,)
     with pytest.raises(CheckError, match="forked"):
         several.p_target(ROWS)

@@ -20,8 +20,11 @@ from conftest import SCHEMA, toy_classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from sensecf_convert.classifiers import KINDS, Made, export, make, recipes, words
-from sensecf_convert.tables import Cohort
+from sensecf_convert.classifier import onnx as export
+from sensecf_convert.classifier import recipes
+from sensecf_convert.classifier.making import Made, facts_line, make
+from sensecf_convert.classifier.recipes import KINDS
+from sensecf_convert.table.cohort import Cohort
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
@@ -33,11 +36,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.errors import CheckError, SenseCFError, TableError
-from sensecf_edge.record import Record
-from sensecf_edge.risk import RiskScale
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 
 TOY = Schema.from_json(SCHEMA)
 
@@ -73,7 +77,7 @@ def test_every_kind_learns_agrees_with_its_graph_and_states_its_facts(made: Made
     assert facts["parity_lattice"] <= export.PARITY and facts["parity_lattice_rows"] == 100_000 and facts["parity_ties"] == 0
     assert facts["graph_bytes"] == len(made.graph) < 1_000_000 and made.warnings == []
     assert json.loads(json.dumps(facts)) == facts
-    assert f"{facts['kind']}: AUC 0." in words(facts) and "100,700 rows" in words(facts)
+    assert f"{facts['kind']}: AUC 0." in facts_line(facts) and "100,700 rows" in facts_line(facts)
 
 
 def test_facts_are_those_of_the_graph_on_the_test_people(made: Made) -> None:
@@ -264,7 +268,7 @@ def test_lattice_points_are_points_of_the_schema_with_unknown_values_only_where_
 
 
 def test_classifiers_are_compared_on_a_table_before_a_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from sensecf_convert.classifiers.__main__ import main
+    from sensecf_convert.classifier.__main__ import main
 
     rows = [{**Record(TOY, x).to_mapping(), "state": "calm" if y else "stressed"} for x, y in zip(TRAIN.X, TRAIN.y, strict=True)]
     names = [*TOY.names, "state"]
@@ -318,7 +322,7 @@ def test_an_own_graph_answers_for_the_wanted_class_whatever_its_order(index: lis
     facts = made.facts
     assert facts["kind"] == "own (ONNX)" and facts["auc_cv"] is None and facts["parity"] is None
     assert facts["class_order"].startswith("by AUC on the training rows (0.8") and facts["auc"] > 0.8
-    assert "nothing to compare it with" in words(facts)
+    assert "nothing to compare it with" in facts_line(facts)
 
 
 def without_fill() -> bytes:
@@ -504,7 +508,7 @@ def test_a_skops_file_with_a_pickle_inside_an_array_never_runs(tmp_path: Path) -
 
 
 def test_a_skops_file_that_unpacks_to_too_much_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sensecf_convert.classifiers import skops_file
+    from sensecf_convert.classifier.own import skops_file
 
     monkeypatch.setattr(skops_file, "MOST_BYTES", 1000)
     with pytest.raises(CheckError, match="more than a classifier needs"):

@@ -17,11 +17,11 @@ import pytest
 from conftest import CALM, STRESSED, Ran, toy_manifest
 from test_result import SHAPE
 
-from sensecf_edge import terminal
-from sensecf_edge.bundle import write_manifest
-from sensecf_edge.cli import cli
+from sensecf_edge.answer.result import Explanation
+from sensecf_edge.bundle.bundle import write_manifest
+from sensecf_edge.cli import terminal
+from sensecf_edge.cli.main import cli
 from sensecf_edge.errors import ConstraintError, MissingExtraError
-from sensecf_edge.result import Explanation
 from sensecf_edge.settings import RECORD
 
 Command = Callable[..., Ran]
@@ -332,7 +332,7 @@ def test_plain_ascii_where_the_terminal_has_no_more(toy: Path) -> None:
 
 
 def test_a_shipped_model_explains_every_sample_it_ships(command: Command, shipped: str) -> None:
-    from sensecf_edge.bundle import Bundle
+    from sensecf_edge.bundle.bundle import Bundle
 
     for i in range(min(4, len(Bundle.open(shipped).samples))):
         ran = command("explain", "--sample", i + 1, "--model", shipped, "--json")

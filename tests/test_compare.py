@@ -22,24 +22,27 @@ import pytest
 from conftest import SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert import peers
-from sensecf_convert.compare import asked, command, figures, methods, plots, running, scoring, trees
-from sensecf_convert.compare.own import RandomEngine
-from sensecf_convert.split import parts
-from sensecf_convert.tables import cohort, read_table
+from sensecf_convert.classifier import trees
+from sensecf_convert.compare import command, environments, figures, methods, plots, question, running, scoring
+from sensecf_convert.table.cohort import cohort, read_table
+from sensecf_convert.table.split import parts
 
-from sensecf_edge import measure, reply, rules
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker, realism
-from sensecf_edge.cli_compare import NAMES
-from sensecf_edge.feature import Feature
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.proposals import Request
-from sensecf_edge.record import Record
-from sensecf_edge.relation import Relation
-from sensecf_edge.schema import Schema
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.bundle.realism import realism
+from sensecf_edge.cli.compare import NAMES
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.propose import reply
+from sensecf_edge.propose.engine import Request
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import COST
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.testing import RandomEngine
 
 Command = Callable[..., Ran]
 Forest = tuple[bytes, Schema, np.ndarray]
@@ -77,7 +80,7 @@ class Compared:
 
     def asked(self, seed: int = 0) -> asked.Asked:
         bundle = Bundle.open(self.bundle)
-        return asked.ask(bundle, *parts(bundle, self.table), ASKED, seed)
+        return question.questions_of(bundle, *parts(bundle, self.table), ASKED, seed)
 
     def rows(self) -> pd.DataFrame:
         return pd.read_csv(self.out / "results.csv")
@@ -208,7 +211,7 @@ def test_a_limit_of_changes_binds_ours_and_asks_no_package_again(compared: Compa
     assert ran.code == 0, ran.err
     counts = pd.read_csv(tmp_path / "out" / "results.csv").n_changed.dropna()
     assert set(counts) == {1}
-    few, many = asked.Options(max_changes=1), asked.Options(max_changes=4)
+    few, many = question.Options(max_changes=1), question.Options(max_changes=4)
     assert few.of(own=False) == many.of(own=False) and few.of(own=True) != many.of(own=True)
 
 
@@ -318,7 +321,7 @@ def test_ranges_hold_all_that_a_record_may_change_to_and_its_present_value(compa
 
 def test_where_only_immutables_are_pinned_everything_else_may_vary(compared: Compared) -> None:
     got = compared.asked()
-    free, schema = asked.pinned(got), got.schema
+    free, schema = question.pinned(got), got.schema
     assert not free.vary[:, schema.index["age"]].any()
     known = ~np.isnan(got.rows[:, schema.index["deep_sleep"]])
     assert (free.vary[:, schema.index["deep_sleep"]] == known).all()
@@ -329,10 +332,10 @@ def test_where_only_immutables_are_pinned_everything_else_may_vary(compared: Com
 @given(persons=st.lists(st.integers(0, 6), min_size=1, max_size=30), limit=st.integers(1, 30), seed=st.integers(0, 99))
 def test_records_are_drawn_by_person_and_a_smaller_draw_is_part_of_a_larger_one(persons: list[int], limit: int, seed: int) -> None:
     names, at = np.array([f"p{p}" for p in persons]), np.arange(len(persons)) * 3
-    got = asked.drawn(at, names, limit, seed)
+    got = question.drawn(at, names, limit, seed)
     assert len(got) == min(limit, len(at)) == len(set(got)) and set(got) <= set(at)
-    assert np.array_equal(got, asked.drawn(at, names, limit, seed))
-    assert set(got) <= set(asked.drawn(at, names, limit + 1, seed))
+    assert np.array_equal(got, question.drawn(at, names, limit, seed))
+    assert set(got) <= set(question.drawn(at, names, limit + 1, seed))
     taken, there = Counter(names[got // 3]), Counter(names)
     most = max(taken.values())
     assert all(taken[name] >= min(most - 1, count) for name, count in there.items())
@@ -340,7 +343,7 @@ def test_records_are_drawn_by_person_and_a_smaller_draw_is_part_of_a_larger_one(
 
 def test_another_seed_draws_other_people() -> None:
     names, at = np.array([f"p{k}" for k in range(200)]), np.arange(200)
-    assert len({tuple(asked.drawn(at, names, 20, seed)) for seed in range(5)}) == 5
+    assert len({tuple(question.drawn(at, names, 20, seed)) for seed in range(5)}) == 5
 
 
 def scored(compared: Compared, change: Callable[[np.ndarray], np.ndarray], k: int = 0) -> dict[str, Any]:
@@ -397,7 +400,7 @@ def test_a_broken_relation_is_seen_and_a_column_that_follows_may_be_moved() -> N
     for completes in (None, "light"):
         schema = Schema(parts_, (Relation("sum", ("deep", "rem", "light"), total=100, tolerance=0.5, completes=completes),))
         space = admissible(Record(schema, np.array([20.0, 20.0, 60.0])))
-        got = asked.Asked(*[None] * 5, [space], *[None] * 6, 0.55)  # type: ignore[arg-type]
+        got = question.Questions(*[None] * 5, [space], *[None] * 6, 0.55)  # type: ignore[arg-type]
         got.__dict__["bundle"] = SimpleNamespace(schema=schema)
         ruler = object.__new__(scoring.Ruler)
         ruler.asked, ruler.schema = got, schema
@@ -421,8 +424,8 @@ def test_random_proposals_are_admissible_repeatable_and_reach_every_number_of_ch
 
 def forest_graph(kind: str, X: np.ndarray, y: np.ndarray, schema: Schema) -> bytes:
     """A real classifier of the build side, as it is exported."""
-    from sensecf_convert.classifiers import make
-    from sensecf_convert.tables import Cohort
+    from sensecf_convert.classifier.making import make
+    from sensecf_convert.table.cohort import Cohort
 
     half = np.arange(len(X)) % 2 == 0
     data = Cohort(schema, X, y, np.arange(len(X)).astype(str), ("stressed", "calm"))
@@ -456,22 +459,22 @@ def test_a_classifier_that_is_no_forest_is_refused_with_a_reason(compared: Compa
 
 
 def test_another_lock_asks_a_package_again(compared: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "LOCKS", tmp_path)
+    monkeypatch.setattr(environments, "LOCKS", tmp_path)
     keys = set()
     for text in ("treecf==0.3.2\n", "treecf==0.3.2\nnumpy==2.4.6\n"):
         (tmp_path / "treecf.txt").write_text(text)
-        keys.add(command._key(methods.METHODS["treecf"], compared.asked(), asked.Options(), None))
+        keys.add(command._key(methods.METHODS["treecf"], compared.asked(), question.Options(), None))
     assert len(keys) == 2
 
 
 @pytest.mark.parametrize("name", ["dice-random", "dice-kdtree", "cfnow-greedy", "nice-sparsity", "nice-plausibility"])
 def test_a_real_package_answers_within_what_it_may_change(name: str, compared: Compared, tmp_path: Path) -> None:
     method = methods.METHODS[name]
-    if peers.cached(method.environment) is None:
+    if environments.cached(method.environment) is None:
         pytest.skip(f"the environment of {name} is not installed here; `sensecf-edge compare` makes it")
     got = compared.asked()
-    asked.write(got, tmp_path, asked.Options(seconds=10), shifted=False)
-    done = running.run(method, tmp_path, 3, asked.Options(seconds=10), lambda *_: None)
+    question.write(got, tmp_path, question.Options(seconds=10), shifted=False)
+    done = running.run(method, tmp_path, 3, question.Options(seconds=10), lambda *_: None)
     assert not done.failed and all(a["rows"] > 0 for a in done.answers)
     for k, answer in enumerate(done.answers):
         assert answer["y"] is not None or answer["why"] in ("none found", "time limit")
@@ -483,14 +486,14 @@ def test_a_real_package_answers_within_what_it_may_change(name: str, compared: C
 
 @pytest.mark.parametrize("name", ["treecf", "treecf-exact"])
 def test_treecf_answers_on_the_trees_of_the_graph(name: str, forest: Forest, compared: Compared, tmp_path: Path) -> None:
-    if peers.cached("treecf") is None:
+    if environments.cached("treecf") is None:
         pytest.skip("the environment of treecf is not installed here; `sensecf-edge compare` makes it")
     graph, schema, X = forest
     checker, got = OnnxChecker(graph, 4, 1), compared.asked()
-    asked.write(got, tmp_path, asked.Options(), shifted=False)
+    question.write(got, tmp_path, question.Options(), shifted=False)
     read = trees.read(graph, schema, 1, 0.55 + 1e-6, X)
     (tmp_path / "trees.json").write_text(json.dumps(read.to_json()))
-    done = running.run(methods.METHODS[name], tmp_path, 6, asked.Options(), lambda *_: None)
+    done = running.run(methods.METHODS[name], tmp_path, 6, question.Options(), lambda *_: None)
     answers = [(k, np.array([np.nan if v is None else v for v in a["y"]])) for k, a in enumerate(done.answers) if a["y"]]
     assert not done.failed and answers
     for k, y in answers:

@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_refine import Slope
 
-from sensecf_edge import rules
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.completions import ALREADY, DEPENDS, UNWANTED, Completed, completed, evenly
-from sensecf_edge.engine import ScriptedEngine
-from sensecf_edge.loop import Explainer
-from sensecf_edge.manifest import Target
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema, Vector
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.manifest import Target
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.completions import ALREADY, DEPENDS, UNWANTED, Completed, completed, evenly
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import UNKNOWN
+from sensecf_edge.space import rules
+from sensecf_edge.testing import ScriptedEngine
 
 NAN = float("nan")
 HEART = Schema(

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf_edge.density import Density, Scale
 from sensecf_edge.errors import BundleError, CheckError
-from sensecf_edge.mixture import Mixture
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.judge.density import Density, Scale
+from sensecf_edge.judge.mixture import Mixture
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 
 MIXED = Schema(
     (

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sensecf_convert import density, density_study
-from sensecf_convert.mixing import Table, em
-from sensecf_convert.tables import Cohort
+from sensecf_convert.density import fitting
+from sensecf_convert.density.em import Table, em
+from sensecf_convert.evaluate import density_study
+from sensecf_convert.table.cohort import Cohort
 
-from sensecf_edge.density import Density
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.judge.density import Density
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.schema import Schema
 
 KINDS = ("none", "some", "much")
 SCHEMA = Schema(
@@ -36,7 +38,7 @@ def cohort(rows: int = 240, unknown: float = 0.0, seed: int = 0) -> Cohort:
 
 
 def fitted(data: Cohort) -> Density:
-    return Density.from_json(json.loads(density.packed(density.fit(data, 0))), data.schema)
+    return Density.from_json(json.loads(fitting.packed(fitting.fit(data, 0))), data.schema)
 
 
 DATA = cohort(unknown=0.15)
@@ -134,7 +136,7 @@ def test_choices_alone_a_constant_column_and_a_column_nobody_knows_are_no_error(
 
 
 def test_same_seed_same_bytes() -> None:
-    assert density.packed(density.fit(DATA, 3)) == density.packed(density.fit(DATA, 3))
+    assert fitting.packed(fitting.fit(DATA, 3)) == fitting.packed(fitting.fit(DATA, 3))
 
 
 def test_no_row_of_the_table_is_in_it() -> None:

@@ -18,19 +18,22 @@ from hypothesis import strategies as st
 from strategies import spaces
 from toys import toy_gguf
 
-from sensecf_edge import threads
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.engine import Engine, Fault, LlamaEngine, Proposal, Request, ScriptedEngine
 from sensecf_edge.errors import EngineError
-from sensecf_edge.feature import Feature
-from sensecf_edge.grammar import Grammar, Node
-from sensecf_edge.prompt import build, items, score_item, want
-from sensecf_edge.proposals import Branch
-from sensecf_edge.record import Record
-from sensecf_edge.reply import CUT, read
-from sensecf_edge.schema import Schema
+from sensecf_edge.llama import threads
+from sensecf_edge.llama.batch import Branch
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.llama.vocabulary import Vocabulary
+from sensecf_edge.propose.engine import Engine, Proposal, Request, Unanswered
+from sensecf_edge.propose.grammar import Grammar, Node
+from sensecf_edge.propose.prompt import build, items, score_item, want
+from sensecf_edge.propose.reply import CUT, read
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
-from sensecf_edge.tokens import Vocabulary
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.testing import ScriptedEngine
 
 SCHEMA = Schema(
     (
@@ -66,7 +69,7 @@ def engine(model: Path) -> Iterator[LlamaEngine]:
         yield engine
 
 
-def texts(answer: list[Proposal] | Fault) -> list[str]:
+def texts(answer: list[Proposal] | Unanswered) -> list[str]:
     assert isinstance(answer, list), answer
     assert all(p.complete for p in answer)
     return [p.text for p in answer]
@@ -130,8 +133,8 @@ def test_a_prompt_longer_than_the_context_fails_alone(engine: LlamaEngine) -> No
     long = Request("x" * 201, ask().grammar, 2, 0, 1.0)
     empty = Request("", ask().grammar, 2, 0, 1.0)
     before, fault, nothing, after = engine.propose([ask(1), long, empty, ask(2)])
-    assert fault == Fault("the prompt takes 201 tokens and the context has room for 200")
-    assert nothing == Fault("the prompt is empty")
+    assert fault == Unanswered("the prompt takes 201 tokens and the context has room for 200")
+    assert nothing == Unanswered("the prompt is empty")
     assert [before, after] == engine.propose([ask(1), ask(2)])
 
 
@@ -150,7 +153,7 @@ def test_a_record_that_cannot_be_decoded_fails_alone(engine: LlamaEngine, monkey
 
     monkeypatch.setattr(engine, "decode", troubled)
     answers = engine.propose([ask(k) for k in range(6)])
-    assert isinstance(answers[3], Fault) and ("code -3" in answers[3].reason or "finite" in answers[3].reason)
+    assert isinstance(answers[3], Unanswered) and ("code -3" in answers[3].reason or "finite" in answers[3].reason)
     assert [a for k, a in enumerate(answers) if k != 3] == [a for k, a in enumerate(expected) if k != 3]
 
 
@@ -408,7 +411,7 @@ def test_a_damaged_model_is_an_error_without_a_crash_or_a_word_on_the_terminal(m
     for i, content in enumerate(damaged):
         (tmp_path / f"{i}.gguf").write_bytes(content)
     script = (
-        "import sys, pathlib\nfrom sensecf_edge.engine import LlamaEngine\nfrom sensecf_edge.errors import EngineError\n"
+        "import sys, pathlib\nfrom sensecf_edge.llama.engine import LlamaEngine\nfrom sensecf_edge.errors import EngineError\n"
         "for path in sorted(pathlib.Path(sys.argv[1]).glob('*.gguf')):\n"
         "    try:\n        LlamaEngine(path, context=64).close()\n        sys.exit(f'{path} was opened')\n"
         "    except EngineError as error:\n        assert 'build the bundle again' in str(error), error\n"
@@ -418,10 +421,10 @@ def test_a_damaged_model_is_an_error_without_a_crash_or_a_word_on_the_terminal(m
 
 
 def test_the_scripted_engine_answers_in_order_and_remembers(engine: LlamaEngine) -> None:
-    scripted = ScriptedEngine([['{"a":1}', '{"a":'], Fault("cold")])
+    scripted = ScriptedEngine([['{"a":1}', '{"a":'], Unanswered("cold")])
     engines: list[Engine] = [scripted, engine]
     assert len(engines) == 2
-    assert scripted.propose([ask(0), ask(1)]) == [[Proposal('{"a":1}', True), Proposal('{"a":', False)], Fault("cold")]
+    assert scripted.propose([ask(0), ask(1)]) == [[Proposal('{"a":1}', True), Proposal('{"a":', False)], Unanswered("cold")]
     assert [r.prompt for r in scripted.history] == [ask(0).prompt, ask(1).prompt]
     with pytest.raises(EngineError, match="script ended"):
         scripted.propose([ask()])

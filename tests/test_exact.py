@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from strategies import spaces
 from test_refine import Slope, judges, proposals
 
-from sensecf_edge import exact, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, Scored, refine, score
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.judge.objective import Judge, Scored, score
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search import exact
+from sensecf_edge.search.refine import refine
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 PLENTY = 10**6
@@ -99,8 +103,8 @@ def test_a_long_search_makes_its_sets_a_block_at_a_time(monkeypatch: pytest.Monk
     judge, space = four([4, 4, 1, 1], -6.5)
     outs = []
     for block, kept in ((10**6, 10**6), (40, 10**6), (40, 100)):
-        monkeypatch.setattr("sensecf_edge.exact.BLOCK", block)
-        monkeypatch.setattr("sensecf_edge.exact.KEPT", kept)
+        monkeypatch.setattr("sensecf_edge.search.exact.BLOCK", block)
+        monkeypatch.setattr("sensecf_edge.search.exact.KEPT", kept)
         outs.append(exact.search(judge, space, nothing(space), 1, PLENTY))
     best = [out.scored.Y[out.scored.key.argmin()].tolist() for out in outs]
     assert best[0] == best[1] == best[2] and [out.proven for out in outs] == [3, 3, 2]  # too many to keep: no larger sets were made

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from strategies import spaces
 from test_refine import Slope, judges, proposals
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible, admissible
-from sensecf_edge.exchange import PASSES, ROWS, exchange
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, Scored, refine, score
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.judge.objective import Judge, Scored, score
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.exchange import PASSES, ROWS, exchange
+from sensecf_edge.search.refine import refine
 from sensecf_edge.settings import CostSettings
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible, admissible
 
 QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 PLANE = Schema((Feature("a", low=0, high=20, step=1), Feature("b", low=0, high=20, step=1)))
@@ -81,7 +83,7 @@ def test_pairs_weighed_a_few_at_a_time_are_those_of_all_at_once(monkeypatch: pyt
     judge, space, start = fine(100)
     found = []
     for pairs in (1, 5_000, 10**9):
-        monkeypatch.setattr("sensecf_edge.exchange.PAIRS", pairs)
+        monkeypatch.setattr("sensecf_edge.search.exchange.PAIRS", pairs)
         found.append(exchange(judge, space, start))
     assert found[0].key[0] < start.key[0]
     assert found[0].Y.tolist() == found[1].Y.tolist() == found[2].Y.tolist()

@@ -20,21 +20,24 @@ from conftest import SCHEMA, Ran, toy_manifest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sensecf_convert.export import convert, quantize, report, upstream
-from sensecf_convert.export.checkpoint import architectures
+from sensecf_convert.evaluate import quantizations
+from sensecf_convert.export import convert, quantize, upstream
+from sensecf_convert.export.checks import architectures
 from sensecf_convert.export.divergence import Script, compare, scripts, summed
-from sensecf_convert.tables import cohort, read_table
+from sensecf_convert.table.cohort import cohort, read_table
 
-from sensecf_edge import cli_export
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.engine import LlamaEngine, Request
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.cli import export
 from sensecf_edge.errors import EngineError, ExportError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.engine import Request
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
 
 Command = Callable[..., Ran]
 ROOT = Path(__file__).parents[1]
@@ -48,8 +51,8 @@ def test_the_converters_are_those_of_the_pinned_engine() -> None:
 
 
 def test_the_command_line_knows_the_build_sides_words() -> None:
-    assert convert.KINDS == cli_export.KINDS and report.TYPES == cli_export.TYPES
-    assert set(cli_export.TYPES) < set(quantize.QUANTIZATIONS)
+    assert convert.KINDS == export.KINDS and quantizations.TYPES == export.TYPES
+    assert set(export.TYPES) < set(quantize.QUANTIZATIONS)
 
 
 @pytest.fixture(scope="module")
@@ -304,7 +307,7 @@ LOST = {"Q8_0": 0.05, "Q6_K": 0.15, "Q5_K_M": 0.3, "Q4_K_M": 0.6, "Q4_0": 0.6}
 """The error of the scores over the scores, both as root mean squares: about twice what these random weights give."""
 
 
-@pytest.mark.parametrize("kind", report.TYPES)
+@pytest.mark.parametrize("kind", quantizations.TYPES)
 def test_every_type_is_smaller_loads_and_scores_nearly_alike(kind: str, plain: Path, tmp_path: Path, command: Command) -> None:
     ran = command("export", "quantize", plain, "-o", tmp_path / "q.gguf", "--type", kind)
     assert ran.code == 0 and "stored otherwise" not in ran.err and "wrote" in ran.err
@@ -413,7 +416,7 @@ def test_the_report_measures_every_type_on_the_people_asked_for(measured: tuple[
     assert rows[0]["bytes"] == (folder / "generator.gguf").stat().st_size and [r["shipped"] for r in rows] == [True, False, False]
     assert 0 == rows[0]["kl"] < rows[1]["kl"] < rows[2]["kl"] and all(r["asked"] == 12 and r["positions"] > 50 for r in rows)
     assert all(r["tokens_per_second"] > 0 and r["usable"] is not None for r in rows) and rows[0]["speed_of_f32"] == 1
-    table_of = report.markdown(rows)
+    table_of = quantizations.markdown(rows)
     assert "12 records of people of the training part" in table_of and "**f32** (shipped)" in table_of
 
 
@@ -422,7 +425,7 @@ def test_a_source_of_another_generator_is_refused(measured: tuple[Path, Path], p
     small = quantize.quantize(folder / "generator.gguf", tmp_path / "q.gguf", "Q8_0")
     for source, message in ((plain, "has other vocabulary than toy's generator"), (small, r"is quantized \(Q8_0\)")):
         with pytest.raises(ExportError, match=message):
-            report.measure(Bundle.open(folder), table, source, ["Q8_0"])
+            quantizations.measure(Bundle.open(folder), table, source, ["Q8_0"])
     ran = command("export", "report", "--model", folder, "--table", table)
     assert ran.code == 1 and "name the f32 GGUF that toy's generator was made from with --source" in ran.err
     assert command("export", "report", "--model", folder, "--table", table, "--types", "Q3").code == 2
@@ -440,15 +443,15 @@ def test_a_source_of_the_same_shape_with_other_weights_is_refused(measured: tupl
     folder, table = measured
     source = other_weights(folder / "generator.gguf", tmp_path / "tuned-f32.gguf")
     with pytest.raises(ExportError, match="holds other weights than toy ships"):
-        report.measure(Bundle.open(folder), table, source, ["Q8_0"], limit=2)
+        quantizations.measure(Bundle.open(folder), table, source, ["Q8_0"], limit=2)
     packed = Path(shutil.copytree(folder, tmp_path / "packed"))
     quantize.quantize(folder / "generator.gguf", packed / "generator.gguf", "Q8_0")
     facts = json.loads((folder / "manifest.json").read_text())
     facts["generator"]["quantization"] = "Q8_0"
     write_manifest(packed, facts)
     with pytest.raises(ExportError, match="quantized to Q8_0 it is another file"):
-        report.measure(Bundle.open(packed), table, source, ["Q8_0"], limit=2)
-    rows = report.measure(Bundle.open(packed), table, folder / "generator.gguf", ["Q8_0"], limit=2)
+        quantizations.measure(Bundle.open(packed), table, source, ["Q8_0"], limit=2)
+    rows = quantizations.measure(Bundle.open(packed), table, folder / "generator.gguf", ["Q8_0"], limit=2)
     assert [r["shipped"] for r in rows] == [False, True]
 
 
@@ -459,11 +462,11 @@ def test_the_generator_that_ships_is_found_in_the_work_folder(toy_copy: Path, tm
     write_manifest(toy_copy, facts)
     (tmp_path / "work" / "toy").mkdir(parents=True)
     with pytest.raises(ExportError, match=f"{stage}-f32.gguf is not there"):
-        report.source_of(Bundle.open(toy_copy), tmp_path / "work")
+        quantizations.source_of(Bundle.open(toy_copy), tmp_path / "work")
     for ending in ("plain", "f32"):
         for name in ("tuned", "improved"):
             (tmp_path / "work" / "toy" / f"{name}-{ending}.gguf").touch()
-        assert report.source_of(Bundle.open(toy_copy), tmp_path / "work").name == f"{stage}-{ending}.gguf"
+        assert quantizations.source_of(Bundle.open(toy_copy), tmp_path / "work").name == f"{stage}-{ending}.gguf"
 
 
 def row(kind: str, size: int, first: float | None, usable: float | None = 1.0) -> dict[str, Any]:
@@ -472,17 +475,17 @@ def row(kind: str, size: int, first: float | None, usable: float | None = 1.0) -
 
 def test_the_smallest_type_that_loses_at_most_half_a_point_is_chosen() -> None:
     f32 = row("f32", 100, 0.98)
-    assert report.choose([f32, row("Q8_0", 30, 0.975), row("Q4_0", 15, 0.974)]) == "Q8_0"
-    assert report.choose([f32, row("Q8_0", 30, 0.99), row("Q4_0", 15, 0.98, usable=0.99)]) == "Q8_0"
-    assert report.choose([f32, row("Q8_0", 30, 0.9)]) == "f32"
-    assert report.choose([row("f32", 100, None, None), row("Q4_0", 15, None, None)]) == "Q4_0"
+    assert quantizations.choose([f32, row("Q8_0", 30, 0.975), row("Q4_0", 15, 0.974)]) == "Q8_0"
+    assert quantizations.choose([f32, row("Q8_0", 30, 0.99), row("Q4_0", 15, 0.98, usable=0.99)]) == "Q8_0"
+    assert quantizations.choose([f32, row("Q8_0", 30, 0.9)]) == "f32"
+    assert quantizations.choose([row("f32", 100, None, None), row("Q4_0", 15, None, None)]) == "Q4_0"
 
 
 @given(st.lists(st.tuples(st.integers(1, 99), st.floats(0, 1), st.floats(0, 1)), max_size=6), st.floats(0, 1))
 def test_what_is_chosen_is_never_larger_or_worse_than_allowed(others: list[tuple[int, float, float]], exact: float) -> None:
     rows = [row("f32", 100, exact, exact), *(row(str(k), *other) for k, other in enumerate(others))]
-    chosen = next(r for r in rows if r["type"] == report.choose(rows))
-    assert chosen["bytes"] <= 100 and min(chosen["first_try_valid"], chosen["usable"]) >= exact - report.LOST - 1e-6
+    chosen = next(r for r in rows if r["type"] == quantizations.choose(rows))
+    assert chosen["bytes"] <= 100 and min(chosen["first_try_valid"], chosen["usable"]) >= exact - quantizations.LOST - 1e-6
 
 
 def test_a_saved_classifier_becomes_the_graph_a_bundle_takes(measured: tuple[Path, Path], tmp_path: Path, command: Command) -> None:
@@ -491,7 +494,7 @@ def test_a_saved_classifier_becomes_the_graph_a_bundle_takes(measured: tuple[Pat
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
 
-    from sensecf_edge.check import OnnxChecker
+    from sensecf_edge.judge.classifier import OnnxChecker
 
     folder, table = measured
     schema = Schema.load(folder / "schema.json")

@@ -20,21 +20,29 @@ from conftest import Ran
 pytest.importorskip("torch", reason="the build side is not installed")
 
 from sensecf_convert import fit as fitting
-from sensecf_convert import gather, generator, likeness, locked, plan, suspects, tables, threshold, tuning
-from sensecf_convert.classifiers import export, recipes
-from sensecf_convert.evaluate import Figures
-from sensecf_convert.fit import About, Fit, Plan, fit, put
-from sensecf_convert.likeness import Realism
-from sensecf_convert.split import parts
-from sensecf_convert.tables import Cohort, cohort
-from sensecf_convert.vocabulary import SchemaVocabulary
+from sensecf_convert import plan
+from sensecf_convert.classifier import onnx, recipes, threshold
+from sensecf_convert.evaluate import plausibility
+from sensecf_convert.evaluate.figures import Figures
+from sensecf_convert.evaluate.plausibility import Realism
+from sensecf_convert.fit import Fit, fit, publish
+from sensecf_convert.generator import learners
+from sensecf_convert.generator.scratch import training
+from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
+from sensecf_convert.plan import About, FitPlan
+from sensecf_convert.table import cohort as tables
+from sensecf_convert.table import leakage, locked_out
+from sensecf_convert.table.cohort import Cohort, cohort
+from sensecf_convert.table.split import parts
+from sensecf_convert.teachers import collect
 
 from sensecf_edge import Explainer
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.answer.risk import logit
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import TableError
-from sensecf_edge.risk import logit
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 
 Command = Callable[..., Ran]
 TINY: dict[str, Any] = {"target": "y", "wanted": "well", "pairs": 150, "passes": 4.0, "size": "tiny", "name": "tiny"}
@@ -59,8 +67,8 @@ def people(rows: int = 200, ill: float = 0.5, seed: int = 0) -> pd.DataFrame:
 def quick() -> Any:
     """Fewer points of the lattice and fewer people for the gain: what is tested here does not hang on their number."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "LATTICE_ROWS", 2_000)
-        patch.setattr(tuning, "HELD_OUT", 40)
+        patch.setattr(onnx, "LATTICE_ROWS", 2_000)
+        patch.setattr(learners, "HELD_OUT", 40)
         yield patch
 
 
@@ -92,7 +100,7 @@ def test_the_same_seed_makes_the_same_bundle_byte_for_byte(
     risky: tuple[Path, Figures], files: tuple[Path, Path], tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On one core and on all of them; with a checkpoint behind every step, and behind none."""
-    monkeypatch.setattr(generator, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     run(files, tmp_path / "tiny", miss_cost=3.0, about=_about(tmp_path))
     one, other = risky[0], tmp_path / "tiny"
@@ -154,7 +162,7 @@ def test_a_training_that_was_cut_says_so_in_log_manifest_and_card(
 def test_a_replaced_classifier_file_is_another_plan(files: tuple[Path, Path], tmp_path: Path) -> None:
     own, schema = tmp_path / "own.onnx", Schema(FEATURES)
     own.write_bytes(b"one")
-    chosen = Plan("tiny", "y", "well", classifier=str(own), pairs=150)
+    chosen = FitPlan("tiny", "y", "well", classifier=str(own), pairs=150)
     Fit(files[0], schema, chosen, About(), tmp_path / "w", 1)
     Fit(files[0], schema, chosen, About(), tmp_path / "w", 1)
     own.write_bytes(b"two")
@@ -163,7 +171,7 @@ def test_a_replaced_classifier_file_is_another_plan(files: tuple[Path, Path], tm
 
 
 def test_work_of_another_version_is_another_plan(files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = Plan("tiny", "y", "well", pairs=150)
+    chosen = FitPlan("tiny", "y", "well", pairs=150)
     Fit(files[0], Schema(FEATURES), chosen, About(), tmp_path / "w", 1)
     monkeypatch.setattr(fitting, "__version__", "0.0.0")
     with pytest.raises(TableError, match="holds work with another version"):
@@ -184,10 +192,10 @@ def test_the_old_bundle_lies_there_until_the_new_one_does(tmp_path: Path, monkey
 
     monkeypatch.setattr(shutil, "copytree", half)
     with pytest.raises(OSError, match="disk full"):
-        put(new, out)
+        publish(new, out)
     assert (out / "manifest.json").read_text() == "old"
     monkeypatch.setattr(shutil, "copytree", copy)
-    put(new, out)
+    publish(new, out)
     assert (out / "manifest.json").read_text() == "new" and [p.name for p in out.parent.iterdir()] == ["out"]
     assert not (out / "stale").exists()
 
@@ -201,7 +209,7 @@ WRONG = (
 @pytest.mark.parametrize(("given", "said"), WRONG)
 def test_a_line_that_is_none_is_refused_at_once(given: dict[str, float], said: str) -> None:
     with pytest.raises(TableError, match=said):
-        Plan("a", "b", "c", **given)  # type: ignore[arg-type]
+        FitPlan("a", "b", "c", **given)  # type: ignore[arg-type]
 
 
 def facts(share: float, brought: bool = False) -> dict[str, Any]:
@@ -209,11 +217,11 @@ def facts(share: float, brought: bool = False) -> dict[str, Any]:
 
 
 def test_a_cost_and_the_risk_it_stands_for_draw_the_same_line() -> None:
-    by_risk, by_cost = Plan("a", "b", "c", threshold=0.1), Plan("a", "b", "c", miss_cost=9.0)
+    by_risk, by_cost = FitPlan("a", "b", "c", threshold=0.1), FitPlan("a", "b", "c", miss_cost=9.0)
     for known in (facts(0.9), facts(0.99, True), {**facts(0.9), "risk": {"intercept": -2.0, "slope": 0.7, "base_rate": 0.1}}):
         assert threshold.score_of(by_risk, known) == pytest.approx(threshold.score_of(by_cost, known))
         assert threshold.scale_of(known).risk(threshold.score_of(by_risk, known)) == pytest.approx(0.1)
-        assert threshold.score_of(Plan("a", "b", "c"), known) == 0.5
+        assert threshold.score_of(FitPlan("a", "b", "c"), known) == 0.5
     measured = {**facts(0.9), "risk": {"intercept": -2.0, "slope": 0.7, "base_rate": 0.1}}
     assert -2.0 - 0.7 * logit(threshold.score_of(by_risk, measured)) == pytest.approx(logit(0.1))
 
@@ -236,12 +244,12 @@ def test_a_calibrated_classifier_of_a_rare_outcome_names_the_line_and_not_the_fe
     p = np.linspace(0.6, 0.999, len(data))
     known = facts(float(data.y.mean()), brought=True)
     with pytest.raises(TableError, match=r"the highest risk among 300 training rows is 0\.4, .* --threshold .* or --miss-cost"):
-        threshold.check(Plan("a", "y", "well"), known, p, data)
-    assert threshold.check(Plan("a", "y", "well", threshold=0.2), known, p, data) == []
-    (few,) = threshold.check(Plan("a", "y", "well", threshold=0.39), known, p, data)
+        threshold.check(FitPlan("a", "y", "well"), known, p, data)
+    assert threshold.check(FitPlan("a", "y", "well", threshold=0.2), known, p, data) == []
+    (few,) = threshold.check(FitPlan("a", "y", "well", threshold=0.39), known, p, data)
     assert "read every figure as that of these few" in few
     with pytest.raises(TableError, match=r"nobody is well; choose a higher"):
-        threshold.check(Plan("a", "y", "well", threshold=0.05), known, p - 0.5, data)
+        threshold.check(FitPlan("a", "y", "well", threshold=0.05), known, p - 0.5, data)
 
 
 def test_hardly_anybody_to_move_names_the_line_or_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +265,7 @@ def test_hardly_anybody_to_move_names_the_line_or_the_schema(monkeypatch: pytest
         def p_target(self, X: np.ndarray) -> np.ndarray:
             return np.full(len(X), self.p)
 
-    why: Any = gather._why_hardly_any
+    why: Any = collect._why_hardly_any
     assert "--threshold or --miss-cost" in why(Said(0.9), data, 3, 12_800, 0)
     assert "although 100% are predicted ill; free more features" in why(Said(0.1), data, 3, 12_800, 0)
 
@@ -265,11 +273,11 @@ def test_hardly_anybody_to_move_names_the_line_or_the_schema(monkeypatch: pytest
 def test_a_schema_in_which_everything_may_change_is_asked_about() -> None:
     free = Schema(tuple(replace(f, mutable=True) for f in FEATURES))
     with pytest.raises(TableError, match=r"everything may change, age too: .* --allow all-mutable"):
-        suspects.immutable(free)
-    assert "allowed by name" in suspects.immutable(free, ("all-mutable",))[0]
-    assert suspects.immutable(Schema(FEATURES)) == []
+        leakage.immutable(free)
+    assert "allowed by name" in leakage.immutable(free, ("all-mutable",))[0]
+    assert leakage.immutable(Schema(FEATURES)) == []
     half = Schema((*FEATURES, Feature("height", low=100, high=220, step=1)))
-    assert suspects.immutable(half)[0].startswith("height may change by this schema")
+    assert leakage.immutable(half)[0].startswith("height may change by this schema")
 
 
 def test_a_column_known_only_later_is_asked_about() -> None:
@@ -279,17 +287,17 @@ def test_a_column_known_only_later_is_asked_about() -> None:
     for name, asked in (("follow_up_days", True), ("pulse", False)):
         schema = Schema((FEATURES[0], Feature(name, low=0, high=300, step=1)))
         X = np.column_stack([chance.integers(20, 90, 300), days]).astype(float)
-        said = suspects.refuse(Cohort(schema, X, y, np.array([str(k) for k in range(300)]), ("ill", "well")))
+        said = leakage.refuse_leaks(Cohort(schema, X, y, np.array([str(k) for k in range(300)]), ("ill", "well")))
         assert bool(said) == asked and (not asked or "known when a record is to be explained" in said[0])
 
 
 def test_people_whom_max_change_and_advise_lock_out_are_counted() -> None:
     schema = Schema((FEATURES[0], Feature("bmi", low=15, high=60, step=1, max_change=3, advise=(18, 25))))
     X = np.array([[40.0, 27.0], [40.0, 50.0], [40.0, 55.0], [40.0, np.nan]])
-    assert len(locked.locked_out(schema, X)) == 3
-    said = locked.words(schema, X, "ill")
+    assert len(locked_out.locked_out(schema, X)) == 3
+    said = locked_out.words(schema, X, "ill")
     assert said.startswith("3 of 4 training rows predicted ill may change nothing") and "2 of them only because max_change ends" in said
-    assert "(bmi)" in said and locked.words(schema, X[:1], "ill") == ""
+    assert "(bmi)" in said and locked_out.words(schema, X[:1], "ill") == ""
 
 
 def twins(rows: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -331,7 +339,7 @@ def big(rows: int) -> Cohort:
 
 
 def test_the_yardsticks_of_realism_take_the_memory_of_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likeness, "MOST_ROWS", 300)
+    monkeypatch.setattr(plausibility, "MOST_ROWS", 300)
     data = big(20_000)
     tracemalloc.start()
     try:
@@ -372,6 +380,6 @@ def test_figures_without_a_value_are_no_numbers_in_json() -> None:
 
 
 def test_plans_that_leave_effort_open_take_it_from_the_size_of_the_table() -> None:
-    small, large = (Plan("a", "b", "c").sized(rows) for rows in (200, 20_000))
+    small, large = (FitPlan("a", "b", "c").sized(rows) for rows in (200, 20_000))
     assert (small.pairs, small.passes, large.pairs, large.passes, large.minutes) == (20_000, 4.0, 40_000, 6.0, None)
-    assert Plan("a", "b", "c", pairs=7, passes=2).sized(200).pairs == 7 and plan.THRESHOLD == 0.5 and tables.MIN_ROWS_PER_CLASS == 20
+    assert FitPlan("a", "b", "c", pairs=7, passes=2).sized(200).pairs == 7 and plan.THRESHOLD == 0.5 and tables.MIN_ROWS_PER_CLASS == 20

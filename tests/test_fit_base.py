@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from bases import narrow, need_sources
 from conftest import SCHEMA, Ran
-from sensecf_convert import tuning
 from sensecf_convert.fit import fit
+from sensecf_convert.generator import learners
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import BaseModelError
 
 CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "quantization": "Q4_K_M"}
@@ -34,8 +34,8 @@ def test_a_base_becomes_a_bundle_that_explains_and_another_run_only_reads(
     tmp_path: Path, command: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     need_sources()
-    monkeypatch.setattr(tuning, "HELD_OUT", 10)
-    monkeypatch.setattr(tuning, "PRACTICE_PASSES", 0.3)
+    monkeypatch.setattr(learners, "HELD_OUT", 10)
+    monkeypatch.setattr(learners, "PRACTICE_PASSES", 0.3)
     table, schema, out = tmp_path / "days.csv", tmp_path / "schema.json", tmp_path / "calm"
     days().to_csv(table, index=False)
     schema.write_text(json.dumps(SCHEMA))

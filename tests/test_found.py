@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from strategies import spaces
 from test_refine import Slope, judges, proposals
 
-from sensecf_edge import exact, measure
-from sensecf_edge.admissible import Admissible, admissible
-from sensecf_edge.found import Found
-from sensecf_edge.record import Record, encode
-from sensecf_edge.refine import Judge, refine, score
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.judge.objective import Judge, score
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record, encode
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search import exact
+from sensecf_edge.search.found import Found
+from sensecf_edge.search.refine import refine
 from sensecf_edge.settings import SEARCH
+from sensecf_edge.space import measure
+from sensecf_edge.space.admissible import Admissible, admissible
 
 QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
@@ -32,8 +35,8 @@ def test_an_answer_is_no_worse_than_the_valid_proposal_it_came_from_or_says_so(
     found.refined(raw, refine(judge, where, raw.Y, raw), "first try")
     if search:
         found.widen(judge, where, {}, n, 64)
-        found.cover(judge, where)
-        found.differ(judge, where, n)
+        found.search_other_prices(judge, where)
+        found.search_other_changes(judge, where, n)
     for answer in found.shown(judge, n, judge.goal - 0.05, 0):
         y = x.copy()
         for change in answer.changes:
@@ -61,7 +64,7 @@ def met(weights: list[float], offset: float, answers: int) -> tuple[set[tuple[st
     found = Found(space.record)
     cheapest = exact.search(judge, space, found.scored, 1, 10_000).scored
     found.searched(cheapest.rows([int(cheapest.key.argmin())]))
-    found.differ(judge, space, answers)
+    found.search_other_changes(judge, space, answers)
     return {tuple(c.feature for c in a.changes) for a in found.shown(judge, answers, 0.5, 0)}, judge
 
 

@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from strategies import LETTERS, spaces
 from toys import toy_gguf
 
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.engine import LlamaEngine
 from sensecf_edge.errors import GrammarError
-from sensecf_edge.feature import Feature
-from sensecf_edge.grammar import Grammar, answer_value
-from sensecf_edge.record import Record
-from sensecf_edge.relation import Relation
-from sensecf_edge.schema import Schema
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.grammar import Grammar, answer_value
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 WORDS = ['{"', '{"glucose_mean":', ',"', '":', '"}', "},", "1}", "0,", "15", "150", "1.5", ".5", "-1", "glucose", "null", "é", "日", " "]

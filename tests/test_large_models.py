@@ -19,18 +19,21 @@ import pytest
 import torch
 from bases import SCHEMA, need_sources, pairs
 from conftest import toy_manifest
-from sensecf_convert.base import Base, Recipe, Tuned, memory, rehearsal, tune
 from sensecf_convert.export.convert import hf_to_gguf, lora_to_gguf
 from sensecf_convert.export.quantize import fallbacks, quantize
+from sensecf_convert.generator.base import memory, rehearsal
+from sensecf_convert.generator.base.checkpoint import Base
+from sensecf_convert.generator.base.tuning import Recipe, Tuned, tune
 
-from sensecf_edge.admissible import admissible
-from sensecf_edge.bundle import write_manifest
-from sensecf_edge.engine import LlamaEngine, Request
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build
-from sensecf_edge.record import Record
-from sensecf_edge.reply import read
+from sensecf_edge.bundle.bundle import write_manifest
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.engine import Request
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build
+from sensecf_edge.propose.reply import read
+from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import admissible
 
 ALONE = EngineSettings(max_sequences=1, threads=1)
 CLOSE = 1e-3

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensecf_edge.feature import Feature
-from sensecf_edge.jobs import layouts
-from sensecf_edge.result import Change, Counterfactual, Explanation, Risk
-from sensecf_edge.schema import Schema
+from sensecf_edge.answer.result import Change, Counterfactual, Explanation, Risk
+from sensecf_edge.batch import layouts
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 
 TAKEN = [column.name for column in layouts.columns("wide", Schema((Feature("x", low=0, high=1, step=1),)))][:-1]
 

@@ -10,68 +10,83 @@ from pathlib import Path
 
 import pytest
 
-import sensecf_edge
-
-ROOT = Path(sensecf_edge.__file__).parent
-FILES = {path.stem: path for path in sorted(ROOT.rglob("*.py")) if path.name != "__init__.py"}
+ROOT = Path(__file__).parents[1]
+PLACES = {"sensecf_edge": ROOT / "sensecf_edge", "sensecf_convert": ROOT / "convert" / "sensecf_convert"}
+FILES = {
+    ".".join([top, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__"): path
+    for top, folder in PLACES.items()
+    for path in sorted(folder.rglob("*.py"))
+}
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+PACKAGES = [name for name, path in FILES.items() if path.name == "__init__.py"]
+PROGRAMS = "sensecf_convert.compare.programs."
+"""Run by the Python of another package's environment: no part of this package."""
+
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
-COMMANDS = {"cli", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_days", "cli_export"}
-DOORS = {"llama_cpp": {"native"}, "onnxruntime": {"check"}, "click": COMMANDS, "pyarrow": {"parquet", "columnar"}, "ray": {"ray_job"},
-         "paho": {"mqtt"}, "fitdecode": {"garmin_fit"}}  # fmt: skip
-ORDER = (
-    "errors", "settings", "given",
-    "sentences",
-    "feature", "relation", "mixture", "schema_json", "schema", "density",
-    "cells", "record", "admissible", "reasons", "prompt", "grammar", "reply", "measure", "rules", "contradictions", "coarse",
-    "risk",
-    "manifest", "reference", "bundle", "tokens", "proposals", "scripted", "sampling", "branches",
-    "gguf_head", "native", "engine", "threads", "graph_audit", "check", "refine",
-    "exact", "exchange", "stability", "rank", "result", "completions", "found", "budget", "loop", "trial",
-    "opened", "lines", "marks", "delimited", "columnar", "read", "far", "fits",
-    "quantities", "noted", "readings", "clocks", "measures", "sifted", "nights", "slots", "daily", "exports", "records",
-    "dexcom", "libreview", "nightscout", "ai_readi", "open_mhealth", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "plain_table",
-    "gather",
-    "problem", "tables", "layouts", "parquet", "answers", "workers",
-    "ray_job", "owned", "store", "rows", "places", "meter", "batch", "stream", "watch", "broker", "mqtt",
-    "wording",
-    "report", "pages", "doctor", "yardsticks", "outside",
-    "bench", "terminal", "__main__", "cli_jobs", "cli_bench", "cli_build", "cli_compare", "cli_augment", "cli_days", "cli_export", "cli",
-)  # fmt: skip
-LONGEST_MODULE, LONGEST_FUNCTION = 300, 40
+DOORS = {
+    "llama_cpp": {"sensecf_edge.llama.library"},
+    "onnxruntime": {"sensecf_edge.judge.classifier"},
+    "pyarrow": {"sensecf_edge.table.parquet", "sensecf_edge.batch.parquet"},
+    "ray": {"sensecf_edge.batch.ray"},
+    "paho": {"sensecf_edge.watch.mqtt"},
+}
+RUNTIME = ("errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge", "bundle",
+           "report", "search", "explain", "trial", "table", "sensors", "private_files", "batch", "watch", "cli", "__main__")  # fmt: skip
+BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
+         "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
+ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))
+"""From the ground up: a module may import what stands before its own package, and its own package, also inside functions."""
+BUILD_COMMANDS = {"augment", "build", "compare", "export"}
+LONGEST_MODULE, LONGEST_FUNCTION, LONGEST_OF_THE_BUILD_SIDE = 300, 40, 60
+MOST_FLAT = {"sensecf_edge": 12, "sensecf_convert": 8}
 
 
-def imports(tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
-    """Every imported module: relative ones with a leading dot."""
+def imported(name: str, tree: ast.AST) -> Iterator[tuple[str, ast.stmt]]:
+    """Every imported module by its whole name, wherever the import stands."""
+    package = name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level and not node.module:
-            yield from ((f".{alias.name}", node) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or ""), node
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield (f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base), node
 
 
-def at_start(tree: ast.Module) -> Iterator[str]:
+def at_start(name: str) -> Iterator[str]:
     """Modules imported when this one is: not inside functions, not for type checking only."""
-    for statement in tree.body:
+    for statement in MODULES[name].body:
         for_types = isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
         if not for_types and not isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            yield from (name for name, _ in imports(statement))
+            yield from (found for found, _ in imported(name, statement))
 
 
-@pytest.mark.parametrize("program", ["import sensecf_edge", "sys.argv = ['x', '--help']; from sensecf_edge.cli import main; main()",
-                                     "sys.argv = ['x', 'explain', '--help']; from sensecf_edge.cli import main; main()",
-                                     "sys.argv = ['x', 'batch', '--help']; from sensecf_edge.cli import main; main()",
-                                     "sys.argv = ['x', 'watch', '--help']; from sensecf_edge.cli import main; main()"])  # fmt: skip
+def ours(name: str) -> set[str]:
+    """Modules of the two packages that a module imports anywhere; what a package says of itself is no module."""
+    return {found for found, _ in imported(name, MODULES[name]) if found in MODULES and found not in PLACES and found != name}
+
+
+def floor(module: str) -> str:
+    """A module's package, or the module where it stands alone."""
+    return ".".join(module.split(".")[:2])
+
+
+INSIDE = [name for name in MODULES if name not in PLACES and not name.startswith(PROGRAMS)]
+
+
+@pytest.mark.parametrize("program", ["import sensecf_edge", "sys.argv = ['x', '--help']; from sensecf_edge.cli.main import main; main()",
+                                     "sys.argv = ['x', 'explain', '--help']; from sensecf_edge.cli.main import main; main()",
+                                     "sys.argv = ['x', 'batch', '--help']; from sensecf_edge.cli.main import main; main()",
+                                     "sys.argv = ['x', 'watch', '--help']; from sensecf_edge.cli.main import main; main()"])  # fmt: skip
 def test_import_and_help_load_nothing_heavy(program: str) -> None:
     watch = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)); "
     ran = subprocess.run([sys.executable, "-c", watch + program], capture_output=True, text=True, timeout=30)
     assert (ran.returncode, ran.stderr) == (0, "[]\n")
 
 
-@pytest.mark.parametrize("module", ["check", "engine", "loop", "bundle", "report", "doctor"])
+@pytest.mark.parametrize("module", ["judge.classifier", "llama.engine", "explain", "bundle.bundle", "report.render", "cli.doctor"])
 def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
     watch = f"import sys, sensecf_edge.{module}; print([m for m in {HEAVY!r} if m != 'numpy' and m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, timeout=30)
@@ -80,38 +95,64 @@ def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
 
 @pytest.mark.parametrize("library", DOORS)
 def test_one_module_is_the_door_to_each_outside_library(library: str) -> None:
-    through = {name for name, tree in MODULES.items() if any(found.split(".")[0] == library for found, _ in imports(tree))}
-    assert through == DOORS[library]
+    runtime = [name for name in MODULES if name.startswith("sensecf_edge")]
+    assert {n for n in runtime if any(found.split(".")[0] == library for found, _ in imported(n, MODULES[n]))} == DOORS[library]
 
 
-def test_every_module_has_a_place_in_the_order() -> None:
-    assert set(MODULES) == set(ORDER)
+def test_only_the_command_line_knows_click() -> None:
+    knows = {n for n in MODULES if n.startswith("sensecf_edge") and any(f.split(".")[0] == "click" for f, _ in imported(n, MODULES[n]))}
+    assert {floor(name) for name in knows} == {"sensecf_edge.cli"}
 
 
-@pytest.mark.parametrize("module", ORDER)
+def test_every_package_has_a_place_in_the_order() -> None:
+    assert {floor(name) for name in MODULES if name not in PLACES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("module", INSIDE)
 def test_imports_point_up_the_order(module: str) -> None:
-    above = ORDER[: ORDER.index(module)]
-    for found in at_start(MODULES[module]):
-        if found.startswith("."):
-            name = found.lstrip(".").removeprefix("jobs.").removeprefix("table.").removeprefix("sensors.").split(".")[0]
-            assert name in (*above, "__version__"), f"{module} imports {found}"
+    below = ORDER[: ORDER.index(floor(module)) + 1]
+    commands = module.startswith("sensecf_edge.cli.")  # the build side's are no more than its door: see below
+    assert not [found for found in ours(module) if floor(found) not in below and not (commands and found.startswith("sensecf_convert."))]
 
 
-def test_the_runtime_never_needs_the_build_side_to_start() -> None:
+def test_no_circle_of_modules_lazy_imports_among_them() -> None:
+    waiting = {name: ours(name) for name in MODULES}
+    while free := [name for name, needs in waiting.items() if not needs & set(waiting)]:
+        for name in free:
+            del waiting[name]
+    assert not waiting, {name: sorted(needs & set(waiting)) for name, needs in waiting.items()}
+
+
+def test_the_runtime_never_needs_the_build_side() -> None:
     for name, tree in MODULES.items():
-        assert not any(found.split(".")[0] == "sensecf_convert" for found in at_start(tree)), name
-        if name not in ("cli_augment", "cli_bench", "cli_build", "cli_compare", "cli_export"):
-            assert not any(found.split(".")[0] == "sensecf_convert" for found, _ in imports(tree)), name
+        if name.startswith("sensecf_edge"):
+            assert not any(found.split(".")[0] == "sensecf_convert" for found in at_start(name)), name
+            if not (floor(name) == "sensecf_edge.cli" and name.rpartition(".")[2] in BUILD_COMMANDS):
+                assert not any(found.split(".")[0] == "sensecf_convert" for found, _ in imported(name, tree)), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_what_goes_in_and_out_and_imports_nothing(package: str) -> None:
+    said = ast.get_docstring(MODULES[package]) or ""
+    assert said, f"{package} has no docstring"
+    if package not in PLACES:
+        assert not list(imported(package, MODULES[package])), f"{package} imports when only a part of it is wanted"
+
+
+@pytest.mark.parametrize("top", PLACES)
+def test_few_files_stand_side_by_side(top: str) -> None:
+    assert len(list(PLACES[top].glob("*.py"))) <= MOST_FLAT[top]
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_is_read_in_one_sitting_and_a_function_on_one_screen(module: str) -> None:
     lines = len(FILES[module].read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST_MODULE, f"{module} has {lines} lines"
+    longest = LONGEST_FUNCTION if module.startswith("sensecf_edge") else LONGEST_OF_THE_BUILD_SIDE
     for node in ast.walk(MODULES[module]):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= LONGEST_FUNCTION, f"{module}.{node.name} has {length} lines"
+            assert length <= longest, f"{module}.{node.name} has {length} lines"
 
 
 @pytest.mark.parametrize("module", MODULES)

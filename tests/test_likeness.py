@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensecf_convert.gower import gower, neighbours
-from sensecf_convert.likeness import Realism, deviations, mad_distance
-from sensecf_convert.stand_ins import stand_ins
-from sensecf_convert.tables import Cohort
+from sensecf_convert.evaluate.plausibility import Realism, deviations, mad_distance
+from sensecf_convert.table.cohort import Cohort
+from sensecf_convert.table.gower import gower, neighbours
+from sensecf_convert.table.imputation import imputed_values
 from sklearn.neighbors import LocalOutlierFactor
 
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.schema import Schema
 
 KINDS = ("a", "b", "c", "d")
 SCHEMA = Schema(
@@ -144,5 +145,5 @@ def test_a_deviation_of_zero_is_replaced_by_a_spread_in_the_same_units(toy: Path
 
 def test_what_stands_for_an_unknown_choice_is_a_choice() -> None:
     X = np.array([[1.0, 0.0, 1.0], [2.0, 0.0, 2.0], [3.0, 3.0, np.nan], [4.0, 3.0, 4.0], [9.0, 3.0, 4.0]])
-    assert stand_ins(cohort(X)).tolist() == [3.0, 3.0, 3.0]
-    assert stand_ins(cohort(X[:4])).tolist()[1] in (0.0, 3.0)  # their middle, 1.5, is none
+    assert imputed_values(cohort(X)).tolist() == [3.0, 3.0, 3.0]
+    assert imputed_values(cohort(X[:4])).tolist()[1] in (0.0, 3.0)  # their middle, 1.5, is none

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from sensecf_convert import peers
-from sensecf_convert.compare import methods, running
-from sensecf_convert.compare.asked import Options
-from sensecf_convert.peer_programs import folding
-from sensecf_convert.peer_programs.limits import Limits
+from sensecf_convert.compare import environments, methods, running
+from sensecf_convert.compare.programs import folding
+from sensecf_convert.compare.programs.limits import Limits
+from sensecf_convert.compare.question import Options
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
 
 SCHEMA = Schema(
     (
@@ -149,7 +151,7 @@ def followed(tree: tuple, folded: folding.Folded, y: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_folded_trees_say_what_the_whole_trees_say_of_every_record_that_may_be(seed: int) -> None:
-    from sensecf_convert.compare.trees import evaluate
+    from sensecf_convert.classifier.trees import evaluate
 
     rng, x = np.random.default_rng(seed), NOW.copy()
     if seed % 2:
@@ -195,10 +197,10 @@ def asked_folder(folder: Path, trees: list[list[dict]], goal: float, rows: np.nd
 @pytest.mark.parametrize("what", ["fewest", "nearest"])
 def test_oceanpy_proves_what_trying_everything_finds(what: str, tmp_path: Path) -> None:
     """Ratio, sum, order, a cause whose effect may be advised as well, a gap, an unknown value: all limits at once, on random trees."""
-    if peers.cached("oceanpy") is None:
+    if environments.cached("oceanpy") is None:
         pytest.skip("the environment of oceanpy is not installed here; `sensecf-edge compare` makes it where Python 3.12 or newer is")
-    from sensecf_convert.compare.trees import evaluate
-    from sensecf_convert.proof import every_answer
+    from sensecf_convert.classifier.trees import evaluate
+    from sensecf_convert.proof.prover import every_answer
 
     coarse = [NOW.copy(), NOW.copy()]
     coarse[1][8] = np.nan
@@ -240,7 +242,7 @@ def test_a_package_s_own_python_finds_the_rules_and_nothing_beside_them(tmp_path
     runtime.symlink_to(Path(rules.__file__).parent)
     (runtime.parent / "beside_it.py").write_text("")
     code = (
-        f"import sys; sys.path.insert(0, {str(peers.PROGRAMS)!r})\n"
+        f"import sys; sys.path.insert(0, {str(environments.PROGRAMS)!r})\n"
         f"import asked; asked.runtime({str(runtime)!r})\n"
         "from limits import Limits\n"
         "import importlib.util; print(importlib.util.find_spec('beside_it'), Limits.__module__)"

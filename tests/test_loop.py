@@ -17,19 +17,22 @@ from conftest import CALM, SCHEMA, STRESSED, toy_classifier, toy_manifest
 from test_refine import Slope
 from test_result import SHAPE
 
-from sensecf_edge.admissible import Constraints
+from sensecf_edge.answer.result import Explanation
 from sensecf_edge.budget import Budget
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker
-from sensecf_edge.engine import Fault, ScriptedEngine
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.bundle.manifest import Target
 from sensecf_edge.errors import ConstraintError, EngineError, RecordError
-from sensecf_edge.loop import Explainer
-from sensecf_edge.manifest import Target
-from sensecf_edge.record import Record
-from sensecf_edge.reply import CUT
-from sensecf_edge.result import Explanation
-from sensecf_edge.schema import Feature, Relation, Schema
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.propose.engine import Unanswered
+from sensecf_edge.propose.reply import CUT
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP, UNKNOWN
+from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.testing import ScriptedEngine
 
 GOOD, ALSO, OTHER = '{"steps":16000,"deep_sleep":30}', '{"steps":15000,"smoker":"no"}', '{"deep_sleep":40}'
 MISS, NEAR = '{"steps":4000}', '{"deep_sleep":25}'
@@ -42,7 +45,7 @@ def bundle(toy: Path) -> Bundle:
     return Bundle.open(toy)
 
 
-def explainer(bundle: Bundle, *script: Sequence[str] | Fault, auc: float | None = 0.63) -> Explainer:
+def explainer(bundle: Bundle, *script: Sequence[str] | Unanswered, auc: float | None = 0.63) -> Explainer:
     manifest = dataclasses.replace(bundle.manifest, classifier=dataclasses.replace(bundle.manifest.classifier, auc=auc))
     checker = OnnxChecker(bundle.classifier_bytes(), 4, 1)
     return Explainer(dataclasses.replace(bundle, manifest=manifest), ScriptedEngine(script), checker, bundle.density)
@@ -200,13 +203,13 @@ def test_a_value_outside_the_reference_range_is_warned_of(bundle: Bundle) -> Non
 
 
 def test_a_fault_of_the_engine_is_an_answer_with_its_reason(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, *[Fault("the prompt is too long")] * 3).explain(STRESSED, constraints=STUCK))
+    made = proven(explainer(bundle, *[Unanswered("the prompt is too long")] * 3).explain(STRESSED, constraints=STUCK))
     assert (made.status, dict(made.refusals)) == ("none", {"the prompt is too long": 3})  # nothing was judged, so nothing ends the search
     assert made.first_try is not None and (made.first_try.valid, made.first_try.p_target) == (False, None)
 
 
 def test_a_fault_in_one_round_does_not_end_the_next(bundle: Bundle) -> None:
-    made = proven(explainer(bundle, Fault("once"), [GOOD]).explain(STRESSED))
+    made = proven(explainer(bundle, Unanswered("once"), [GOOD]).explain(STRESSED))
     assert made.status == "found" and made.refusals["once"] == 1 and made.first_try is not None and not made.first_try.valid
 
 
@@ -216,10 +219,10 @@ def test_no_proposal_at_all_is_no_crash(bundle: Bundle) -> None:
 
 
 def test_where_the_generator_fails_the_search_still_answers_and_the_fault_is_told(bundle: Bundle) -> None:
-    for script in ([Fault("the prompt is too long")], [[]], [[MISS]]):
+    for script in ([Unanswered("the prompt is too long")], [[]], [[MISS]]):
         made = proven(explainer(bundle, *script).explain(STRESSED))
         assert made.status == "found" and made.found[0].origin == "search" and made.rounds_used == 1
-    assert dict(proven(explainer(bundle, Fault("once")).explain(STRESSED)).refusals) == {"once": 1}
+    assert dict(proven(explainer(bundle, Unanswered("once")).explain(STRESSED)).refusals) == {"once": 1}
 
 
 def test_where_none_exists_the_whole_search_proves_it_and_says_of_how_many_features(bundle: Bundle) -> None:

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import records, schemas
 
-from sensecf_edge import measure
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import COST
+from sensecf_edge.space import measure
 
 SCHEMA = Schema(
     (
@@ -42,9 +43,11 @@ def test_a_choice_counts_one_however_far_it_lies_in_the_list() -> None:
 
 def test_cost_is_features_changed_plus_weighted_distance_plus_lack_of_realism() -> None:
     distance = np.array([0, 0.5, 0.5 + 3 * 0.1 + 1])
-    assert measure.cost(SCHEMA, X, Y) == pytest.approx([0, 1, 3] + COST.distance * distance)
+    assert measure.change_cost(SCHEMA, X, Y) == pytest.approx([0, 1, 3] + COST.distance * distance)
     realism = np.array([0.0, 50.0, 100.0])
-    assert measure.cost(SCHEMA, X, Y, realism) - measure.cost(SCHEMA, X, Y) == pytest.approx(COST.realism * np.array([1, 0.5, 0]))
+    assert measure.change_cost(SCHEMA, X, Y, realism) - measure.change_cost(SCHEMA, X, Y) == pytest.approx(
+        COST.realism * np.array([1, 0.5, 0])
+    )
 
 
 @given(st.data())
@@ -54,4 +57,4 @@ def test_a_record_is_no_distance_from_itself_and_as_far_there_as_back(data: st.D
     a, b = (data.draw(records(schema)).vector for _ in range(2))
     assert measure.proximity(schema, a, a[None])[0] == 0 == measure.sparsity(a, a[None])[0]
     assert measure.proximity(schema, a, b[None])[0] == pytest.approx(measure.proximity(schema, b, a[None])[0])
-    assert 0 <= measure.sparsity(a, b[None])[0] <= len(schema) and np.isfinite(measure.cost(schema, a, b[None])).all()
+    assert 0 <= measure.sparsity(a, b[None])[0] <= len(schema) and np.isfinite(measure.change_cost(schema, a, b[None])).all()

@@ -14,24 +14,29 @@ from strategies import records, schemas
 pytest.importorskip("torch", reason="the build side is not installed")
 
 import torch
-from sensecf_convert import generator, memorisation, plan, split, teachers
-from sensecf_convert.gguf_file import write_gguf
-from sensecf_convert.gower import gower
-from sensecf_convert.improve import Speaker
-from sensecf_convert.memorisation import canaries, inference, parrots, planted
+from sensecf_convert import plan
+from sensecf_convert.generator.practice import Speaker
+from sensecf_convert.generator.scratch import training
+from sensecf_convert.generator.scratch.gguf import write_gguf
+from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
+from sensecf_convert.memorisation import canaries, checks, inference, parrots, planted
+from sensecf_convert.memorisation import words as memorisation_words
 from sensecf_convert.memorisation.likelihood import Asked, log_likelihoods
 from sensecf_convert.memorisation.said import Crowd, Spoken, repeated
-from sensecf_convert.tables import Cohort
+from sensecf_convert.table import split
+from sensecf_convert.table.cohort import Cohort
+from sensecf_convert.table.gower import gower
+from sensecf_convert.teachers import classroom
 from sensecf_convert.teachers.people import places
-from sensecf_convert.vocabulary import SchemaVocabulary
 from sensecf_convert.work import Work
 from test_teachers import lesson, train
 
-from sensecf_edge import measure
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.engine import LlamaEngine
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space import measure
 
 SCHEMA = Schema(
     (
@@ -105,7 +110,7 @@ def test_repeating_what_everybody_has_gives_nobody_away_and_is_said_so() -> None
     y[:, 3] = 1 - y[:, 3]
     figures = repeated(CROWD, Spoken(x, y, tuple(f"in {p}" for p in IN.persons[:100])), IN.X)
     assert not figures["found"] and figures["alone"] == 0 and figures["smallest"] is None
-    assert "nothing can be said" in memorisation.words({"said": figures})
+    assert "nothing can be said" in memorisation_words.words({"said": figures})
 
 
 def test_a_generator_that_repeats_one_person_again_and_again_shows_by_how_often() -> None:
@@ -114,7 +119,7 @@ def test_a_generator_that_repeats_one_person_again_and_again_shows_by_how_often(
     figures, usual = repeated(CROWD, speech(1.0, 11, source=one), IN.X), repeated(CROWD, speech(1.0, 12), IN.X)
     assert not figures["found"] and figures["most_in"] > 100 and figures["most_out"] < 10
     assert usual["most_in"] < 10
-    assert f"holds more than {figures['most_in']:,}" in memorisation.words({"said": {**figures, "smallest": 0.5}})
+    assert f"holds more than {figures['most_in']:,}" in memorisation_words.words({"said": {**figures, "smallest": 0.5}})
 
 
 def test_the_person_who_is_asked_holds_no_answer_of_theirs() -> None:
@@ -128,7 +133,7 @@ def test_under_ten_people_on_one_side_nothing_is_said() -> None:
     few = Crowd.of(IN, OUT.take(np.arange(9)))
     assert set(repeated(few, speech(1.0, 8), IN.X)) == {"answers", "people_in", "people_out"}
     assert inference.told_apart(np.arange(100.0), np.arange(9.0)) == {"people_in": 100, "people_out": 9}
-    assert "nothing can be said" in memorisation.words({"generator": {"people_in": 100, "people_out": 9}})
+    assert "nothing can be said" in memorisation_words.words({"generator": {"people_in": 100, "people_out": 9}})
 
 
 def test_people_who_are_no_different_are_told_apart_once_in_a_hundred_at_most() -> None:
@@ -183,7 +188,7 @@ def _told(inside: Vector, outside: Vector) -> bool:
 def untaught(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.nn.Module, SchemaVocabulary, Path]:
     """A generator of random weights, in torch and as GGUF."""
     vocabulary = SchemaVocabulary(lesson().schema, "calm")
-    model = generator.new_model(vocabulary, generator.Shape(64, 128, 2, 2), 0)
+    model = training.new_model(vocabulary, training.Shape(64, 128, 2, 2), 0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(5.0)  # far from flat
@@ -194,15 +199,15 @@ def test_llama_cpp_finds_answers_as_likely_as_torch(untaught: tuple[torch.nn.Mod
     """llama.cpp keeps keys and values as half floats; a token that was taken for another would cost nats."""
     model, vocabulary, path = untaught
     taught = lesson(data=train())
-    room = teachers.classroom.Classroom(taught)
+    room = classroom.Classroom(taught)
     pairs = [pair for k in range(2) for pair in room.chunk(0, k)]
     X, Y = (np.array([pair[k] for pair in pairs]) for k in (0, 1))
     p = room.judge.checker.p_target(X)
-    tokens, labels = generator.encode(vocabulary, X, Y, p)
+    tokens, labels = training.encode(vocabulary, X, Y, p)
     with torch.no_grad():
         logits = model(input_ids=tokens).logits[:, :-1].log_softmax(-1)
-    each = logits.gather(2, labels[:, 1:].clamp(min=0)[..., None])[..., 0] * (labels[:, 1:] != generator.IGNORE)
-    spaces = [teachers.space_of(taught, x) for x in X]
+    each = logits.gather(2, labels[:, 1:].clamp(min=0)[..., None])[..., 0] * (labels[:, 1:] != training.IGNORE)
+    spaces = [classroom.space_of(taught, x) for x in X]
     asked = [Asked("", s, float(q), y) for s, q, y in zip(spaces, p, Y, strict=True) if s is not None]
     mine = log_likelihoods(Speaker(path, "scored", "calm", vocabulary.longest), asked)
     assert mine == pytest.approx(each.sum(1).numpy(), rel=0.01) and mine.std() > 3
@@ -225,7 +230,7 @@ def by_heart(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     """A generator that has gone over few pairs for very long."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(planted, "TIMES", (0, 1, 4))
-        made = plan.Plan("toy", "stressed", "calm", pairs=120, passes=500, improve=False, size="tiny")
+        made = plan.FitPlan("toy", "stressed", "calm", pairs=120, passes=500, improve=False, size="tiny")
         return planted.experiment(Bundle.open(toy), train(400, 2), Work(tmp_path_factory.mktemp("by-heart")), made, each=8)
 
 
@@ -243,8 +248,8 @@ def test_canaries_stand_out_the_more_the_oftener_they_were_planted(by_heart: dic
 def test_a_copy_is_a_copy_on_the_lattice_with_unknown_equal_to_unknown() -> None:
     rows = np.array([[40.0, np.nan, 1.0, 1.0], [50.0, 100.0, 0.0, 0.0]])
     asked = np.array([[40.3, np.nan, 1.0, 1.0], [50.0, 102.0, 0.0, 0.0], [50.0, 103.0, 0.0, 0.0], [40.0, 100.0, 1.0, 1.0]])
-    assert [memorisation.exact(SCHEMA, row[None], rows) for row in asked] == [1, 1, 0, 0]
-    assert memorisation.exact(SCHEMA, asked[:0], rows) is None
+    assert [checks.exact(SCHEMA, row[None], rows) for row in asked] == [1, 1, 0, 0]
+    assert checks.exact(SCHEMA, asked[:0], rows) is None
 
 
 def test_words_are_lines_of_one_table_whatever_was_found() -> None:
@@ -255,9 +260,9 @@ def test_words_are_lines_of_one_table_whatever_was_found() -> None:
         "density": {"people_in": 8, "people_out": 3},
         "exact_factuals": 0.0,
     }  # fmt: skip
-    lines = memorisation.words(figures).splitlines()
+    lines = memorisation_words.words(figures).splitlines()
     assert len(lines) == 7 and all(line.count("|") == 3 for line in lines) and "nan" not in "".join(lines)
-    assert "**can be told**" in lines[4] and "not told" in lines[3] and "the classifier" in memorisation.line(figures)
+    assert "**can be told**" in lines[4] and "not told" in lines[3] and "the classifier" in memorisation_words.line(figures)
 
 
 @given(st.data())

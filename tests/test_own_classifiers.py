@@ -13,10 +13,10 @@ import skops.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from sensecf_convert.classifiers import bring as room
-from sensecf_convert.classifiers.bring import bring
-from sensecf_convert.classifiers.own_graph import NEWEST
-from sensecf_convert.tables import Cohort
+from sensecf_convert.classifier.own import bring as room
+from sensecf_convert.classifier.own.bring import load_own
+from sensecf_convert.classifier.own.graph import NEWEST
+from sensecf_convert.table.cohort import Cohort
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
@@ -33,9 +33,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from xgboost import XGBClassifier
 
-from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import CheckError
-from sensecf_edge.schema import Schema
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.schema import Schema
 
 SCHEMA = Schema.from_json(
     {
@@ -113,7 +113,7 @@ TAKEN: dict[str, tuple[Any, Any]] = {
 def test_a_model_is_taken_with_the_answers_it_gives_itself(case: str, tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     model, X = TAKEN[case]
     y = TRAIN.y.astype(int) if "XGBoost" in case else LABELS
-    brought = bring(skops_file(tmp_path, model, X, y), TRAIN)
+    brought = load_own(skops_file(tmp_path, model, X, y), TRAIN)
     theirs = model.predict_proba(X)[:, list(model.classes_).index("healthy" if y is LABELS else 1)]
     assert (np.abs(healthy(brought.graph) - theirs) > 1e-5).mean() < 0.01
     assert not [w for w in recwarn if "sensecf" in str(w.filename)]
@@ -129,13 +129,13 @@ def alphabetical(X: pd.DataFrame) -> pd.DataFrame:
 def test_a_model_fitted_on_choices_numbered_otherwise_is_an_error_that_names_the_order(numbered: Any, tmp_path: Path) -> None:
     model = RandomForestClassifier(30, max_depth=6, random_state=0)
     with pytest.raises(CheckError, match=r"AUC on the training rows is 0\.\d\d where choices have .* fitted on choices numbered so"):
-        bring(skops_file(tmp_path, model, numbered(FRAME).to_numpy(np.float32)), TRAIN)
+        load_own(skops_file(tmp_path, model, numbered(FRAME).to_numpy(np.float32)), TRAIN)
 
 
 def test_a_model_fitted_on_values_and_not_on_places_is_an_error(tmp_path: Path) -> None:
     model = RandomForestClassifier(30, max_depth=6, random_state=0)
     with pytest.raises(CheckError, match="grade is its own value"):
-        bring(skops_file(tmp_path, model, FRAME.assign(grade=FRAME.grade + 1).to_numpy(np.float32)), TRAIN)
+        load_own(skops_file(tmp_path, model, FRAME.assign(grade=FRAME.grade + 1).to_numpy(np.float32)), TRAIN)
 
 
 def test_words_that_the_schema_has_and_the_model_has_not_learnt_are_named(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_words_that_the_schema_has_and_the_model_has_not_learnt_are_named(tmp_pa
     ]
     for X, message in cases:
         with pytest.raises(CheckError, match=message):
-            bring(skops_file(tmp_path, by_columns(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()), X), TRAIN)
+            load_own(skops_file(tmp_path, by_columns(OneHotEncoder(handle_unknown="ignore"), LogisticRegression()), X), TRAIN)
 
 
 REFUSED: dict[str, tuple[Any, Any, str]] = {
@@ -174,7 +174,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
 def test_what_has_no_form_is_refused_by_name_with_a_way_round(case: str, tmp_path: Path) -> None:
     model, X, message = REFUSED[case]
     with pytest.raises(CheckError, match=message):
-        bring(skops_file(tmp_path, model, X, TRAIN.y.astype(int)), TRAIN)
+        load_own(skops_file(tmp_path, model, X, TRAIN.y.astype(int)), TRAIN)
 
 
 # Graphs
@@ -202,9 +202,9 @@ def graph(
     return bytes(helper.make_model(made, opset_imports=stamps, ir_version=9).SerializeToString())
 
 
-def taken(folder: Path, data: bytes) -> room.Brought:
+def taken(folder: Path, data: bytes) -> room.OwnClassifier:
     (folder / "own.onnx").write_bytes(data)
-    return bring(folder / "own.onnx", TRAIN)
+    return load_own(folder / "own.onnx", TRAIN)
 
 
 EXPECTED = 1 / (1 + np.exp(-((TRAIN.X - [54, 0.5, 32, 1, 1]) @ [-0.05, 1.2, -0.06, -1.5, -0.9])))
@@ -350,7 +350,7 @@ def test_a_graph_that_would_be_read_wrongly_is_refused_with_what_to_do(case: str
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=40)
 def test_a_changed_graph_is_an_error_in_words_or_answers_probabilities(seed: int) -> None:
-    from sensecf_convert.classifiers.own_graph import tidy
+    from sensecf_convert.classifier.own.graph import tidy
 
     chance, data = np.random.default_rng(seed), bytearray(GRAPHS["labels in words beside"][0])
     for at in chance.integers(0, len(data), chance.integers(1, 4)):

@@ -8,8 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from sensecf_convert import peers
-from sensecf_convert.compare import asked, command, methods, running
+from sensecf_convert.compare import command, environments, methods, question, running
 
 from sensecf_edge.errors import MissingExtraError
 
@@ -27,23 +26,23 @@ def test_a_program_that_hangs_is_ended_and_started_behind_the_record(tmp_path: P
         "    if k == 2: raise ValueError('secret 12345')\n"
         "    say(k=k, y=[1.0], seconds=0.1, rows=2, why='')\n"
     )
-    monkeypatch.setattr(peers, "environment", lambda name: Path(sys.executable))
-    monkeypatch.setattr(peers, "PROGRAMS", tmp_path)
+    monkeypatch.setattr(environments, "environment_python", lambda name: Path(sys.executable))
+    monkeypatch.setattr(environments, "PROGRAMS", tmp_path)
     monkeypatch.setattr(running, "GRACE", 0.5)
     monkeypatch.setattr(running, "PATIENCE", 2.0)
     method = methods.Method("hangs", "nice", "program.py", False, "")
-    done = running.run(method, tmp_path, 5, asked.Options(seconds=0.5), lambda *_: None)
+    done = running.run(method, tmp_path, 5, question.Options(seconds=0.5), lambda *_: None)
     assert [a["why"] for a in done.answers] == ["", "time limit", "it crashed (ValueError)", "", ""] and not done.failed
-    over = running.run(method, tmp_path, 5, asked.Options(seconds=30, minutes=0.01), lambda *_: None)
+    over = running.run(method, tmp_path, 5, question.Options(seconds=30, minutes=0.01), lambda *_: None)
     assert [a["why"] for a in over.answers] == [""] + ["not reached"] * 4
 
 
 def test_a_program_that_cannot_start_fails_with_its_kind_of_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     (tmp_path / "program.py").write_text("import a_package_that_is_not_there\n")
-    monkeypatch.setattr(peers, "environment", lambda name: Path(sys.executable))
-    monkeypatch.setattr(peers, "PROGRAMS", tmp_path)
-    done = running.run(methods.Method("broken", "nice", "program.py", False, ""), tmp_path, 3, asked.Options(), lambda *_: None)
+    monkeypatch.setattr(environments, "environment_python", lambda name: Path(sys.executable))
+    monkeypatch.setattr(environments, "PROGRAMS", tmp_path)
+    done = running.run(methods.Method("broken", "nice", "program.py", False, ""), tmp_path, 3, question.Options(), lambda *_: None)
     assert done.failed == "its program ends before it answers (ModuleNotFoundError)"
 
 
@@ -51,7 +50,7 @@ def test_a_program_that_cannot_start_fails_with_its_kind_of_error(tmp_path: Path
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Locks and environments of this test alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(peers, "LOCKS", tmp_path)
+    monkeypatch.setattr(environments, "LOCKS", tmp_path)
     return tmp_path
 
 
@@ -59,38 +58,38 @@ def test_an_environment_that_cannot_be_installed_says_what_to_do(own_cache: Path
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     (own_cache / "treecf.txt").write_text("a-package-that-is-not-there==1\n")
     with pytest.raises(MissingExtraError, match=r"packages of treecf cannot be installed for .*that-is-not-there.* kept in "):
-        peers.environment("treecf")
-    assert peers.cached("treecf") is None
+        environments.environment_python("treecf")
+    assert environments.cached("treecf") is None
 
 
 def test_another_lock_is_another_environment(own_cache: Path) -> None:
     places = set()
     for text in ("treecf==0.3.2\n", "treecf==0.3.2\nnumpy==2.4.6\n"):
         (own_cache / "treecf.txt").write_text(text)
-        places.add(peers.home("treecf"))
+        places.add(environments.home("treecf"))
     assert len(places) == 2
 
 
 def test_every_environment_has_a_lock_that_names_its_package_and_pins_all_it_holds() -> None:
-    assert {m.environment for m in methods.METHODS.values()} - {methods.OWN} <= set(peers.NAMES)
-    for name in peers.NAMES:
-        lines = peers.lock(name).splitlines()
+    assert {m.environment for m in methods.METHODS.values()} - {methods.OWN} <= set(environments.NAMES)
+    for name in environments.NAMES:
+        lines = environments.lock(name).splitlines()
         assert all(re.fullmatch(r"[\w.-]+==[\w.+!]+", line) for line in lines), lines
     packages = {m.environment: command.MAIN_PACKAGES[m.environment] for m in methods.METHODS.values() if m.environment != methods.OWN}
     for name, mains in packages.items():
-        held = {line.split("==")[0].lower().replace("_", "-") for line in peers.lock(name).splitlines()}
+        held = {line.split("==")[0].lower().replace("_", "-") for line in environments.lock(name).splitlines()}
         assert set(mains) <= held
-    assert f"scikit-learn=={version('scikit-learn')}" in peers.lock("nice-sklearn")
+    assert f"scikit-learn=={version('scikit-learn')}" in environments.lock("nice-sklearn")
 
 
 def test_a_python_may_be_named_and_one_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SENSECF_PYTHON_OCEANPY", sys.executable)
-    assert peers.interpreter("oceanpy") == Path(sys.executable)
+    assert environments.interpreter("oceanpy") == Path(sys.executable)
     monkeypatch.setenv("SENSECF_PYTHON_OCEANPY", str(tmp_path / "none"))
     with pytest.raises(MissingExtraError, match="no Python that can be started"):
-        peers.interpreter("oceanpy")
+        environments.interpreter("oceanpy")
     monkeypatch.delenv("SENSECF_PYTHON_OCEANPY")
-    monkeypatch.setitem(peers.NEEDS, "oceanpy", (98, 99))
+    monkeypatch.setitem(environments.NEEDS, "oceanpy", (98, 99))
     with pytest.raises(MissingExtraError, match=r"needs Python 3.98 to 3.99 .*SENSECF_PYTHON_OCEANPY=/path/to/python"):
-        peers.environment("oceanpy")
-    assert peers.cached("oceanpy") is None
+        environments.environment_python("oceanpy")
+    assert environments.cached("oceanpy") is None

@@ -10,7 +10,7 @@ from test_proof import CHAIN, chain, forest, lattice, tried
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.price import priced, table, variants
+from sensecf_convert.evaluate.price import priced, table, variants
 
 
 def test_every_limit_is_dropped_once_and_counted_as_trying_everything_counts() -> None:

@@ -16,7 +16,7 @@ import pytest
 from cohort import PROGRAM, launch, people, read_csv, write_csv, write_lines
 from conftest import STRESSED, Ran
 
-from sensecf_edge.cli import main
+from sensecf_edge.cli.main import main
 
 Command = Callable[..., Ran]
 AGE, STEPS, WORD, NAME, KEY = "8765432", "31415926", "canarywren", "MrsCanary", "canarykey"
@@ -68,20 +68,20 @@ def _odd_fault(*_: Any, **__: Any) -> Any:
     raise ValueError(f"{WORD} {AGE}")
 
 
-@pytest.mark.parametrize("broken", ["loop.Explainer.explain_many", "jobs.layouts.lines", "record.Record.from_mapping",
-                                    "jobs.tables.value", "jobs.store.Store.add", "jobs.watch.Watcher._is_due"])  # fmt: skip
+@pytest.mark.parametrize("broken", ["explain.Explainer.explain_many", "batch.layouts.lines", "schema.record.Record.from_mapping",
+                                    "batch.records.value", "batch.store.Store.add", "watch.watcher.Watcher._is_due"])  # fmt: skip
 def test_a_crash_names_its_place_and_no_value(
     broken: str, command: Command, toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sensecf_edge.jobs.batch
-    import sensecf_edge.jobs.watch  # noqa: F401
+    import sensecf_edge.batch.job
+    import sensecf_edge.watch.watcher  # noqa: F401
 
     monkeypatch.setattr(f"sensecf_edge.{broken}", _odd_fault)
     monkeypatch.delenv("SENSECF_TRACEBACK", raising=False)
-    if broken.startswith("jobs.watch"):
+    if broken.startswith("watch.watcher"):
         from test_watch import ScriptedPort
 
-        monkeypatch.setattr("sensecf_edge.cli_jobs._port", lambda *_: ScriptedPort(json.dumps(STRESSED).encode()))
+        monkeypatch.setattr("sensecf_edge.cli.batch_watch._port", lambda *_: ScriptedPort(json.dumps(STRESSED).encode()))
         ran = command("watch", "--model", toy)
     else:
         ran = command("batch", write_csv(tmp_path / "in.csv", people(20)), "-o", tmp_path / "out.csv", "--model", toy, "--id", "id")
@@ -90,7 +90,7 @@ def test_a_crash_names_its_place_and_no_value(
 
 
 def test_a_traceback_is_there_for_who_asks(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sensecf_edge.loop.Explainer.explain", _odd_fault)
+    monkeypatch.setattr("sensecf_edge.explain.Explainer.explain", _odd_fault)
     monkeypatch.setenv("SENSECF_TRACEBACK", "1")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(json.dumps(STRESSED).encode())))
     with pytest.raises(ValueError, match=WORD):

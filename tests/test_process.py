@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from toys import toy_gguf
 
-from sensecf_edge.engine import LlamaEngine
 from sensecf_edge.errors import EngineError
-from sensecf_edge.gguf_head import check_head
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.llama.gguf_audit import check_head
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 FORK = """
 import os, sys
 from pathlib import Path
-from sensecf_edge.engine import LlamaEngine
+from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.errors import EngineError
 from sensecf_edge.settings import EngineSettings
 settings = EngineSettings(threads=int(sys.argv[2]))
@@ -113,7 +113,7 @@ def test_a_token_that_stands_twice_is_refused_before_llama_cpp_aborts(model: Pat
 
 
 ABORT = """
-from sensecf_edge import native
+from sensecf_edge.llama import library as native
 lib = native.library()
 import ctypes
 lib._lib.ggml_abort.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p]
@@ -148,8 +148,8 @@ def test_a_cut_or_changed_head_is_an_error(model: Path) -> None:
 def test_rivals_count_in_the_memory_that_doctor_tells(toy_copy: Path) -> None:
     from conftest import toy_classifier, toy_manifest
 
-    from sensecf_edge.bundle import Bundle, write_manifest
-    from sensecf_edge.doctor import memory_mb
+    from sensecf_edge.bundle.bundle import Bundle, write_manifest
+    from sensecf_edge.cli.doctor import memory_mb
 
     before = memory_mb(Bundle.open(toy_copy))
     (toy_copy / "rival-1.onnx").write_bytes(toy_classifier() + b"\xba\x3e\x80\x80\x80\x01" + bytes(1 << 21))  # an unknown field
@@ -160,10 +160,11 @@ def test_rivals_count_in_the_memory_that_doctor_tells(toy_copy: Path) -> None:
 def test_versions_are_told_where_no_distribution_has_the_usual_name(monkeypatch: pytest.MonkeyPatch) -> None:
     from importlib.metadata import PackageNotFoundError
 
-    from sensecf_edge import check, native
+    from sensecf_edge.judge import classifier
+    from sensecf_edge.llama import library
 
     def none(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(native, "version", none)
-    assert native.llama_version() == "unknown" and check.onnxruntime_version()[0].isdigit()
+    monkeypatch.setattr(library, "version", none)
+    assert library.llama_version() == "unknown" and classifier.onnxruntime_version()[0].isdigit()

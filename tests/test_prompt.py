@@ -13,11 +13,13 @@ from strategies import names, schemas, spaces
 from test_rules import SCHEMA as RELATED
 from test_rules import space as related
 
-from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import BundleError
-from sensecf_edge.prompt import ARROW, STYLES, UNKNOWN, build, items, score_item, score_items, want
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.propose.prompt import ARROW, STYLES, build, items, score_item, score_items, want
+from sensecf_edge.schema.feature import UNKNOWN, Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 TOY = Schema.from_json(SCHEMA)
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])

@@ -9,20 +9,21 @@ from itertools import product
 
 import numpy as np
 import pytest
-from sensecf_convert import boxes
-from sensecf_convert.boxes import Search
-from sensecf_convert.effort import ENDLESS, Effort
-from sensecf_convert.proof import Fewest, Prover, highest
-from sensecf_convert.tables import Cohort
+from sensecf_convert.proof import branch_and_bound
+from sensecf_convert.proof.branch_and_bound import Search
+from sensecf_convert.proof.effort import ENDLESS, Effort
+from sensecf_convert.proof.prover import Fewest, Prover, highest
+from sensecf_convert.table.cohort import Cohort
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.check import OnnxChecker
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 SCHEMA = Schema.from_json({
     "format": 1,
@@ -137,11 +138,11 @@ def tried(checker: OnnxChecker, space: Admissible) -> tuple[np.ndarray, np.ndarr
 @pytest.mark.parametrize("made", [people, followers, chain])
 @pytest.mark.parametrize("most", [1, 2, len(SCHEMA)])
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("sets", [boxes.SETS, 0])
+@pytest.mark.parametrize("sets", [branch_and_bound.SETS, 0])
 def test_branch_and_bound_finds_what_trying_everything_finds(
     seed: int, most: int, made: Callable[[int], Cohort], sets: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boxes, "SETS", sets)
+    monkeypatch.setattr(branch_and_bound, "SETS", sets)
     data = made(seed)
     graph, checker = forest(data, seed)
     prover, said = Prover(checker, graph, data), set()
@@ -234,5 +235,5 @@ def test_the_clock_ends_a_proof_and_without_trees_only_small_lattices_are_decide
     smooth = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(data.X.astype(np.float32), data.y)
     plain = to_onnx(smooth, data.X[:1].astype(np.float32), options={id(smooth): {"zipmap": False}}).SerializeToString()
     assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is False
-    monkeypatch.setattr("sensecf_convert.proof.EXHAUSTIVE", 0)
+    monkeypatch.setattr("sensecf_convert.proof.prover.EXHAUSTIVE", 0)
     assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is None

@@ -25,8 +25,8 @@ import numpy as np
 import pytest
 
 from sensecf_edge import Explainer
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.record import Record
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.schema.record import Record
 
 BASELINE = Path(__file__).with_name("baseline.json")
 LIMIT = 40
@@ -74,17 +74,19 @@ def data_folder() -> Path | None:
 def measured(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """The figures that are held to the baseline. Shares are over all records asked for: where no answer is found it is not
     proven here that none exists, which takes minutes (`sensecf-edge evaluate` does)."""
-    from sensecf_convert import evaluate, proof, sources, split
+    from sensecf_convert.evaluate import measure
+    from sensecf_convert.proof import prover
+    from sensecf_convert.table import sources, split
 
     table = folder / f"{name}.csv"
     sources.SOURCES[name](data).to_csv(table, index=False)
     bundle = Bundle.open(name)
     train, test = split.parts(bundle, table)
-    before, proof.EXHAUSTIVE = proof.EXHAUSTIVE, 0
+    before, prover.EXHAUSTIVE = prover.EXHAUSTIVE, 0
     try:
-        figures = evaluate.measure_bundle(bundle, train, test, LIMIT)
+        figures = measure.measure_bundle(bundle, train, test, LIMIT)
     finally:
-        proof.EXHAUSTIVE = before
+        prover.EXHAUSTIVE = before
     plain = figures.to_json()
     kept = {key: plain[key] for key in MARGINS if key != "time"}
     return {"asked": figures.asked, **kept, "time": round(time_of(bundle, test.X), 2)}

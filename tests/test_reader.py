@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from sensecf_convert.draft import draft
+from sensecf_convert.table.draft import draft
 
+from sensecf_edge.batch.records import OtherColumns, open_source
 from sensecf_edge.errors import RecordError, TableError
-from sensecf_edge.jobs.tables import Columns, open_source
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
-from sensecf_edge.table.cells import Unreadable
-from sensecf_edge.table.far import far
-from sensecf_edge.table.fits import known
-from sensecf_edge.table.opened import ENCODING
+from sensecf_edge.schema.cells import Unreadable
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.table.labelled import known
+from sensecf_edge.table.opening import ENCODING
+from sensecf_edge.table.outliers import far
 from sensecf_edge.table.read import Cells, read
 
 Rows = list[dict[str, Any]]
@@ -105,7 +105,7 @@ def codes_of_a_fit(path: Path, schema: Schema) -> np.ndarray:
 def codes_of_a_batch(path: Path, schema: Schema) -> np.ndarray:
     used = {"id", "outcome", *schema.names}
     drop = frozenset(set(read(str(path)).columns) - used) | {"outcome"}
-    with open_source(str(path), schema, Columns("id", drop)) as source:
+    with open_source(str(path), schema, OtherColumns("id", drop)) as source:
         rows = list(source.rows())
     assert [row.problem for row in rows] == [None] * len(rows)
     return np.array([Record.from_mapping(schema, row.values or {}).vector for row in rows])
@@ -170,7 +170,7 @@ def refused_by_fit(path: Path) -> str:
 
 def rejected_by_batch(path: Path) -> dict[int, str]:
     """Data rows that a batch rejects, each with its reason and remedy."""
-    with open_source(str(path), SCHEMA, Columns("id", frozenset({"outcome"}))) as source:
+    with open_source(str(path), SCHEMA, OtherColumns("id", frozenset({"outcome"}))) as source:
         out = {}
         for row in source.rows():
             if row.problem:

@@ -11,8 +11,8 @@ import click
 import pytest
 from conftest import Ran
 
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.cli import cli
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.cli.main import cli
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)

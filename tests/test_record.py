@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import records, schemas
 
-from sensecf_edge.contradictions import unlike
 from sensecf_edge.errors import RecordError
-from sensecf_edge.record import Record, decode, encode, parse_object
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record, decode, encode, parse_object
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import RECORD
+from sensecf_edge.space.contradictions import record_remarks, unlike_anybody
 
 TOY = Schema.from_json(SCHEMA)
 QUICK = settings(max_examples=80, deadline=None)
@@ -133,17 +134,17 @@ def test_no_bytes_at_all_end_in_anything_but_an_object_or_a_record_error(data: b
 
 
 def test_a_warning_names_the_feature_and_its_range_and_never_the_value() -> None:
-    (warning,) = Record.from_mapping(TOY, {**STRESSED, "steps": 417}).warnings()
+    (warning,) = record_remarks(Record.from_mapping(TOY, {**STRESSED, "steps": 417}))
     assert warning == "Steps a day is outside the range seen in training (1000 to 16000)" and "417" not in warning
     for steps in (1000, 16000):
-        assert Record.from_mapping(TOY, {**STRESSED, "steps": steps}).warnings() == []
+        assert record_remarks(Record.from_mapping(TOY, {**STRESSED, "steps": steps})) == []
 
 
 def test_a_range_asked_for_what_is_unknown_is_told_to_hold_nothing() -> None:
     bounds = {"steps": (2000.0, 9000.0), "deep_sleep": (15.0, 22.5)}
     known, unknown = (Record.from_mapping(TOY, {**STRESSED, "deep_sleep": value}) for value in (10, None))
-    assert known.warnings(bounds) == []
-    assert unknown.warnings(bounds) == ["Deep sleep is unknown, so no answer has to bring it into the range asked for, 15 to 22.5"]
+    assert record_remarks(known, bounds) == []
+    assert record_remarks(unknown, bounds) == ["Deep sleep is unknown, so no answer has to bring it into the range asked for, 15 to 22.5"]
 
 
 def test_unknown_equals_unknown_and_differs_from_any_value() -> None:
@@ -175,12 +176,12 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("case", CONTRADICTIONS, ids=list(CONTRADICTIONS))
 def test_a_record_that_contradicts_itself_is_remarked_upon(case: str) -> None:
     values, remarks = CONTRADICTIONS[case]
-    assert [w for w in shape(**values).warnings() if "outside the range" not in w] == remarks
+    assert [w for w in record_remarks(shape(**values)) if "outside the range" not in w] == remarks
 
 
 def test_a_record_unlike_anything_known_is_remarked_upon() -> None:
-    assert unlike(None) is None and unlike(1.0) is None and unlike(40) is None
-    assert "fewer than 1 of 100" in (unlike(0.4) or "")
+    assert unlike_anybody(None) is None and unlike_anybody(1.0) is None and unlike_anybody(40) is None
+    assert "fewer than 1 of 100" in (unlike_anybody(0.4) or "")
 
 
 def test_numbers_of_numpy_are_numbers_and_are_written_as_people_do() -> None:

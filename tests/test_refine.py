@@ -13,12 +13,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import spaces
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, Known, Scored, moves, refine, score
-from sensecf_edge.schema import Feature, Relation, Schema, Vector
+from sensecf_edge.judge.objective import Judge, Scored, score
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.refine import Known, moves, refine
 from sensecf_edge.settings import RefineSettings
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 HEAVY = 1e6
@@ -48,7 +52,7 @@ def worth(judge: Judge, space: Admissible, y: Vector) -> tuple[int, float]:
         return 2, 0.0
     p = float(judge.checker.p_target(y[None])[0])
     if p >= judge.goal:
-        return 0, float(measure.cost(space.record.schema, space.record.vector, y[None])[0])
+        return 0, float(measure.change_cost(space.record.schema, space.record.vector, y[None])[0])
     return 1, -p
 
 
@@ -116,7 +120,7 @@ def test_a_move_changes_one_feature_and_those_that_follow_and_never_stands_still
     schema = where.record.schema
     x = where.record.vector
     for other in moves(where, y):
-        a, b = rules.said(schema, x, y[None])[0], rules.said(schema, x, other[None])[0]
+        a, b = rules.without_followers(schema, x, y[None])[0], rules.without_followers(schema, x, other[None])[0]
         said = [i for i in range(len(x)) if not (a[i] == b[i] or (np.isnan(a[i]) and np.isnan(b[i])))]
         assert len(said) == 1 or (not said and schema.moved - schema.completed)  # advice that says where the feature goes anyway
         np.testing.assert_allclose(rules.complete(schema, x, b[None])[0], other, atol=1e-9)
@@ -243,7 +247,7 @@ def test_on_a_fine_lattice_the_smallest_change_of_a_feature_is_still_found() -> 
     whole = [refine(judge, space, Y).key.tolist()]
     for most in (10**9, 32):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("sensecf_edge.refine.REFINE", RefineSettings(moves=most))
+            patched.setattr("sensecf_edge.search.refine.REFINE", RefineSettings(moves=most))
             whole.append(refine(judge, space, Y).key.tolist())
     assert whole[0] == whole[1] == whole[2]
 
@@ -260,5 +264,5 @@ def test_without_any_budget_left_proposals_stay_as_they_are_and_are_still_judged
 def test_candidates_made_a_few_at_a_time_lead_where_all_at_once_do(monkeypatch: pytest.MonkeyPatch) -> None:
     judge, space, Y = fine(30, 6)
     at_once = refine(judge, space, Y)
-    monkeypatch.setattr("sensecf_edge.refine.CELLS", 40)
+    monkeypatch.setattr("sensecf_edge.search.refine.CELLS", 40)
     assert refine(judge, space, Y).Y.tolist() == at_once.Y.tolist()

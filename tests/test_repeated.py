@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("sklearn", reason="the build side is not installed")
 
-from sensecf_convert import names, repeated, sources
-from sensecf_convert.repeated import adjoining, alike, clumps, columns_of, naming, nobody_named, refuse
-from sensecf_convert.tables import of_frame
+from sensecf_convert.table import column_names, repeated_rows, sources
+from sensecf_convert.table.cohort import of_frame
+from sensecf_convert.table.repeated_rows import adjoining, alike, clumps, columns_of, naming, nobody_named, refuse_repeated_people
 
 from sensecf_edge.errors import TableError
 
@@ -37,7 +37,7 @@ def visits(people: int, each: int, noise: float, seed: int = 0, label: str = "pe
     return table.sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
-def held(table: pd.DataFrame) -> dict[str, repeated.Held]:
+def held(table: pd.DataFrame) -> dict[str, repeated_rows.Held]:
     return columns_of(of_frame(table))
 
 
@@ -50,7 +50,7 @@ def test_a_column_called_like_people_is_found_whatever_it_holds(name: str) -> No
 
 @pytest.mark.parametrize("name", ["patient_age", "hospital_id", "visit_id", "days", "average", "subject_weight", "idea"])
 def test_other_columns_are_not_called_like_people(name: str) -> None:
-    assert not names.people(name)
+    assert not column_names.people(name)
 
 
 @settings(max_examples=30)
@@ -78,8 +78,8 @@ def test_clumps_are_seen_where_nothing_else_is_there(each: int, size: tuple[int,
     table = visits(120, each, 0.15, label="day")[[*"abcdef", "outcome"]]
     found = clumps(held(table), "outcome")
     assert size[0] <= int(found.split("of about ")[1].split(",")[0]) <= size[1]
-    (question,) = refuse(held(table), "outcome", allowed=False)
-    assert "are there several rows a person?" in question and refuse(held(table), "outcome", allowed=True) == []
+    (question,) = refuse_repeated_people(held(table), "outcome", allowed=False)
+    assert "are there several rows a person?" in question and refuse_repeated_people(held(table), "outcome", allowed=True) == []
 
 
 @settings(max_examples=40)
@@ -93,7 +93,7 @@ def test_a_row_a_person_asks_nothing(seed: int, rows: int, choices: int, scale: 
         age=chance.integers(18, 90, rows), sex=chance.choice(["f", "m"], rows), site=chance.integers(0, choices, rows),
         height=np.round(chance.normal(170, 9, rows)), outcome=y, id=np.arange(rows),
     )  # fmt: skip
-    assert refuse(held(table), "outcome", allowed=False) == []
+    assert refuse_repeated_people(held(table), "outcome", allowed=False) == []
 
 
 @pytest.mark.skipif("SENSECF_DATA" not in os.environ, reason="set SENSECF_DATA to the folder of the public tables")
@@ -102,10 +102,10 @@ def test_the_shipped_tables_ask_nothing_but_for_their_person(name: str, target: 
     columns = held(sources.SOURCES[name](Path(os.environ["SENSECF_DATA"])))
     if name == "stress":
         with pytest.raises(TableError, match="person has 13 different values"):
-            refuse(columns, target, allowed=False)
+            refuse_repeated_people(columns, target, allowed=False)
         assert nobody_named(columns, None) and not nobody_named(columns, "person")
     else:
-        assert refuse(columns, target, allowed=False) == []
+        assert refuse_repeated_people(columns, target, allowed=False) == []
 
 
 def test_draft_and_fit_refuse_it_and_say_what_to_do(command: Command, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_draft_and_fit_refuse_it_and_say_what_to_do(command: Command, tmp_path: 
     [("Age", True), ("sex", True), ("family_history", True), ("birth_weight", True), ("waist_height_ratio", False), ("dosage", False)],
 )
 def test_a_draft_marks_what_nobody_can_change(name: str, fixed: bool) -> None:
-    from sensecf_convert.draft import drafted
+    from sensecf_convert.table.draft import drafted
 
     chance = np.random.default_rng(0)
     table = pd.DataFrame({name: chance.integers(0, 60, 100), "steps": chance.integers(0, 9000, 100), "y": ["a", "b"] * 50})
@@ -136,7 +136,7 @@ def test_a_draft_marks_what_nobody_can_change(name: str, fixed: bool) -> None:
 
 @pytest.mark.parametrize("name", ["time_to_event", "FollowUpDays", "length_of_stay", "survival", "num_visits", "days_to_death"])
 def test_what_is_known_only_later_is_called_so(name: str) -> None:
-    assert names.later(name) and not any(map(names.later, ("age", "steps", "time_in_range", "sleep_duration", "visit_hour")))
+    assert column_names.later(name) and not any(map(column_names.later, ("age", "steps", "time_in_range", "sleep_duration", "visit_hour")))
 
 
 def followed(each: int, people: int = 60) -> pd.DataFrame:
@@ -154,7 +154,7 @@ def test_rows_of_one_person_are_known_by_standing_together(each: int) -> None:
     table = followed(each)
     assert "neighbouring rows agree in age, sex" in adjoining(held(table), "outcome")
     with pytest.raises(TableError, match="--person"):
-        refuse(held(table), "outcome", False)
+        refuse_repeated_people(held(table), "outcome", False)
     assert not adjoining(held(table.sample(frac=1, random_state=0)), "outcome")
 
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from strategies import spaces
 from test_grammar import answer, written
 
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.record import Record
-from sensecf_edge.reply import CUT, read
-from sensecf_edge.schema import Schema
+from sensecf_edge.propose.reply import CUT, read
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space.admissible import Admissible
 
 TOY = Schema.from_json(SCHEMA)
 RECORD = Record.from_mapping(TOY, {k: v for k, v in STRESSED.items() if k != "deep_sleep"})

@@ -16,13 +16,13 @@ from strategies import numbers
 from test_result import explanations
 from test_sentences import read
 
-from sensecf_edge import pages
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.report import DISCLAIMER, by_text, render
-from sensecf_edge.result import Change, Counterfactual, Explanation, Proof, Provenance, Risk, Unknown
-from sensecf_edge.risk import RiskScale
-from sensecf_edge.schema import Schema
-from sensecf_edge.wording import Wording, realism_text
+from sensecf_edge.answer.result import Change, Counterfactual, Explanation, Proof, Provenance, Risk, Unknown
+from sensecf_edge.answer.risk import RiskScale
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.report import bundles
+from sensecf_edge.report.render import DISCLAIMER, by_text, render
+from sensecf_edge.report.wording import Wording, realism_text
+from sensecf_edge.schema.schema import Schema
 
 TOY = Schema.from_json(SCHEMA)
 STEPS, SLEEP = Change("steps", 3000, 9500), Change("deep_sleep", 10.0, 12.5, "%", follows=True)
@@ -302,18 +302,18 @@ def test_a_bundles_words_cannot_steer_the_terminal() -> None:
 
 def test_the_overview_names_each_model_and_survives_a_damaged_one(toy: Any, toy_copy: Any) -> None:
     (toy_copy / "manifest.json").write_text("{")
-    text = words(pages.overview([("toy", toy), ("broken", toy_copy)]))
+    text = words(bundles.overview([("toy", toy), ("broken", toy_copy)]))
     assert "toy Toy model (stressed → calm) 0.63 weak 0.1 MB CC0" in text and "damaged: manifest.json is not JSON" in text
-    assert "No models are shipped" in pages.overview([])
+    assert "No models are shipped" in bundles.overview([])
 
 
 def test_a_models_page_says_what_it_is_needs_and_is_not_for(toy: Any) -> None:
-    text = words(pages.page(Bundle.open(toy)))
+    text = words(bundles.page(Bundle.open(toy)))
     for part in ("stressed → calm", "AUC 0.63 weak", "Anything but tests.", "made up, CC0", "first try is an answer for 50.0 % of 8",
                  "deep_sleep Deep sleep 0 to 40 % yes; may be unknown", "age Age 18 to 90 years no"):  # fmt: skip
         assert part in text
 
 
 def test_pages_of_shipped_models_fit_eighty_columns(shipped: str) -> None:
-    assert max(map(len, pages.page(Bundle.open(shipped)).splitlines())) <= 80
-    assert shipped in pages.overview(Bundle.available())
+    assert max(map(len, bundles.page(Bundle.open(shipped)).splitlines())) <= 80
+    assert shipped in bundles.overview(Bundle.available())

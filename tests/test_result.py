@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sensecf_edge.answer.result import Change, Counterfactual, Explanation, FirstTry, Proof, Provenance, Risk, Unknown
+from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.errors import SenseCFError
-from sensecf_edge.result import Change, Counterfactual, Explanation, FirstTry, Proof, Provenance, Risk, Unknown
-from sensecf_edge.risk import RiskScale
 
 SHAPE: dict[str, Any] = json.loads((files("sensecf_edge") / "explanation.schema.json").read_text(encoding="utf-8"))
 FIRST = Path(__file__).parent / "explanations-1"

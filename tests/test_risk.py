@@ -11,10 +11,11 @@ from conftest import toy_manifest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sensecf_edge.bundle import Bundle, write_manifest
+from sensecf_edge.answer.risk import RiskScale, inverse_logit, logit
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.bundle.manifest import Manifest
+from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import BundleError, ConstraintError
-from sensecf_edge.manifest import Manifest
-from sensecf_edge.risk import RiskScale, inverse_logit, logit, scale_of
 
 shares = st.floats(0.001, 0.999)
 scales = st.builds(RiskScale, st.floats(-4, 4), st.floats(0.2, 3), shares, st.just("training"))

@@ -11,22 +11,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert.rivals import NAMES, Metered, allowance, answer, beside
+from sensecf_bench.yardsticks import records
+from sensecf_convert.rivals import allowance, beside
 from sensecf_convert.rivals.drawn import picture
 from sensecf_convert.rivals.usage import Usage
-from sensecf_convert.rivals.ways import SpentError, drawn
+from sensecf_convert.rivals.ways import NAMES, Metered, SpentError, answer, drawn
 from strategies import spaces
 from test_refine import QUICK, Slope, judges
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.loop import Explainer
-from sensecf_edge.proposals import Fault, Proposal, Request
-from sensecf_edge.record import Record
-from sensecf_edge.result import Explanation
-from sensecf_edge.schema import Feature, Schema, Vector
-from sensecf_edge.yardsticks import records
+from sensecf_edge.answer.result import Explanation
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.explain import Explainer
+from sensecf_edge.propose.engine import Proposal, Request, Unanswered
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 FOUR = Schema(tuple(Feature(n, low=0, high=10, step=1) for n in "abcd"))
 
@@ -47,8 +49,8 @@ class Plain:
 class Silent:
     """An engine that says nothing."""
 
-    def propose(self, requests: list[Request]) -> list[list[Proposal] | Fault]:
-        return [Fault("silent") for _ in requests]
+    def propose(self, requests: list[Request]) -> list[list[Proposal] | Unanswered]:
+        return [Unanswered("silent") for _ in requests]
 
 
 def ask(name: str, checker: Any, space: Admissible, goal: float, rows: int | None = None) -> tuple[Vector | None, int]:

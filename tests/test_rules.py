@@ -12,10 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import spaces
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema, Vector
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 QUICK = settings(max_examples=100, deadline=None)
 SCHEMA = Schema(
@@ -236,7 +239,7 @@ def test_whatever_is_admitted_keeps_what_the_schema_and_the_request_say(where: A
         moved = where.record.differences(y)
         proposed = rules.proposed(schema, x, y)
         assert set(proposed) <= set(moved)
-        np.testing.assert_allclose(y, rules.complete(schema, x, rules.said(schema, x, y[None]))[0], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(y, rules.complete(schema, x, rules.without_followers(schema, x, y[None]))[0], rtol=0, atol=1e-9)
         assert 1 <= len(proposed) <= where.max_changes
         assert all(y[i] in where.values[i] for i in proposed)
         assert not np.isnan(y[moved]).any() and not np.isnan(x[moved]).any()
@@ -358,5 +361,5 @@ def test_completing_is_idempotent_and_what_was_said_gives_the_same_record_again(
         y[i] = chance.choice(list(where.values[i]))
     Y = rules.complete(schema, x, y[None])
     np.testing.assert_array_equal(rules.complete(schema, x, Y), Y)
-    np.testing.assert_allclose(rules.complete(schema, x, rules.said(schema, x, Y)), Y, atol=1e-9)
+    np.testing.assert_allclose(rules.complete(schema, x, rules.without_followers(schema, x, Y)), Y, atol=1e-9)
     np.testing.assert_array_equal(rules.complete(schema, x, x[None])[0], x)

@@ -16,13 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import schemas
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import admissible
 from sensecf_edge.errors import SchemaError
-from sensecf_edge.feature import MAX_LATTICE
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Relation, Schema, number_text, spell_difference
-from sensecf_edge.schema_json import key_fault
+from sensecf_edge.schema.feature import MAX_LATTICE, Feature, number_text
+from sensecf_edge.schema.parsing import key_fault
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema, spell_difference
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import admissible
 
 QUICK = settings(max_examples=80, deadline=None)
 A, B, C = (Feature(name, low=1, high=100, step=1) for name in "abc")
@@ -135,7 +136,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a lattice too fine": (schema(number(step=10 / MAX_LATTICE / 2)), "is over 2000 values; use a coarser step"),
     "a step that tolerances swallow": (schema(number(high=1e-8, step=1e-9)), "step 0.000000001 is under 0.000001; state the feature in"),
     "a lattice that float32 swallows": (
-        schema(number(low=1.7e9, high=1.7e9 + 1000)), "values of 1700001000 that differ by 1 are the same to a classifier",
+        schema(number(low=1.7e9, high=1.7e9 + 1000)),
+        "values of 1700001000 that differ by 1 are the same to a classifier",
     ),
     "max_change 0": (schema(number(max_change=0)), 'max_change must be above 0, not 0; use "mutable": false'),
     "cost 0": (schema(number(cost=0)), "cost must be a finite number above 0"),

@@ -15,9 +15,10 @@ import pytest
 from conftest import Ran
 from sensors import LONDON, clarity, libre, write
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import TableError
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.sensors import records
 from sensecf_edge.sensors.daily import Rules, days
 from sensecf_edge.sensors.gather import gather

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sensecf_edge.sentences import auc_text, change_texts, class_text, digits_of, percent, percents, rate_text, weak_text
+from sensecf_edge.report.phrases import auc_text, change_texts, class_text, digits_of, percent, percents, rate_text, weak_text
 
 shares = st.floats(0, 1)
 

@@ -15,9 +15,10 @@ from conftest import SHIPPED
 from test_result import SHAPE
 
 from sensecf_edge import Explainer
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.result import Counterfactual, Explanation
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.answer.result import Counterfactual, Explanation
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP, WEAK_AUC
 
 AVAILABLE = [name for name, _ in Bundle.available()]
@@ -93,8 +94,8 @@ def test_the_same_seed_gives_the_same_answers(explainer: Explainer) -> None:
 
 
 def test_freezing_what_the_best_answer_changes_leads_elsewhere_or_nowhere(explainer: Explainer) -> None:
-    from sensecf_edge.admissible import Constraints
     from sensecf_edge.errors import ConstraintError
+    from sensecf_edge.space.constraints import Constraints
 
     for sample, made in zip(explainer.bundle.samples, samples(explainer, n=1), strict=True):
         frozen = frozenset(c.feature for c in made.found[0].changes)

@@ -15,19 +15,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sensecf_bench import yardsticks
 
-from sensecf_edge import yardsticks
-from sensecf_edge.branches import NO_WORDS, NOT_FINITE
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.engine import LlamaEngine
+from sensecf_edge.answer.result import Explanation
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import EngineError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.loop import Explainer
-from sensecf_edge.prompt import build
-from sensecf_edge.proposals import Branch, Fault, Request
-from sensecf_edge.result import Explanation
+from sensecf_edge.explain import Explainer
+from sensecf_edge.llama.batch import Branch
+from sensecf_edge.llama.decoding import NO_WORDS, NOT_FINITE
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.llama.vocabulary import Vocabulary
+from sensecf_edge.propose.engine import Request, Unanswered
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build
 from sensecf_edge.settings import EngineSettings
-from sensecf_edge.tokens import Vocabulary
 
 LIMIT_MB = 256
 FAULTY = int(os.environ.get("SENSECF_FAULTY_RECORDS", "600"))
@@ -80,7 +81,7 @@ def confined(group: Path | None) -> Any:
 
 READ_ONLY = 'mount -o remount,bind,ro / && mount -o remount,bind,ro "$1" && ! touch "$1/x" 2>/dev/null && shift && exec "$@"'
 PEAK = (
-    "import sys, pathlib\nfrom sensecf_edge.cli import main\n"
+    "import sys, pathlib\nfrom sensecf_edge.cli.main import main\n"
     "sys.argv[0] = 'sensecf-edge'\n"
     "try:\n    main()\nfinally:\n"
     "    print(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0], file=sys.stderr)\n"
@@ -169,7 +170,7 @@ def test_faulty_records_end_alone_with_a_reason_and_lose_no_memory(shipped: str,
             ]
             answers = engine.propose([good[k % 8], *bad])
             assert answers[0] == expected[k % 8]
-            assert all(isinstance(a, Fault) for a in answers[1:]), answers
+            assert all(isinstance(a, Unanswered) for a in answers[1:]), answers
             assert answers[2] == NOT_FINITE and answers[4] == NO_WORDS
             faults += len(bad)
             if k == FAULTY // 8:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from strategies import records, schemas
 from test_refine import Slope
 
-from sensecf_edge.schema import Feature, Relation, Schema
-from sensecf_edge.stability import agreement, stability
+from sensecf_edge.judge.stability import agreement, stability
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.schema import Schema
 
 ONE = Schema((Feature("a", low=0, high=10, step=1, error=2.0), Feature("b", low=0, high=10, step=1, error=0.0)))
 

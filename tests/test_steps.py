@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("pandas", reason="the build side is not installed")
 
-from sensecf_convert.steps import TIMED, WARM, Steps, cut
+from sensecf_convert.generator.steps import TIMED, WARM, Steps, cut
 
 
 def trained(steps: Steps, clock: list[float], each: float) -> int:

@@ -11,11 +11,13 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensecf_convert import bands, machine, sources, suspects, tables
-from sensecf_convert.tables import Cohort, cohort, frame, read_table
+from sensecf_convert.table import cohort as tables
+from sensecf_convert.table import fit_relations, free_memory, leakage, sources
+from sensecf_convert.table.cohort import Cohort, cohort, frame, read_table
 
 from sensecf_edge.errors import TableError
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.schema import Schema
 
 ROWS = 200
 SCHEMAS = Path(__file__).parents[1] / "convert" / "schemas"
@@ -62,26 +64,26 @@ SUSPECTS = {
 def test_a_suspect_column_is_refused_by_name_and_passes_with_a_warning_when_allowed(case: str) -> None:
     data, message = SUSPECTS[case]
     with pytest.raises(TableError, match=message) as error:
-        suspects.refuse(data)
+        leakage.refuse_leaks(data)
     assert "--allow odd" in str(error.value) and "\n" not in str(error.value)
-    (warning,) = suspects.refuse(data, ("odd",))
+    (warning,) = leakage.refuse_leaks(data, ("odd",))
     assert warning.startswith("odd ") and warning.endswith("allowed by name")
 
 
 def test_a_column_without_any_value_cannot_be_allowed() -> None:
     for allow in ((), ("odd",)):
         with pytest.raises(TableError, match="odd has no value in any row; take it out of the schema"):
-            suspects.refuse(with_column(np.full(ROWS, np.nan)), allow)
+            leakage.refuse_leaks(with_column(np.full(ROWS, np.nan)), allow)
 
 
 def test_a_column_that_tells_almost_everything_is_warned_of() -> None:
-    (warning,) = suspects.refuse(with_column(np.where(WELL, 2.0, 0) + CHANCE.normal(0, 1, ROWS)))
+    (warning,) = leakage.refuse_leaks(with_column(np.where(WELL, 2.0, 0) + CHANCE.normal(0, 1, ROWS)))
     assert "odd tells the classes apart almost alone (AUC 0.9" in warning and "known before the outcome" in warning
 
 
 def test_allowing_what_is_not_there_is_an_error() -> None:
     with pytest.raises(TableError, match="--allow od: there is no such column; it may name pulse, odd, few-people"):
-        suspects.refuse(with_column(CHANCE.normal(0, 1, ROWS)), ("od",))
+        leakage.refuse_leaks(with_column(CHANCE.normal(0, 1, ROWS)), ("od",))
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(40, 400), st.sampled_from([1.5, 6, 30]), st.floats(0, 0.6))
@@ -93,22 +95,22 @@ def test_a_measured_column_of_chance_is_never_refused(seed: int, rows: int, spre
     values = (spread * chance.normal(0, 1, rows)).round()
     values[chance.random(rows) < unknown] = np.nan
     values[:3] = 0, 1, 1
-    assert suspects.refuse(with_column(values, seed=seed, persons=rows)) == []
+    assert leakage.refuse_leaks(with_column(values, seed=seed, persons=rows)) == []
 
 
 def test_measured_values_that_are_all_different_are_no_id() -> None:
-    assert suspects.refuse(with_column(CHANCE.normal(0, 1, ROWS))) == []
-    assert suspects.refuse(with_column(CHANCE.choice(100_000, ROWS, replace=False))) == []
-    assert suspects.refuse(with_column(np.sort(CHANCE.normal(0, 1, ROWS)))) == []
+    assert leakage.refuse_leaks(with_column(CHANCE.normal(0, 1, ROWS))) == []
+    assert leakage.refuse_leaks(with_column(CHANCE.choice(100_000, ROWS, replace=False))) == []
+    assert leakage.refuse_leaks(with_column(np.sort(CHANCE.normal(0, 1, ROWS)))) == []
 
 
 def test_a_class_of_fewer_than_twenty_people_is_refused_unless_allowed() -> None:
     values = CHANCE.normal(0, 1, ROWS)
-    assert suspects.refuse(with_column(values, persons=40)) == []
+    assert leakage.refuse_leaks(with_column(values, persons=40)) == []
     few = with_column(values, persons=38)
     with pytest.raises(TableError, match=r"class ill has 19 people \(100 rows\), fewer than 20: .* --allow few-people"):
-        suspects.refuse(few)
-    warnings = suspects.refuse(few, ("few-people",))
+        leakage.refuse_leaks(few)
+    warnings = leakage.refuse_leaks(few, ("few-people",))
     assert len(warnings) == 2 and "class ill has 19 people" in warnings[0] and "class well has 19 people" in warnings[1]
 
 
@@ -138,13 +140,13 @@ def test_parquet_is_weighed_by_its_cells_not_by_its_packed_bytes(tmp_path: Path,
 
 
 def test_free_memory_is_less_than_there_is_and_less_still_in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 10_000_000 < machine.free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    monkeypatch.setattr(machine, "GROUP", tmp_path)
+    assert 10_000_000 < free_memory.free_memory() <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    monkeypatch.setattr(free_memory, "GROUP", tmp_path)
     for name, text in {"memory.max": "9000000", "memory.current": "5000000", "memory.stat": "anon 3000000\nfile 2000000\n"}.items():
         (tmp_path / name).write_text(text)
-    assert machine.free_memory() == 6_000_000  # what the cache holds is given back
+    assert free_memory.free_memory() == 6_000_000  # what the cache holds is given back
     (tmp_path / "memory.max").write_text("max")
-    assert machine.free_memory() > 6_000_000
+    assert free_memory.free_memory() > 6_000_000
 
 
 @pytest.mark.skipif("SENSECF_DATA" not in os.environ, reason="set SENSECF_DATA to the folder of the public tables")
@@ -152,13 +154,13 @@ def test_free_memory_is_less_than_there_is_and_less_still_in_a_container(tmp_pat
 def test_the_shipped_tables_pass_and_stress_only_with_its_few_people_allowed(name: str) -> None:
     target, wanted, person = SHIPPED[name]
     table = sources.SOURCES[name](Path(os.environ["SENSECF_DATA"]))
-    data = cohort(table, bands.read(SCHEMAS / f"{name}.schema.json")[0], target, wanted, person)
+    data = cohort(table, fit_relations.read_schema(SCHEMAS / f"{name}.schema.json")[0], target, wanted, person)
     if name == "stress":
         with pytest.raises(TableError, match="class stressed has 13 people"):
-            suspects.refuse(data)
-        assert len(suspects.refuse(data, ("few-people",))) == 2
+            leakage.refuse_leaks(data)
+        assert len(leakage.refuse_leaks(data, ("few-people",))) == 2
     else:
-        assert suspects.refuse(data) == []
+        assert leakage.refuse_leaks(data) == []
 
 
 @pytest.mark.parametrize(("name", "target", "wanted", "rows"), [("diabetes", "progression", "slow", 442),

@@ -13,21 +13,25 @@ from cohort import people, write_csv
 from conftest import SCHEMA, toy_classifier, toy_typical
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from sensecf_convert import teachers
-from sensecf_convert.tables import Cohort
-from sensecf_convert.teachers import TEACHERS, Lesson, Teacher, compare
-from sensecf_convert.teachers.classroom import CHUNK, Classroom, space_of
+from sensecf_convert.evaluate import teacher_answers
+from sensecf_convert.table.cohort import Cohort
+from sensecf_convert.teachers import classroom
+from sensecf_convert.teachers import lesson as teachers_lesson
+from sensecf_convert.teachers import people as teachers_people
+from sensecf_convert.teachers.classroom import CHUNK, TEACHERS, Classroom, space_of
+from sensecf_convert.teachers.lesson import Lesson, Teacher
 from sensecf_convert.teachers.people import Copies, People, places
 from sensecf_convert.teachers.sparsify import _nearest, holds, towards
 from strategies import records, spaces
 from test_refine import judges
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.check import OnnxChecker
 from sensecf_edge.errors import TableError
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible
 
 TOY = Schema.from_json(SCHEMA)
 GOALS = (0.62, 0.58, 0.55)
@@ -73,7 +77,7 @@ def test_chunks_depend_on_seed_and_number_alone_and_teachers_take_turns() -> Non
     room = Classroom(replace(plain, data=data))
     expected = [room.chunk(7, k) for k in range(6)]
     for jobs, skip in ((1, 0), (2, 3)):
-        stream = teachers.teach(plain, data, 7, jobs, skip)
+        stream = classroom.teach(plain, data, 7, jobs, skip)
         for k in range(skip, 6):
             made = next(stream)
             assert [t for *_, t in made] == [k % 3] * len(made) and made
@@ -162,7 +166,7 @@ def test_nobody_is_ever_asked_about_as_they_stand_in_the_table() -> None:
     for drawn in (made.invented(4000, chance), made.nudged(bad, 4000, chance)):
         assert len(drawn.X) > 2000 and not own & {row.tobytes() for row in places(TOY, drawn.X)}
     assert made.invented(4000, chance).dropped > 0, "no copy came up, so this test says nothing"
-    far = measure.steps(TOY, data.X[bad[0]], made.nudged(bad[:1], 200, chance).X).mean(axis=1)
+    far = measure.relative_changes(TOY, data.X[bad[0]], made.nudged(bad[:1], 200, chance).X).mean(axis=1)
     assert np.median(far) < 0.2
 
 
@@ -187,7 +191,7 @@ def test_a_combination_that_many_share_is_natural_and_one_of_few_is_their_own() 
     assert copies.own(rare)[0] and not copies.natural(rare)[0]
     unheard = np.array([absent], dtype=float)
     assert not copies.own(unheard)[0] and not copies.natural(unheard)[0]
-    X = teachers.invent(data, 2000, np.random.default_rng(0))
+    X = teachers_people.invent(data, 2000, np.random.default_rng(0))
     assert len(X) and not copies.own(X).any() and copies.natural(X).any()
 
 
@@ -200,7 +204,7 @@ def test_one_person_s_many_equal_rows_are_still_their_own() -> None:
 def test_where_a_table_has_more_people_than_combinations_any_may_occur() -> None:
     data = choices(40, 0.0, Schema(SHORT.features[:3]))
     assert not Copies(data).own(data.X).any() and Copies(data).natural(data.X).all()
-    assert len(teachers.invent(data, 100, np.random.default_rng(0))) == 100
+    assert len(teachers_people.invent(data, 100, np.random.default_rng(0))) == 100
 
 
 @pytest.mark.parametrize(
@@ -215,44 +219,44 @@ def test_where_a_table_has_more_people_than_combinations_any_may_occur() -> None
 )
 def test_what_cannot_be_taught_is_said_before_anything_long_begins(names: tuple[str, ...], data: Cohort, why: str) -> None:
     with pytest.raises(TableError, match=why):
-        teachers.teach(lesson(names), data, 0, 1)
+        classroom.teach(lesson(names), data, 0, 1)
 
 
 def test_a_record_of_anybody_gets_the_first_teacher_s_answer() -> None:
     data, record = train(), Record(TOY, np.array([44.0, 3000.0, 10.0, 0.0]))
     for names, by in (("search",), "search"), (("pairs", "neighbours", "search"), "neighbours"), (("pairs",), "search"):
         taught = lesson(names, 1, data)
-        y = teachers.answer(taught, taught.judge(), record)
+        y = classroom.answer(taught, taught.judge(), record)
         space = space_of(taught, record.vector)
         assert y is not None and space is not None
         expected = TEACHERS[by](taught, taught.judge()).answer(space)
         np.testing.assert_array_equal(y, expected)
-    assert teachers.answer(lesson(("search",)), lesson().judge(), record) is not None, "search needs no rows"
+    assert classroom.answer(lesson(("search",)), lesson().judge(), record) is not None, "search needs no rows"
     with pytest.raises(TableError, match=r"the lesson has none; give Lesson\(data="):
-        teachers.answer(lesson(("neighbours",)), lesson().judge(), record)
+        classroom.answer(lesson(("neighbours",)), lesson().judge(), record)
 
 
 def test_a_person_without_any_freedom_has_no_answer() -> None:
     fixed = Schema(tuple(replace(f, mutable=False) for f in TOY.features))
     taught = replace(lesson(), schema=fixed)
-    assert teachers.answer(taught, taught.judge(), Record(fixed, np.array([44.0, 3000.0, 10.0, 0.0]))) is None
+    assert classroom.answer(taught, taught.judge(), Record(fixed, np.array([44.0, 3000.0, 10.0, 0.0]))) is None
 
 
 def test_contributions_stand_side_by_side_for_both_directions() -> None:
     data = train(160)
     for wanted in (1, 0):
-        figures = compare.contributions(lesson(ALL, wanted), data, 0, 1, 70)
+        figures = teacher_answers.contributions(lesson(ALL, wanted), data, 0, 1, 70)
         assert list(figures) == list(ALL) and all(row.asked == 70 and row.broken == 0 for row in figures.values())
         assert all(row.answered > 0.3 and row.p >= GOALS[-1] and 1 <= row.n_changed <= 3 for row in figures.values())
         assert figures["search"].answered >= figures["neighbours"].answered and figures["search"].dropped == figures["neighbours"].dropped
-    lines = compare.table(figures).splitlines()
+    lines = teacher_answers.table(figures).splitlines()
     assert len(lines) == 2 + len(ALL) and len({line.count("|") for line in lines}) == 1
 
 
 def test_too_few_people_to_ask_about_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "MOST_CHUNKS", 2)
+    monkeypatch.setattr(teacher_answers, "MOST_CHUNKS", 2)
     with pytest.raises(TableError, match=f"{2 * CHUNK} made-up people hold fewer than 5000"):
-        compare.contributions(lesson(), train(40), 0, 1, 5000)
+        teacher_answers.contributions(lesson(), train(40), 0, 1, 5000)
 
 
 def test_the_comparison_runs_from_a_table(tmp_path: Path) -> None:
@@ -268,10 +272,10 @@ def test_the_comparison_runs_from_a_table(tmp_path: Path) -> None:
     table = write_csv(tmp_path / "t.csv", [{**p, "id": f"p{i // 4}", "mood": label(p)} for i, p in enumerate(rows)])
     (tmp_path / "s.json").write_text(json.dumps(SCHEMA))
     arguments = [table, "--target", "mood", "--wanted", "calm", "--schema", tmp_path / "s.json", "--person", "id", "--count", 20, "--away"]
-    ran = CliRunner().invoke(compare.main, [str(a) for a in arguments], catch_exceptions=False)
+    ran = CliRunner().invoke(teacher_answers.main, [str(a) for a in arguments], catch_exceptions=False)
     assert ran.exit_code == 0
     assert [line.split(" | ")[0] for line in ran.output.splitlines()[2:]] == ["| search", "| neighbours"]
-    ran = CliRunner().invoke(compare.main, [*map(str, arguments), "--teacher", "none"], catch_exceptions=False)
+    ran = CliRunner().invoke(teacher_answers.main, [*map(str, arguments), "--teacher", "none"], catch_exceptions=False)
     assert ran.exit_code == 1 and ran.output.startswith("Error: teachers are none; name one or more of")
 
 
@@ -284,8 +288,8 @@ def test_turned_round_a_one_way_feature_goes_the_other_way_and_back() -> None:
             Feature("age", low=0, high=9, step=1, mutable=False),
         )
     )
-    assert [f.direction for f in teachers.turned(schema).features] == ["decrease", "increase", "either", "either"]
-    assert not teachers.turned(schema)["age"].mutable and teachers.turned(teachers.turned(schema)) == schema
+    assert [f.direction for f in teachers_lesson.turned(schema).features] == ["decrease", "increase", "either", "either"]
+    assert not teachers_lesson.turned(schema)["age"].mutable and teachers_lesson.turned(teachers_lesson.turned(schema)) == schema
 
 
 def test_every_teacher_keeps_to_the_protocol() -> None:

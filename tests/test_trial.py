@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sensecf_edge import trial
-from sensecf_edge.bundle import write_manifest
+from sensecf_edge.bundle.bundle import write_manifest
 from sensecf_edge.trial import bundle_trial
 
 

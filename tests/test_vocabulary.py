@@ -13,23 +13,27 @@ import torch
 from conftest import SCHEMA as TOY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_convert.generator import IGNORE, Shape, encode, new_model
-from sensecf_convert.gguf_file import quantize, write_gguf
-from sensecf_convert.vocabulary import SchemaVocabulary, byte_characters
+from sensecf_convert.export.quantize import quantize
+from sensecf_convert.generator.scratch.gguf import write_gguf
+from sensecf_convert.generator.scratch.training import IGNORE, Shape, encode, new_model
+from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary, byte_characters
 from strategies import names, schemas, spaces
 from test_grammar import answer, written
 from toys import byte_alphabet
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.engine import LlamaEngine, Request
 from sensecf_edge.errors import EngineError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.prompt import build, items
-from sensecf_edge.record import Record
-from sensecf_edge.reply import read
-from sensecf_edge.schema import Feature, Schema
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.engine import Request
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.prompt import build, items
+from sensecf_edge.propose.reply import read
+from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.function_scoped_fixture]
 QUICK = settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
@@ -152,7 +156,9 @@ def test_rows_of_q_and_k_left_in_place_would_be_noticed(
     model: tuple[SchemaVocabulary, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vocabulary, made = model
-    monkeypatch.setattr("sensecf_convert.gguf_file._rows_for_llama", lambda name, value, config: value.detach().float().numpy())
+    monkeypatch.setattr(
+        "sensecf_convert.generator.scratch.gguf._rows_for_llama", lambda name, value, config: value.detach().float().numpy()
+    )
     path = write_gguf(made, vocabulary, tmp_path / "wrong.gguf")
     (where,) = spaces_of(SCHEMA, 1)
     with LlamaEngine(path, ONE, vocabulary.longest) as engine, torch.no_grad():

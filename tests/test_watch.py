@@ -20,11 +20,11 @@ import pytest
 from cohort import PROGRAM
 from conftest import CALM, STRESSED, Ran
 
+from sensecf_edge.answer.result import Explanation
 from sensecf_edge.errors import EngineError, SenseCFError, TableError
-from sensecf_edge.jobs.problem import Problem
-from sensecf_edge.jobs.stream import Waiting
-from sensecf_edge.jobs.watch import FAULTS, Watch, Watcher
-from sensecf_edge.result import Explanation
+from sensecf_edge.table.problem import UnusableRecord
+from sensecf_edge.watch.ports import MessageQueue
+from sensecf_edge.watch.watcher import FAULTS, Watch, Watcher
 
 Command = Callable[..., Ran]
 MALFORMED = (
@@ -171,7 +171,7 @@ def test_sighup_takes_a_new_bundle_and_keeps_the_old_one_where_the_new_does_not_
 
 @pytest.mark.parametrize(("policy", "kept"), [("drop-oldest", [b"2", b"3"]), ("drop-newest", [b"0", b"1"])])
 def test_a_full_queue_drops_what_the_policy_says_and_counts_it(policy: str, kept: list[bytes]) -> None:
-    waiting = Waiting(2, policy)
+    waiting = MessageQueue(2, policy)
     for i in range(4):
         waiting.put(str(i).encode())
     assert (waiting.received, waiting.dropped) == (4, 2)
@@ -180,7 +180,7 @@ def test_a_full_queue_drops_what_the_policy_says_and_counts_it(policy: str, kept
 
 
 def test_a_sender_that_must_wait_loses_nothing() -> None:
-    waiting, came = Waiting(2, "block"), []
+    waiting, came = MessageQueue(2, "block"), []
     sender = threading.Thread(target=lambda: [waiting.put(str(i).encode()) for i in range(50)] and waiting.end())
     sender.start()
     while (message := waiting.take(5)) is not None:
@@ -199,10 +199,10 @@ class ScriptedPort:
     def __init__(self, *messages: bytes) -> None:
         self.messages = messages
         self.answers: list[dict[str, Any]] = []
-        self.letters: list[Problem] = []
+        self.letters: list[UnusableRecord] = []
         self.facts: list[dict[str, Any]] = []
 
-    def start(self, waiting: Waiting) -> None:
+    def start(self, waiting: MessageQueue) -> None:
         for message in self.messages:
             waiting.put(message)
         waiting.end()
@@ -214,7 +214,7 @@ class ScriptedPort:
         self.answers.append(answer)
         done()
 
-    def dead(self, data: bytes | None, problem: Problem, done: Callable[[], None]) -> None:
+    def dead(self, data: bytes | None, problem: UnusableRecord, done: Callable[[], None]) -> None:
         self.letters.append(problem)
         done()
 
@@ -477,7 +477,7 @@ def test_tls_and_password_are_kept_to(watching: Callable[..., Running], toy: Pat
 
 def test_a_url_says_where_and_as_whom() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.jobs.broker import Broker
+    from sensecf_edge.watch.broker import Broker
 
     assert Broker.parse("mqtts://hub@box.local", "s", None, "x") == Broker("box.local", 8883, True, "hub", "s", None, "x")
     for url in ("box", "mqtt://", "mqtt://h:x", "mqtt://h/path", "ws://h"):
@@ -487,7 +487,7 @@ def test_a_url_says_where_and_as_whom() -> None:
 
 def test_plain_text_is_for_this_machine_unless_it_is_allowed_and_no_password_is_shown() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.jobs.broker import Broker
+    from sensecf_edge.watch.broker import Broker
 
     for host in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]", "LOCALHOST"):
         assert not Broker.parse(f"mqtt://{host}").tls
@@ -635,11 +635,11 @@ def test_a_refused_subscription_is_a_refusal_and_no_quiet_watch(command: Command
 
 def test_a_record_is_acknowledged_when_it_is_answered_and_not_before() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.jobs.broker import Broker
-    from sensecf_edge.jobs.mqtt import MqttPort, Topics
+    from sensecf_edge.watch.broker import Broker
+    from sensecf_edge.watch.mqtt import MqttPort, Topics
 
     broker = Refusing(1, b"1", b"2", b"3")
-    waiting = Waiting(10, "block")
+    waiting = MessageQueue(10, "block")
     port = MqttPort(Broker.parse(f"mqtt://127.0.0.1:{broker.port}", client="hub"), Topics("records", "out"), lambda _: None)
     port.start(waiting)
     messages = [waiting.take(5), waiting.take(5), waiting.take(5)]
@@ -647,7 +647,7 @@ def test_a_record_is_acknowledged_when_it_is_answered_and_not_before() -> None:
     assert port.state == "ok" and broker.acknowledged == []
     first, second, _ = (m for m in messages if m is not None)
     port.answer({"number": 1}, first.done)
-    port.dead(second.data, Problem("no record", "send one"), second.done)
+    port.dead(second.data, UnusableRecord("no record", "send one"), second.done)
     end = time.monotonic() + 10
     while sorted(broker.acknowledged) != [1, 2] and time.monotonic() < end:
         time.sleep(0.02)
@@ -658,8 +658,8 @@ def test_a_record_is_acknowledged_when_it_is_answered_and_not_before() -> None:
 
 def test_a_callback_that_fails_ends_the_watch_in_words() -> None:
     pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
-    from sensecf_edge.jobs.broker import Broker
-    from sensecf_edge.jobs.mqtt import MqttPort, Topics
+    from sensecf_edge.watch.broker import Broker
+    from sensecf_edge.watch.mqtt import MqttPort, Topics
 
     def say(_: str) -> None:
         raise BrokenPipeError(32, "nobody listens")
@@ -667,7 +667,7 @@ def test_a_callback_that_fails_ends_the_watch_in_words() -> None:
     broker = Refusing(1, b"1")
     port = MqttPort(Broker.parse(f"mqtt://127.0.0.1:{broker.port}"), Topics("records", "out"), say)
     with pytest.raises(SenseCFError, match="a fault in this program"):
-        port.start(Waiting(10, "block"))
+        port.start(MessageQueue(10, "block"))
     assert port.state != "ok"
     port.close()
     broker.close()

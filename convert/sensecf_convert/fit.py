@@ -18,28 +18,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sensecf_edge import __version__
-from sensecf_edge.bundle import Bundle, write_manifest
-from sensecf_edge.check import OnnxChecker
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.bundle.manifest import MANIFEST
 from sensecf_edge.errors import TableError
-from sensecf_edge.manifest import MANIFEST
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
 
-from . import bands, card, classifiers, density, gather, memorisation, repeated, study, suspects, teachers, threshold, tuning, unseen
-from . import locked as locked_out
-from .evaluate import Figures, measure_bundle
-from .export import report
-from .pack import Contents, pack, with_references
-from .plan import About, Plan
+from . import plan as sensecf_convert_plan
+from .bundle import card
+from .bundle.pack import Contents, pack
+from .classifier import making, recipes, threshold
+from .density import fitting
+from .evaluate import quantizations, teaching, unseen
+from .evaluate.figures import Figures
+from .evaluate.measure import measure_bundle
+from .generator import learners
+from .generator.scratch.vocabulary import SchemaVocabulary
+from .generator.steps import cut
+from .memorisation import checks, words
+from .plan import About, FitPlan
 from .progress import bar, note, step
-from .split import divided, final_people
-from .steps import cut
-from .tables import cohort, read_table
-from .teachers import Lesson
-from .vocabulary import SchemaVocabulary
+from .table import fit_relations, leakage, locked_out, repeated_rows
+from .table.cohort import cohort, read_table
+from .table.reference_ranges import with_references
+from .table.split import divided, final_people
+from .teachers import classroom, collect
+from .teachers import lesson as teachers_lesson
+from .teachers.lesson import Lesson
 from .work import Work, file_hash, write
 
 if TYPE_CHECKING:
-    from .base import Base
+    from .generator.base.checkpoint import Base
 
 
 ADDED = ("study", "rivals")
@@ -55,27 +65,27 @@ STUDIED = 300
 class Fit:
     """One fit in one work folder."""
 
-    def __init__(self, table: Path, schema: Schema, plan: Plan, about: About, work: Path, jobs: int, left: Sequence[Any] = ()) -> None:
+    def __init__(self, table: Path, schema: Schema, plan: FitPlan, about: About, work: Path, jobs: int, left: Sequence[Any] = ()) -> None:
         """`left`: relations of the schema whose numbers are to be fitted on the training people, as JSON."""
         read = read_table(table)
         data = cohort(read, schema, plan.target, plan.wanted, plan.person)
         plan = replace(plan.sized(len(data)), wanted=data.classes[1])  # as the table writes it
         self.path, self.plan, self.about, self.jobs = table, plan, about, jobs
         looked_at = data.take(~final_people(data, plan.final_share, plan.seed))
-        for warning in [*_repeated(read, plan), *suspects.refuse(looked_at, plan.allow), *suspects.immutable(schema, plan.allow)]:
+        for warning in [*_repeated(read, plan), *leakage.refuse_leaks(looked_at, plan.allow), *leakage.immutable(schema, plan.allow)]:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
         made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED}
-        brought = file_hash(Path(plan.classifier)) if plan.classifier not in classifiers.KINDS else None
+        brought = file_hash(Path(plan.classifier)) if plan.classifier not in recipes.KINDS else None
         self.work.belongs({"version": __version__, "plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left),
                            "classifier file": brought})  # fmt: skip
         drawn = divided(data, plan.test_share, plan.final_share, plan.seed)
-        teachers.check(plan.teachers, drawn.train)
-        if plan.rivals and plan.classifier not in classifiers.KINDS:
+        classroom.check(plan.teachers, drawn.train)
+        if plan.rivals and plan.classifier not in recipes.KINDS:
             raise TableError("nobody knows how good a classifier from a file is over folds of people, so none is as good; drop --rivals")
         self.base = _base(plan)
-        self.schema = with_references(bands.fitted(schema, left, drawn.train), drawn.train)
+        self.schema = with_references(fit_relations.with_fitted_relations(schema, left, drawn.train), drawn.train)
         self.parts = drawn.under(self.schema)
         self.train, self.test = self.parts.train, self.parts.test
 
@@ -107,7 +117,7 @@ class Fit:
         with step("classifier") as say:
 
             def make() -> bytes:
-                made = classifiers.make(self.plan.classifier, self.train, self.test, self.plan.seed, say)
+                made = making.make(self.plan.classifier, self.train, self.test, self.plan.seed, say)
                 for warning in made.warnings:
                     note(warning)
                 self.work.note("classifier.json", made.facts)
@@ -115,16 +125,16 @@ class Fit:
 
             graph = self.work.kept("classifier.onnx", make)
             facts = self.work.facts("classifier.json")
-            say(classifiers.words(facts, self.train.unit))
+            say(making.facts_line(facts, self.train.unit))
         return graph, facts
 
     def _rivals(self, own: dict[str, Any]) -> tuple[bytes, ...]:
         """Classifiers of the other kinds that are as good over folds of the training people, best first."""
-        others, rivals = [kind for kind in classifiers.KINDS if kind != own["kind"]], list[tuple[float, bytes]]()
+        others, rivals = [kind for kind in recipes.KINDS if kind != own["kind"]], list[tuple[float, bytes]]()
         with step("rivals") as say:
 
             def make(kind: str) -> bytes:
-                made = classifiers.make(kind, self.train, self.test, self.plan.seed, say)
+                made = making.make(kind, self.train, self.test, self.plan.seed, say)
                 self.work.note(f"rival-{kind}.json", {"auc_cv": made.facts["auc_cv"]})
                 return made.graph
 
@@ -145,31 +155,31 @@ class Fit:
 
     def _lesson(self, graph: bytes, line: float) -> Lesson:
         with step("realism") as say:
-            typical = density.kept(self.work, self.train, self.plan.seed)
+            typical = fitting.kept(self.work, self.train, self.plan.seed)
             say(f"density of {int(self.train.y.sum()):,} {self.plan.wanted} rows, {len(typical.wanted.weights)} components")
         most, names, goals = self.plan.max_changes, self.plan.teachers, threshold.goals(line)
         return Lesson(self.schema, graph, typical, line, goals, most, teachers=names, data=self.train)
 
     def _pairs(self, lesson: Lesson) -> Mapping[str, Vector]:
         with step("pairs") as say:
-            pairs = dict(gather.gather(self.work, lesson, self.train, self.plan.pairs, self.plan.seed, self.jobs))
+            pairs = dict(collect.collect_pairs(self.work, lesson, self.train, self.plan.pairs, self.plan.seed, self.jobs))
             pairs["p"] = OnnxChecker(lesson.classifier, len(self.schema), wanted=1).p_target(pairs["X"])
             changed = ~((pairs["X"] == pairs["Y"]) | np.isnan(pairs["X"]))
             say(f"{len(pairs['X']):,} invented people with an answer, {changed.sum(axis=1).mean():.2f} features changed")
         return pairs
 
-    def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector]) -> tuning.Made:
+    def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector]) -> learners.Made:
         plan, vocabulary = self.plan, SchemaVocabulary(self.schema, self.plan.wanted)
-        learner: tuning.Learner = (
-            tuning.FromBase(self.work, plan, self.base, self.schema) if self.base else tuning.FromNothing(self.work, plan, vocabulary)
+        learner: learners.Learner = (
+            learners.FromBase(self.work, plan, self.base, self.schema) if self.base else learners.FromNothing(self.work, plan, vocabulary)
         )
         with step("generator") as say:
-            made = learner.learn(pairs, tuning.FIRST, plan.passes)
+            made = learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)
             size = made.file.stat().st_size / 1e6
             say("{parameters:,} parameters, loss {loss:.3f}, {mb:.1f} MB".format(mb=size, **made.facts))
         if plan.improve:
             with step("improvement") as say:
-                made = tuning.improved(learner, pairs, made, lesson, self.train)
+                made = learners.after_practice(learner, pairs, made, lesson, self.train)
                 say("first try on new invented people {before:.1%} before, {after:.1%} after".format(**made.facts["improvement"]))
         if told := cut(made.facts):
             note(f"{told}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
@@ -177,40 +187,40 @@ class Fit:
 
     def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector]) -> dict[str, Any]:
         with step("memorisation") as say:
-            found = memorisation.check(bundle, self.train, self.parts.untrained, pairs, memorisation.most_of(self.plan))
-            say(memorisation.line(found))
+            found = checks.check(bundle, self.train, self.parts.untrained, pairs, checks.most_of(self.plan))
+            say(words.line(found))
         return found
 
     def _studied(self, lesson: Lesson, bundle: Bundle, plain: Path) -> dict[str, Any]:
         """For the card: what each teacher contributes, and what each quantization costs."""
         vocabulary = SchemaVocabulary(self.schema, self.plan.wanted)
         with step("teachers") as say:
-            taught = study.study(self.work, self.plan, vocabulary, lesson, self.train, self.jobs)
+            taught = teaching.study_teachers(self.work, self.plan, vocabulary, lesson, self.train, self.jobs)
             say(", ".join(f"{row['teacher']} {row['first_try']:.1%}" for row in taught))
         with step("types") as say, bar("types") as show:
-            types = report.measure(bundle, self.path, plain, people="training", limit=STUDIED, report=show)
-            say(f"the smallest within {100 * report.LOST:.1f} points of the whole: {report.choose(types)}")
+            types = quantizations.measure(bundle, self.path, plain, people="training", limit=STUDIED, report=show)
+            say(f"the smallest within {100 * quantizations.LOST:.1f} points of the whole: {quantizations.choose(types)}")
         return {"teachers": taught, "quantizations": types}
 
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
         manifest["parts"] = unseen.measured(Bundle.open(folder), self.parts)
         manifest["classifier"] |= unseen.headline(manifest["parts"])
         manifest["metrics"] = {k: v for k, v in figures.to_json().items() if not k.endswith("_ms")}  # those are the machine's
-        write(folder / "CARD.md", card.text(manifest, self.about.notes, self.schema).encode())
+        write(folder / "CARD.md", card.card_text(manifest, self.about.notes, self.schema).encode())
         write_manifest(folder, manifest)
         Bundle.open(folder)
-        put(folder, out)
+        publish(folder, out)
 
 
-def _repeated(table: Any, plan: Plan) -> list[str]:
+def _repeated(table: Any, plan: FitPlan) -> list[str]:
     """Questions about rows that may be several of one person, where the plan names no person. Raises TableError."""
-    columns = repeated.columns_of(table)
-    if not repeated.nobody_named(columns, plan.person):
+    columns = repeated_rows.columns_of(table)
+    if not repeated_rows.nobody_named(columns, plan.person):
         return []
-    return repeated.refuse(columns, plan.target, repeated.REPEATED in plan.allow)
+    return repeated_rows.refuse_repeated_people(columns, plan.target, repeated_rows.REPEATED in plan.allow)
 
 
-def put(folder: Path, out: Path) -> None:
+def publish(folder: Path, out: Path) -> None:
     """A copy of the bundle at `out`. What lies there goes only when the new one lies complete beside it."""
     out.parent.mkdir(parents=True, exist_ok=True)
     new, old = (out.with_name(f".{out.name}.{part}") for part in ("new", "old"))
@@ -223,11 +233,11 @@ def put(folder: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _base(plan: Plan) -> Base | None:
+def _base(plan: FitPlan) -> Base | None:
     """The checkpoint to be tuned, looked through before anything long begins."""
     if plan.base is None:
         return None
-    from .base import Base  # transformers
+    from .generator.base.checkpoint import Base  # transformers
 
     return Base.open(plan.base, plan.tune, plan.device)
 
@@ -253,8 +263,8 @@ def fit(
     if out.exists() and not ((out / MANIFEST).is_file() or (out.is_dir() and not any(out.iterdir()))):
         raise TableError(f"{out} is there already and is no bundle; it would be replaced, so name another folder")
     given = {k: v for k, v in choices.items() if v is not None and v != ()}
-    plan = Plan(name=name, target=target, wanted=wanted, person=person, seed=seed, **given)
-    schema, left = bands.read(schema_file)
-    schema = teachers.turned(schema) if plan.turned else schema
+    plan = FitPlan(name=name, target=target, wanted=wanted, person=person, seed=seed, **given)
+    schema, left = fit_relations.read_schema(schema_file)
+    schema = teachers_lesson.turned(schema) if plan.turned else schema
     job = Fit(table, schema, plan, About.load(about), work or Path("fit-work") / name, max(1, os.cpu_count() or 1), left)
     return job.run(out)

@@ -30,7 +30,7 @@ is said of them should at least be valid."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitPlan:
     """All that decides what a fit makes. Equal plans on equal tables make equal bundles, byte for byte, on equal machines and
     versions; processors that add in another order differ in the last digits. `minutes` is a limit that is turned into steps by
     this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default."""
@@ -77,7 +77,7 @@ class Plan:
         balanced line."""
         return self.threshold if self.miss_cost is None else 1 / (1 + self.miss_cost)
 
-    def sized(self, rows: int) -> Plan:
+    def sized(self, rows: int) -> FitPlan:
         """The plan with pairs and passes filled in where they were left open."""
         effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
         return replace(self, pairs=self.pairs or int(effort["pairs"]), passes=self.passes or effort["passes"])

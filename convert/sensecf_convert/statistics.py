@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema.feature import Vector
 
 LEAST_PEOPLE = 10
 """People below which there is no interval."""

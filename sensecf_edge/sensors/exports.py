@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
-from ..table.opened import ENCODING, GZIP
+from ..table.opening import ENCODING, GZIP
 
 HEAD = 1 << 15
 PREAMBLE = 40

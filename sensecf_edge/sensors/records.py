@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from ..errors import RecordError, TableError
-from ..feature import Feature, number_text
-from ..schema import Schema
+from ..schema.feature import Feature, number_text
+from ..schema.schema import Schema
 from .daily import Day
 from .measures import BY_NAME, MEASURES
 from .quantities import factor

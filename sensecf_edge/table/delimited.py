@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from ..errors import TableError
+from ..schema.cells import from_text, visible
 from ..settings import RECORD
-from .cells import from_text, visible
-from .lines import Fault, Line, Lines, lines, split
-from .marks import SUSPICIOUS, SUSPICIOUS_QUOTED, Mark, judge
-from .opened import UTF8_MARK, Opened
+from .decimal_marks import SUSPICIOUS, SUSPICIOUS_QUOTED, Mark, judge
+from .lines import Line, Lines, UnusableLine, lines, split
+from .opening import UTF8_MARK, Opened
 
 DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 50
@@ -86,7 +86,7 @@ class Csv(Lines):
 
     def _line(self, number: int, line: bytes, end: int) -> Line:
         fields = self._fields(line)
-        if isinstance(fields, Fault):
+        if isinstance(fields, UnusableLine):
             return Line(number, None, fields, end)
         if self.mark is Mark.POINT:
             return Line(number, dict(zip(self.names, map(from_text, fields), strict=True)), None, end)
@@ -108,20 +108,22 @@ class Csv(Lines):
     def _texts(self, some: Iterable[bytes]) -> Iterator[str | None]:
         for line in some:
             fields = self._fields(line)
-            if not isinstance(fields, Fault):
+            if not isinstance(fields, UnusableLine):
                 yield from map(from_text, fields)
 
-    def _fields(self, line: bytes) -> list[str] | Fault:
+    def _fields(self, line: bytes) -> list[str] | UnusableLine:
         """The texts of one line, one a column."""
         try:
             text = line.decode("utf-8")
         except UnicodeDecodeError as error:
-            return Fault(f"the line is not UTF-8 (byte {error.start})", "save the table as UTF-8, or name its encoding with --encoding")
+            return UnusableLine(
+                f"the line is not UTF-8 (byte {error.start})", "save the table as UTF-8, or name its encoding with --encoding"
+            )
         if "\x00" in text or "\r" in text:
-            return Fault("the line holds a NUL byte or a bare carriage return", "write the table again as plain text")
+            return UnusableLine("the line holds a NUL byte or a bare carriage return", "write the table again as plain text")
         fields = split(text, self.delimiter)
         if fields is None:
-            return Fault("the line has a quote that does not close, or a line break inside a value", "write each record in one line")
+            return UnusableLine("the line has a quote that does not close, or a line break inside a value", "write each record in one line")
         if self.open_end and len(fields) == len(self.names) + 1 and not fields[-1].strip():
             del fields[-1]
         if len(fields) != len(self.names):
@@ -129,14 +131,14 @@ class Csv(Lines):
         return fields
 
 
-def _wrong_count(fields: list[str], names: Sequence[str], delimiter: str) -> Fault:
+def _wrong_count(fields: list[str], names: Sequence[str], delimiter: str) -> UnusableLine:
     hint = ""
     if len(fields) > len(names):
         if not any(text.strip() for text in fields[len(names) :]):
             hint = "; does every line end in a separator that the header lacks?"
         elif delimiter == ",":
             hint = "; numbers need decimal points, not commas, and texts with commas need quotes"
-    return Fault(f"the line has {len(fields)} values, the header {len(names)}", f"give one value per column{hint}")
+    return UnusableLine(f"the line has {len(fields)} values, the header {len(names)}", f"give one value per column{hint}")
 
 
 def _delimiter(header: str, head: bytes, known: Collection[str]) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
 from ..errors import RecordError
-from ..record import parse_object
+from ..schema.cells import Cell, cell, visible
+from ..schema.record import parse_object
 from ..settings import RECORD
-from .cells import Cell, cell, visible
-from .opened import Opened
+from .opening import Opened
 
 
-class Fault(NamedTuple):
+class UnusableLine(NamedTuple):
     """Why a line or cell cannot be used. `reason` may hold what stands there; `quiet`, where given, says it without."""
 
     reason: str
@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
     number: int
     cells: dict[str, Cell] | None
-    fault: Fault | None
+    fault: UnusableLine | None
     end: int
 
 
@@ -48,7 +48,7 @@ class Table(Protocol):
         ...
 
 
-TOO_LONG = Fault(
+TOO_LONG = UnusableLine(
     f"the line holds over {RECORD.max_bytes:,} bytes", "a record is one short line; look for a missing line break", "the line is too long"
 )
 
@@ -102,10 +102,10 @@ class JsonLines(Lines):
         except RecordError as error:
             reason, _, remedy = str(error).rpartition("; ")
             quiet = "a key stands twice" if "stands twice" in reason else ""
-            return Line(number, None, Fault(reason, remedy, quiet) if reason else Fault(remedy, "correct it", quiet), end)
+            return Line(number, None, UnusableLine(reason, remedy, quiet) if reason else UnusableLine(remedy, "correct it", quiet), end)
         cells = {visible(name): cell(held) for name, held in values.items()}
         if len(cells) != len(values):
-            return Line(number, None, Fault("two keys differ only in what cannot be seen", "keep one"), end)
+            return Line(number, None, UnusableLine("two keys differ only in what cannot be seen", "keep one"), end)
         return Line(number, cells, None, end)
 
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TableError
-from .cells import Cell
+from ..schema.cells import Cell
 from .delimited import Csv
-from .lines import Fault, JsonLines, Line, Table
-from .opened import UTF8_MARK, Opened, opened
+from .lines import JsonLines, Line, Table, UnusableLine
+from .opening import UTF8_MARK, Opened, opened
 
 CODE_BYTES, CELL_BYTES = 4, 200
 ROWS_BETWEEN_LOOKS = 10_000
@@ -85,7 +85,7 @@ def table(name: str, known: Collection[str] = ()) -> Iterator[Table]:
 
 def _table(source: Opened, known: Collection[str]) -> Table:
     if source.parquet:
-        from .columnar import Parquet
+        from .parquet import Parquet
 
         return Parquet(source)
     head = source.head.removeprefix(UTF8_MARK).lstrip()
@@ -142,7 +142,7 @@ class Faults:
     """Lines that are no records: one entry for every kind, with how many there are and where the first one stands."""
 
     def __init__(self) -> None:
-        self.kinds = dict[str, tuple[int, int, Fault]]()
+        self.kinds = dict[str, tuple[int, int, UnusableLine]]()
 
     def add(self, line: Line) -> None:
         """One more line."""

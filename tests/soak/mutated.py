@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 from sensecf_convert import progress
-from sensecf_convert.draft import draft
+from sensecf_convert.table.draft import draft
 
+from sensecf_edge.batch.records import OtherColumns, open_source
 from sensecf_edge.errors import RecordError, SchemaError, TableError
-from sensecf_edge.jobs.tables import Columns, open_source
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
-from sensecf_edge.table.fits import known
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.table.labelled import known
 from sensecf_edge.table.read import read
 
 HEADER = ["id", "age", "sex", "glucose", "steps", "smoker", "code", "outcome"]
@@ -153,7 +153,7 @@ def batch(path: Path) -> tuple[int, list[Any]]:
     """How many rows a batch rejects, and the codes of the others."""
     extra = frozenset({"outcome", *_columns(path)} - {"id", *SCHEMA.names})
     rejected, vectors = 0, []
-    with open_source(str(path), SCHEMA, Columns("id", extra)) as source:
+    with open_source(str(path), SCHEMA, OtherColumns("id", extra)) as source:
         for row in source.rows():
             if row.values is None:
                 rejected += 1

@@ -24,9 +24,9 @@ import numpy as np
 from cohort import PROGRAM, launch, write_csv
 from soak import Memory
 
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.loop import Explainer
-from sensecf_edge.record import Record
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.explain import Explainer
+from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import BATCH
 
 
@@ -52,7 +52,7 @@ def engine_alone(model: str, rows: list[dict[str, Any]]) -> dict[str, float]:
 
     No reading, writing or checking; loading is not counted.
     """
-    from sensecf_edge.table.cells import from_text, value
+    from sensecf_edge.schema.cells import from_text, value
 
     with Explainer.load(model) as explainer:
         schema = explainer.schema
@@ -114,7 +114,7 @@ def latency(model: str, count: int = 400) -> dict[str, float]:
     )
     assert watch.stdin and watch.stdout
     with Explainer.load(model) as explainer:
-        from sensecf_edge.table.cells import from_text, value
+        from sensecf_edge.schema.cells import from_text, value
 
         schema, taken = explainer.schema, []
         for row in invented(model, 4 * count, seed=1):

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sensecf_convert.draft import draft
-from sensecf_convert.tables import read_table
+from sensecf_convert.table.cohort import read_table
+from sensecf_convert.table.draft import draft
 
+from sensecf_edge.batch.records import OtherColumns, Row, open_source
 from sensecf_edge.errors import RecordError, SenseCFError
-from sensecf_edge.jobs.tables import Columns, Row, open_source
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema
-from sensecf_edge.table.fits import known
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.table.labelled import known
 
 SCHEMA = Schema.from_json({"format": 1, "features": [
     {"name": "age", "kind": "number", "low": 18, "high": 90, "step": 1, "optional": True},
@@ -126,7 +126,7 @@ def codes(rows: list[Row], schema: Schema) -> dict[int, Any]:
 
 
 def by_batch(path: Path, schema: Schema, drop: frozenset[str]) -> list[Row]:
-    with open_source(str(path), schema, Columns("id", drop)) as source:
+    with open_source(str(path), schema, OtherColumns("id", drop)) as source:
         return list(source.rows())
 
 

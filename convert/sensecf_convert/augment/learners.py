@@ -17,11 +17,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
 
-from ..classifiers.recipes import KINDS, coding
-
-__all__ = ["KINDS", "Judged", "learn"]
+from ..classifier.recipes import coding
 
 
 @dataclass(frozen=True)

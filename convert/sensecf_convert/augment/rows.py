@@ -18,15 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensecf_edge.budget import Budget
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.loop import Explainer
-from sensecf_edge.record import Record
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.explain import Explainer
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 
-from ..evaluate import rebuilt
-from ..gower import gower
-from ..likeness import MOST_ROWS, sampled
-from ..tables import Cohort
+from ..evaluate.measure import rebuilt
+from ..evaluate.plausibility import MOST_ROWS, sampled
+from ..table.cohort import Cohort
+from ..table.gower import gower
 from ..teachers.people import Copies, People, places, settle
 
 MARGIN = 0.2
@@ -86,7 +87,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _Workspace:
     """What all rows pass: the bundle, the real people, and a count of what was refused."""
 
     bundle: Bundle
@@ -115,21 +116,21 @@ class _Desk:
             yield sorted(made, key=lambda a: -a[2])
 
 
-def make(bundle: Bundle, data: Cohort, count: int, seed: int, report: Report = lambda *_: None) -> tuple[list[Row], Counter[str]]:
+def make_rows(bundle: Bundle, data: Cohort, count: int, seed: int, report: Report = lambda *_: None) -> tuple[list[Row], Counter[str]]:
     """At most `count` different rows of class `data.classes[1]`, in an order drawn by `seed`, and what was refused, by reason.
 
     `data` are the rows the bundle was forged from. OTHERS of the rows are made from the other class where it has so many answers.
     Fewer than `count` where neither source has more.
     """
     data = Cohort(bundle.schema, data.X, data.y, data.persons, data.classes)  # whose reference ranges are filled in
-    desk = _Desk(bundle, data, Guard(data), Counter(), seed)
+    desk = _Workspace(bundle, data, Guard(data), Counter(), seed)
     others = _of_others(desk, round(OTHERS * count), lambda share, words: report(OTHERS * share, words))
     own = _of_own(desk, count - len(others), {r.y.tobytes() for r in others}, lambda s, words: report(OTHERS + (1 - OTHERS) * s, words))
     made = others + own
     return [made[i] for i in np.random.default_rng(seed).permutation(len(made))], +desk.refused
 
 
-def _of_others(desk: _Desk, count: int, report: Report) -> list[Row]:
+def _of_others(desk: _Workspace, count: int, report: Report) -> list[Row]:
     """Rows made from real people of the other class: one of each before any gives two."""
     shelves, data = list[list[Row]](), desk.data
     with Explainer.load(desk.bundle.folder, threads=1, margin=MARGIN) as explainer:
@@ -147,7 +148,7 @@ def _of_others(desk: _Desk, count: int, report: Report) -> list[Row]:
     return list({row.y.tobytes(): row for row in reversed(dealt)}.values())[::-1][:count]
 
 
-def _of_own(desk: _Desk, count: int, taken: set[bytes], report: Report) -> list[Row]:
+def _of_own(desk: _Workspace, count: int, taken: set[bytes], report: Report) -> list[Row]:
     """Rows made from invented people of the short class; those whom the checker does not recognise are moved until it does."""
     out, data, barren = list[Row](), desk.data, 0
     people, rng = People(data.take(data.y)), np.random.default_rng((desk.seed, 1))
@@ -173,9 +174,9 @@ def on_steps(schema: Schema, X: Vector) -> Vector:
     return settle(schema, np.column_stack(columns))[0]
 
 
-def _recognised(desk: _Desk, explainer: Explainer, X: Vector) -> list[Row]:
+def _recognised(desk: _Workspace, explainer: Explainer, X: Vector) -> list[Row]:
     """Each invented person as they are where the checker knows their class, else their cheapest answer."""
-    assert explainer.realism is not None  # `forge` packs one
+    assert explainer.realism is not None  # `training` packs one
     p, typical = explainer.checker.p_target(X), explainer.realism.percentile(X)
     known = p >= explainer.target.threshold
     moved = iter(desk.asked(explainer, X[~known], 1, search=0))

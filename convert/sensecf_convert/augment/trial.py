@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema.feature import Vector
 
-from ..tables import Cohort, folds_by_person
+from ..table.cohort import Cohort, folds_by_person
 from .learners import learn
 
 FOLDS, REPEATS = 5, 3

@@ -16,16 +16,17 @@ import pandas as pd
 
 import sensecf_edge
 from sensecf_edge import __version__
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 
-from .. import peers, words
-from ..peer_programs.asked import SAFE
+from ..classifier import trees
+from ..evaluate import formatting
 from ..progress import bar, console
-from ..split import kept_back, parts_of
-from . import curve, fewest, figures, page, prices, trees
-from .asked import Asked, Options, ask, write
+from ..table.split import kept_back, parts_of
+from . import environments, fewest, figures, page, prices, trade_off
 from .methods import METHODS, OWN, Method, chosen
+from .programs.asked import SAFE
+from .question import Options, Questions, questions_of, write
 from .running import Run, run
 from .scoring import COLUMNS, Ruler
 
@@ -53,7 +54,7 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
     """
     bundle = Bundle.open(model)
     drawn = parts_of(bundle, table)
-    asked = ask(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)
+    asked = questions_of(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)
     _private(out)
     runs: dict[str, Run] = {}
     left_out: dict[str, str] = {}
@@ -107,7 +108,7 @@ def _private(out: Path) -> None:
         out.mkdir(parents=True, mode=0o700)
 
 
-def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[str, Run]) -> Run:
+def _one(method: Method, asked: Questions, options: Options, out: Path, runs: dict[str, Run]) -> Run:
     """A method's answers: kept ones where nothing has changed since, else asked now and kept."""
     needed = runs.get(method.needs) if method.needs else None
     if method.needs and needed is None:
@@ -132,7 +133,7 @@ def _one(method: Method, asked: Asked, options: Options, out: Path, runs: dict[s
     return done
 
 
-def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> Run:
+def _ask(method: Method, asked: Questions, options: Options, needed: Run | None) -> Run:
     with tempfile.TemporaryDirectory(prefix="sensecf-") as place:
         folder = Path(place)
         if method.trees:
@@ -140,7 +141,7 @@ def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
             forest = trees.read(graph, asked.schema, column, asked.goal + SAFE, asked.train.X)
             (folder / "trees.json").write_text(json.dumps(forest.to_json()), encoding="utf-8")
         if method.environment != OWN:
-            peers.environment(method.environment)
+            environments.environment_python(method.environment)
         write(asked, folder, options, shifted=options.shift and not method.goal, pin=method.pinned)
         if needed is not None:
             budget = [{"rows": a["rows"], "seconds": a["seconds"]} for a in needed.answers]
@@ -149,9 +150,9 @@ def _ask(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
             return run(method, folder, len(asked.rows), options, show)
 
 
-def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> str:
+def _key(method: Method, asked: Questions, options: Options, needed: Run | None) -> str:
     """What an answer depends on: bundle, table, options, the method's code and its environment; for some, ours."""
-    source, pins = hashlib.sha256(), "" if method.environment == OWN else peers.lock(method.environment)
+    source, pins = hashlib.sha256(), "" if method.environment == OWN else environments.lock(method.environment)
     for program in _own_code() if method.environment == OWN else _programs(method):
         source.update(program.read_bytes())
     budget = [[a["rows"], a["seconds"]] for a in needed.answers] if needed else None
@@ -166,7 +167,7 @@ def _key(method: Method, asked: Asked, options: Options, needed: Run | None) -> 
 def _own_code() -> list[Path]:
     """All that our own methods are made of: this very code may change from day to day, a package's pins do not."""
     here, runtime = Path(__file__).parent, Path(sensecf_edge.__file__).parent
-    shared = [peers.PROGRAMS / "asked.py", here / "own.py", *sorted((here.parent / "teachers").glob("*.py"))]
+    shared = [environments.PROGRAMS / "asked.py", here / "own.py", *sorted((here.parent / "teachers").glob("*.py"))]
     return [*shared, *sorted(runtime.rglob("*.py"))]
 
 
@@ -175,19 +176,19 @@ def _programs(method: Method) -> list[Path]:
     runtime = Path(sensecf_edge.__file__).parent
     shared = ["asked.py", "limits.py", *(("folding.py", "program.py") if method.trees else ())]
     names = ("rules", "admissible", "measure", "feature", "relation", "schema")
-    return [*(peers.PROGRAMS / n for n in (*shared, method.program)), *(runtime / f"{n}.py" for n in names)]
+    return [*(environments.PROGRAMS / n for n in (*shared, method.program)), *(runtime / f"{n}.py" for n in names)]
 
 
 def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
     out = {}
     for name, done in runs.items():
         room = METHODS[name].environment
-        held = {p: version(p) for p in MAIN_PACKAGES[OWN]} if room == OWN else peers.cached(room) or {}
+        held = {p: version(p) for p in MAIN_PACKAGES[OWN]} if room == OWN else environments.cached(room) or {}
         out[name] = {"cold_start": done.cold, "versions": {p: held.get(p, "?") for p in MAIN_PACKAGES[room]}}
     return out
 
 
-def _about(asked: Asked, ruler: Ruler) -> dict[str, Any]:
+def _about(asked: Questions, ruler: Ruler) -> dict[str, Any]:
     manifest, schema = asked.bundle.manifest, asked.schema
     moves = asked.vary.any(axis=0)
     return {
@@ -222,7 +223,7 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any], trained: pd.Dat
         "paired": figures.paired(rows, seed),
         "possible": figures.possible(rows),
         "fewest": fewest.summary(rows),
-        "trade": curve.trade(rows, trained, seed),
+        "trade": trade_off.trade(rows, trained, seed),
         "changes": figures.changes(rows),
     }
     rows.to_csv(out / "results.csv", index=False)
@@ -230,8 +231,10 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any], trained: pd.Dat
     (out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     (out / "report.html").write_text(page.render(results, rows), encoding="utf-8")
     print(figures.lines(results["pooled"], SHOWN))
-    print(words.possible(results["possible"]))
+    print(formatting.possible(results["possible"]))
     if results["fewest"]:
-        print(f"features changed by ours {results['fewest']['changed']:.2f}; the fewest possible {words.fewest(results['fewest'])}")
+        print(
+            f"features changed by ours {results['fewest']['changed']:.2f}; the fewest possible {formatting.fewest_text(results['fewest'])}"
+        )
     console.print(f"wrote results.csv, results.json and report.html to {out}; they hold people's data")
     return results

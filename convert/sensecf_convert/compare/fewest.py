@@ -7,20 +7,21 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.check import OnnxChecker
-from sensecf_edge.record import Record
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.record import Record
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
 
-from ..effort import Effort
-from ..proof import Fewest, Prover, summed
-from .asked import Asked
+from ..proof.effort import Effort
+from ..proof.prover import Fewest, Prover, summed
+from .question import Questions
 
 PROVERS = ("treecf-exact", "oceanpy-fewest", "oceanpy-nearest")
 NONE = "proved: none exists"
 
 
-def prove(asked: Asked, rows: pd.DataFrame, max_changes: int, report: Callable[[float, str], None]) -> pd.DataFrame:
-    """The rows of all methods with three more columns filled in: what is proven of their record, see `proof.Fewest`, for those that
+def prove(asked: Questions, rows: pd.DataFrame, max_changes: int, report: Callable[[float, str], None]) -> pd.DataFrame:
+    """The rows of all methods with three more columns filled in: what is proven of their record, see `prover.Fewest`, for those that
     ours answers; and `possible`, 1 where an answer under the same rules exists, 0 where none does, empty where that was not found out."""
     bundle, effort = asked.bundle, Effort()
     graph, column = bundle.classifier_bytes(), bundle.manifest.target.index
@@ -57,7 +58,7 @@ def agreement(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Beside what ours changes, all in all: see `proof.summed`. Empty where nothing was to be proven."""
+    """Beside what ours changes, all in all: see `prover.summed`. Empty where nothing was to be proven."""
     ours = rows[(rows.method == "ours") & rows.same_rules.astype(bool) & rows.fewest.notna()]
     if not len(ours):
         return {}

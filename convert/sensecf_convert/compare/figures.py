@@ -18,7 +18,7 @@ FLAGS = frozenset(("valid", "usable", "at_goal", "same_rules", "keeps", "lof_inl
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: the mean of a column over all records reached (`asked`), over those that have an answer at all under the same rules
+    """One figure: the mean of a column over all records reached (`question`), over those that have an answer at all under the same rules
     (`possible`), or over the answers. `better`: higher, lower or ''."""
 
     key: str
@@ -43,7 +43,7 @@ MEASURES = (
     Measure("n_unchanged", "unchanged", "n_unchanged", "answers", "higher", "features not changed"),
     Measure("distance", "L1/range", "distance", "answers", "lower", "Gower distance: mean over all features of |change| / reference range"),
     Measure("distance_mad", "L1/MAD", "distance_mad", "answers", "lower", "mean over all features of |change| / median absolute deviation, "
-            "a changed choice counting 1 (`likeness.deviations` says what stands for a deviation of 0)"),
+            "a changed choice counting 1 (`plausibility.deviations` says what stands for a deviation of 0)"),
     Measure("knn_ratio", "kNN ratio", "knn_ratio", "answers", "lower",
             "mean distance to the 5 nearest wanted training rows over those rows' own median figure; 1 is as typical as real"),
     Measure("lof_inliers", "LOF inliers", "lof_inlier", "answers", "higher",

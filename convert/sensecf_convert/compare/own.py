@@ -5,49 +5,35 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from sensecf_edge import measure, prompt, reply, rules
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.check import OnnxChecker, realism
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.realism import realism
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.loop import Explainer
-from sensecf_edge.proposals import Fault, Proposal, Request
-from sensecf_edge.record import Record, decode
-from sensecf_edge.schema import Vector
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.propose import prompt, reply
+from sensecf_edge.propose.engine import Request, Unanswered
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import LOOP
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.testing import RandomEngine
 
-from ..evaluate import vector
-from ..peer_programs import asked
+from ..evaluate.measure import vector
 from .methods import METHODS, RIVALS
+from .programs import asked
 
 Answer = tuple[Vector | None, str]
 SMALL = 2
 """Proposals in one helping of chance, where chance is given a budget to use up."""
-
-
-class RandomEngine:
-    """Proposals by chance instead of a language model: 1 to `max_changes` features, each at any admissible value, all equally likely."""
-
-    def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Fault]:
-        """`n` proposals a request. The same record and seed get the same ones."""
-        return [[self._one(r, k) for k in range(r.n)] for r in requests]
-
-    @staticmethod
-    def _one(request: Request, k: int) -> Proposal:
-        space = request.grammar.space
-        rng = np.random.default_rng([request.seed, k, *space.record.vector.view(np.uint32)])
-        count = int(rng.integers(1, min(space.max_changes, len(space.features)) + 1))
-        chosen = sorted(rng.choice(space.features, size=count, replace=False))
-        schema = space.record.schema
-        changes = {schema.names[i]: decode(schema.features[i], float(rng.choice(space.values[i]))) for i in chosen}
-        return Proposal(json.dumps(changes), True)
 
 
 def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
@@ -90,7 +76,7 @@ def _first(explainer: Explainer, x: Vector, seed: int, limits: Constraints) -> A
         return None, "nothing may change"
     text = prompt.build(explainer.bundle.manifest.generator.prompt, space, explainer.target.wanted, _now(explainer, x))
     (answers,) = explainer.engine.propose([Request(text, Grammar(space), 1, seed, LOOP.temperature)])
-    if isinstance(answers, Fault) or not answers or not answers[0].complete:
+    if isinstance(answers, Unanswered) or not answers or not answers[0].complete:
         return None, "the engine gave no whole answer"
     read = reply.read(space.record, answers[0].text)
     return (None, "it cannot be read") if isinstance(read, str) else (rules.complete(explainer.schema, x, read[None])[0], "")
@@ -116,12 +102,12 @@ def _spent(explainer: Explainer, question: asked.Question, k: int, meter: Callab
 
 def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
     typical = explainer.realism.percentile(y[None]) if explainer.realism else None
-    return float(measure.cost(explainer.schema, x, y[None], typical)[0])
+    return float(measure.change_cost(explainer.schema, x, y[None], typical)[0])
 
 
 def _rival(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """A way to an answer without a language model: `additive` and `chance` hand over their first try, unchecked."""
-    from ..rivals import answer
+    from ..rivals.ways import answer
 
     bundle = Bundle.open(question.plain["bundle"])
     typical, goal = realism(bundle), question.goal - asked.SAFE
@@ -138,7 +124,8 @@ def _rival(question: asked.Question, method: str) -> tuple[Callable[[int], Answe
 
 def _teacher(question: asked.Question) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """The teacher, asked for the runtime's goal instead of its own stricter ones."""
-    from ..teachers import Lesson, answer
+    from ..teachers.classroom import answer as classroom_answer
+    from ..teachers.lesson import Lesson
 
     bundle = Bundle.open(question.plain["bundle"])
     goal = question.goal - asked.SAFE
@@ -150,7 +137,7 @@ def _teacher(question: asked.Question) -> tuple[Callable[[int], Answer], Callabl
     assert isinstance(checker, OnnxChecker)
 
     def one(k: int) -> Answer:
-        y = answer(lesson, judge, Record(bundle.schema, question.exact[k]))
+        y = classroom_answer(lesson, judge, Record(bundle.schema, question.exact[k]))
         return y, "" if y is not None else "none found"
 
     return one, lambda: checker.rows

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from .. import words
-from ..pages import template
+from ..evaluate import formatting
+from ..presentation.pages import template
 from . import plots
-from .curve import PLANES, verdict
 from .figures import MEASURES, cell
 from .methods import CURVE, EQUAL_BUDGET, METHODS
+from .trade_off import PLANES, verdict
 
 TEMPLATE = "compare/report.html.j2"
 MAIN = ("asked", "valid", "at_goal", "same_rules", "of_possible", "n_changed", "distance", "distance_mad", "knn_ratio", "lof_inliers",
@@ -32,10 +32,10 @@ def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
         results=results,
         main=grid(_main(pooled), MAIN),
         free=grid({n: got for n, got in pooled.items() if METHODS[n].pinned}, FREE),
-        possible=words.possible(results["possible"]),
+        possible=formatting.possible(results["possible"]),
         prices=grid({n: pooled[n] for n in CURVE if n in pooled}, PRICES),
         factors=factors(results["trade"]),
-        fewest=words.fewest(results["fewest"]),
+        fewest=formatting.fewest_text(results["fewest"]),
         classes={name: grid(_main(part), MAIN) for name, part in results["classes"].items()},
         budget=grid({n: pooled[n] for n in EQUAL_BUDGET if n in pooled}, BUDGET),
         beside=_beside({n: got for n, got in results["paired"].items() if n not in CURVE and not METHODS[n].pinned}),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,12 +13,12 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from .curve import edge, verdict
+from ..presentation.pictures import STYLE, png
 from .methods import CURVE, METHODS
+from .trade_off import edge, verdict
 
 FAMILIES = {"ours": "#1f6feb", "dice": "#d1782a", "cfnow": "#2e8b57", "nice": "#8250df", "treecf": "#cf222e",
             "oceanpy": "#bf8700"}  # fmt: skip
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "axes.titleweight": "bold"}
 SHAPES = ("o", "s", "^", "D")
 CROWD = frozenset((
     "ours-without-llm-rows", "ours-without-llm-time", "ours-distance-exact", *CURVE, *(n for n, m in METHODS.items() if m.pinned)
@@ -33,14 +32,6 @@ COUNTS = ("#dbe9ff", "#9ec5fe", "#5a9bf6", "#1f6feb", "#0b3d91")
 def color(method: str) -> str:
     """One colour a family of methods."""
     return next((c for name, c in FAMILIES.items() if method.startswith(name)), "#57606a")
-
-
-def png(figure: Any) -> bytes:
-    """The picture; the figure is closed."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, bbox_inches="tight", facecolor="white")
-    plt.close(figure)
-    return out.getvalue()
 
 
 def roomy(names: Iterable[str]) -> list[str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import TableError
 
-from ..tables import Cohort
-from .asked import Asked, Options, ask
+from ..table.cohort import Cohort
 from .methods import CURVE, METHODS, Method
+from .question import Options, Questions, questions_of
 from .running import Run
 from .scoring import COLUMNS, Ruler
 
@@ -22,7 +22,7 @@ MOST = 40
 """Training records asked."""
 
 
-One = Callable[[Method, Asked, Options], Run]
+One = Callable[[Method, Questions, Options], Run]
 
 
 def measured(bundle: Bundle, train: Cohort, options: Options, names: tuple[str, ...], one: One) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def measured(bundle: Bundle, train: Cohort, options: Options, names: tuple[str, 
     fewer = dataclasses.replace(options, limit=min(MOST, options.limit or MOST))
     if len(curve) > 1:
         try:
-            asked = ask(bundle, train, train.take(~train.y), fewer.limit, fewer.seed)
+            asked = questions_of(bundle, train, train.take(~train.y), fewer.limit, fewer.seed)
         except TableError:
             return pd.DataFrame(columns=list(COLUMNS))
         ruler = Ruler(asked, options.max_changes)

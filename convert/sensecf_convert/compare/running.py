@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from .. import peers
-from .asked import Options
+from . import environments
 from .methods import OWN, Method
+from .question import Options
 
 START = 300.0
 GRACE, PATIENCE = 5.0, 6.0
@@ -124,7 +124,7 @@ def _lines(process: subprocess.Popen[str]) -> queue.Queue[dict[str, Any] | None]
 def _command(method: Method) -> list[str]:
     if method.environment == OWN:
         return [sys.executable, "-m", "sensecf_convert.compare.own"]
-    return [str(peers.environment(method.environment)), str(peers.PROGRAMS / method.program)]
+    return [str(environments.environment_python(method.environment)), str(environments.PROGRAMS / method.program)]
 
 
 def _surroundings(method: Method) -> dict[str, str]:

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge import measure, rules
-from sensecf_edge.check import OnnxChecker, realism
-from sensecf_edge.record import decode
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.bundle.realism import realism
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import decode
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import measure, rules
 
-from ..likeness import Realism, deviations, mad_distance
-from ..peer_programs.limits import SAME, Limits
-from .asked import Asked
+from ..evaluate.plausibility import Realism, deviations, mad_distance
 from .methods import METHODS
+from .programs.limits import SAME, Limits
+from .question import Questions
 from .running import Run
 
 COLUMNS = (
@@ -37,7 +39,7 @@ The last three are `fewest.prove`'s to fill in."""
 class Ruler:
     """Everything that measures, opened once for a table."""
 
-    def __init__(self, asked: Asked, max_changes: int) -> None:
+    def __init__(self, asked: Questions, max_changes: int) -> None:
         bundle = asked.bundle
         self.asked, self.schema, self.max_changes = asked, asked.schema, max_changes
         self.checker = OnnxChecker(bundle.classifier_bytes(), len(self.schema), bundle.manifest.target.index)
@@ -121,7 +123,7 @@ class Ruler:
         return not set(limits) - moved, not any(n.startswith("breaks ") for n in names)
 
 
-def as_given(asked: Asked, k: int, y: list[float | None]) -> Vector:
+def as_given(asked: Questions, k: int, y: list[float | None]) -> Vector:
     """A method's answer for record k as it came, with what was unknown and stays untouched unknown again, shape (features,)."""
     given = np.array([np.nan if v is None else v for v in y])
     untouched = np.isnan(given) | (np.abs(given - asked.filled[k]) <= SAME)
@@ -129,7 +131,7 @@ def as_given(asked: Asked, k: int, y: list[float | None]) -> Vector:
     return out
 
 
-def brought(asked: Asked, k: int, given: Vector) -> Vector:
+def brought(asked: Questions, k: int, given: Vector) -> Vector:
     """An answer as the classifier showed it to the package: inside record k's limits, with its followers. Shape (features,)."""
     return np.asarray(Limits(asked.schema, asked.rows[k]).brought(given[None])[0])
 

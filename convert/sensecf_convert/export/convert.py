@@ -18,7 +18,7 @@ from typing import IO
 from sensecf_edge.errors import ExportError
 
 from ..progress import bar
-from . import checkpoint as checks
+from . import checks
 from .upstream import sources
 
 KINDS = ("f32", "f16", "bf16", "Q8_0")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.engine import LlamaEngine, Request
-from sensecf_edge.proposals import Fault
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.engine import Request, Unanswered
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def scripts(engine: LlamaEngine, asked: Sequence[Request]) -> list[Script]:
     requests = [replace(r, n=1, greedy_first=True) for r in asked]
     out = []
     for request, answer in zip(requests, engine.propose(requests), strict=True):
-        if isinstance(answer, Fault) or not answer[0].complete:
+        if isinstance(answer, Unanswered) or not answer[0].complete:
             continue
         prompt, whole = engine.tokenise(request.prompt), engine.tokenise(request.prompt + answer[0].text)
         same = next((k for k, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))

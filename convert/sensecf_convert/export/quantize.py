@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sensecf_edge.errors import EngineError, ExportError
-from sensecf_edge.native import library, why
+from sensecf_edge.llama.library import last_error, library
 
 QUANTIZATIONS = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q4_K_M": 15, "Q4_0": 2, "F16": 1, "BF16": 32}
 """Names of the types on offer and llama.cpp's numbers for them."""
@@ -39,7 +39,7 @@ def quantize(source: Path, target: Path, kind: str, threads: int = 1, again: boo
     try:
         code = _call(source, part, kind, threads, again, report)
         if code != 0:
-            raise EngineError(f"llama.cpp could not quantize {source.name} to {kind} (code {code}){why()}")
+            raise EngineError(f"llama.cpp could not quantize {source.name} to {kind} (code {code}){last_error()}")
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
 
-from ..split import parts_of
-from . import COVERS, MOST_PEOPLE, check, words
+from ..table.split import parts_of
+from .checks import MOST_PEOPLE, check
+from .words import COVERS, words
 
 
 @click.command()

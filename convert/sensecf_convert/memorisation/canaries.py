@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sensecf_edge import rules
-from sensecf_edge.check import Checker
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.judge.classifier import Checker
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
 
-from .. import teachers
-from ..improve import Speaker
-from ..teachers import Lesson
+from ..generator.practice import Speaker
+from ..teachers import classroom
+from ..teachers.lesson import Lesson
 from ..teachers.people import settle
 from .likelihood import Asked, log_likelihoods
 
@@ -43,7 +44,7 @@ def hatched(lesson: Lesson, checker: Checker, times: Sequence[int], each: int, r
     while len(out) < each * len(times):
         X = _anything(lesson.schema, 64, rng)
         for x, p in zip(X, checker.p_target(X), strict=True):
-            space = teachers.space_of(lesson, x) if p < lesson.threshold else None
+            space = classroom.space_of(lesson, x) if p < lesson.threshold else None
             free = [] if space is None else [i for i, v in enumerate(space.values) if len(v) > 1]
             if space is None or len(free) < CHANGES or len(out) == each * len(times):
                 continue

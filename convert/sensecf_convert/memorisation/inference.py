@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge.schema import Vector
+from sensecf_edge.schema.feature import Vector
 
 from ..statistics import LEAST_PEOPLE, ends
 

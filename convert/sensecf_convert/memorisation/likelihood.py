@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensecf_edge import prompt
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.engine import LlamaEngine
-from sensecf_edge.schema import Vector
+from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose import prompt
+from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import EngineSettings
+from sensecf_edge.space.admissible import Admissible
 
-from ..answers import answer_text
-from ..improve import Speaker
+from ..generator.answers import answer_text
+from ..generator.practice import Speaker
 
 Tokens = list[int]
 

@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
 
-from ..split import Parts, parts_of
-from ..words import percent
+from ..presentation.numbers import percent
+from ..table.split import Parts, parts_of
 from .inference import Figures
 from .said import Crowd, Spoken, repeated
 
@@ -71,7 +72,7 @@ def _each(rows: Vector, chance: Chance) -> Vector:
 
 
 def heard(parts: Parts, seed: int) -> dict[str, Figures]:
-    """`repeated` for every speaker."""
+    """`repeated_rows` for every speaker."""
     train, outside = parts.train, parts.untrained
     chance, good = np.random.default_rng(seed), train.X[train.y]
     few = good[chance.permutation(len(good))[: max(1, round(FEW * len(good)))]]

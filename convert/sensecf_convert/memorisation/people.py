@@ -7,14 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.space.admissible import Admissible
 
-from .. import teachers
-from ..improve import Speaker
-from ..tables import Cohort
-from ..teachers import Lesson
+from ..generator.practice import Speaker
+from ..table.cohort import Cohort
+from ..teachers import classroom
+from ..teachers.lesson import Lesson
 from ..teachers.people import NOISE, inside, settle
 from .likelihood import Asked
 
@@ -61,7 +61,7 @@ def drawn(subject: Subject, data: Cohort, most: int, rng: np.random.Generator) -
 def questions(subject: Subject, data: Cohort, copies: int, rng: np.random.Generator) -> list[Question]:
     """Near copies of these rows, so many each, that stand below the line and may change something.
 
-    The noise is the teachers' (see `teachers.people`): whoever was in was shown to the generator as such copies among others.
+    The noise is the teachers' (see `people`): whoever was in was shown to the generator as such copies among others.
     """
     out = list[Question]()
     for _ in range(copies):
@@ -74,7 +74,7 @@ def questions(subject: Subject, data: Cohort, copies: int, rng: np.random.Genera
 def asked_as(subject: Subject, X: Vector, persons: list[str]) -> list[Question]:
     """Those of the rows X, shape (rows, features), that stand below the line and may change something."""
     spaces = [
-        (person, teachers.space_of(subject.lesson, x), float(p))
+        (person, classroom.space_of(subject.lesson, x), float(p))
         for x, p, person in zip(X, subject.judge.checker.p_target(X), persons, strict=True)
         if p < subject.lesson.threshold
     ]
@@ -83,6 +83,6 @@ def asked_as(subject: Subject, X: Vector, persons: list[str]) -> list[Question]:
 
 def answered(subject: Subject, asked: list[Question]) -> list[Asked]:
     """The questions that the teacher has an answer to, with it."""
-    teacher = teachers.ready(subject.lesson, subject.judge)
+    teacher = classroom.ready(subject.lesson, subject.judge)
     out = [(person, space, p, teacher.answer(space)) for person, space, p in asked]
     return [Asked(person, space, p, y) for person, space, p, y in out if y is not None]

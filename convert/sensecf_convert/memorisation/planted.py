@@ -18,26 +18,29 @@ from typing import Any
 import click
 import numpy as np
 
-from sensecf_edge.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
 
-from .. import gather, tuning
-from ..plan import Plan
-from ..split import parts_of
-from ..tables import Cohort
-from ..teachers import Lesson
-from ..vocabulary import SchemaVocabulary
+from .. import plan as sensecf_convert_plan
+from ..generator import learners
+from ..generator.scratch.vocabulary import SchemaVocabulary
+from ..plan import FitPlan
+from ..table.cohort import Cohort
+from ..table.split import parts_of
+from ..teachers import collect
+from ..teachers.lesson import Lesson
 from ..work import Work
-from . import MOST_PEOPLE, Subject, lesson_of, of_generator, of_pairs
 from .canaries import BY_CHANCE, Canary, exposures, hatched, planted
+from .checks import MOST_PEOPLE, lesson_of, of_generator, of_pairs
 from .inference import Figures
+from .people import Subject
 from .words import told
 
 TIMES = (0, 1, 4, 16, 64)
 """Repetitions of a canary. Those with none are planted nowhere: the exposure of chance."""
 
 
-def experiment(bundle: Bundle, train: Cohort, work: Work, plan: Plan, each: int, jobs: int = 1) -> Figures:
+def experiment(bundle: Bundle, train: Cohort, work: Work, plan: FitPlan, each: int, jobs: int = 1) -> Figures:
     """Figures of one generator: `people` (the half it learnt from against the other), `pairs` (learnt against new), and `canaries`,
     for each number of repetitions the mean exposure in bits of `each` canaries."""
     rng = np.random.default_rng(plan.seed)
@@ -47,7 +50,7 @@ def experiment(bundle: Bundle, train: Cohort, work: Work, plan: Plan, each: int,
     lesson = lesson_of(bundle, inside)
     judge = lesson.judge()
     canaries = hatched(lesson, judge.checker, TIMES, each, rng)
-    pairs = dict(gather.gather(work, lesson, inside, plan.pairs, plan.seed, jobs))
+    pairs = dict(collect.collect_pairs(work, lesson, inside, plan.pairs, plan.seed, jobs))
     made = _learnt(lesson, work, plan, pairs, canaries)
     subject = Subject(lesson, made.speaker(plan.wanted), judge)
     bits = np.array(exposures(subject.speaker, canaries)).reshape(len(TIMES), each)
@@ -60,12 +63,12 @@ def experiment(bundle: Bundle, train: Cohort, work: Work, plan: Plan, each: int,
     }
 
 
-def _learnt(lesson: Lesson, work: Work, plan: Plan, pairs: dict[str, Any], canaries: list[Canary]) -> tuning.Made:
+def _learnt(lesson: Lesson, work: Work, plan: FitPlan, pairs: dict[str, Any], canaries: list[Canary]) -> learners.Made:
     more = planted(canaries)
     both = {k: np.concatenate([pairs[k], more[k]]) for k in ("X", "Y")}
     both["p"] = lesson.judge().checker.p_target(both["X"])
     vocabulary = SchemaVocabulary(lesson.schema, plan.wanted)
-    return tuning.FromNothing(work, plan, vocabulary).learn(both, tuning.FIRST, plan.passes)
+    return learners.FromNothing(work, plan, vocabulary).learn(both, sensecf_convert_plan.FIRST, plan.passes)
 
 
 def report(figures: Figures) -> str:
@@ -98,7 +101,7 @@ def main(table: Path, model: str, work: Path, pairs: int, passes: float, canarie
         bundle = Bundle.open(model)
         train = parts_of(bundle, table).train
         target = bundle.manifest.target
-        plan = Plan(bundle.name, target.column, target.wanted, seed=seed, pairs=pairs, passes=passes, improve=False)
+        plan = FitPlan(bundle.name, target.column, target.wanted, seed=seed, pairs=pairs, passes=passes, improve=False)
         figures = experiment(bundle, train, Work(work), plan, canaries, jobs)
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error

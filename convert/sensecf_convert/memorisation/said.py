@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.stats import norm
 
-from sensecf_edge import rules
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
 
-from ..tables import Cohort
+from ..table.cohort import Cohort
 from ..teachers.people import places
 from .inference import FEW, LEVEL, POWER
 

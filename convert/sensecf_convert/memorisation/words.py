@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..words import percent
+from ..presentation.numbers import percent
 from .inference import FEW
 
 TITLES = {

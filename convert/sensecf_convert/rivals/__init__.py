@@ -1,9 +1,4 @@
-"""Rivals of the generator: ways to an answer that need no language model, in the same answer space and under the same rules.
+"""Ways to an answer that need no language model, in the same answer space and under the same rules, beside the generator's first tries.
 
-`ways` finds the answers, `beside` measures them on a bundle's unseen people, `allowance` says who is answered for how few rows of
-the classifier, `usage` where the whole loop's rows and time go.
+In: a bundle and people of its table. Out: what each way finds for how many rows of the classifier. Makes no bundle better.
 """
-
-from .ways import NAMES, Metered, answer
-
-__all__ = ["NAMES", "Metered", "answer"]

@@ -16,17 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge import prompt, reply, rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.grammar import Grammar
-from sensecf_edge.loop import Explainer
-from sensecf_edge.proposals import Fault, Request
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Vector
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.propose import prompt, reply
+from sensecf_edge.propose.engine import Request, Unanswered
+from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import LOOP
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
-from ..words import percent
+from ..presentation.numbers import percent
 from .beside import GENERATOR, LOOP_NAME
 from .usage import standing_in
 from .ways import Metered, SpentError, additive, drawn, unled
@@ -110,7 +112,7 @@ def said(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]
         count = LOOP.proposals if not round_ else HELPING
         (answers,) = explainer.engine.propose([Request(text, grammar, count, LOOP.seed + 1_000_003 * round_, heat, not round_)])
         dry, round_ = dry + 1, round_ + 1
-        for proposal in [] if isinstance(answers, Fault) else answers:
+        for proposal in [] if isinstance(answers, Unanswered) else answers:
             read = reply.read(space.record, proposal.text) if proposal.complete else reply.CUT
             if isinstance(read, str):
                 continue

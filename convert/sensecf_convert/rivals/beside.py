@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge import measure
-from sensecf_edge.admissible import Constraints, admissible
-from sensecf_edge.loop import Explainer
-from sensecf_edge.record import Record, encode
-from sensecf_edge.refine import Judge
-from sensecf_edge.result import Change, Explanation
-from sensecf_edge.schema import Vector
+from sensecf_edge.answer.result import Change, Explanation
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record, encode
 from sensecf_edge.settings import LOOP
+from sensecf_edge.space import measure
+from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.constraints import Constraints
 
 from .. import statistics
-from ..words import percent, plain
+from ..presentation.numbers import percent, plain
 from .usage import Usage
 from .ways import NAMES, answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..compare.plots import STYLE, plt, png
+from ..presentation.pictures import STYLE, plt, png
 from .allowance import WORDS
 
 TONES = {"generator": "#1f6feb", "additive": "#d1782a", "chance": "#57606a", "search": "#2e8b57", "whole loop": "#8250df"}

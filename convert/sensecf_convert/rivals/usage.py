@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sensecf_edge.loop import Explainer
-from sensecf_edge.refine import Judge
+from sensecf_edge.explain import Explainer
+from sensecf_edge.judge.objective import Judge
 
 Out = TypeVar("Out")
 PARTS = {"generator": ("propose",), "classifier": ("p_target",), "density": ("percentile", "log_density", "rank")}

@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge import rules
-from sensecf_edge.admissible import Admissible, Constraints, admissible
-from sensecf_edge.check import Checker
-from sensecf_edge.density import Realism
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.found import Found
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge, Known, refine
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.judge.classifier import Checker
+from sensecf_edge.judge.density import Realism
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.found import Found
+from sensecf_edge.search.refine import Known, refine
 from sensecf_edge.settings import SEARCH
+from sensecf_edge.space import rules
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 NAMES = ("additive", "chance", "search")
 WIDEST = 16_384

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge.admissible import Admissible, Constraints, admissible
 from sensecf_edge.errors import ConstraintError, TableError
-from sensecf_edge.record import Record
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.record import Record
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
-from ..tables import Cohort
+from ..table.cohort import Cohort
 from .lesson import Lesson, Teacher
 from .neighbours import Neighbours
 from .pairs import Pairs, people_with_both

@@ -8,14 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.check import OnnxChecker
-from sensecf_edge.density import Realism
 from sensecf_edge.errors import TableError
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Feature, Schema, Vector
+from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.judge.density import Realism
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space.admissible import Admissible
 
-from ..tables import Cohort
+from ..table.cohort import Cohort
 from .people import Drawn
 
 NOBODY = ""

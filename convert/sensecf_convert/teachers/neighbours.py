@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.space.admissible import Admissible
 
-from ..gower import gower
+from ..table.gower import gower
 from .lesson import NOBODY, Lesson, good_rows
 from .people import Drawn, People
 from .sparsify import towards

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.admissible import Admissible
 from sensecf_edge.errors import TableError
-from sensecf_edge.refine import Judge
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.space.admissible import Admissible
 
-from ..tables import Cohort
+from ..table.cohort import Cohort
 from .lesson import NOBODY, Lesson, good_rows
 from .neighbours import towards_nearest
 from .people import Drawn, People

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge import rules
-from sensecf_edge.schema import Schema, Vector
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.space import rules
 
-from ..tables import Cohort
+from ..table.cohort import Cohort
 
 Mask = NDArray[np.bool_]
 SHARED = 5

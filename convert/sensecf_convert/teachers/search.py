@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sensecf_edge import measure
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.refine import Judge, moves, refine, score
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge, score
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.search.refine import moves, refine
+from sensecf_edge.space import measure
+from sensecf_edge.space.admissible import Admissible
 
 from .lesson import NOBODY, Lesson
 from .people import Drawn, People

@@ -8,11 +8,11 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge import measure, rules
-from sensecf_edge.admissible import Admissible
-from sensecf_edge.refine import Judge, score
-from sensecf_edge.rules import Mask
-from sensecf_edge.schema import Vector
+from sensecf_edge.judge.objective import Judge, score
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.space import measure, rules
+from sensecf_edge.space.admissible import Admissible
+from sensecf_edge.space.rules import Mask
 
 
 def towards(judge: Judge, space: Admissible, rows: Vector, goals: tuple[float, ...], floor: float = 0.0) -> Vector | None:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...errors import TableError
-from ...table.cells import Cell, plain_number, without_value, words
+from ...schema.cells import Cell, plain_number, without_value, words
 from ...table.lines import Line
 from ...table.read import table
 from ..clocks import parse, parse_slashed

@@ -1,0 +1,253 @@
+"""What is tried for each kind of classifier, how it is chosen, and when its probabilities are calibrated.
+
+All of it happens inside the training people, in folds that keep a person's rows together. Both classes count alike in the
+calibration, in the Brier score and in the losses, so that 0.5 means "as much like the wanted class as like the other one"
+whatever share of the table each class has. The neural network's loss alone weighs every row alike; the sigmoid behind it
+is what brings it there, and it has one wherever that lowers the Brier score.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+
+from sensecf_edge.errors import TableError
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+
+from ..table.cohort import Cohort, folds_by_person
+from . import calibration
+
+KINDS = ("random-forest", "svm", "xgboost", "neural-network")
+FOLDS = 5
+MANY_ROWS = 4_000
+"""From here on a forest's smallest leaves are larger: more rows would otherwise only make the graph larger."""
+GAIN = 0.02
+"""Share by which calibration must lower the cross-validated Brier score to be worth its two numbers."""
+EDGE = 1e-3
+"""Probabilities are kept this far from 0 and 1 before their logarithm is taken: nearer, float32 tells them badly apart."""
+
+Recipe = dict[str, Any]
+Platt = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted classifier: a scikit-learn pipeline, and the two numbers of a sigmoid behind it, or None."""
+
+    pipeline: Any
+    platt: Platt | None = None
+
+    def p_wanted(self, X: Vector) -> Vector:
+        """Probability of the wanted class, shape (rows,), for codes (rows, features) with NaN unknown."""
+        X = X.astype(np.float32)
+        if self.platt is None:
+            return np.asarray(self.pipeline.predict_proba(X)[:, 1], dtype=np.float64)
+        return squash(self.platt, score(self.pipeline, X))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best recipe of a kind. `auc_cv`: mean AUC over folds; `brier_cv`, `calibration_error_cv`: of what is shipped,
+    cross-validated, both classes weighed alike; `tried`: every recipe with its AUC; `risk`: how its scores become risks."""
+
+    model: Model
+    recipe: Recipe
+    calibrated: str
+    sigmoid: Platt | None
+    auc_cv: float
+    brier_cv: float
+    brier_cv_plain: float | None
+    calibration_error_cv: float
+    tried: int
+    risk: dict[str, float]
+
+
+def candidates(kind: str, data: Cohort) -> list[Recipe]:
+    """The recipes tried for a kind on this table: few, and spread over what matters for it."""
+    if kind == "random-forest":
+        leaves = (5, 10, 20) if len(data) < MANY_ROWS else (10, 20, 40)
+        return [{"n_estimators": 100, "min_samples_leaf": n, "max_depth": 10, "max_features": "sqrt"} for n in leaves]
+    if kind == "svm":
+        linear = [{"kernel": "linear", "C": c} for c in (0.001, 0.01, 0.1, 1.0)]
+        width = coding(data.schema, True).fit_transform(data.X[:1]).shape[1]
+        gammas = [round(share / width, 5) for share in (0.3, 1.0)]
+        return linear + [{"kernel": "rbf", "gamma": g, "C": c, "features": 256} for g in gammas for c in (0.01, 0.1, 1.0)]
+    if kind == "xgboost":
+        weight = round(float((~data.y).sum() / data.y.sum()), 4)
+        same = {"learning_rate": 0.05, "min_child_weight": 5, "subsample": 0.8, "colsample_bytree": 0.8, "scale_pos_weight": weight}
+        return [{"max_depth": d, "n_estimators": n, **same} for d in (2, 3, 4) for n in (60, 150, 300)]
+    assert kind == "neural-network"
+    penalties = [round(share * len(data), 2) for share in (0.002, 0.01, 0.03, 0.1)]  # scikit-learn divides alpha by the rows
+    return [{"hidden_layer_sizes": h, "alpha": a, "max_iter": 200} for h in ([16], [32, 16]) for a in penalties]
+
+
+def pipeline(schema: Schema, kind: str, recipe: Mapping[str, Any], seed: int) -> Pipeline:
+    """The unfitted pipeline of a recipe: unknown values filled in and choices coded, then the classifier."""
+    if kind == "random-forest":
+        forest = RandomForestClassifier(class_weight="balanced_subsample", random_state=seed, n_jobs=1, **recipe)
+        return Pipeline([("code", coding(schema, False)), ("forest", forest)])
+    if kind == "svm":
+        steps: list[tuple[str, Any]] = [("code", coding(schema, True))]
+        if recipe["kernel"] == "rbf":  # random Fourier features: support vectors would be training rows inside the bundle
+            steps.append(("kernel", RBFSampler(gamma=recipe["gamma"], n_components=recipe["features"], random_state=seed)))
+        return Pipeline([*steps, ("machine", LinearSVC(C=recipe["C"], class_weight="balanced", dual=False, random_state=seed))])
+    if kind == "xgboost":
+        from xgboost import XGBClassifier
+
+        return Pipeline([("trees", XGBClassifier(random_state=seed, n_jobs=1, tree_method="hist", **recipe))])
+    network = MLPClassifier(solver="lbfgs", random_state=seed, **recipe)
+    return Pipeline([("code", coding(schema, True)), ("network", network)])
+
+
+def coding(schema: Schema, scaled: bool) -> ColumnTransformer:
+    """Numbers with the median for unknown, scaled where asked; choices with the most frequent one, each a column of its own."""
+    numbers = [i for i, f in enumerate(schema.features) if f.kind == "number"]
+    choices = [i for i, f in enumerate(schema.features) if f.kind == "choice"]
+    fill: Any = SimpleImputer(strategy="median", keep_empty_features=True)
+    parts: list[tuple[str, Any, list[int]]] = [("numbers", make_pipeline(fill, StandardScaler()) if scaled else fill, numbers)]
+    if choices:
+        categories = [np.arange(len(schema.features[i].choices), dtype=np.float32) for i in choices]
+        coder = OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False, drop="if_binary")
+        parts.append(("choices", make_pipeline(SimpleImputer(strategy="most_frequent", keep_empty_features=True), coder), choices))
+    return ColumnTransformer(parts)
+
+
+def choose(kind: str, train: Cohort, seed: int, say: Callable[[str], None]) -> Chosen:
+    """The recipe with the best AUC over folds of people, fitted on all of `train`, calibrated where that helps."""
+    recipes = candidates(kind, train)
+    folds = folds_with_both(train, seed)
+    best: tuple[float, Recipe, Vector] = (-1.0, {}, np.empty(0))
+    for at, recipe in enumerate(recipes):
+        held = _held_out(kind, train, recipe, folds, seed)
+        auc = float(np.mean([roc_auc_score(train.y[test], held[test]) for _, test in folds]))
+        best = max(best, (auc, recipe, held), key=lambda b: b[0])
+        say(f"recipe {at + 1} of {len(recipes)}: AUC {auc:.3f} over folds of people, best {best[0]:.3f}")
+    auc, recipe, held = best
+    return _finish(kind, train, recipe, (auc, held), folds, seed, len(recipes))
+
+
+def folds_with_both(train: Cohort, seed: int) -> list[Any]:
+    """Folds of people that hold both classes, in the rows to learn from and in those kept back: of five, or of fewer where people
+    are so few. Raises TableError where there are no two such folds."""
+
+    def both(rows: NDArray[Any]) -> bool:
+        return len(np.unique(train.y[rows])) == 2
+
+    most = min(FOLDS, *(len(np.unique(train.persons[train.y == side])) for side in (False, True)))
+    for count in (FOLDS, *range(most, 1, -1)):
+        folds = [f for f in folds_by_person(train.persons, train.y, count, seed) if both(f[0]) and both(f[1])]
+        if len(folds) > 1:
+            return folds
+    raise TableError(
+        f"{most} people to train with hold the rarer class, too few for two parts with both classes in each, so no classifier can "
+        "be chosen; add people, or bring a classifier along (--classifier FILE)"
+    )
+
+
+def weights_of(kind: str, calibrated: bool) -> str:
+    """Where both classes count alike, for the manifest."""
+    if kind != "neural-network":
+        return "both classes alike"
+    return "rows alike in the loss, both classes alike in the calibration" if calibrated else "rows alike"
+
+
+def _finish(kind: str, train: Cohort, recipe: Recipe, best: tuple[float, Vector], folds: list[Any], seed: int, tried: int) -> Chosen:
+    """Decide on a sigmoid by the held-out scores, each judged by a sigmoid fitted on the other folds; then fit on everybody.
+
+    An SVM always gets one, because its distances are no probabilities."""
+    auc, held = best
+    rows = np.concatenate([test for _, test in folds])
+    fold = np.repeat(np.arange(len(folds)), [len(test) for _, test in folds])
+    s, y = held[rows], train.y[rows]
+    crossed = np.empty(len(rows))
+    for i in range(len(folds)):
+        crossed[fold == i] = squash(platt(s[fold != i], y[fold != i]), s[fold == i])
+    margin = kind == "svm"
+    plain = None if margin else brier(y, squash((1.0, 0.0), s))
+    numbers = platt(s, y) if plain is None or brier(y, crossed) < (1 - GAIN) * plain else None
+    p = squash((1.0, 0.0), s) if numbers is None else crossed
+    model = Model(_fit(pipeline(train.schema, kind, recipe, seed), train.X, train.y), numbers)
+    return Chosen(
+        folded(model) if margin else model, recipe, "none" if numbers is None else "sigmoid", numbers, auc, brier(y, p), plain,
+        calibration_error(y, p), tried, calibration.fitted(p, y, 1 - float(train.y.mean())),
+    )  # fmt: skip
+
+
+def _held_out(kind: str, data: Cohort, recipe: Recipe, folds: list[Any], seed: int) -> Vector:
+    """A score for every row of the folds, by a model that has not seen the row's people."""
+    held = np.full(len(data), np.nan)
+    for train, test in folds:
+        held[test] = score(_fit(pipeline(data.schema, kind, recipe, seed), data.X[train], data.y[train]), data.X[test].astype(np.float32))
+    return held
+
+
+def _fit(made: Pipeline, X: Vector, y: NDArray[np.bool_]) -> Pipeline:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is part of the recipe, judged by its AUC
+        return made.fit(X.astype(np.float32), y)
+
+
+def score(fitted: Any, X: Vector) -> Vector:
+    """What a calibration works on, shape (rows,): the distance to the SVM's border, else the logit of the probability."""
+    if hasattr(fitted, "predict_proba"):
+        p = np.clip(np.asarray(fitted.predict_proba(X)[:, 1], dtype=np.float64), EDGE, 1 - EDGE)
+        return np.asarray(np.log(p / (1 - p)))
+    return np.asarray(fitted.decision_function(X), dtype=np.float64)
+
+
+def squash(numbers: Platt, scores: Vector) -> Vector:
+    """1 / (1 + exp(-(a s + b)))."""
+    return np.asarray(1 / (1 + np.exp(-(numbers[0] * scores + numbers[1]))))
+
+
+def platt(scores: Vector, y: NDArray[np.bool_]) -> Platt:
+    """Slope and offset of the sigmoid that suits held-out scores best, both classes weighed alike; the slope is never
+    negative, because a calibration must not turn a classifier round."""
+    spread = float(scores.std()) or 1.0
+    line = LogisticRegression(C=100.0, class_weight="balanced").fit((scores / spread)[:, None], y)
+    return max(float(line.coef_[0, 0]) / spread, 1e-3 / spread), float(line.intercept_[0])
+
+
+def folded(model: Model) -> Model:
+    """An SVM and its sigmoid as one logistic layer: the same probabilities, and a graph without a second step."""
+    assert model.platt is not None
+    machine, (a, b) = model.pipeline.named_steps["machine"], model.platt
+    line = LogisticRegression()
+    line.classes_, line.n_features_in_ = machine.classes_, machine.n_features_in_
+    line.coef_, line.intercept_, line.n_iter_ = a * machine.coef_, a * machine.intercept_ + b, np.array([0])
+    return Model(Pipeline([*model.pipeline.steps[:-1], ("machine", line)]))
+
+
+def balance(y: NDArray[np.bool_]) -> Vector:
+    """Weights that let both classes count alike, shape (rows,), mean 1."""
+    return np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+
+
+def brier(y: NDArray[np.bool_], p: Vector) -> float:
+    """Mean squared error of the probabilities, both classes weighed alike; 0.25 is what "0.5 for everybody" gets."""
+    return float(np.average((p - y) ** 2, weights=balance(y)))
+
+
+def calibration_error(y: NDArray[np.bool_], p: Vector, bins: int = 10) -> float:
+    """Mean distance between stated and seen shares over `bins` equally full bins of p, both classes weighed alike."""
+    weights, total = balance(y), 0.0
+    for part in np.array_split(np.argsort(p, kind="stable"), min(bins, len(p))):
+        total += abs(float((weights[part] * (p[part] - y[part])).sum()))
+    return total / float(weights.sum())

@@ -1,0 +1,89 @@
+"""What was measured of a bundle, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .. import statistics
+from ..presentation.numbers import percent
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One bundle's figures. Shares are 0..1; a share over no records is None.
+
+    asked              test records predicted in the unwanted class
+    possible_valid     of those, records that some answer of the default request (at most four changes) moves to p >= threshold
+    possible_usable    the same for p >= threshold + margin
+    unproven           records with no answer whose lattice is too large to be searched whole; counted as possible
+    first_try_valid    greedy proposal, untouched, p >= threshold, over possible_valid; first_try_valid_of_asked over asked
+    usable             answers with p >= threshold + margin, plausible, over asked
+    usable_of_possible the same over possible_usable
+    locked             records asked that may change nothing at all (see `locked_out`)
+    broken             answers that are immutable-breaking, out of range or off the lattice (must be 0)
+    n_changed, n_unchanged, distance (Gower), distance_mad (L1 in MADs), realism (percentile): means over answers
+    knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
+    knn_ratio_factual  the same for the records as they came
+    lof_inliers        share that LOF(20) over Gower distances to the wanted training rows calls inliers
+    alternatives       different sets of changed features among three answers asked for, mean over records with an answer
+    fewest             how few features the same records' answers must change; see `prover.summed`. Empty where that was not asked
+    memorisation       what a fit found of the people it was made of in its bundle; see `checks.check`. Empty elsewhere
+    p50_ms, p95_ms     per record, warm
+    advice             which way answers move each feature, and how many do what none should; see `advice.measured`
+    calibration        how true the risks told at the training share are on all test rows, and whom the model predicts unwanted; see
+                       `calibration.Calibration`
+    intervals          name of a share or mean above -> its value, 95 % interval by person, rows and people; see `statistics`
+    part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
+    rivals             the generator's first tries beside simpler ways to an answer, and the rows they ask; see `beside`
+    curve              share answered over rows of the classifier allowed; see `allowance`. Empty where that was not asked
+    """
+
+    auc: float
+    people: int | None
+    rows: int
+    asked: int
+    possible_valid: int
+    possible_usable: int
+    unproven: int
+    first_try_valid: float | None
+    first_try_usable: float | None
+    usable: float | None
+    usable_of_possible: float | None
+    broken: int
+    n_changed: float | None
+    n_unchanged: float | None
+    distance: float | None
+    distance_mad: float | None
+    realism: float | None
+    knn_ratio: float | None
+    knn_ratio_factual: float | None
+    lof_inliers: float | None
+    rounds: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    alternatives: float | None = None
+    fewest: dict[str, Any] = field(default_factory=dict)
+    memorisation: dict[str, Any] = field(default_factory=dict)
+    locked: int = 0
+    calibration: dict[str, Any] = field(default_factory=dict)
+    part: str = "test"
+    rivals: dict[str, Any] = field(default_factory=dict)
+    curve: dict[str, Any] = field(default_factory=dict)
+    advice: dict[str, Any] = field(default_factory=dict)
+    first_try_valid_of_asked: float | None = None
+    intervals: dict[str, statistics.Figure] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, rounded to what the sample size can carry."""
+        plain = {k: v for k, v in dataclasses.asdict(self).items() if v != {}}
+        return {k: (None if np.isnan(v) else round(v, 4)) if isinstance(v, float) else v for k, v in plain.items()}
+
+    def line(self) -> str:
+        """The figures that matter most, in one line."""
+        first = f"first try valid {percent(self.first_try_valid)} of {self.possible_valid}"
+        whole = f"AUC {self.auc:.3f} on the {self.part} {'rows' if self.people is None else 'people'}, {first}"
+        return f"{whole}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"

@@ -1,0 +1,4 @@
+"""A generator learnt from pairs: a small Llama from nothing, or a given checkpoint; then a round of practice.
+
+In: pairs and a schema. Out: a GGUF, and what the card says of it. Is judged elsewhere: `evaluate` asks it about unseen people.
+"""

@@ -1,0 +1,220 @@
+"""Tuning a base on pairs: answers only, resumable from a checkpoint that is at most a minute old."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from sensecf_edge.errors import BaseModelError
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+from sensecf_edge.settings import LOOP
+
+from ...work import Work, write_json
+from ..batches import batch_rows
+from ..steps import Steps
+from . import adapters, memory
+from .checkpoint import Base, chosen
+from .lessons import IGNORE, STYLE, Lessons, encode
+
+CHECKPOINT_SECONDS = 50.0
+SAVING_SHARE = 0.1
+"""At most this share of the time goes into checkpoints: a fully tuned 8B model's is too large for one a minute."""
+
+Report = Callable[[float, float], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to tune. `batch` pairs make a step, `rows` of them go through the model at once (0: as many as memory takes,
+    at most 16). `rate` 0 means 2e-4 for adapters and 2e-5 for whole models. `scale` is LoRA's alpha over its rank."""
+
+    batch: int = 32
+    rows: int = 0
+    rate: float = 0.0
+    rank: int = 16
+    scale: float = 2.0
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What came out. `checkpoint`: the whole model (base and adapter merged), None where merging was left out; `adapter`:
+    the adapter alone, None after full tuning. `style` and `longest` belong into the manifest (prompt, context): `longest`
+    is a quarter more than any pair took, for a record to come may take more words."""
+
+    checkpoint: Path | None
+    adapter: Path | None
+    style: str
+    longest: int
+    facts: dict[str, Any]
+
+
+def tune(
+    base: Base, schema: Schema, target: str, X: Vector, Y: Vector, *, p: Vector, work: Path, how: str = "lora",
+    passes: float = 1.0, minutes: float = math.inf, seed: int = 0, device: str = "auto", report: Report | None = None,
+    max_changes: int = LOOP.max_changes, recipe: Recipe | None = None, merged: bool = True,
+) -> Tuned:  # fmt: skip
+    """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
+
+    Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`); `report(share done, loss)` after
+    each step. `work` belongs to this tuning: run the same call again to go on or to get the finished result. Raises
+    BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
+    """
+    recipe = recipe or Recipe()
+    device = chosen(device, how)
+    lessons = encode(base.tokens, schema, target, X, Y, p, max_changes)
+    _check_lengths(base, lessons)
+    plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, "how": how, "seed": seed, "passes": passes,
+            "recipe": asdict(recipe), "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
+    Work(work).belongs(plan)
+    adapter, whole, done = work / "adapter", work / "merged", work / "tuned.json"
+    if not done.exists():
+        room = _room(base, lessons, how, device, recipe)
+        tuner = Tuner(base, how, device, seed, replace(recipe, rows=room.rows), work / "tuning.pt")
+        tuner.run(lessons, passes, minutes, report or (lambda share, loss: None))
+        if how == "full":
+            adapters.save(tuner.model, base, whole)
+        else:
+            adapters.save_adapter(tuner.model, base, adapter)
+        write_json(done, {**tuner.facts(), "base": base.name, "how": how, "device": device, "pairs": len(lessons),
+                          "left_out": lessons.left_out, "memory": memory.tuning(base.sizes, room)["total"]})  # fmt: skip
+        (work / "tuning.pt").unlink(missing_ok=True)
+        del tuner
+    if how != "full" and merged and not whole.exists():
+        adapters.merge(base, adapter, whole)
+    there = whole if whole.exists() else None
+    longest = min(base.sizes.context, lessons.longest * 5 // 4)
+    return Tuned(there, None if how == "full" else adapter, STYLE, longest, json.loads(done.read_text()))
+
+
+class Tuner:
+    """The loop. `checkpoint` holds what is being trained, and is read back by the next Tuner of the same plan."""
+
+    def __init__(self, base: Base, how: str, device: str, seed: int, recipe: Recipe, checkpoint: Path) -> None:
+        self.recipe, self.seed, self.device, self.checkpoint, self.whole = recipe, seed, device, checkpoint, how == "full"
+        plain = torch.bfloat16 if device == "cuda" and not self.whole else torch.float32
+        self.model = adapters.load(base, plain, device, packed=how == "qlora")
+        if not self.whole:
+            self.model = adapters.adapted(self.model, recipe.rank, recipe.scale, seed, packed=how == "qlora")
+        self.inner = self.model if self.whole else self.model.get_base_model()
+        if device == "cuda":
+            self.inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        self.model.train()
+        self.trained = {name: weights for name, weights in self.model.named_parameters() if weights.requires_grad}
+        self.rate = recipe.rate or (2e-5 if self.whole else 2e-4)
+        self.optimizer = torch.optim.AdamW(self.trained.values(), lr=self.rate, betas=(0.9, 0.98), weight_decay=0.01)
+        self.step, self.decided, self.spent, self.loss, self.first, self.resumed = 0, 0, 0.0, math.nan, math.nan, 0
+        if checkpoint.exists():
+            self._load()
+
+    def run(self, lessons: Lessons, passes: float, minutes: float, report: Report) -> None:
+        """Train to the end."""
+        steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.decided)
+        began, saved, cost = time.monotonic() - self.spent, time.monotonic(), 0.0
+        while (done := steps.share(self.step)) < 1:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate * _schedule(done, steps.total)
+            loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist())
+            self.first = loss if math.isnan(self.first) else self.first
+            self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
+            self.step += 1
+            steps.took(self.step)
+            self.spent = time.monotonic() - began
+            report(steps.share(self.step), self.loss)
+            if time.monotonic() - saved > max(CHECKPOINT_SECONDS, cost / SAVING_SHARE):
+                cost, saved = self.save(), time.monotonic()
+
+    def _one(self, lessons: Lessons, rows: list[int]) -> float:
+        """One step over a batch, `recipe.rows` pairs at a time. The output layer sees positions that predict an answer only."""
+        wanted = sum(len(lessons.answers[i]) for i in rows)
+        loss = 0.0
+        wide = torch.autocast("cuda", torch.bfloat16) if self.device == "cuda" and self.whole else nullcontext()
+        for at in range(0, len(rows), self.recipe.rows):
+            tokens, labels = (part.to(self.device) for part in lessons.rows(rows[at : at + self.recipe.rows]))
+            with wide:
+                hidden = self.inner.model(input_ids=tokens).last_hidden_state[:, :-1]
+                keep = labels[:, 1:] != IGNORE
+                scores = self.inner.lm_head(hidden[keep])
+            part = functional.cross_entropy(scores.float(), labels[:, 1:][keep], reduction="sum") / wanted
+            part.backward()
+            loss += float(part.detach())
+        torch.nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if not math.isfinite(loss):
+            raise BaseModelError(f"the loss is {loss} at step {self.step}; lower Recipe.rate, or check the base's weights")
+        return loss
+
+    def facts(self) -> dict[str, Any]:
+        """For the manifest and the card."""
+        frozen = sum(w.numel() for w in self.model.parameters() if not w.requires_grad)
+        trained = sum(w.numel() for w in self.trained.values())
+        return {
+            "parameters": frozen + (trained if self.whole else 0), "trainable": trained, **self.steps.facts(),
+            "resumed_at": self.resumed, "loss_first": self.first, "loss": self.loss, "minutes": self.spent / 60,
+        }  # fmt: skip
+
+    def save(self) -> float:
+        """Write the checkpoint, whole or not at all; returns the seconds it took."""
+        began, part = time.monotonic(), self.checkpoint.with_suffix(".part")
+        weights = {name: w.detach() for name, w in self.trained.items()}
+        state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "decided": self.steps.decided,
+                 "spent": self.spent, "loss": self.loss, "first": self.first}  # fmt: skip
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+        return time.monotonic() - began
+
+    def _load(self) -> None:
+        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+        with torch.no_grad():
+            for name, weights in self.trained.items():
+                weights.copy_(state["weights"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.decided, self.spent, self.loss, self.first = (state[k] for k in ("step", "decided", "spent", "loss", "first"))
+        self.resumed = self.step
+
+
+def _schedule(done: float, total: int) -> float:
+    """Warm up over 3 % (at least a step), then down to a twentieth along a cosine."""
+    return min((done + 1 / total) / 0.03, 1.0) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def _room(base: Base, lessons: Lessons, how: str, device: str, recipe: Recipe) -> memory.Work:
+    """As many rows at once as fit in what is free, or as many as the recipe says."""
+    one = memory.Work(how, device, 1, lessons.longest, lessons.longest_answer, recipe.rank)
+    if recipe.rows:
+        one = replace(one, rows=recipe.rows)
+    else:
+        free = memory.available(device)
+        sizes = (replace(one, rows=n) for n in (16, 8, 4, 2) if n <= recipe.batch)
+        one = next((w for w in sizes if memory.tuning(base.sizes, w)["total"] <= free), one)
+    memory.check(base.sizes, one, base.name)
+    return one
+
+
+def _check_lengths(base: Base, lessons: Lessons) -> None:
+    if not len(lessons):
+        raise BaseModelError("no pair has an answer that the grammar can say; check the schema's steps and max_changes against the pairs")
+    if lessons.longest > base.sizes.context:
+        raise BaseModelError(
+            f"the longest prompt and answer take {lessons.longest} tokens, {base.name} reads {base.sizes.context}; "
+            "use a schema with fewer features, or another base"
+        )
+
+
+def _fingerprint(base: Base) -> str:
+    """Config and tokenizer by content, weights by name and size."""
+    digest = hashlib.sha256((base.folder / "config.json").read_bytes())
+    for path in sorted(p for p in base.folder.iterdir() if p.suffix in (".safetensors", ".bin", ".model")):
+        digest.update(f"{path.name} {path.stat().st_size}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,175 @@
+"""The steps that make a generator: a learner takes pairs, from nothing or from a given base; then a round of self-improvement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.schema import Schema
+
+from ..export.quantize import quantize
+from ..plan import BETTER, FIRST, SIZES, FitPlan
+from ..progress import bar
+from ..table.cohort import Cohort
+from ..teachers.lesson import Lesson
+from ..work import Work, save
+from . import practice as improve
+from .practice import Speaker
+from .scratch.gguf import write_gguf
+from .scratch.vocabulary import SchemaVocabulary
+
+if TYPE_CHECKING:
+    from .base.checkpoint import Base
+
+PRACTICE_SHARE, PRACTICE_PASSES, PRACTICE_RATE = 0.5, 3.0, 8e-4
+HELD_OUT = 1000
+Pairs = Mapping[str, Vector]
+"""X and Y, shape (pairs, features), and p, shape (pairs,): the factuals' probability of the wanted class."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A generator as a quantized GGUF, the same unquantized, and facts for manifest and card (prompt style, context, …)."""
+
+    file: Path
+    plain: Path
+    facts: dict[str, Any]
+
+    def speaker(self, target: str) -> Speaker:
+        """The generator, ready to be asked."""
+        return Speaker(self.file, self.facts["prompt"], target, self.facts["context"])
+
+
+class Learner(Protocol):
+    """Makes a generator out of pairs. `name` is FIRST, or BETTER: then it goes on from what FIRST became."""
+
+    work: Work
+    plan: FitPlan
+
+    def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
+        """Train, write GGUF, quantize. Goes on from its last checkpoint; what is finished is only read."""
+        ...
+
+
+@dataclass(frozen=True)
+class FromNothing:
+    """A small Llama with a vocabulary of the schema's own.
+
+    `start`: a checkpoint of another such training, of the same schema and class, whose weights this one begins with.
+    """
+
+    work: Work
+    plan: FitPlan
+    vocabulary: SchemaVocabulary
+    start: Path | None = None
+
+    def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
+        """See `Learner`."""
+        plain = self.work / f"{name}-f32.gguf"
+        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
+
+    def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
+        from .scratch import training  # torch
+
+        width, layers = SIZES[self.plan.size]
+        model = training.new_model(self.vocabulary, training.Shape(width, 3 * width, layers, width // 32), self.plan.seed)
+        tuning = training.Tuning(passes, self.plan.minutes or math.inf, seed=self.plan.seed)
+        if begin := self.work / f"{FIRST}.pt" if name == BETTER else self.start:
+            training.load_weights(model, begin)
+            tuning = replace(tuning, rate=PRACTICE_RATE)
+        trainer = training.Trainer(model, tuning, self.work / f"{name}.pt")
+        tokens, labels = training.encode(self.vocabulary, pairs["X"], pairs["Y"], pairs["p"])
+        with bar(name) as show:
+            loss = trainer.run(tokens, labels, lambda share, loss: show(share, f"loss {loss:.3f}"))
+        write_gguf(model, self.vocabulary, plain)
+        return {
+            "prompt": "scored", "architecture": "llama", "context": self.vocabulary.longest, "how": "from nothing", "size": self.plan.size,
+            "parameters": model.num_parameters(), "loss": loss, "minutes": trainer.spent / 60, "vocabulary": len(self.vocabulary.tokens),
+            **trainer.steps.facts(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FromBase:
+    """A given Llama or Mistral checkpoint, tuned whole or by LoRA; adapters are merged before the export."""
+
+    work: Work
+    plan: FitPlan
+    base: Base
+    schema: Schema
+
+    def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
+        """See `Learner`."""
+        plain = self.work / f"{name}-plain.gguf"
+        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
+
+    def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
+        from ..export.convert import hf_to_gguf
+
+        checkpoint, facts = self._tune(pairs, name, passes)
+        if not plain.exists():
+            hf_to_gguf(checkpoint, plain, "f32" if self.base.stored == "float32" else "bf16")
+        return facts
+
+    def _tune(self, pairs: Pairs, name: str, passes: float) -> tuple[Path, dict[str, Any]]:
+        from .base.checkpoint import Base
+        from .base.tuning import tune
+
+        plan, folder = self.plan, self.work / name
+        base = Base.open(self.work / FIRST / "merged", plan.tune, plan.device) if name == BETTER else self.base
+        with bar(name) as show:
+            tuned = tune(
+                base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, how=plan.tune, passes=passes,
+                minutes=plan.minutes or math.inf, seed=plan.seed, device=plan.device, max_changes=plan.max_changes,
+                report=lambda share, loss: show(share, f"loss {loss:.3f}"),
+            )  # fmt: skip
+        assert tuned.checkpoint is not None  # merged unless told otherwise
+        facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": tuned.style, "context": tuned.longest,
+                 "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip
+        return tuned.checkpoint, facts
+
+
+def _quantized(learner: Learner, name: str, plain: Path, train: Callable[[], dict[str, Any]]) -> Made:
+    """What `train` leaves as the GGUF `plain`, in the plan's type; `train` returns the facts. Only read where it is finished."""
+    work, file = learner.work, learner.work / f"{name}.gguf"
+    if not file.exists():
+        work.note(f"{name}.json", train())
+        quantize(plain, file, learner.plan.quantization)
+    return Made(file, plain, work.facts(f"{name}.json"))
+
+
+def after_practice(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, train: Cohort) -> Made:
+    """`first` after a round of self-improvement, or `first` itself where that is better on people neither practised on."""
+    work, plan = learner.work, learner.plan
+    if not (work / "gain.json").exists():
+        practice, gain = _practised(work, plan, first, lesson, train)
+        old = np.random.default_rng(plan.seed).permutation(len(pairs["X"]))[: len(practice["X"])]
+        mixed = {k: np.concatenate([practice[k], pairs[k][old]]) for k in ("X", "Y", "p")}
+        better = learner.learn(mixed, BETTER, PRACTICE_PASSES)
+        for when, made in (("before", first), ("after", better)):
+            gain[when] = improve.first_try(made.speaker(plan.wanted), lesson, train, HELD_OUT, plan.seed)
+        work.note("gain.json", gain)
+    gain = work.facts("gain.json")
+    if gain["after"] < gain["before"]:
+        return replace(first, facts={**first.facts, "improvement": gain})
+    better = learner.learn({}, BETTER, PRACTICE_PASSES)  # finished: only read
+    both = {k: first.facts[k] + better.facts[k] for k in ("minutes", "steps", "steps_planned")}
+    return replace(better, facts={**better.facts, **both, "improvement": gain})
+
+
+def _practised(work: Work, plan: FitPlan, first: Made, lesson: Lesson, train: Cohort) -> tuple[Pairs, dict[str, Any]]:
+    path = work / "practice.npz"
+    if not path.exists():
+        with bar("practice") as show:
+            speaker = first.speaker(plan.wanted)
+            practice, counts = improve.practise(speaker, lesson, train, int(PRACTICE_SHARE * plan.pairs), plan.seed, show)
+        practice["p"] = lesson.judge().checker.p_target(practice["X"])
+        work.note("practice.json", counts)
+        save(path, practice)
+    return dict(np.load(path)), work.facts("practice.json")

@@ -1,0 +1,4 @@
+"""How figures look: pages made of templates, pictures as PNG bytes, numbers in words.
+
+In: figures. Out: text and bytes. Knows nothing of what the figures mean.
+"""

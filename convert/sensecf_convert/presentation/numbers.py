@@ -1,0 +1,18 @@
+"""Numbers as tables and cards have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+def percent(share: float | None) -> str:
+    """A share of 0..1 in per cent."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def plain(value: float | None, digits: int = 2) -> str:
+    """A number with so many digits behind the point."""
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,166 @@
+"""The public tables behind the shipped bundles and the comparisons, arranged for `fit`.
+
+    python -m sensecf_convert.table.sources stress DOWNLOADED_FOLDER -o stress.csv
+    python -m sensecf_convert.table.sources heart  DOWNLOADED_FOLDER -o heart.csv
+    python -m sensecf_convert.table.sources diabetes -o diabetes.csv
+
+The data itself is not part of this project; each function names what to download and its licence. Two tables come with
+scikit-learn and need no folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from sensecf_edge.errors import TableError
+
+MG_DL_PER_MMOL_L = 18.016
+STRESSED_FROM = 35
+MIN_STRESS_READINGS = 100
+
+
+def stress_days(folder: Path) -> pd.DataFrame:
+    """One row per person and day from T1D-UOM (Alsuhaymi et al., Sci Data 2025; Zenodo 15169263; CC BY 4.0).
+
+    Reads `t1d_uom/daily.csv.gz`, the published streams summed up by person and day. A day counts when it has at least
+    100 valid Garmin stress readings and a step count; it is `stressed` when its mean stress is 35 or more. Heart rate
+    is left out on purpose: Garmin computes the stress score from it (active energy, which the watch estimates from
+    movement and heart rate together, is kept, and the card says what it is worth). Insulin is left out: no dose is ever advised.
+    Sleep stages are whole percent of the time asleep and add up to 100.
+    """
+    days = pd.read_csv(_file(folder, "t1d_uom/daily.csv.gz"))
+    days = days[(days.stress_n_valid >= MIN_STRESS_READINGS) & days.steps.notna()]
+    asleep = days.deep_h + days.light_h + days.rem_h
+    deep = (100 * days.deep_h / asleep).round()
+    rem = (100 * days.rem_h / asleep).round()
+    table = pd.DataFrame(
+        {
+            "person": days.participant,
+            "sleep_h": asleep.round(2),
+            "deep_sleep_pct": deep,
+            "rem_sleep_pct": rem,
+            "light_sleep_pct": 100 - deep - rem,
+            "glucose_mean": (days.glucose_mean_mmol * MG_DL_PER_MMOL_L).round(1),
+            "glucose_cv": (100 * days.glucose_sd_mmol / days.glucose_mean_mmol).round(1),
+            "time_above_range_pct": (100 * days.tar_gt10).round(1),
+            "steps": days.steps,
+            "active_kcal": days.active_kcal,
+            "active_min": days.min_active.round(),
+            "vigorous_min": days.min_highly_active.fillna(0).round(),
+            "weekend": pd.to_datetime(days.date).dt.day_of_week.ge(5).map({True: "yes", False: "no"}),
+            "stress": (days.stress_mean >= STRESSED_FROM).map({True: "stressed", False: "calm"}),
+        }
+    )
+    return table.reset_index(drop=True)
+
+
+CHEST_PAIN = {1: "typical angina", 2: "atypical angina", 3: "non-anginal pain", 4: "asymptomatic"}
+RESTING_ECG = {0: "normal", 1: "ST-T abnormality", 2: "ventricular hypertrophy"}
+SLOPE = {1: "up", 2: "flat", 3: "down"}
+THALLIUM = {3: "normal", 6: "fixed defect", 7: "reversible defect"}
+YES_NO = {0: "no", 1: "yes"}
+
+
+def heart_cleveland(folder: Path) -> pd.DataFrame:
+    """The Cleveland part of UCI's Heart Disease data (dataset 45; Janosi, Steinbrunn, Pfisterer, Detrano; CC BY 4.0).
+
+    Reads `heart_cleveland.csv`; one row per patient; `disease` is yes where num > 0. Codes become words.
+    """
+    raw = pd.read_csv(_file(folder, "heart_cleveland.csv"), na_values="?")
+    table = raw.drop(columns="num")
+    for column, words in {
+        "sex": {0: "female", 1: "male"}, "cp": CHEST_PAIN, "fbs": YES_NO, "restecg": RESTING_ECG, "exang": YES_NO,
+        "slope": SLOPE, "thal": THALLIUM,
+    }.items():  # fmt: skip
+        table[column] = raw[column].map(words)
+    table["disease"] = (raw.num > 0).map({True: "disease", False: "healthy"})
+    return table
+
+
+def metabolic(folder: Path) -> pd.DataFrame:
+    """Adults of NHANES 2009-2012 (CDC/NCHS; US public domain), as arranged by the R package NHANES.
+
+    Reads `nhanes_2009_2012_adults.csv.gz`; one row per person of 20 years or more whose diabetes answer is known. Invalid
+    codes become unknown: a diastolic pressure of 0, 99 active days. The level None is data there, not a missing value.
+    """
+    raw = pd.read_csv(_file(folder, "nhanes_2009_2012_adults.csv.gz"), keep_default_na=False, na_values=[""], low_memory=False)
+    raw = raw[(raw.Age >= 20) & raw.Diabetes.notna()].reset_index(drop=True)
+    table = raw[METABOLIC].copy()
+    table["BPDiaAve"] = raw.BPDiaAve.where(raw.BPDiaAve > 0)
+    table["BPSysAve"] = raw.BPSysAve.where(raw.BPDiaAve > 0)
+    table["PhysActiveDays"] = raw.PhysActiveDays.where(raw.PhysActiveDays <= 7)
+    table["BMI"] = (10_000 * raw.Weight / raw.Height**2).round(2)
+    return table
+
+
+METABOLIC = [
+    "Age", "Sex", "Education", "Poverty", "Height", "Weight", "BMI", "Pulse", "BPSysAve", "BPDiaAve", "DirectChol", "TotChol",
+    "SleepHrsNight", "SleepTrouble", "PhysActive", "PhysActiveDays", "AlcoholDay", "AlcoholYear", "Smoke100", "SmokeNow", "Diabetes",
+]  # fmt: skip
+
+
+DIABETES = {"s1": "tc", "s2": "ldl", "s3": "hdl", "s4": "tch", "s5": "ltg", "s6": "glu"}
+
+
+def diabetes() -> pd.DataFrame:
+    """The diabetes table that scikit-learn brings, in raw units (Efron, Hastie, Johnstone, Tibshirani, 2004): 442 patients.
+
+    `progression` is fast above the median of the disease's progression a year later, else slow. Serum columns get the
+    names their documentation gives them (total cholesterol, LDL, HDL, TC / HDL, log of triglycerides, glucose).
+    """
+    from sklearn.datasets import load_diabetes
+
+    raw = load_diabetes(as_frame=True, scaled=False)
+    table = raw.data.rename(columns=DIABETES)
+    table["sex"] = raw.data.sex.map({1.0: "a", 2.0: "b"})  # which of the two is female is documented nowhere
+    table["progression"] = (raw.target > raw.target.median()).map({True: "fast", False: "slow"})
+    return table
+
+
+def breast_cancer() -> pd.DataFrame:
+    """The Wisconsin diagnostic table that scikit-learn brings (Wolberg, Street, Mangasarian; UCI dataset 17; CC BY 4.0).
+
+    One row per needle biopsy, 569 of them: mean, error and worst of ten measures of the cell nuclei in one picture.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    raw = load_breast_cancer(as_frame=True)
+    table = raw.data.rename(columns=lambda name: name.replace(" ", "_"))
+    table["diagnosis"] = raw.target.map({0: "malignant", 1: "benign"})
+    return table
+
+
+SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic}
+BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast-cancer": breast_cancer}
+"""Tables that come with scikit-learn."""
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.is_file():
+        raise TableError(f"{path} is not there; give the folder that holds {name} (see the docstring for its source)")
+    return path
+
+
+@click.command()
+@click.argument("name", type=click.Choice(sorted({*SOURCES, *BUILT_IN})))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
+def main(name: str, folder: Path | None, output: Path) -> None:
+    """Arrange a public table for `sensecf-edge fit`: a downloaded one in FOLDER, or one that comes with scikit-learn."""
+    if name in BUILT_IN:
+        table = BUILT_IN[name]()
+    elif folder is None:
+        raise click.UsageError(f"{name} needs the FOLDER that holds what was downloaded")
+    else:
+        table = SOURCES[name](folder)
+    table.to_csv(output, index=False)
+    click.echo(f"{output}: {len(table):,} rows, {table.shape[1]} columns", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,289 @@
+"""What an explanation says: plain data that goes to JSON and back without loss.
+
+`explanation.schema.json` beside this file describes the JSON for other programs. Keys may be added without a new format:
+a reader passes over those it does not know.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import SenseCFError
+from ..schema.record import Value
+from .risk import BALANCED, RiskScale
+
+FORMAT = 2
+READ = (1, FORMAT)
+"""Formats that can be read; an older one becomes the present one."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One feature's change. `follows` is true where a relation, not the advice, moved it."""
+
+    feature: str
+    before: Value
+    after: Value
+    unit: str = ""
+    follows: bool = False
+
+
+@dataclass(frozen=True)
+class Risk:
+    """The probability (0..1) of the unwanted class, at `base_rate`; see `risk.RiskScale`.
+
+    now             for the record as it is, told from `p_target`; where values are unknown, that is the mean over completions
+    low, high       the range over the completions of what is unknown; both equal to `now` where nothing is
+    threshold       the model predicts the wanted class at this risk or less
+    goal            an answer must reach this risk or less
+    base_rate       share of people with the unwanted class
+    base_rate_from  'request', 'schema', 'training' (the share among the training rows), or 'balanced': nobody knows, so
+                    both classes count alike
+    """
+
+    now: float
+    low: float
+    high: float
+    threshold: float
+    goal: float
+    base_rate: float = 0.5
+    base_rate_from: str = BALANCED
+
+    @classmethod
+    def of(cls, scale: RiskScale, p: tuple[float, float, float], threshold: float, goal: float) -> Risk:
+        """From scores: `p` holds the present one, the lowest and the highest over completions."""
+        now, high, low = map(scale.risk, p)
+        return cls(now, low, high, scale.risk(threshold), scale.risk(goal), scale.base_rate, scale.source)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """An unknown value that the verdict hangs on. `decides`: share (0..1) of the doubt that knowing it alone would end."""
+
+    feature: str
+    decides: float
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven: of the answers that change up to `features` proposed features within `scope`, none has p_target >= `goal`
+    where status is not 'found'; where it is, none that has is cheaper than the one shown first.
+
+    scope  'advice': all that the model may advise at all; 'request': that, within the request's own limits
+    """
+
+    features: int
+    goal: float
+    scope: str = "advice"
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """One checked answer. Only what passed the rules and the classifier is ever made into one.
+
+    p_target   the classifier's score of the wanted class for the changed record, both classes weighed alike
+    n_changed  features that differ from the factual, those that follow a relation included
+    distance   mean over all features of |change| / reference range, choices 0 or 1 (Gower's, without unknown values)
+    realism    percentile (0-100) of the changed record's density among real people of the wanted class; None without a model
+    origin     'first try' (greedy, untouched), 'proposal' (sampled, untouched), 'refined' (a proposal, improved) or
+               'search' (a set of features that the search found)
+    margin     p_target less the threshold
+    stability  share (0..1) of `draws` noisy readings of the answer with p_target >= threshold; None unless every number that
+               was moved states its sensor's error; see `stability`
+    agreement  share (0..1) of the bundle's other, equally good classifiers to which p_target >= threshold; None without such
+    strengths  what it is best at among the answers shown: 'fewest features', 'smallest change', 'most typical'
+    given_up   figures in which it is worse than the valid answer it was made from: 'n_changed', 'distance', 'realism',
+               'p_target'
+    risk       of the changed record, as `Risk.now`; risk_low and risk_high as there
+    holds      share (0..1) of the completions of unknown values with p_target >= threshold; 1 where nothing is unknown
+    """
+
+    changes: tuple[Change, ...]
+    p_target: float
+    n_changed: int
+    distance: float
+    realism: float | None
+    origin: str
+    margin: float | None = None
+    stability: float | None = None
+    agreement: float | None = None
+    strengths: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
+    risk: float | None = None
+    risk_low: float | None = None
+    risk_high: float | None = None
+    holds: float = 1.0
+    draws: int | None = None
+
+    def told(self, scale: RiskScale, low: float | None = None, high: float | None = None) -> Counterfactual:
+        """With its risk; `low` and `high` are the scores that completions of unknown values range over."""
+        worst, best = (self.p_target if p is None else p for p in (low, high))
+        return replace(self, risk=scale.risk(self.p_target), risk_low=scale.risk(best), risk_high=scale.risk(worst))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Counterfactual:
+        """The Counterfactual that JSON was made of."""
+        lists = {name: tuple(data.get(name, ())) for name in ("strengths", "given_up")}
+        return cls(**{**_known(cls, data), **lists, "changes": _changes(data["changes"])})
+
+
+@dataclass(frozen=True)
+class FirstTry:
+    """What the greedy proposal was worth, untouched. `valid`: p_target >= threshold, no margin, rules kept.
+
+    `p_target` is None where it could not be read or breaks a rule: then the classifier was not asked.
+    """
+
+    valid: bool
+    usable: bool
+    p_target: float | None
+    changes: tuple[Change, ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FirstTry:
+        """The FirstTry that JSON was made of."""
+        return cls(**{**_known(cls, data), "changes": _changes(data["changes"])})
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that is needed, beside the factual, to compute the same answer again. `bundle` is the manifest's sha256.
+
+    `costs` are the request's own, `search` is how many rows the search over sets of features might ask about. `threads`
+    and `device` are what the models computed with: another number or kind may round otherwise. `margin` and `base_rate`
+    are the request's own; None where it made no statement.
+    """
+
+    model: str
+    bundle: str
+    seed: int
+    answers: int
+    proposals: int
+    rounds: int
+    temperature: float
+    max_changes: int
+    freeze: tuple[str, ...]
+    bounds: Mapping[str, tuple[float, float]]
+    versions: Mapping[str, str]
+    costs: Mapping[str, float] = field(default_factory=dict)
+    search: int = 0
+    threads: int | None = None
+    device: str = ""
+    margin: float | None = None
+    base_rate: float | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Provenance:
+        """The Provenance that JSON was made of."""
+        bounds = {name: (low, high) for name, (low, high) in data["bounds"].items()}
+        return cls(**{**_known(cls, data), "freeze": tuple(data["freeze"]), "bounds": bounds})
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The answer for one record.
+
+    status       'found', 'none' (nothing within budget), 'already' (the prediction is the wanted one) or 'depends' (on values
+                 that are unknown)
+    target       the wanted class; `unwanted` the other one, whose risk it is; `outcome` the column they are classes of
+    p_target     the classifier's score of the wanted class, both classes weighed alike; `threshold` and `margin` are scores too
+    refusals     reason -> how many proposals were refused for it over all rounds; equal readable ones count once
+    warnings     for people: values outside the training range, a weak classifier
+    auc          the classifier's AUC on unseen people
+    realism      percentile (0-100) of the record itself among real people of the wanted class, as in `Counterfactual`
+    unknown      the unknown values that the verdict hangs on, most deciding first; empty where it hangs on none
+    holds_now    share (0..1) of the completions of unknown values that are predicted wanted; None where nothing is unknown
+    completions  how many completions that is taken over; 0 where nothing is unknown
+    proof        what was proven; None where nothing was
+    reason       why nothing of the record may change, so that nothing was looked for; empty elsewhere
+    """
+
+    status: str
+    target: str
+    predicted: str
+    p_target: float
+    threshold: float
+    margin: float
+    factual: Mapping[str, Value]
+    found: tuple[Counterfactual, ...]
+    first_try: FirstTry | None
+    refusals: Mapping[str, int]
+    warnings: tuple[str, ...]
+    auc: float | None
+    rounds_used: int
+    seconds: float
+    provenance: Provenance
+    risk: Risk
+    unwanted: str = ""
+    outcome: str = ""
+    realism: float | None = None
+    unknown: tuple[Unknown, ...] = ()
+    holds_now: float | None = None
+    completions: int = 0
+    proof: Proof | None = None
+    reason: str = ""
+    format: int = field(default=FORMAT)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; valid under the shipped JSON Schema."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Explanation:
+        """The Explanation that `to_json` gave, of this format or an older one; unknown keys are passed over.
+
+        Raises SenseCFError for another format or missing parts.
+        """
+        if data.get("format") not in READ:
+            read = " and ".join(map(str, READ))
+            raise SenseCFError(f"explanation format {data.get('format')!r} is not known; this version reads formats {read}")
+        try:
+            return cls._read(_from_first(data) if data["format"] == 1 else data)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SenseCFError(f"not an explanation: {error}") from error
+
+    @classmethod
+    def _read(cls, data: Mapping[str, Any]) -> Explanation:
+        first, proof = data["first_try"], data.get("proof")
+        parts = {
+            "found": tuple(map(Counterfactual.from_json, data["found"])),
+            "first_try": FirstTry.from_json(first) if first else None,
+            "warnings": tuple(data["warnings"]),
+            "provenance": Provenance.from_json(data["provenance"]),
+            "risk": Risk(**_known(Risk, data["risk"])),
+            "unknown": tuple(Unknown(**_known(Unknown, item)) for item in data.get("unknown", ())),
+            "proof": Proof(**_known(Proof, proof)) if proof else None,
+        }
+        return cls(**{**_known(cls, data), **parts})
+
+
+def _from_first(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 1 as format 2. It knew neither base rates nor completions: its risks were those of both classes weighed alike."""
+    scale, threshold, goal = RiskScale(), data["threshold"], min(1.0, data["threshold"] + data["margin"])
+    risk = Risk.of(scale, (data["p_target"],) * 3, threshold, goal)
+    out = {**data, "format": FORMAT, "risk": dataclasses.asdict(risk), "unwanted": _other(data)}
+    out["found"] = [{**f, **dict.fromkeys(("risk", "risk_low", "risk_high"), scale.risk(f["p_target"]))} for f in data["found"]]
+    for answer in out["found"]:
+        answer["stability"] = None  # drawn without anybody's statement of an error
+    if proven := data.get("proven"):
+        out["proof"] = {"features": proven, "goal": goal, "scope": "request"}
+    return out
+
+
+def _other(data: Mapping[str, Any]) -> str:
+    return str(data["predicted"]) if data["predicted"] != data["target"] else f"not {data['target']}"
+
+
+def _known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys that a later version may have added."""
+    names = {f.name for f in dataclasses.fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
+
+
+def _changes(items: list[Mapping[str, Any]]) -> tuple[Change, ...]:
+    return tuple(Change(**_known(Change, item)) for item in items)

@@ -1,0 +1,157 @@
+"""Answers of a batch as lines: long (a row per change), wide (a row per answer, a column per feature) or json. Pure.
+
+Every record has at least one line, whatever its status, so that no row of the input is missing from the output. A column
+says itself what stands in it: one more is one line here. The header of a CSV is not written here. Risks are those of the
+unwanted class at `base_rate`; `risk_low` and `risk_high` are the record's own over what is unknown, `measure_first` names
+the unknown value that decides most where the prediction depends on such, `holds` is the share of such cases that an answer
+holds in; p_before and p_after are the classifier's balanced scores of the wanted class.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..answer.result import Change, Counterfactual, Explanation
+from ..schema.feature import Feature
+from ..schema.record import Value
+from ..schema.schema import Schema
+from ..table.problem import UnusableRecord
+
+REJECTS = ("row", "id", "reason", "remedy")
+
+
+class Line(NamedTuple):
+    """What one line of the output is about: a record, and where there is one an answer and one of its changes."""
+
+    row: int
+    id: str
+    explanation: Explanation
+    answer: int | None = None
+    found: Counterfactual | None = None
+    change: Change | None = None
+
+
+class Column(NamedTuple):
+    """`kind` is text, whole, flag, number (a figure, in CSV to six digits) or value (a feature's, as it was checked)."""
+
+    name: str
+    kind: str
+    of: Callable[[Line], Any]
+
+
+def _found(name: str) -> Callable[[Line], Any]:
+    return lambda line: getattr(line.found, name, None)
+
+
+def _change(name: str) -> Callable[[Line], Any]:
+    return lambda line: getattr(line.change, name, None)
+
+
+def _first_try_valid(line: Line) -> bool | None:
+    return line.explanation.first_try.valid if line.explanation.first_try else None
+
+
+_RECORD = (
+    Column("row", "whole", lambda line: line.row),
+    Column("id", "text", lambda line: line.id),
+    Column("status", "text", lambda line: line.explanation.status),
+    Column("answer", "whole", lambda line: line.answer),
+)
+_CHANGE = (
+    Column("feature", "text", _change("feature")),
+    Column("before", "text", lambda line: _text(_change("before")(line))),
+    Column("after", "text", lambda line: _text(_change("after")(line))),
+    Column("unit", "text", _change("unit")),
+    Column("follows", "flag", _change("follows")),
+)
+_MEASURES = (
+    Column("risk_before", "number", lambda line: line.explanation.risk.now),
+    Column("risk_after", "number", _found("risk")),
+    Column("base_rate", "number", lambda line: line.explanation.risk.base_rate),
+    Column("risk_low", "number", lambda line: line.explanation.risk.low),
+    Column("risk_high", "number", lambda line: line.explanation.risk.high),
+    Column("measure_first", "text", lambda line: next((u.feature for u in line.explanation.unknown), None)),
+    Column("holds", "number", _found("holds")),
+    Column("p_before", "number", lambda line: line.explanation.p_target),
+    Column("p_after", "number", _found("p_target")),
+    Column("n_changed", "whole", _found("n_changed")),
+    Column("distance", "number", _found("distance")),
+    Column("realism", "number", _found("realism")),
+    Column("first_try_valid", "flag", _first_try_valid),
+)
+_WHOLE = (*_RECORD[:2], Column("explanation", "text", lambda line: line.explanation.to_json()))
+
+
+def columns(layout: str, schema: Schema) -> tuple[Column, ...]:
+    """What stands in a line. `wide` has one per feature that may move: its new value, nothing where it stays."""
+    if layout == "json":
+        return _WHOLE
+    if layout == "long":
+        return (*_RECORD, *_CHANGE, *_MEASURES)
+    taken = {column.name for column in (*_RECORD, *_MEASURES)}
+    moving = [f for f in schema.features if f.mutable or f.name in schema.moved]
+    return (*_RECORD, *_MEASURES, *(_feature(f, _free(f.name, taken, schema)) for f in moving))
+
+
+def renamed(layout: str, schema: Schema) -> dict[str, str]:
+    """Features of `wide` whose own name is another column's already, and how their column is called."""
+    taken = {column.name for column in (*_RECORD, *_MEASURES)}
+    return {name: _free(name, taken, schema) for name in schema.names if name in taken} if layout == "wide" else {}
+
+
+def _free(name: str, taken: set[str], schema: Schema) -> str:
+    free = name
+    while free in taken or (free != name and free in schema.index):
+        free = f"new_{free}"
+    return free
+
+
+def _feature(feature: Feature, name: str) -> Column:
+    def new(line: Line) -> Value:
+        return next((c.after for c in (line.found.changes if line.found else ()) if c.feature == feature.name), None)
+
+    return Column(name, "value" if feature.kind == "number" else "text", new)
+
+
+def lines(layout: str, shown: Sequence[Column], row: int, name: str, explanation: Explanation) -> Iterator[list[Any]]:
+    """One record's answers as rows of the columns that `columns` gives for this layout."""
+    about = [Line(row, name, explanation)]
+    if layout != "json" and explanation.found:
+        about = [Line(row, name, explanation, k, found) for k, found in enumerate(explanation.found, 1)]
+    if layout == "long":
+        about = [line._replace(change=c) for line in about for c in (line.found.changes if line.found else (None,))]
+    for line in about:
+        yield [column.of(line) for column in shown]
+
+
+def rejected(row: int, name: str, problem: UnusableRecord) -> bytes:
+    """One line of the rejects file."""
+    return as_csv([[row, name, problem.reason, problem.remedy]])
+
+
+def written(form: str, shown: Sequence[Column], rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV lines, or one JSON object a line; in CSV figures keep six digits, values of features all of theirs."""
+    if form != "csv":
+        names = [column.name for column in shown]
+        return "".join(json.dumps(dict(zip(names, row, strict=True)), allow_nan=False) + "\n" for row in rows).encode()
+    figures = [column.kind == "number" for column in shown]
+    return as_csv([f"{v:.6g}" if figure and v is not None else v for figure, v in zip(figures, row, strict=True)] for row in rows)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> bytes:
+    """CSV lines. Nothing is an empty cell, a flag is true or false, a number has all its digits."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([_flag(v) if isinstance(v, bool) else v for v in row] for row in rows)
+    return text.getvalue().encode("utf-8", "replace")
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,280 @@
+"""manifest.json of a bundle: what it must say, parsed strictly. `bundle` holds the folder against it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..answer.risk import TRAINING, RiskScale
+from ..errors import BundleError
+from ..propose.prompt import STYLES
+
+FORMAT, READ = 2, (1, 2)
+"""The bundle format that is written, and those that are read. Format 1 had an ONNX graph for its density."""
+MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
+REFERENCE, DENSITY, SAMPLES, CARD = "reference.json", "density.json", "samples.json", "CARD.md"
+REALISM = "realism.onnx"
+ADAPTER = "adapter.gguf"
+RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
+"""Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
+FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, DENSITY, SAMPLES, CARD)
+FILES_1 = tuple(REALISM if name == DENSITY else name for name in FILES)
+REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What the manifest says of one file: sha256 in hex, size in bytes."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Target:
+    """`classes` stand in the order of the classifier's output columns; `threshold` (0..1) is on the wanted class."""
+
+    column: str
+    classes: tuple[str, ...]
+    wanted: str
+    threshold: float
+
+    @property
+    def index(self) -> int:
+        """The classifier's output column of the wanted class."""
+        return self.classes.index(self.wanted)
+
+    @property
+    def unwanted(self) -> str:
+        """The other class by name; 'not <wanted>' where there are several."""
+        others = [c for c in self.classes if c != self.wanted]
+        return others[0] if len(others) == 1 else f"not {self.wanted}"
+
+
+@dataclass(frozen=True)
+class ClassifierFacts:
+    """How well the classifier tells people apart. `auc` is on unseen people, None where it was not measured;
+    `wanted_share` (0..1) of the training rows, `class_weights` in words."""
+
+    auc: float | None
+    kind: str
+    people_train: int | None
+    people_test: int | None
+    rows_train: int | None
+    rows_test: int | None
+    wanted_share: float | None = None
+    class_weights: str = ""
+
+
+@dataclass(frozen=True)
+class GeneratorFacts:
+    """How to speak to the generator: the style of prompt, and its context length in tokens."""
+
+    prompt: str
+    context: int
+    architecture: str
+    parameters: int | None
+    quantization: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Where the training table came from and under which licence."""
+
+    source: str
+    licence: str
+    attribution: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """manifest.json, parsed. `split`, `metrics` and `versions` are free; keys unknown to this version are left out."""
+
+    name: str
+    files: Mapping[str, FileEntry]
+    schema_hash: str
+    features: tuple[str, ...]
+    target: Target
+    classifier: ClassifierFacts
+    generator: GeneratorFacts
+    data: DataFacts
+    version: str
+    title: str
+    created: str
+    not_for: str
+    seed: int | None
+    split: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    risk: RiskScale | None = None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Manifest:
+        """Parse. Raises BundleError naming the key; the format number is judged before anything else."""
+        if not isinstance(data, dict):
+            raise BundleError(f"{MANIFEST} is not a JSON object; {REBUILD}")
+        _check_format(data.get("format"))
+        top = _Part(data, "")
+        return cls(
+            name=top.text("name"),
+            files=_files(top),
+            schema_hash=top.text("schema_hash"),
+            features=top.texts("features"),
+            target=_target(top.part("target")),
+            classifier=_classifier(top.part("classifier")),
+            generator=_generator(top.part("generator")),
+            data=_data(top.part("data")),
+            version=top.text("version", ""),
+            title=top.text("title", ""),
+            created=top.text("created", ""),
+            not_for=top.text("not_for", ""),
+            seed=top.whole("seed"),
+            split=top.take("split", dict, {}),
+            metrics=top.take("metrics", dict, {}),
+            versions=top.take("versions", dict, {}),
+            risk=_risk(top.part("risk")) if top.data.get("risk") is not None else None,
+        )
+
+
+def parse_json(data: bytes, what: str) -> Any:
+    """Strict JSON: UTF-8, no NaN or Infinity, no key twice. Raises BundleError naming the file."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{what} is not JSON: {error}; {REBUILD}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        names = [k for k, _ in pairs]
+        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
+    return out
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _check_format(number: Any) -> None:
+    if number in READ and isinstance(number, int) and not isinstance(number, bool):
+        return
+    reads = f"this version of sensecf-edge reads formats {READ[0]} to {FORMAT}"
+    if isinstance(number, int) and number > FORMAT:
+        raise BundleError(f"{MANIFEST} has bundle format {number}, {reads}; upgrade with `pip install --upgrade sensecf-edge`")
+    raise BundleError(f"{MANIFEST} has bundle format {number!r}, {reads}; {REBUILD}")
+
+
+_NEEDED: Any = object()
+
+
+class _Part:
+    """One JSON object of the manifest; every look says where it looked. Absent and null are the same where not needed."""
+
+    def __init__(self, data: Mapping[str, Any], where: str) -> None:
+        self.data, self.where = data, where
+
+    def take(self, key: str, kind: type | tuple[type, ...], default: Any = _NEEDED) -> Any:
+        value = self.data.get(key)
+        if value is None:
+            if default is _NEEDED:
+                raise BundleError(f"{MANIFEST}: {self.where}{key} is missing; {REBUILD}")
+            return default
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.wrong(key)
+        return value
+
+    def wrong(self, key: str) -> BundleError:
+        return BundleError(f"{MANIFEST}: {self.where}{key} cannot be {self.data[key]!r:.60}; {REBUILD}")
+
+    def text(self, key: str, default: Any = _NEEDED) -> str:
+        return str(self.take(key, str, default))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.take(key, list)
+        if not value or not all(isinstance(v, str) for v in value) or len(set(value)) != len(value):
+            raise self.wrong(key)
+        return tuple(value)
+
+    def whole(self, key: str, default: Any = None) -> int | None:
+        value = self.take(key, int, default)
+        return None if value is None else int(value)
+
+    def part(self, key: str) -> _Part:
+        return _Part(self.take(key, dict), f"{self.where}{key}.")
+
+
+def _target(part: _Part) -> Target:
+    target = Target(part.text("column"), part.texts("classes"), part.text("wanted"), float(part.take("threshold", (int, float))))
+    if len(target.classes) < 2:
+        raise part.wrong("classes")
+    if target.wanted not in target.classes:
+        raise part.wrong("wanted")
+    if not 0 < target.threshold < 1:
+        raise part.wrong("threshold")
+    return target
+
+
+def _classifier(part: _Part) -> ClassifierFacts:
+    if "auc" not in part.data:
+        raise BundleError(f"{MANIFEST}: classifier.auc is missing (null where it was not measured); {REBUILD}")
+    auc = part.take("auc", (int, float), None)
+    if auc is not None and not 0 <= auc <= 1:
+        raise part.wrong("auc")
+    people_train, people_test, rows_train, rows_test = map(part.whole, ("people_train", "people_test", "rows_train", "rows_test"))
+    share = part.take("wanted_share", (int, float), None)
+    return ClassifierFacts(
+        None if auc is None else float(auc), part.text("kind", ""), people_train, people_test, rows_train, rows_test,
+        None if share is None else float(share), part.text("class_weights", ""),
+    )  # fmt: skip
+
+
+def _risk(part: _Part) -> RiskScale:
+    intercept, slope, rate = (float(part.take(key, (int, float))) for key in ("intercept", "slope", "base_rate"))
+    if not math.isfinite(intercept):
+        raise part.wrong("intercept")
+    if not 0 < slope < math.inf:
+        raise part.wrong("slope")
+    if not 0 < rate < 1:
+        raise part.wrong("base_rate")
+    return RiskScale(intercept, slope, rate, TRAINING)
+
+
+def _generator(part: _Part) -> GeneratorFacts:
+    prompt, context = part.text("prompt"), int(part.take("context", int))
+    if context < 1:
+        raise part.wrong("context")
+    if prompt not in STYLES:
+        raise BundleError(f"{MANIFEST}: generator.prompt {prompt!r} is not known; this version has {', '.join(STYLES)}")
+    return GeneratorFacts(prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""))
+
+
+def _data(part: _Part) -> DataFacts:
+    return DataFacts(part.text("source"), part.text("licence"), part.text("attribution", ""))
+
+
+def _files(top: _Part) -> dict[str, FileEntry]:
+    """Plain names of files beside the manifest, each with hash and size; the required ones are all there."""
+    files = {}
+    for name, item in top.take("files", dict).items():
+        if not _plain(name):
+            raise BundleError(f"{MANIFEST} lists {name!r}, which leads out of the bundle's folder or could; do not use this bundle")
+        if not isinstance(item, dict):
+            raise BundleError(f"{MANIFEST}: files.{name} is not an object with sha256 and bytes; {REBUILD}")
+        part = _Part(item, f"files.{name}.")
+        files[name] = FileEntry(part.text("sha256"), int(part.take("bytes", int)))
+        if not re.fullmatch("[0-9a-f]{64}", files[name].sha256):
+            raise part.wrong("sha256")
+    missing = [name for name in (FILES_1 if top.data["format"] == 1 else FILES) if name not in files]
+    if missing:
+        raise BundleError(f"{MANIFEST} does not list {', '.join(missing)}; {REBUILD}")
+    return files
+
+
+def _plain(name: str) -> bool:
+    """True for a name that can only mean a file in the same folder, on any system."""
+    return name.isprintable() and not set(name) & set('/\\:*?"<>|') and name not in ("", ".", "..", MANIFEST)

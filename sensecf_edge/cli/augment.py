@@ -1,0 +1,113 @@
+"""Commands that make training rows and say what they are worth. Their work is done by `sensecf_convert.augment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..settings import LOOP
+from . import terminal
+from .build import KINDS
+from .options import encoding
+
+NONE_MADE = 3
+EFFORTS = ("full", "quick", "try")
+SCENARIOS = ("A", "B", "C")
+METHODS = ("none", "duplicate", "class-weights", "smote", "dice", "nice", "ours", "ours-full")
+
+
+class _Augment(click.Group):
+    """A group whose first word may be a table: `augment TABLE` is `augment rows TABLE`."""
+
+    def spelled_out(self, args: list[str]) -> list[str]:
+        """The words with the command that they leave out."""
+        plain = not args or args[0] in self.commands or args[0] in ("-h", "--help")
+        return args if plain else ["rows", *args]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.spelled_out(args))
+
+
+@click.group(cls=_Augment, options_metavar="", subcommand_metavar="TABLE|study|pool ...")
+def augment() -> None:
+    """Make counterfactual training rows of the class that TABLE is short of; or study what such rows are worth.
+
+    \b
+    sensecf-edge augment TABLE --target COLUMN -o ROWS.csv    see `augment rows --help`
+    sensecf-edge augment study TABLE ...                      the label-scarcity study
+    sensecf-edge augment pool OUTDIR... -o DIR                several studies as one
+    """
+
+
+@augment.command(short_help="Make rows (what `augment TABLE` does).")
+@click.argument("table", type=click.Path(path_type=Path))
+@encoding
+@click.option("--target", required=True, metavar="COLUMN", help="Column of the class.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUT", help="Rows to write: .csv or .parquet.")
+@click.option("--schema", "schema_file", type=click.Path(path_type=Path), help="Schema file.  [default: drafted from TABLE]")
+@click.option("--person", metavar="COLUMN", help="Column that names the person a row belongs to.")
+@click.option("--make", "made", metavar="VALUE", help="Class to make rows of.  [default: the one with fewer rows]")
+@click.option("--ratio", type=click.FloatRange(0, min_open=True), default=1.0, help="Rows of that class for one of the other, in the end.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=LOOP.seed, help="Same seed, same rows.")
+@click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges the rows.")
+@click.option("--effort", type=click.Choice(EFFORTS), default=EFFORTS[0], help="Generator taught for ten minutes, four, or hardly at all.")
+@click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where it resumes.  [default: augment-work/OUT]")
+@click.option("--allow", multiple=True, metavar="COLUMN", help="Use a column that looks like a leak or an id. Repeatable.")
+@click.option("--append", is_flag=True, help="Write the real rows too, before the made ones.")
+@click.option("--force", is_flag=True, help="Replace OUT.")
+def rows(**options: Any) -> int:
+    """Make counterfactual rows of the class that TABLE is short of.
+
+    Everything is trained on TABLE alone. Rows keep TABLE's columns; augmented_source, _method, _p, _realism and _seed say where each
+    came from. A row that copies a real person is refused. OUT and the work folder hold people's data. Exit code 3: no row.
+    """
+    with terminal.extra("augment"):
+        from sensecf_convert.augment.command import augment as run
+
+        return 0 if run(**options) else NONE_MADE
+
+
+@augment.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@encoding
+@click.option("--target", required=True, metavar="COLUMN", help="Column of the class.")
+@click.option("--positive", required=True, metavar="VALUE", help="The class that F1 is about (the condition).")
+@click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUTDIR", help="Folder for cells and report.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
+@click.option("--quick", is_flag=True, help="Reductions of 50 and 70 %, two seeds; ours-full in one cell. An hour on two cores.")
+@click.option("--seeds", type=click.IntRange(1, 100), metavar="N", help="Repetitions with other splits.  [default: 5, quick 2]")
+@click.option("--reduction", "reductions", type=click.IntRange(1, 95), multiple=True, help="Per cent of labels taken away. Repeatable.")
+@click.option("--scenario", "scenarios", type=click.Choice(SCENARIOS), multiple=True,
+              help="Positive class reduced (A), negative (B), both (C). Repeatable.")  # fmt: skip
+@click.option("--classifier", "classifiers", type=click.Choice(KINDS), multiple=True, help="Only this one. Repeatable.")
+@click.option("--method", "methods", type=click.Choice(METHODS), multiple=True, help="Only this one (and none). Repeatable.")
+@click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges counterfactuals.")
+@click.option("--people", "sample", type=click.IntRange(50), metavar="N", help="A draw of N people instead of all of TABLE.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: one a core]")
+@click.option("--effort", type=click.Choice(["short", "try"]), default="short", hidden=True)
+def study(**options: Any) -> int:
+    """Take labels away from TABLE, make them good by each method, and see how well classifiers then do on untouched people.
+
+    Writes results.csv, results.json and report.html into OUTDIR, which holds people's data. Interrupted, run it again: finished
+    cells are kept.
+    """
+    with terminal.extra("augment"):
+        from sensecf_convert.augment.study.command import run
+
+        run(**options)
+    return 0
+
+
+@augment.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="OUTDIR...")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder for the pooled results.")
+def pool(folders: tuple[Path, ...], out: Path) -> int:
+    """Pool several studies: one report over all their tables."""
+    with terminal.extra("augment"):
+        from sensecf_convert.augment.study.command import pool as run
+
+        run(folders, out)
+    return 0

@@ -1,0 +1,143 @@
+"""Commands of the build side: a table becomes a bundle, a bundle is measured. Their work is done by `sensecf_convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..settings import DEVICES, LOOP
+from . import terminal
+from .options import MODEL_HELP, encoding, model_or_usage_error
+
+KINDS = ("random-forest", "svm", "xgboost", "neural-network")
+TEACHERS = ("search", "neighbours", "pairs")
+SIZES = ("tiny", "small", "large")
+TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
+"""The build side's words, known here without importing it; a test holds the two together."""
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@encoding
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+@click.option("--wanted", required=True, metavar="VALUE", help="Class to move people to.")
+@click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Folder of the new bundle.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
+@click.option("--test-share", type=click.FloatRange(0.05, 0.9), metavar="SHARE", help="People to test on, of all.  [default: 0.3]")
+@click.option("--final-share", type=click.FloatRange(0, 0.5), metavar="SHARE", help="People whom only the last figures see.  [default: 0]")
+@click.option("--name", help="Name of the model.  [default: DIR's name]")
+@click.option("--about", type=click.Path(path_type=Path), metavar="FILE", help="Title, source, licence, notes for the card (JSON).")
+@click.option("--seed", type=int, default=LOOP.seed, help="Same seed, same bundle, where machine and versions are the same.")
+@click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where an interrupted fit resumes.  [default: fit-work/NAME]")
+@click.option("--classifier", metavar="KIND|FILE", help=f"{', '.join(KINDS)}, or your own .onnx or .skops file.  [default: {KINDS[0]}]")
+@click.option("--teacher", "teachers", multiple=True, type=click.Choice(TEACHERS), help="Who answers the invented people. Repeatable.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="COLUMN",
+    help="Use a column that looks like a leak or an id; few-people: classes of fewer than 20; repeated: every row is a person of its "
+    "own; all-mutable: everything may change. Repeatable.",
+)
+@click.option("--threshold", type=float, metavar="RISK", help="Risk (0..1) from which on a person is a case.  [default: a score of 0.5]")
+@click.option("--miss-cost", type=float, metavar="K", help="Draw that line where a missed case costs K false alarms: 1/(1+K).")
+@click.option("--turned", is_flag=True, default=None, help="Turn one-way features round: for rows of the unwanted class, never advice.")
+@click.option("--size", type=click.Choice(SIZES), help="A new generator of 1 (small) or 4 (large) million parameters.  [default: small]")
+@click.option("--base", metavar="DIR|ID", help="Tune this Llama or Mistral checkpoint instead of a new small model.")
+@click.option("--tune", type=click.Choice(["lora", "full", "qlora"]), help="How the base is tuned.  [default: lora]")
+@click.option("--device", type=click.Choice(DEVICES), help="Where the base is tuned.  [default: auto]")
+@click.option("--type", "quantization", type=click.Choice(TYPES), help=f"How the generator is quantized.  [default: {TYPES[0]}]")
+@click.option("--improve/--no-improve", default=None, help="A round of self-improvement behind the training.  [default: improve]")
+@click.option("--rivals", is_flag=True, default=None, help="Ship other kinds of classifiers that are as good: a second opinion on answers.")
+@click.option("--study", is_flag=True, default=None, help="Card: what each teacher contributes, what each type costs (20 minutes).")
+@click.option("--pairs", type=click.IntRange(100), metavar="N", help="Invented people to teach.  [default: 40000, small tables 20000]")
+@click.option("--passes", type=click.FloatRange(0.1), help="Passes of training over them.  [default: 6, small tables 4]")
+@click.option("--minutes", type=click.FloatRange(0.05), help="Cut training to what this machine does in so long; log and card say so.")
+def fit(**options: Any) -> int:
+    """Train a classifier and a generator on TABLE and write a bundle.
+
+    Every finished step is kept in the work folder, which holds training rows: keep it where the table is kept. Run the
+    same command again to resume.
+    """
+    with terminal.extra("convert"):
+        from sensecf_convert.table.cohort import cohort, read_table
+        from sensecf_convert.table.fit_relations import read_schema
+
+        # All that is wrong with schema and table is said before the long imports.
+        schema, _ = read_schema(options["schema_file"])
+        cohort(read_table(options["table"]), schema, options["target"], options["wanted"], options["person"])
+        from sensecf_convert.fit import fit as run
+
+        run(**options)
+    return 0
+
+
+@click.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@encoding
+@click.option("--model", help=MODEL_HELP)
+@click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
+@click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside simpler rivals.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(table: Path, model: str | None, final: bool, limit: int | None, curve: bool, plot: Path | None, as_json: bool) -> int:
+    """Measure MODEL on people of TABLE it has not seen.
+
+    \b
+    asked for      records that the model puts into the unwanted class
+    exists         some admissible answer reaches that score; proven by branch
+                   and bound, or by trying all; what is unproven counts as
+                   existing
+    first try      the generator's likeliest proposal as it came, rules kept:
+                   valid with a score at the threshold or beyond
+    usable         an answer after the whole search, threshold and margin
+    features changed, distance, realism percentile, kNN ratio, LOF inliers
+                   means over answers. Gower: steps over ranges, 0 to 1. MADs:
+                   L1 over median absolute deviations. Percentile among real
+                   records of the wanted class. kNN: distance to the 5 nearest
+                   of them over their own. LOF: share called inliers
+    alternatives   different sets of features among three answers
+    rivals         additive: every single change in one batch of the classifier,
+                   the best added until their gains reach the goal; chance: one
+                   random admissible answer; search: no generator
+    """
+    with terminal.extra("convert"):
+        from sensecf_convert.evaluate.measure import evaluate as run
+
+        run(table=table, model=model_or_usage_error(model), limit=limit, as_json=as_json, final=final, curve=curve, plot=plot)
+    return 0
+
+
+@click.group()
+def schema() -> None:
+    """What a record may hold and what may change."""
+
+
+@schema.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@encoding
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
+@click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
+@click.option("--allow", multiple=True, type=click.Choice(["repeated"]), help="repeated: every row is a person of its own.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
+def draft(table: Path, target: str, person: str | None, allow: tuple[str, ...], out: Path | None) -> int:
+    """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
+    with terminal.extra("convert"):
+        from sensecf_convert.table.draft import draft as run
+
+        drafted = run(table=table, target=target, person=person, allow=allow)
+    if out is None:
+        click.echo(terminal.json_text(drafted))
+    else:
+        import json
+
+        out.write_text(json.dumps(drafted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        click.echo(
+            f"wrote {out}; now mark what is immutable, one-way, optional, give units, and see that each list of choices runs in its "
+            "natural order: directions and limits count along it, and a classifier of your own must code it so",
+            err=True,
+        )
+    return 0

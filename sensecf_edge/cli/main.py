@@ -1,0 +1,231 @@
+"""The command line: open, call, print, exit code. Everything heavy is imported inside the command that needs it.
+
+stdout is the answer, stderr the talk. Exit codes: 0 found or nothing to do, 3 none found or it depends on what is
+unknown, 2 usage or input, 1 fault, 130 interrupted, 141 the reader of stdout went away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from .. import __version__
+from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
+from ..settings import DEVICES, ENGINE, LOOP, SEARCH
+from . import augment, batch_watch, build, compare, days, export, options, terminal
+from .options import BOUND_HELP, MODEL_HELP, base_rate_option
+from .options import model_or_usage_error as _named
+
+if TYPE_CHECKING:
+    from ..answer.result import Explanation
+    from ..schema.schema import Schema
+
+NONE_FOUND, READER_GONE = 3, 141
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
+@click.version_option(__version__, prog_name="sensecf-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """The smallest realistic change that would move a prediction, computed on this machine.
+
+    \b
+    Try:  sensecf-edge models list
+          sensecf-edge explain --sample 1 --model NAME
+    """
+
+
+@cli.command()
+@click.argument("record", required=False)
+@click.option("--model", help=MODEL_HELP)
+@click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
+@days.of_a_day
+@click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
+@click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
+@click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP)
+@base_rate_option
+@click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is for this person; 1 is ordinary. Repeatable.")
+@click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change.")
+@click.option(
+    "--exact", is_flag=True, help="Search on while the budget of a long search lasts, and say what is proven then. Takes seconds."
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
+@options.threads_option
+@click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
+def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
+            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
+            as_json: bool, **day: str | None) -> int:  # fmt: skip
+    """Explain RECORD, a JSON file, or - for standard input.
+
+    Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
+    found, also where the prediction depends on what is unknown.
+    """
+    _one_source(record, sample, model, day["source"])
+    values = terminal.read_record(record) if record is not None else None
+    from ..explain import Explainer
+    from ..space.constraints import Constraints
+
+    constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
+    rows = SEARCH.exact_rows if exact else SEARCH.rows
+    with Explainer.load(_named(model), threads=threads, device=device, base_rate=base_rate) as explainer:
+        if values is None:
+            values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
+        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
+        _print_explanation(explanation, explainer.schema, as_json)
+    return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
+
+
+cli.add_command(batch_watch.batch)
+cli.add_command(batch_watch.watch)
+cli.add_command(days.days)
+
+
+@cli.group()
+def models() -> None:
+    """The models that can explain."""
+
+
+@models.command("list")
+def list_models() -> int:
+    """Name every shipped model and what it is for."""
+    from ..bundle.bundle import Bundle
+    from ..report import bundles
+
+    click.echo(bundles.overview(Bundle.available(), **terminal.print_style()), nl=False)
+    return 0
+
+
+@models.command()
+@click.argument("model")
+@click.option("--sample", metavar="K", help="Print sample K as a record to edit, and nothing else.")
+@click.option("--card", is_flag=True, help="Print the model's card, and nothing else.")
+@base_rate_option
+def show(model: str, sample: str | None, card: bool, base_rate: float | None) -> int:
+    """Say what MODEL was trained on, how good it is, and which features a record needs."""
+    from ..bundle.bundle import Bundle
+    from ..report import bundles
+
+    bundle = Bundle.open(model)
+    if sample is not None:
+        click.echo(terminal.json_text(terminal.sample(bundle, sample)))
+    else:
+        click.echo(terminal.printable(bundle.card) if card else bundles.page(bundle, base_rate, **terminal.print_style()), nl=False)
+    return 0
+
+
+@models.command()
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+def verify(names: tuple[str, ...]) -> int:
+    """Hold every file of MODEL (default: all shipped) against its manifest. Exit code 1 where one differs."""
+    from ..bundle.bundle import Bundle
+
+    failed = False
+    names = names or tuple(name for name, _ in Bundle.available())
+    if not names:
+        click.echo("no models are shipped with this installation", err=True)
+    for name in names:
+        try:
+            bundle = Bundle.open(name)
+        except SenseCFError as error:
+            failed = True
+            click.echo(f"FAIL  {terminal.one_line(name)}: {terminal.one_line(str(error))}")
+            continue
+        size = sum(entry.bytes for entry in bundle.manifest.files.values()) / 1e6
+        click.echo(f"ok    {terminal.one_line(name)}: {len(bundle.manifest.files)} files, {size:.1f} MB, manifest {bundle.hash[:12]}")
+        if bundle.unlisted:
+            click.echo(f"      not listed, never read: {terminal.one_line(', '.join(bundle.unlisted))}")
+    return int(failed)
+
+
+@cli.command()
+def doctor() -> int:
+    """Look at what explain needs on this machine. Exit code 1 where something is missing."""
+    from .doctor import examine
+
+    findings = examine()
+    width = max(len(f.what) for f in findings)
+    for finding in findings:
+        click.echo(f"{'!' if finding.problem else ' '} {finding.what:<{width}}  {finding.found}")
+    return int(any(f.problem for f in findings))
+
+
+cli.add_command(build.fit)
+cli.add_command(build.evaluate)
+cli.add_command(compare.compare)
+cli.add_command(compare.pool)
+cli.add_command(augment.augment)
+cli.add_command(build.schema)
+cli.add_command(export.export)
+
+
+def _one_source(record: str | None, sample: str | None, model: str | None, source: str | None) -> None:
+    if sum(given is not None for given in (record, sample, source)) > 1:
+        raise click.UsageError("give a record, --sample or --from, and only one of them")
+    if record is None and sample is None and source is None:
+        name = model or "NAME"
+        raise click.UsageError(
+            f"no record given.\n\nTry a sample:   sensecf-edge explain --sample 1 --model {name}\n"
+            f"or a file:      sensecf-edge models show {name} --sample 1 > me.json\n"
+            f"                sensecf-edge explain me.json --model {name}"
+        )
+
+
+def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:
+    from ..report.render import render
+
+    click.echo(
+        terminal.json_text(explanation.to_json()) + "\n" if as_json else render(explanation, schema, **terminal.print_style()), nl=False
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run and leave with an exit code. No traceback for wrong use, input or bundles, for Ctrl-C, or for a closed pipe."""
+    try:
+        code = _run(arguments)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        code = INTERRUPTED
+    except BrokenPipeError:
+        terminal.discard_output()
+        code = READER_GONE
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
+        terminal.discard_output()
+        code = 1
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """click's own `main` is passed by: it would turn an interrupt and a closed pipe into other exit codes."""
+    try:
+        with cli.make_context("sensecf-edge", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            return int(cli.invoke(context) or 0)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (SchemaError, TableError) as error:
+        for fault in error.faults:
+            click.echo(f"Error: {terminal.one_line(f'{error.where}: {fault}' if error.where else fault)}", err=True)
+        return error.exit_code
+    except SenseCFError as error:
+        click.echo(f"Error: {terminal.one_line(str(error))}", err=True)
+        return error.exit_code
+    except OSError:
+        raise
+    except Exception as error:  # a traceback's last line may hold a record's value
+        if os.environ.get("SENSECF_TRACEBACK"):
+            raise
+        click.echo(f"Error: a fault in this program ({place(error)}); please report it. SENSECF_TRACEBACK=1 shows all", err=True)
+        return 1

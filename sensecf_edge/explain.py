@@ -1,0 +1,266 @@
+"""explain(): propose, read, check, refine, rank, within a budget of rounds. The whole way of a record on one screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__, arguments
+from .answer.result import Explanation, FirstTry, Proof, Provenance, Risk
+from .budget import Budget, margin_of, same_schema
+from .bundle.bundle import Bundle
+from .bundle.realism import realism
+from .bundle.risk_scale import scale_of
+from .errors import ConstraintError
+from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
+from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, spread
+from .judge.density import Realism
+from .judge.objective import Judge, Scored, score
+from .llama.engine import LlamaEngine
+from .llama.library import llama_version
+from .llama.threads import settled
+from .propose import prompt, reply
+from .propose.engine import Engine, Proposal, Request, Unanswered
+from .propose.grammar import Grammar
+from .report.phrases import weak_text
+from .schema.feature import Vector
+from .schema.record import Record
+from .schema.schema import Schema
+from .search.found import changes
+from .search.record_search import RecordSearch
+from .search.refine import refine
+from .settings import DEVICES, ENGINE, LOOP, SEARCH
+from .space import rules
+from .space.admissible import Admissible, admissible, require_within_bounds
+from .space.constraints import Constraints, check_constraints
+from .space.contradictions import record_remarks, unlike_anybody
+
+
+class Explainer:
+    """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager).
+
+    `complete` says what unknown values may be; without it a record is judged as the classifier itself fills it in.
+    `margin` is how far above the classifier's threshold an answer must lie; `base_rate` the share of people with the
+    unwanted class where this is used, for the risks that are told.
+    """
+
+    def __init__(
+        self, bundle: Bundle, engine: Engine, checker: Checker, realism: Realism | None, rivals: Sequence[Checker] = (),
+        margin: float = LOOP.margin, base_rate: float | None = None,
+    ) -> None:  # fmt: skip
+        self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
+        self.schema: Schema = bundle.schema
+        self.target = bundle.manifest.target
+        self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
+        self.goal = self.target.threshold + self.margin
+        self.judge = Judge(checker, realism, self.goal)
+        self.complete: Complete | None = getattr(realism, "complete", None) or evenly(self.schema)
+        self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
+        self._margin_asked, self._base_rate_asked = margin, base_rate
+        self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
+
+    @classmethod
+    def load(
+        cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin,
+        base_rate: float | None = None,
+    ) -> Explainer:  # fmt: skip
+        """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError, ConstraintError."""
+        threads, device = arguments.whole("threads", threads, 0, 1024), arguments.one_of("device", device, DEVICES)
+        bundle = Bundle.open(model)
+        size, target = len(bundle.schema), bundle.manifest.target
+        checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
+        typical = realism(bundle, max(1, threads), device)
+        settings, facts = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device)), bundle.manifest.generator
+        engine = LlamaEngine(bundle.generator_path, settings, facts.context, bundle.adapter_path, bundle.generator_sha256)
+        others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
+        return cls(bundle, engine, checker, typical, others, margin, base_rate)
+
+    def explain(
+        self,
+        record: Mapping[str, Any] | Record,
+        n: int = LOOP.answers,
+        constraints: Constraints | None = None,
+        seed: int = LOOP.seed,
+        proposals: int = LOOP.proposals,
+        rounds: int = LOOP.rounds,
+        search: int = SEARCH.rows,
+    ) -> Explanation:
+        """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
+
+        Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
+        meet or for a bound that this one cannot be brought into, EngineError or CheckError where a model fails. Same record,
+        seed, bundle, threads and device: same answer.
+        """
+        budget = Budget(n, proposals, rounds, seed, search)
+        factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
+        require_within_bounds(factual, constraints or Constraints())
+        return self.explain_many([factual], constraints, budget)[0]
+
+    def explain_many(
+        self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None
+    ) -> list[Explanation]:
+        """As `explain`, for many records in shared batches; answers in the order of the records.
+
+        `seconds` of an answer are those of the whole call over the number of records. What a record is answered does not
+        depend on the others, but for the last bits of a sum: see `LlamaEngine` and `classifier`.
+        """
+        began, budget, constraints = time.perf_counter(), budget or Budget(), constraints or Constraints()
+        check_constraints(self.schema, constraints)
+        same_schema(records, self.schema)
+        X = np.array([r.vector for r in records]).reshape(-1, len(self.schema))
+        p, realism = self.checker.p_target(X), self.judge.percentile(X)
+        cases = [self.case(record, float(p[k]), budget.seed) for k, record in enumerate(records)]
+        if realism is not None:
+            cases = [replace(case, realism=float(share)) for case, share in zip(cases, realism, strict=True)]
+        ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
+        self._search([way for way in ways if isinstance(way, RecordSearch)], budget)
+        seconds = (time.perf_counter() - began) / max(1, len(records))
+        how = self._provenance(budget, constraints)
+        return [self._explanation(case, way, how, seconds) for case, way in zip(cases, ways, strict=True)]
+
+    def case(self, record: Record, p: float, seed: int) -> Case:
+        """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
+        if self.complete is None or not np.isnan(record.vector).any():
+            return Case(record, self.judge, Verdict.plain(p, self.target.threshold), p)
+        checker = completed(self.checker, record, self.complete, seed, self.target.threshold)
+        return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p)
+
+    def _way(self, case: Case, constraints: Constraints) -> RecordSearch | str:
+        """Where a record's search begins, or why nothing of it may change."""
+        try:
+            space = admissible(case.record, constraints)
+        except ConstraintError as error:
+            return str(error)
+        return RecordSearch(space, case.judge, Grammar(space), self._prompt(space, case.p))
+
+    def _search(self, searches: Sequence[RecordSearch], budget: Budget) -> None:
+        """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
+
+        Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
+        proposals then end where the others did. A round in which nothing could be judged says nothing of that.
+        """
+        for k in range(budget.rounds):
+            active = [s for s in searches if s.answers < budget.answers and not s.stuck]
+            heat = LOOP.temperature + LOOP.temperature_step * k
+            seed = budget.seed + 1_000_003 * k
+            requests = [Request(s.prompt, s.grammar, budget.proposals, seed, heat, greedy_first=k == 0) for s in active]
+            for search, answers in zip(active, self.engine.propose(requests), strict=True):
+                search.rounds, before = k + 1, search.answers
+                self._round(search, answers)
+                if search.rounds == 1 or (search.answers and not before):
+                    search.widen(budget.answers, min(budget.search, SEARCH.rows))
+        for search in searches:
+            search.close(budget.answers, budget.search)
+
+    def _prompt(self, space: Admissible, p: float) -> str:
+        return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted, p)
+
+    def _round(self, search: RecordSearch, answers: list[Proposal] | Unanswered) -> None:
+        """One record's proposals of one round: read, judged as they came, refined, kept. Where none helps, the record is a start."""
+        before, x = search.highest, search.space.record.vector
+        said, again = self._read(search, answers)
+        raw = self._audit(search, rules.complete(self.schema, x, said))
+        judged = np.isfinite(raw.key)
+        search.judged |= {row.tobytes() for row in said[judged]}
+        if search.rounds == 1:
+            search.first_try = self._first_try(search, answers, raw)
+        first = search.rounds == 1 and search.first_try is not None and search.first_try.p_target is not None
+        improved = refine(search.judge, search.space, raw.Y, raw, search.known)
+        search.found.refined(raw, improved, "first try" if first else "proposal")
+        if search.rounds == 1 and not search.answers:
+            search.found.searched(refine(search.judge, search.space, x[None], known=search.known))
+        said_something = again or bool(judged.any())
+        search.stuck = said_something and search.rounds > 1 and not search.answers and search.highest <= before
+
+    def _read(self, search: RecordSearch, answers: list[Proposal] | Unanswered) -> tuple[Vector, bool]:
+        """Answers that can be read and that no round has had before, shape (candidates, features); whether one was judged before."""
+        record, rows, again = search.space.record, list[Vector](), False
+        if isinstance(answers, Unanswered):
+            search.refusals[answers.reason] += 1
+            answers = []
+        for answer in answers:
+            read = reply.read(record, answer.text) if answer.complete else reply.CUT
+            if isinstance(read, str):
+                search.refusals[read] += 1
+            elif read.tobytes() not in search.seen:
+                search.seen.add(read.tobytes())
+                rows.append(read)
+            else:
+                again = again or read.tobytes() in search.judged
+        return np.array(rows).reshape(-1, len(self.schema)), again
+
+    def _audit(self, search: RecordSearch, Y: Vector) -> Scored:
+        """Rules and classifier over a round's candidates; why each one that fails does is counted."""
+        scored = score(search.judge, search.space, Y)
+        if not np.isfinite(scored.key).all():
+            for rule, mask in rules.broken(search.space, Y).items():
+                search.refusals[rule] += int(mask.sum())
+        low = np.isfinite(scored.key) & ~scored.passed
+        if low.any():
+            search.refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())
+        return scored
+
+    def _first_try(self, search: RecordSearch, answers: list[Proposal] | Unanswered, raw: Scored) -> FirstTry:
+        """The greedy proposal as it came. It is the first that was read, unless it could not be read at all."""
+        record = search.space.record
+        if (
+            isinstance(answers, Unanswered)
+            or not answers
+            or not answers[0].complete
+            or isinstance(reply.read(record, answers[0].text), str)
+        ):
+            return FirstTry(False, False, None, ())
+        changed = changes(record, raw.Y[0])
+        if not np.isfinite(raw.key[0]):
+            return FirstTry(False, False, None, changed)
+        p = spread(search.judge.checker, raw.Y[:1], raw.p[:1], self.target.threshold).mean[0]
+        return FirstTry(bool(raw.p[0] >= self.target.threshold), bool(raw.passed[0]), float(p), changed)
+
+    def _explanation(self, case: Case, way: RecordSearch | str | None, how: Provenance, seconds: float) -> Explanation:
+        search, now = way if isinstance(way, RecordSearch) else None, case.verdict
+        found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
+        weak, scope = self.bundle.manifest.classifier.auc, "request" if how.freeze or how.bounds else "advice"
+        return Explanation(
+            status=now.status if now.status != UNWANTED else "found" if found else "none",
+            target=self.target.wanted,
+            predicted=self.target.wanted if now.p >= self.target.threshold else self.target.unwanted,
+            p_target=now.p, threshold=self.target.threshold, margin=self.margin,
+            factual=case.record.to_mapping(),
+            found=found,
+            first_try=search.first_try if search else None,
+            refusals=dict(search.refusals) if search else {},
+            warnings=(*record_remarks(case.record, how.bounds), *filter(None, [unlike_anybody(case.realism), weak_text(weak)])),
+            auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
+            risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
+            unwanted=self.target.unwanted, outcome=self.target.column,
+            realism=case.realism,
+            unknown=now.unknown, holds_now=now.holds, completions=now.completions,
+            proof=Proof(search.proven, self.goal, scope) if search and search.proven else None,
+            reason=way if isinstance(way, str) else "",
+        )  # fmt: skip
+
+    def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:
+        settings = getattr(self.engine, "settings", ENGINE)
+        return Provenance(
+            model=self.bundle.name, bundle=self.bundle.hash, seed=budget.seed, temperature=LOOP.temperature,
+            answers=budget.answers, proposals=budget.proposals, rounds=budget.rounds, max_changes=constraints.max_changes,
+            freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
+            search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
+            threads=settings.threads or None, device=settings.device,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Give native memory back."""
+        if isinstance(self.engine, LlamaEngine):
+            self.engine.close()
+
+    def __enter__(self) -> Explainer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,272 @@
+"""Explanation -> sentences for people. Pure: nothing is computed anew, nothing printed.
+
+No sentence asks for anything to be done or says that a change causes something: it says what the model would predict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..answer.result import Counterfactual, Explanation
+from ..answer.risk import BALANCED, REQUEST, SCHEMA, TRAINING
+from ..schema.feature import number_text
+from ..schema.schema import Schema
+from ..settings import SEARCH, UNKNOWN
+from .phrases import class_text, percent, percents, rate_text
+
+BASES = {
+    TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
+    SCHEMA: "average, as the schema states it: {}", BALANCED: "reckoned as if {} had it; how many do is not known",
+}  # fmt: skip
+MOST_DECIDING, ALONE = 3, 0.005
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The sentences of one explanation. `schema` gives the labels."""
+
+    explanation: Explanation
+    schema: Schema
+
+    @cached_property
+    def target(self) -> str:
+        """The wanted class by name."""
+        return plain(class_text(self.explanation.target, self.explanation.outcome))
+
+    @cached_property
+    def unwanted(self) -> str:
+        """The name of what risk is a risk of."""
+        e = self.explanation
+        name = e.unwanted or (e.predicted if e.predicted != e.target else f"not {e.target}")
+        return plain(class_text(name, e.outcome))
+
+    @cached_property
+    def risk(self) -> Callable[[float], str]:
+        """How this explanation's risks are written: none reads like the threshold, or like the goal if it misses it."""
+        e, r = self.explanation, self.explanation.risk
+        told = [r.now, r.low, r.high, r.goal]
+        told += [risk for a in e.found for risk in (a.risk, a.risk_low, a.risk_high) if risk is not None]
+        return percents(r.threshold, told)
+
+    @property
+    def open(self) -> bool:
+        """Whether values are unknown."""
+        return any(value is None for value in self.explanation.factual.values())
+
+    def base(self) -> str:
+        """The base rate and where it is from."""
+        return base_text(self.explanation.risk.base_rate, self.explanation.risk.base_rate_from)
+
+    def span(self, low: float | None, high: float | None) -> str:
+        """A range of risks; empty where it is none."""
+        first, last = (self.risk(0 if share is None else share) for share in (low, high))
+        return "" if first == last else f"{first} to {last}"
+
+    def prediction(self) -> list[str]:
+        """What is predicted now, at which risk, and what is wanted; the first line says the most."""
+        e, r = self.explanation, self.explanation.risk
+        span = self.span(r.low, r.high)
+        holds = self.share(e.holds_now, ", as it does in {}")
+        must = f"{self.threshold()}{holds}; an answer must reach {self.reach()}."
+        if e.status == "depends":
+            return [f"Prediction now: it depends on what is unknown. Risk of “{self.unwanted}”: {span or self.risk(r.now)} ({self.base()})",
+                    must if e.found else f"{self.threshold()}{holds}."]  # fmt: skip
+        about = f"{span} depending on what is unknown; {self.base()}" if span else self.base()
+        if e.status == "already":
+            return [f"Prediction now: {self.target}, as wanted{self._already()}",
+                    f"Risk of “{self.unwanted}”: {self.risk(r.now)} ({about})", f"{self.threshold()}."]  # fmt: skip
+        return [f"Prediction now: {self.unwanted}, risk {self.risk(r.now)} ({about})", must]
+
+    def threshold(self) -> str:
+        """Up to which risk the wanted class is predicted."""
+        return f"The model predicts “{self.target}” up to a risk of {self.risk(self.explanation.risk.threshold)}"
+
+    def goal(self) -> str:
+        """The risk that an answer must reach."""
+        return self.risk(self.explanation.risk.goal)
+
+    def reach(self) -> str:
+        """What an answer must reach, and for how much of what is unknown."""
+        many = f" in {percent(UNKNOWN.share)} of such cases" if self.explanation.completions else ""
+        return f"{self.goal()} or less{many}"
+
+    def _already(self) -> str:
+        e = self.explanation
+        if self.open or e.completions:
+            return self.share(e.holds_now, ", in {}") + "."
+        if any(self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()):
+            return "."
+        if e.risk.now > e.risk.goal:
+            return f", but only just: an answer would have to reach {percents(e.risk.goal, [e.risk.now])(e.risk.goal)} or less."
+        return ". Nothing needs to change."
+
+    def share(self, holds: float | None, text: str) -> str:
+        """How much of what the unknown values may be something holds for; empty where that was not looked at."""
+        e = self.explanation
+        if holds is None or not e.completions:
+            return ""
+        part = "all" if holds > 1 - TINY else "none" if holds < TINY else percent(holds)
+        many = f"{part} of the {e.completions} cases" if e.completions > 1 else "the one case" if part == "all" else "none of the cases"
+        return text.format(f"{many} tried for what is unknown")
+
+    def deciding(self) -> str:
+        """Which unknown values would decide, most deciding first; empty where none would."""
+        named = self.explanation.unknown[:MOST_DECIDING]
+        if not named:
+            return ""
+        ends = [" of the doubt ends with it alone", *[""] * (len(named) - 1)]
+        parts = [f"{self.title(u.feature)} ({percent(u.decides)}{end})" for u, end in zip(named, ends, strict=True)]
+        if named[0].decides > 1 - ALONE:
+            parts[0] = f"{self.title(named[0].feature)} (it alone decides)"
+        return f"Measure these first: {', '.join(parts)}."
+
+    def options(self) -> str:
+        """How many answers follow, and how many were asked for."""
+        found, asked = len(self.explanation.found), self.explanation.provenance.answers
+        many = f"{found} options; each stands by itself." if found > 1 else ""
+        few = f"{found} of the {asked} that were asked for {'was' if found == 1 else 'were'} found." if found < asked else ""
+        return f"{many} {few}".strip()
+
+    def headline(self, answer: Counterfactual, title: str, kinds: Sequence[str]) -> str:
+        """What the model would say of an answer: `kinds` names what is in it, 'lever', 'marker' or both."""
+        so = {"lever": "were so", "marker": "read so"}
+        said = so[kinds[0]] if len(kinds) == 1 else "were and read so"
+        others = [a for a in self.explanation.found if a is not answer]
+        shared = {"fewest features"} if any(a.n_changed <= answer.n_changed for a in others) else set()  # no two have the fewest
+        names = [name for name in answer.strengths if name not in shared]
+        best = f" ({', '.join(names)})" if names else ""
+        start = f"{title}{best}: if" if title else "If"
+        before, after = self.risk(self.explanation.risk.now), self.after(answer)
+        return f"{start} these {said}, the model would put the risk at {after} rather than {before}"
+
+    def after(self, answer: Counterfactual) -> str:
+        """The risk of the changed record."""
+        return self.risk(1 - answer.p_target if answer.risk is None else answer.risk)
+
+    def figures(self, answer: Counterfactual) -> list[str]:
+        """What else is known of an answer."""
+        out = []
+        if self.explanation.completions:
+            span = self.span(answer.risk_low, answer.risk_high)
+            out.append(f"{self.share(answer.holds, 'It holds in {}')}{f': a risk of {span}' if span else ''}.")
+        if answer.realism is not None:
+            out.append(realism_text(answer.realism, self.target, self.explanation.realism))
+        if answer.stability is not None and answer.draws:
+            out.append(stability_text(answer.stability, answer.draws))
+        if answer.agreement is not None:
+            out.append(agreement_text(answer.agreement))
+        return out
+
+    def none(self) -> str:
+        """That nothing was found, and what it would have had to reach; or that nothing was looked for, and why."""
+        if self.explanation.reason:
+            return f"No answer: {plain(self.explanation.reason)}."
+        rounds = self.explanation.rounds_used
+        tried = self.explanation.provenance.proposals * rounds
+        return f"No answer found that reaches a risk of {self.reach()}, by {tried} proposals in {rounds} round{'s'[: rounds != 1]}."
+
+    def refusals(self) -> list[tuple[int, str]]:
+        """Why proposals were refused, most frequent first; scores are told as risks."""
+        e = self.explanation
+        low = f"p({e.target}) stays under {e.threshold + e.margin:.2f}"
+        high = f"the risk stays over {self.goal()}{' in too many such cases' if e.completions else ''}"
+        reasons = {high if reason == low else plain(reason): count for reason, count in e.refusals.items()}
+        return sorted(((count, reason) for reason, count in reasons.items()), key=lambda item: (-item[0], item[1]))
+
+    def proof(self) -> str:
+        """What was proven, and among which answers; empty where nothing was, or nothing worth a sentence."""
+        e = self.explanation
+        if e.proof is None or (e.found and e.provenance.search <= SEARCH.rows):
+            return ""
+        k = e.proof.features
+        among = "among the values this model may advise" + (", within this request's limits" if e.proof.scope == "request" else "")
+        many = "one feature" if k == 1 else f"up to {k} features"
+        if e.found:
+            return f"Proven {among}: no answer that moves {many} costs less than {'the first' if len(e.found) > 1 else 'this one'}."
+        reach = f"a risk of {self.reach()}" if abs(e.proof.goal - e.threshold - e.margin) < TINY else f"a score of {e.proof.goal:g}"
+        return f"Proven {among}: moving {many} never reaches {reach}."
+
+    def advice(self) -> str:
+        """What of the request stands in the way, after nothing was found; empty where nothing does."""
+        if self.explanation.reason:
+            return ""  # it says so itself
+        made = self.explanation.provenance
+        ways = ["free a frozen feature"] * bool(made.freeze) + ["widen a bound"] * bool(made.bounds)
+        if made.max_changes < sum(f.mutable for f in self.schema.features):
+            ways.append("allow more changes")
+        if self.explanation.proof is None:
+            ways.append("search on with --exact")
+        return f"To ask again: {listed(ways, 'or')}." if ways else ""
+
+    def notes(self) -> list[str]:
+        """What weakens an answer."""
+        e, out = self.explanation, [plain(text) for text in self.explanation.warnings]
+        if self.schema.horizon and e.found:
+            out.append(f"How far each feature may change is meant for {plain(self.schema.horizon)}.")
+        out += filter(None, (self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()))
+        unknown = [self.title(name) for name, value in e.factual.items() if value is None]
+        if unknown:
+            out.append(f"Not in the record and left unknown: {', '.join(unknown)}.")
+        return out
+
+    def _outside(self, name: str, low: float, high: float) -> str:
+        """That a bound does not hold for what the record has, where some answer leaves it."""
+        now, found = self.explanation.factual.get(name), self.explanation.found
+        if not isinstance(now, int | float) or low <= now <= high or (found and all(name in {c.feature for c in a.changes} for a in found)):
+            return ""
+        lies = (
+            f"{self.title(name)} ({number_text(now)}) lies outside the range that was asked for, {number_text(low)} to {number_text(high)}"
+        )
+        if self.explanation.status == "already":
+            return f"{lies}, and nothing inside it was looked for: the prediction is the wanted one already."
+        return f"{lies}: every answer would have to bring it in."
+
+    def title(self, name: str) -> str:
+        """The label, or the name itself where the schema has no such feature."""
+        return plain(self.schema[name].title if name in self.schema.index else name)
+
+
+def base_text(base_rate: float, source: str) -> str:
+    """A base rate and where it is from."""
+    return BASES.get(source, "average: {}").format(rate_text(base_rate))
+
+
+def plain(text: str) -> str:
+    """Without control characters: a bundle's words must not steer the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """'a, b and c'."""
+    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+
+
+def realism_text(percentile: float, target: str, own: float | None = None) -> str:
+    """How typical the changed record is of real ones of the wanted class, and how typical the record is as it is (`own`)."""
+    beside = "" if own is None else f"; the record as it is: {_of_hundred(own)}"
+    if percentile < 1:
+        return f"Very unusual: hardly any real “{target}” record is as rare as this{beside}."
+    word = "Unusual: more" if percentile < 10 else "Less common: more" if percentile < 30 else "More"
+    return f"{word} typical than {_of_hundred(percentile)} real “{target}” records{beside}."
+
+
+def _of_hundred(percentile: float) -> str:
+    return "under 1 of 100" if percentile < 1 else f"{min(int(percentile), 99)} of 100"
+
+
+def stability_text(share: float, draws: int) -> str:
+    """How often the answer holds when readings are as far off as their sensors are stated to be, in words."""
+    word = "Steady" if share >= 0.9 else "Fairly steady" if share >= 0.7 else "Shaky"
+    return f"{word}: it held in {round(share * draws)} of {draws} draws with the sensors' stated errors."
+
+
+def agreement_text(share: float) -> str:
+    """What other classifiers, as good as the one that judged, say of an answer, in words."""
+    if share == 1:
+        return "Other models, as good as this one, predict the same for it."
+    if share == 0:
+        return "No other model, of those as good as this one, predicts the same for it."
+    return f"Of other models, as good as this one, {percent(share)} predict the same for it."

@@ -1,0 +1,161 @@
+"""What a search found, as plain data: candidates become Counterfactuals, with every figure that is shown beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from ..answer.result import Change, Counterfactual
+from ..answer.risk import RiskScale
+from ..judge.classifier import Checker
+from ..judge.completions import alike, spread
+from ..judge.objective import Judge, Scored, keys
+from ..judge.stability import agreement, stability
+from ..schema.feature import Vector
+from ..schema.record import Record, decode
+from ..settings import NEAREST, SEARCH, STABILITY, TYPICAL
+from ..space import measure, rules
+from ..space.admissible import Admissible
+from . import exact
+from .exchange import exchange
+from .rank import Figures, rank, redundant, strengths
+from .refine import Known, refine
+
+EPS = 1e-9
+BALANCED = RiskScale()
+
+
+@dataclass
+class Found:
+    """One record's candidates: where each came from, and the valid answer that it was made from, if there was one."""
+
+    record: Record
+    scored: Scored = field(init=False)
+    origins: list[str] = field(default_factory=list)
+    sources: list[Vector | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scored = Scored(np.empty((0, len(self.record.vector))), np.empty(0), np.empty(0))
+
+    def add(self, scored: Scored, origins: list[str], sources: list[Vector | None]) -> None:
+        """More candidates, one origin and source for each."""
+        self.scored = Scored.joined([self.scored, scored])
+        self.origins += origins
+        self.sources += sources
+
+    def refined(self, raw: Scored, refined: Scored, first: str) -> None:
+        """Candidates that proposals led to; `first` is the origin of the first proposal where it is untouched."""
+        untouched = ((raw.Y == refined.Y) | (np.isnan(raw.Y) & np.isnan(refined.Y))).all(axis=1)
+        origins = ["refined" if not same else "proposal" if i else first for i, same in enumerate(untouched)]
+        self.add(refined, origins, [y if passed else None for y, passed in zip(raw.Y, raw.passed, strict=True)])
+
+    def searched(self, scored: Scored) -> None:
+        """Answers of a search that began from what had passed by then."""
+        self.add(scored, ["search"] * len(scored.Y), [self.cheapest] * len(scored.Y))
+
+    @property
+    def cheapest(self) -> Vector | None:
+        """The cheapest answer, shape (features,); None where nothing passed."""
+        return self.scored.Y[self.scored.key.argmin()] if self.scored.passed.any() else None
+
+    def widen(self, judge: Judge, space: Admissible, known: Known, answers: int, rows: int) -> int:
+        """Search sets of features that the proposals passed by: cheaper answers, and other ones while there are too few.
+
+        Returns up to how many features nothing cheaper is left, see `exact.search`.
+        """
+        largest = SEARCH.features if self.cheapest is not None else space.max_changes
+        searched = exact.search(judge, space, self.scored, answers, rows, largest)
+        if searched.scored.passed.any():
+            top = searched.scored.Y[searched.scored.key.argmin()][None]
+            self.searched(searched.scored)
+            self.searched(refine(judge, space, top, known=known))
+        if self.cheapest is not None:
+            self.searched(exchange(judge, space, self.scored.rows([int(self.scored.key.argmin())])))
+        return searched.proven
+
+    def search_other_prices(self, judge: Judge, space: Admissible) -> None:
+        """Starting at the cheapest answer, look for a smaller change and for a more typical record, for those who prefer them."""
+        best = self.cheapest
+        if best is None:
+            return
+        for price in (NEAREST, TYPICAL):
+            other = replace(judge, price=price)
+            start = Scored(best[None], np.array([judge.goal]), keys(other.cost(space, best[None])))
+            nearer = exact.search(other, space, start, 1, SEARCH.rows).scored
+            top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
+            led = exchange(other, space, refine(other, space, top[None]))
+            self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
+
+    def search_other_changes(self, judge: Judge, space: Admissible, answers: int) -> None:
+        """While too few answers are worth showing, look for those that do without a change of the cheapest one, or with less of it."""
+        best = self.cheapest
+        if best is None:
+            return
+        x, nothing = self.record.vector, Scored(best[None][:0], np.empty(0), np.empty(0))
+        proposed = [i for i in self.record.differences(best) if space.values[i].size]
+        for narrow in [*(space.without(i) for i in proposed), *(space.less(i, float(best[i])) for i in proposed)]:
+            known = self.worth(judge)
+            if len(known) >= answers:
+                return
+            met = exact.search(judge, narrow, nothing, 1, SEARCH.wide_rows, narrow.max_changes).scored if narrow.features else nothing
+            new = [i for i in np.argsort(met.key, kind="stable") if measure.changed(x, met.Y[i : i + 1]).tobytes() not in known][:1]
+            self.searched(met.rows(new))
+            self.searched(refine(judge, narrow, met.Y[new]))
+
+    def worth(self, judge: Judge) -> set[bytes]:
+        """The different sets of changed features of the answers that are not `needless`."""
+        x, good = self.record.vector, self.scored.passed
+        idle = redundant(x, self.scored, Figures.of(judge, self.record.schema, x, self.scored.Y))
+        return {row.tobytes() for row in measure.changed(x, self.scored.Y[good & ~idle])}
+
+    def shown(
+        self, judge: Judge, n: int, threshold: float, seed: int, rivals: Sequence[Checker] = (), scale: RiskScale = BALANCED
+    ) -> tuple[Counterfactual, ...]:
+        """Up to n answers, best first, with their figures."""
+        x, schema, scored = self.record.vector, self.record.schema, self.scored
+        if not scored.passed.any():
+            return ()
+        figures = Figures.of(judge, schema, x, scored.Y) if n > 1 else None
+        rows = rank(schema, x, scored, n, figures)
+        sources = [y if (y := self.sources[i]) is not None else scored.Y[i] for i in rows]
+        own, before = (Figures.of(judge, schema, x, Y) for Y in (scored.Y[rows], np.array(sources)))
+        now = spread(judge.checker, scored.Y[rows], scored.p[rows], threshold)
+        p_before = spread(judge.checker, np.array(sources), judge.checker.p_target(np.array(sources)), threshold).mean
+        firm = stability(judge.checker, schema, x, scored.Y[rows], threshold, seed)
+        agreed = agreement([alike(judge.checker, rival) for rival in rivals], scored.Y[rows], threshold)
+        best = strengths(own, list(range(len(rows))))
+        out = []
+        for k, i in enumerate(rows):
+            worse = {"n_changed": own.n_changed[k] > before.n_changed[k], "distance": own.distance[k] > before.distance[k] + EPS,
+                     "realism": own.realism[k] < before.realism[k] - EPS, "p_target": now.mean[k] < p_before[k] - EPS}  # fmt: skip
+            out.append(
+                Counterfactual(
+                    changes=changes(self.record, scored.Y[i]),
+                    p_target=float(now.mean[k]),
+                    n_changed=int(own.n_changed[k]),
+                    distance=float(own.distance[k]),
+                    realism=float(own.realism[k]) if judge.realism else None,
+                    origin=self.origins[i],
+                    margin=float(now.mean[k]) - threshold,
+                    stability=None if np.isnan(firm[k]) else float(firm[k]),
+                    draws=None if np.isnan(firm[k]) else STABILITY.draws,
+                    agreement=None if agreed is None else float(agreed[k]),
+                    strengths=best[k],
+                    given_up=tuple(name for name, yes in worse.items() if yes),
+                    holds=round(float(now.holds[k]), 9),
+                ).told(scale, float(now.low[k]), float(now.high[k]))
+            )
+        return tuple(out)
+
+
+def changes(record: Record, y: Vector) -> tuple[Change, ...]:
+    """What differs from the record, in schema order; features that follow others are marked."""
+    follows = rules.following(record.schema, record.vector, y[None])[0]
+    out = []
+    for i in record.differences(y):
+        feature = record.schema.features[i]
+        before, after = decode(feature, record.vector[i]), decode(feature, y[i])
+        out.append(Change(feature.name, before, after, feature.unit, bool(follows[i])))
+    return tuple(out)

@@ -1,0 +1,80 @@
+"""Why nothing of a record may change: the true cause for each feature, and all of them in one sentence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import NothingToChangeError
+from ..schema.feature import Feature, Vector, number_text
+from ..schema.record import Record
+from .constraints import EPSILON, Constraints, concerns
+
+ENDLESS = (-math.inf, math.inf)
+FROZEN = "frozen"
+UNKNOWN = "unknown"
+WELL = "where nothing else is advised"
+SIDE = "at the end of the allowed side"
+MOVES = "allowed no move from the present choice"
+STEP = "left no value by max_change"
+FAR = "further than max_change from where advice begins"
+PAST = "where advice ends already"
+BOUND = "left no value by the bound"
+
+
+def causes(record: Record, constraints: Constraints) -> dict[str, str]:
+    """Feature -> why it has no value to move to, one of the causes above; of those that the schema lets change, in its order."""
+    out = {}
+    for feature, code in zip(record.schema.features, record.vector, strict=True):
+        if feature.mutable and feature.name not in record.schema.completed:
+            out[feature.name] = _cause(feature, float(code), constraints)
+    return out
+
+
+def _cause(feature: Feature, code: float, constraints: Constraints) -> str:
+    if feature.name in constraints.freeze:
+        return FROZEN
+    if math.isnan(code):
+        return UNKNOWN
+    if not concerns(feature, code):
+        return WELL
+    values = feature.lattice[np.abs(feature.lattice - code) > EPSILON]
+    if feature.direction != "either":
+        values = values[values > code] if feature.direction == "increase" else values[values < code]
+    if not values.size:
+        return SIDE
+    allowed = feature.moves_from(code)
+    if allowed is not None:
+        values = values[[feature.text(value) in allowed for value in values]]
+        if not values.size:
+            return MOVES
+    near = values if feature.max_change is None else values[np.abs(values - code) <= feature.max_change + EPSILON]
+    if not near.size:
+        return STEP
+    if not _advised(feature, near).size:
+        return FAR if _advised(feature, values).size else PAST
+    return BOUND
+
+
+def _advised(feature: Feature, values: Vector) -> Vector:
+    """The values within what training people had and what may be advised."""
+    for low, high in (feature.reference or ENDLESS, feature.advise or ENDLESS):
+        values = values[(values >= low - EPSILON) & (values <= high + EPSILON)]
+    return values
+
+
+def nothing_to_change(record: Record, constraints: Constraints) -> NothingToChangeError:
+    """The error that says it, features of one cause together."""
+    found = causes(record, constraints)
+    parts = []
+    for cause in dict.fromkeys(found.values()):
+        names = [name for name, other in found.items() if other == cause]
+        if cause == BOUND:
+            stated = ", ".join(f"{n}={number_text(constraints.bounds[n][0])}:{number_text(constraints.bounds[n][1])}" for n in names)
+            parts.append(f"the bounds {stated} leave no value to move to")
+        else:
+            parts.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {cause}")
+    way = "; widen them" if BOUND in found.values() else ""
+    way += f"{' or' if way else ';'} free another feature" if FROZEN in found.values() else ""
+    return NothingToChangeError("nothing may change: " + "; ".join(parts) + way, found)
