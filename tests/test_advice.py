@@ -76,6 +76,7 @@ def test_the_table_says_how_often_which_way_and_why() -> None:
     text = advice.table(SCHEMA, told)
     assert "| sleep | lever | 2 | 0 | up | B A, 2015 |" in text and "| mean | finding | 0 | 0 | down | not stated |" in text
     assert "| above | lever, follows | 0 | 0 | down | not stated |" in text and "Never moved: age." in text
+    assert "either way" in advice.table(SCHEMA, told).split("| rate |")[1].splitlines()[0]
     assert "smokes      0 up      1 down  lever; down" in "\n".join(advice.lines(SCHEMA, told))
     y[0, 1] = 5
     assert "| sleep | lever | 1 | 1 | up: 1 against it |" in advice.table(SCHEMA, advice.measured(SCHEMA, x, y))

@@ -61,7 +61,7 @@ def lines(schema: Schema, figures: Mapping[str, Any]) -> Iterator[str]:
     for name, (ups, downs) in figures["features"].items():
         feature = schema[name]
         stated = _stated(feature, ups, downs)
-        yield f"  {feature.title:<{width}}  {ups:>5,} up  {downs:>5,} down  {kind(schema, feature)}; {stated or 'no direction stated'}"
+        yield f"  {feature.title:<{width}}  {ups:>5,} up  {downs:>5,} down  {kind(schema, feature)}; {stated or _open(schema, feature)}"
 
 
 def kind(schema: Schema, feature: Feature) -> str:
