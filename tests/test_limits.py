@@ -183,7 +183,8 @@ def asked_folder(folder: Path, trees: list[list[dict]], goal: float, rows: np.nd
         "names": list(SCHEMA.names), "kinds": [f.kind for f in SCHEMA.features],
         "steps": [[f.step or 1.0, f.low or 0.0] for f in SCHEMA.features],
         "spans": SCHEMA.spans.tolist(), "choices": [len(f.choices) for f in SCHEMA.features], "allowed": [], "linear": [], "pinned": False,
-        "schema": SCHEMA.to_json(), "runtime": str(Path(rules.__file__).parent), "goal": goal, "seconds": 30.0, "seed": 0, "max_changes": 3,
+        "schema": SCHEMA.to_json(), "runtime": str(Path(rules.__file__).parents[1]), "goal": goal, "seconds": 30.0, "seed": 0,
+        "max_changes": 3,
         "wanted": 1, "turn": 0.5,
     }  # fmt: skip
     (folder / "question.json").write_text(json.dumps(plain))
@@ -239,7 +240,7 @@ def test_a_package_s_own_python_finds_the_rules_and_nothing_beside_them(tmp_path
 
     runtime = tmp_path / "site" / "sensecf_edge"
     runtime.parent.mkdir()
-    runtime.symlink_to(Path(rules.__file__).parent)
+    runtime.symlink_to(Path(rules.__file__).parents[1])
     (runtime.parent / "beside_it.py").write_text("")
     code = (
         f"import sys; sys.path.insert(0, {str(environments.PROGRAMS)!r})\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,6 @@ def test_every_environment_has_a_lock_that_names_its_package_and_pins_all_it_hol
     for name, mains in packages.items():
         held = {line.split("==")[0].lower().replace("_", "-") for line in environments.lock(name).splitlines()}
         assert set(mains) <= held
-    assert f"scikit-learn=={version('scikit-learn')}" in environments.lock("nice-sklearn")
 
 
 def test_a_python_may_be_named_and_one_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -175,8 +175,8 @@ def _programs(method: Method) -> list[Path]:
     """What stands between a package and its answers: its own program, the question, and the rules that are put on inside."""
     runtime = Path(sensecf_edge.__file__).parent
     shared = ["asked.py", "limits.py", *(("folding.py", "program.py") if method.trees else ())]
-    names = ("rules", "admissible", "measure", "feature", "relation", "schema")
-    return [*(environments.PROGRAMS / n for n in (*shared, method.program)), *(runtime / f"{n}.py" for n in names)]
+    rules = sorted(path for floor in ("schema", "space") for path in (runtime / floor).glob("*.py"))
+    return [*(environments.PROGRAMS / n for n in (*shared, method.program)), *rules]
 
 
 def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,5 @@
 """Environments of other methods: their pins exclude ours and each other's, so each gets one in the user's cache, made once from a
-list of all that it holds (`peer_programs/locks`).
+list of all that it holds (`programs/locks`).
 """
 
 from __future__ import annotations
@@ -29,12 +29,8 @@ ORDINARY = (11, 14)
 
 
 def lock(name: str) -> str:
-    """All that an environment holds, pinned, as requirements: a package's answers change with what it stands on.
-
-    NICE on the scikit-learn model has the scikit-learn that the model was made with.
-    """
-    text = (LOCKS / f"{name.removesuffix('-sklearn')}.txt").read_text(encoding="utf-8")
-    return text
+    """All that an environment holds, pinned, as requirements: a package's answers change with what it stands on."""
+    return (LOCKS / f"{name}.txt").read_text(encoding="utf-8")
 
 
 def interpreter(name: str) -> Path:

@@ -1,7 +1,7 @@
 """Answers -> one row per record and method. The ruler is the same for everyone, and reads nothing but the answers.
 
 An answer is brought to what its record may become, and what follows is computed, just as the classifier showed it to the package
-(`peer_programs.limits`): a number between two steps goes to the next one away from the record's own value, because the nearest
+(`programs.limits`): a number between two steps goes to the next one away from the record's own value, because the nearest
 would often undo what was just enough. Where only the immutables were asked for, numbers are put on their steps in the same way and
 nothing else is done. What was unknown and stays untouched is unknown again for the classifier.
 """
