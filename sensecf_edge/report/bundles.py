@@ -150,8 +150,9 @@ def _measured(manifest: Manifest) -> str:
     asked, valid, usable, changed = (figures.get(key) for key in ("asked", "possible_valid", "possible_usable", "n_changed"))
     if isinstance(asked, int) and isinstance(valid, int):
         margin = f", {usable} one with a margin" if isinstance(usable, int) else ""
-        whose = f"of {_unit(manifest)} it has not seen, predicted {_class(manifest, manifest.target.unwanted)}"
-        parts.append(f"of {asked} records {whose}, {valid} have an answer at all{margin}")
+        rows = "rows" if _unit(manifest) == "rows" else "records of people"
+        said = f"of {asked} {rows} it has not seen, predicted {_class(manifest, manifest.target.unwanted)}"
+        parts.append(f"{said}, {valid} have an answer at all{margin}")
     for words, count, name in (
         ("the generator's first try is an answer for", valid, "first_try_valid"),
         ("the whole search finds one with a margin for", usable, "usable_of_possible"),
