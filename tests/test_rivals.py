@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_bench.yardsticks import records
@@ -234,3 +236,8 @@ def test_the_generator_says_the_loops_first_try_first_and_nothing_twice(heart: t
         first = explainer.explain(space.record).first_try
         assert first is not None and first.p_target is not None
         np.testing.assert_array_equal(said[0], beside.changed(explainer, x, first.changes))
+
+
+def test_a_picture_that_has_no_place_is_refused_before_anything_is_measured(command: Callable[..., Ran], toy: Path, tmp_path: Path) -> None:
+    ran = command("evaluate", tmp_path / "none.csv", "--model", toy, "--plot", tmp_path / "nowhere" / "curve.png")
+    assert (ran.code, ran.out) == (2, "") and "nowhere is no folder" in ran.err

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sensecf_edge.answer.result import Counterfactual, Explanation
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.risk_scale import scale_of
+from sensecf_edge.errors import TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record, encode
@@ -204,6 +205,8 @@ def evaluate(
 
     `curve`: measure as well who is answered for how few rows of the classifier; `plot`: write a PNG of that there.
     """
+    if plot and not plot.parent.is_dir():
+        raise TableError(f"{plot.parent} is no folder; make it, or name another place for the picture")
     bundle = Bundle.open(model)
     drawn = parts_of(bundle, table)
     asked = kept_back(bundle, drawn) if final else drawn.test
