@@ -173,6 +173,18 @@ def test_folded_trees_say_what_the_whole_trees_say_of_every_record_that_may_be(s
     assert sum(map(size, folded.trees)) < sum(map(len, trees))
 
 
+def test_every_way_to_stand_still_leaves_each_follower_one_feature_that_moves_it() -> None:
+    question = Asks(SCHEMA, NOW[None])
+    whole = folding.fold(question, 0, [])
+    assert {SCHEMA.names[i] for i in whole.several} == {"light", "energy"} and set(whole.home) == {SCHEMA.index["bmi"]}
+    moving = set()
+    for still in folding.singly(whole):
+        some = folding.fold(question, 0, [], still)
+        assert not some.several and some.home[SCHEMA.index["energy"]] == SCHEMA.index["steps"]
+        moving.add(SCHEMA.names[some.home[SCHEMA.index["light"]]])
+    assert moving == {"deep", "rem"}
+
+
 def size(tree: tuple) -> int:
     return 1 if tree[0] == "leaf" else 1 + size(tree[-2]) + size(tree[-1])
 

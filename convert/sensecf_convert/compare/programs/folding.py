@@ -4,12 +4,15 @@ Splits on what stands still are decided; splits on a feature that follows one ot
 lies between two values that the record may take, so that any number between them leads where its limits would bring it.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from sensecf_edge.space import rules
 from sensecf_edge.space.admissible import moved_by
+
+MOST_WAYS = 16
 
 
 @dataclass
@@ -36,12 +39,14 @@ class Folded:
     several: dict = field(default_factory=dict)
 
 
-def fold(question, k, trees):
-    """The trees of record k over its free features. Values that take a follower of one out of its range are left out."""
+def fold(question, k, trees, still=frozenset()):
+    """The trees of record k over its free features, but for those that stand `still`. Values that take a follower of one out of its
+    range are left out."""
     limits, schema, x = question.limits(k), question.schema, question.exact[k]
-    free = [] if limits.space is None else limits.space.features
+    values = [] if limits.space is None else [v[:0] if i in still else v for i, v in enumerate(limits.space.values)]
+    free = [i for i, v in enumerate(values) if v.size]
     out = Folded([], {i: _part(limits, i) for i in free})
-    moved = moved_by(schema, limits.space.values) if free else [set() for _ in schema.names]
+    moved = moved_by(schema, values) if free else [set() for _ in schema.names]
     for name, _ in schema.followers:
         i = schema.index[name]
         by = moved[i] - {i}
@@ -142,3 +147,13 @@ def _masked(tree, kept):
         return tree
     branches = [_masked(branch, kept) for branch in tree[-2:]]
     return ("split", tree[1], tree[2][kept[tree[1]]], *branches) if tree[0] == "split" else (*tree[:-2], *branches)
+
+
+def singly(folded):
+    """Sets of parts that may stand still so that every follower has one part at most that moves it, an effect of causes none but
+    those; at most `MOST_WAYS` of them, each once."""
+    effects = folded.several.keys() & folded.parts.keys()
+    ways = itertools.islice(itertools.product(*folded.several.values()), MOST_WAYS)
+    tied = {i for by in folded.several.values() for i in by}
+    return list(dict.fromkeys(frozenset(effects | {i for i in tied if any(i in by and i != chosen for by, chosen in zip(
+        folded.several.values(), way, strict=True))}) for way in ways))  # fmt: skip

@@ -4,8 +4,12 @@ It gets the trees as the record sees them (`folding`): a feature that follows on
 record lies, no split does. Its distance is set to ours: each change over the feature's range, a choice 1, with what
 follows. It asks no classifier: the trees are a copy, checked against the graph before. Grid binds the exact search only
 without its warm start, whose answers may lie between the steps and are kept; the genetic search gives a step up where it does not
-reach the goal. Followers of several features are columns with a Linear rule between; the exact search takes no sum over
-three features, so it goes without that rule, has more freedom than the others, and its distances are a lower bound.
+reach the goal.
+
+Followers of several features: its genetic search meets no equality of numbers that it puts on steps afterwards. It is asked once for
+each way in which one feature moves each follower, the others standing still, and its nearest answer counts; what takes two of them is
+out of its reach. The exact search gets such a follower as a free column, so it has more freedom than the others, and its distances
+are a lower bound.
 """
 
 import json
@@ -97,15 +101,14 @@ def limits(question, k, folded, exact):
     for i, name in enumerate(question.names):
         part = folded.parts.get(i)
         if i in folded.several:
-            ends = (part.codes if part and not exact else question.schema.features[i].lattice)[[0, -1]]
-            out.append(Range(name, *(float(end) for end in ends)))
+            out.append(Range(name, *(float(end) for end in question.schema.features[i].lattice[[0, -1]])))
         elif part is None:
             out.append(Freeze(name))
         elif question.kinds[i] == "choice":
             out.append(AllowedCategories(name, tuple(int(c) for c in part.codes)))
         else:
             out.append(Range(name, float(part.codes[0]), float(part.codes[-1])))
-    for relation in question.plain["linear"] + ([] if exact else _effects(question, folded)):
+    for relation in question.plain["linear"]:
         at = [i for i, _ in relation["coefficients"]]
         coefficients = {question.names[i]: c for i, c in relation["coefficients"]}
         if question.unknown[k, at].any() or (exact and len(at) > 2) or not any(i in folded.parts or i in folded.several for i in at):
@@ -114,20 +117,8 @@ def limits(question, k, folded, exact):
         if relation["op"] == "<=":
             out.append(Linear(coefficients, "<=", max(relation["rhs"], now)))
         else:
-            own = 0.0 if folded.several.keys() & set(at) else max(abs(now - relation["rhs"]), relation["tolerance"])
-            rhs = now if folded.several.keys() & set(at) else relation["rhs"]
-            out += [Linear(coefficients, "<=", rhs + own), Linear(coefficients, ">=", rhs - own)]
-    return out
-
-
-def _effects(question, folded):
-    """Effects of causes that may be moved by themselves as well: here they only follow."""
-    out = []
-    for i in folded.several:
-        by = [r for r in question.schema.relations if r.kind == "causes" and r.moves == question.names[i]]
-        if by:
-            causes = [[question.schema.index[r.features[0]], -r.slope] for r in by]
-            out.append({"coefficients": [[i, 1.0], *causes], "op": "==", "rhs": 0.0, "tolerance": 0.0})
+            own = max(abs(now - relation["rhs"]), relation["tolerance"])
+            out += [Linear(coefficients, "<=", relation["rhs"] + own), Linear(coefficients, ">=", relation["rhs"] - own)]
     return out
 
 
@@ -150,37 +141,40 @@ def prepare(question, method):
     exact = method.startswith("treecf-exact")
     plain = json.loads((question.folder / "trees.json").read_text(encoding="utf-8"))
     bare = ensemble(question, [Plain(nodes).tree for nodes in plain["trees"]], plain["base"]) if question.pinned else None
-    more = (
-        {"backend": "exact", "warm_start": False, "time_budget_s": 0.9 * question.seconds}
-        if exact
-        else {"time_budget_s": 0.8 * question.seconds}
-    )
-
-    def explainer(k):
-        if bare:
-            frozen = [Freeze(n) for n, v in zip(question.names, question.vary[k], strict=True) if not v]
-            return Explainer(bare, constraints=frozen, normalizers=dict(zip(question.names, question.spans, strict=True))), []
-        folded = folding.fold(question, k, plain["trees"])
+    def explained(k, folded):
         trees = [Grown(question, folded.parts, tree).tree for tree in folded.trees]
         steps = {
             question.names[i]: Grid(step=question.steps[i][0], anchor=question.steps[i][1])
             for i in folded.parts
             if question.kinds[i] == "number" and i not in folded.several
         }
-        rules = limits(question, k, folded, exact)
-        whole = ensemble(question, trees, plain["base"])
-        effects = [] if exact else [i for i in folded.several if i in folded.parts]
-        return Explainer(whole, constraints=rules, normalizers=spans(question, k, folded), value_policy=steps), effects
+        whole, rules = ensemble(question, trees, plain["base"]), limits(question, k, folded, exact)
+        return Explainer(whole, constraints=rules, normalizers=spans(question, k, folded), value_policy=steps)
+
+    def explainers(k):
+        if bare:
+            frozen = [Freeze(n) for n, v in zip(question.names, question.vary[k], strict=True) if not v]
+            return [Explainer(bare, constraints=frozen, normalizers=dict(zip(question.names, question.spans, strict=True)))]
+        folded = folding.fold(question, k, plain["trees"])
+        if exact or not folded.several:
+            return [explained(k, folded)]
+        return [explained(k, folding.fold(question, k, plain["trees"], still)) for still in folding.singly(folded)]
 
     def one(k):
-        target = Target.raw(range=(plain["goal"], math.inf))
-        own, effects = explainer(k)
-        done = own.explain(question.exact[k], target=target, seed=question.seed + k, **more)
-        if not isinstance(done, Counterfactual):
-            return None, "proved: none exists" if done.proof == "certified" else "none found"
-        y = np.array(done.x_cf)
-        y[effects] = question.exact[k][effects]  # it was told that they only follow: nobody proposed them
-        return y, done.proof if exact else ""
+        target, found, why = Target.raw(range=(plain["goal"], math.inf)), [], "none found"
+        ways = explainers(k)
+        for own in ways:
+            more = {"backend": "exact", "warm_start": False} if exact else {}
+            budget = (0.9 if exact else 0.8) * question.seconds / len(ways)
+            done = own.explain(question.exact[k], target=target, seed=question.seed + k, time_budget_s=budget, **more)
+            if isinstance(done, Counterfactual):
+                found.append(done)
+            elif exact and done.proof == "certified":
+                why = "proved: none exists"
+        if not found:
+            return None, why
+        best = min(found, key=lambda done: done.distance)
+        return np.asarray(best.x_cf), best.proof if exact else ""
 
     return one, None
 
