@@ -111,9 +111,11 @@ def limits(question, k, folded, exact):
     for relation in question.plain["linear"]:
         at = [i for i, _ in relation["coefficients"]]
         coefficients = {question.names[i]: c for i, c in relation["coefficients"]}
-        if question.unknown[k, at].any() or (exact and len(at) > 2) or not any(i in folded.parts or i in folded.several for i in at):
+        if question.unknown[k, at].any() or not any(i in folded.parts or i in folded.several for i in at):
             continue
         now = float(sum(c * question.exact[k, i] for i, c in relation["coefficients"]))
+        if exact and (relation["op"] != "<=" or max(relation["rhs"], now) != 0.0):
+            continue  # it takes an order of two features and no other rule over several
         if relation["op"] == "<=":
             out.append(Linear(coefficients, "<=", max(relation["rhs"], now)))
         else:
