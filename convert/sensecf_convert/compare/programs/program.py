@@ -174,8 +174,9 @@ class Program:
     def _linear(self, relation, at):
         x, unit = self.x, SCALE
         if relation.kind == "le":
-            gap = max(0.0, x[at[0]] - x[at[1]])
-            self.model.Add(self.delta(at[0]) - self.delta(at[1]) <= round((x[at[1]] + gap - x[at[0]] + EPSILON) * unit))
+            most = float(relation.most(x[at[1]]))
+            room = max(0.0, most - x[at[0]]) + EPSILON
+            self.model.Add(self.delta(at[0]) - self._scaled(at[1], relation.slope or 1.0) <= round(room * unit))
             return
         own = float(rules.deviation(self.schema, relation, x[None])[0])
         now = float(x[self.schema.index[relation.completes or relation.features[0]]] - rules.expected(self.schema, relation, x[None])[0])

@@ -113,6 +113,8 @@ def limits(question, k, folded, exact):
         coefficients = {question.names[i]: c for i, c in relation["coefficients"]}
         if question.unknown[k, at].any() or not any(i in folded.parts or i in folded.several for i in at):
             continue
+        if relation["op"] == "==" and folded.home.keys() & set(at):
+            continue  # it is what was folded in: kept whatever moves
         now = float(sum(c * question.exact[k, i] for i, c in relation["coefficients"]))
         if exact and (relation["op"] != "<=" or max(relation["rhs"], now) != 0.0):
             continue  # it takes an order of two features and no other rule over several
