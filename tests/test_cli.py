@@ -168,7 +168,7 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
     "misspelt option": (("explain", "--sample", "1", "--modle", "x"), "did you mean"),
     "no model": (("explain", "--sample", "1"), "say which model: --model"),
     "no record": (("explain", "--model", "toy"), "sensecf-edge explain --sample 1 --model toy"),
-    "record and sample": (("explain", "a.json", "--sample", "1", "--model", "toy"), "not both"),
+    "record and sample": (("explain", "a.json", "--sample", "1", "--model", "toy"), "only one of them"),
     "no answers": (("explain", "--sample", "1", "--model", "toy", "-n", "0"), "0 is not in the range"),
     "seed no number": (("explain", "--sample", "1", "--model", "toy", "--seed", "x"), "not a valid integer"),
     "fit without target": (("fit", "t.csv"), "Missing option '--target'"),

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import Ran
 
-from sensecf_edge.bundle import Bundle
-from sensecf_edge.cli import cli
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.cli.main import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))}
