@@ -22,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test check fuzz soak models evaluate bench bench-8b wheel clean
 
 demo: $(VENV)/.runtime
-	@$(RUN) explain --sample 1 --model heart
+	@$(RUN) explain --sample 3 --model metabolic
 	@echo
 	@$(RUN) explain --sample 1 --model stress -n 2
 
