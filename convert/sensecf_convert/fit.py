@@ -205,7 +205,7 @@ class Fit:
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
         manifest["parts"] = unseen.measured(Bundle.open(folder), self.parts)
         manifest["classifier"] |= unseen.headline(manifest["parts"])
-        manifest["metrics"] = {k: v for k, v in figures.to_json().items() if not k.endswith("_ms")}  # those are the machine's
+        manifest["metrics"] = figures.repeatable()
         write(folder / "CARD.md", card.card_text(manifest, self.about.notes, self.schema).encode())
         write_manifest(folder, manifest)
         Bundle.open(folder)

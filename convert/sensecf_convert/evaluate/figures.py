@@ -82,6 +82,13 @@ class Figures:
         plain = {k: v for k, v in dataclasses.asdict(self).items() if v != {}}
         return {k: (None if np.isnan(v) else round(v, 4)) if isinstance(v, float) else v for k, v in plain.items()}
 
+    def repeatable(self) -> dict[str, Any]:
+        """`to_json` without what was measured of this machine: times."""
+        plain = {k: v for k, v in self.to_json().items() if not k.endswith("_ms")}
+        if "loop" in self.rivals:
+            plain["rivals"] = {**self.rivals, "loop": {k: v for k, v in self.rivals["loop"].items() if k != "time"}}
+        return plain
+
     def line(self) -> str:
         """The figures that matter most, in one line."""
         first = f"first try valid {percent(self.first_try_valid)} of {self.possible_valid}"

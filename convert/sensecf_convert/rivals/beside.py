@@ -176,7 +176,7 @@ def notes(figures: Mapping[str, Any], unit: str, time: bool = True) -> list[str]
             f"{duel['same']:,}; only search answers {duel['search_only']:,}, only the loop {duel['loop_only']:,}"
         )
     if loop := figures.get("loop"):
-        parts = ", ".join(f"{name} {percent(share)}" for name, share in loop["time"].items())
+        parts = ", ".join(f"{name} {percent(share)}" for name, share in loop.get("time", {}).items())
         asks = f"the whole loop asks {loop['rows_p50']:,.0f} rows in half of the records, {loop['rows_p95']:,.0f} in 19 of 20, at most"
         said.append(f"{asks}; its time: {parts}" if time else asks)
     return said

@@ -65,11 +65,25 @@ def _parsed(data: bytes) -> Any:
         model = onnx.load_from_string(data)
         for part in [*model.graph.input, *model.graph.output]:
             part.type.tensor_type  # noqa: B018 - a damaged file fails here
+        _read_every_text(model)
     except Exception as error:
         raise CheckError(f"the file is no ONNX graph: {line(error)}; export the classifier again") from error
     if not model.graph.output:
         raise CheckError("the graph has no output; export the classifier again")
     return model
+
+
+def _read_every_text(message: Any) -> None:
+    """Raises UnicodeError for a text that is no UTF-8: protobuf hands such a one out as bytes, and fails when it is put back."""
+    from google.protobuf.message import Message
+
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _read_every_text(part)
+        elif field.type == field.TYPE_STRING:
+            for text in [value] if isinstance(value, str | bytes) else value:
+                text.decode("utf-8") if isinstance(text, bytes) else None
 
 
 def _lower_versions(model: Any) -> list[str]:
