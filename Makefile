@@ -19,7 +19,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fuzz soak models evaluate bench bench-8b wheel clean
+.PHONY: demo test check fuzz soak models evaluate figures bench bench-8b wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 3 --model metabolic
@@ -76,6 +76,8 @@ evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --final
 	$(RUN) evaluate $(TABLES)/heart.csv --model heart --final
 	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic --final
+
+include docs/figures.mk
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
 CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge

@@ -19,7 +19,7 @@ from sensecf_edge.cli.main import cli
 ROOT = Path(__file__).parents[1]
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))}
 README = PAGES["README.md"]
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+MAKEFILE = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "docs/figures.mk"))
 SHELL, PYTHON = ("bash", "console", "sh", "shell"), ("py", "python")
 WALKS = ("README.md", "docs/clinic.md", "docs/batch.md", "docs/own-table.md")
 """Pages whose commands are run in the order they are written, beside the files they name."""
@@ -79,7 +79,7 @@ def test_every_block_says_what_it_is() -> None:
 def test_readme_names_both_commands_of_a_fresh_machine_and_make_knows_every_target_that_is_named() -> None:
     assert "make demo" in README and "make test" in README
     for page, text in PAGES.items():
-        for target in re.findall(r"(?:`|^\$ )make ([a-z][a-z-]+)", text, flags=re.MULTILINE):
+        for target in re.findall(r"(?:`|^\$ )make ([a-z][a-z0-9-]*)", text, flags=re.MULTILINE):
             assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE), (page, target)
 
 
@@ -128,7 +128,7 @@ def test_a_users_walk_through_a_page_goes_through(
         if ">" in words:
             Path(words[words.index(">") + 1]).write_text(ran.out, encoding="utf-8")
         walked += 1
-    assert walked >= 3
+    assert walked >= 2
 
 
 def _patients(path: Path) -> None:

@@ -1,0 +1,53 @@
+# make figures: one file for each figure of the documentation, printed by the command that its page names. What is there is kept,
+# so an interrupted run goes on where it was left; delete a file to have it measured again. Hours on two cores.
+
+FIGURES ?= figures
+SHIPPED = stress heart metabolic
+MODULE = $(VENV)/bin/python -m sensecf_convert
+kept = @mkdir -p $(@D) && echo "$@" && $(1) > $@.part && mv $@.part $@
+
+TARGET_stress = --target stress --wanted calm --person person --test-share 0.23 --final-share 0.23
+TARGET_heart = --target disease --wanted healthy --test-share 0.2 --final-share 0.2
+TARGET_metabolic = --target Diabetes --wanted No --test-share 0.2 --final-share 0.2
+POSITIVE_stress = --target stress --positive stressed --person person
+POSITIVE_heart = --target disease --positive disease
+POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
+TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
+ALLOW_stress = --allow few-people
+schema = --schema convert/schemas/$*.schema.json
+ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
+
+figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
+    $(call ALL,teachers) $(call ALL,types) $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+
+$(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
+	$(call kept,$(RUN) evaluate $< --model $* --final)
+$(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside simpler rivals
+	$(call kept,$(RUN) evaluate $< --model $* --curve)
+$(FIGURES)/price-%.txt: $(TABLES)/%.csv            # advice.md
+	$(call kept,$(MODULE).evaluate.price $< --model $*)
+$(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
+	$(call kept,$(MODULE).memorisation $< --model $*)
+$(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
+	$(call kept,$(MODULE).evaluate.density_study $< --model $*)
+$(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
+	$(call kept,$(MODULE).classifier $< $(TARGET_$*) $(schema) $(ALLOW_$*))
+$(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md
+	$(call kept,$(MODULE).evaluate.teacher_answers $< $(TARGET_$*) $(schema) $(TEACHERS_$*) --count 500)
+$(FIGURES)/types-%.txt: $(TABLES)/%.csv            # export.md; needs the work folder of `make models`
+	$(call kept,$(RUN) export report --model $* --table $<)
+
+$(FIGURES)/compare/%/done.txt: $(TABLES)/%.csv     # compare.md
+	$(call kept,$(RUN) compare $< --model $* -o $(@D) --limit 40 --shift --fewest)
+$(FIGURES)/compare/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/compare/$(model)/done.txt)
+	$(call kept,$(RUN) compare-pool $(^D) -o $(@D)/pooled)
+
+$(FIGURES)/augment/%/done.txt: $(TABLES)/%.csv     # augmentation.md
+	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --quick)
+$(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt)
+	$(call kept,$(RUN) augment pool $(^D) -o $(@D)/pooled)
+
+$(FIGURES)/scale.txt: | $(VENV)/.test              # scale.md
+	$(call kept,$(VENV)/bin/python tests/soak/scale.py heart --sizes 100 1000 10000)
+$(FIGURES)/bench.txt: | $(VENV)/.test              # engine.md; `make bench` measures beside llama.cpp's own bench, too
+	$(call kept,PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model stress)
