@@ -61,7 +61,7 @@ class Program:
 
     def _follower(self, i, relations):
         """A follower of several features, or an effect that may be proposed as well: then what is proposed counts."""
-        first, wide = relations[0], int(SCALE * 1e6)
+        first, wide = relations[0], self._widest(i)
         if first.kind not in ("causes", "sum"):
             self.change[i] = self._gridded(i, first)
             self._inside(i, self.change[i], None)
@@ -83,6 +83,11 @@ class Program:
             self._inside(i, change, None)
         self.change[i] = change
         self.followed[i] = self._nonzero(change)
+
+    def _widest(self, i):
+        """More than any change of feature i, in millionths: no wider, or products of it leave 64 bits."""
+        lattice = self.schema.features[i].lattice
+        return int(2 * SCALE * (lattice[-1] - lattice[0]))
 
     def _gridded(self, i, relation):
         """By how much a ratio or a band moves feature i: tried for all places of the two features that move it."""
@@ -210,8 +215,8 @@ class Program:
 
     def _distance(self, i):
         span = self.schema.spans[i]
-        far = self.model.NewIntVar(0, int(SCALE * 1e6), f"far[{i}]")
+        far = self.model.NewIntVar(0, self._widest(i), f"far[{i}]")
         self.model.AddAbsEquality(far, self.change[i])
-        out = self.model.NewIntVar(0, int(SCALE * 1e6), f"distance[{i}]")
+        out = self.model.NewIntVar(0, int(self._widest(i) / span) + 1, f"distance[{i}]")
         self.model.Add(out * round(span * 1_000) >= far * 1_000)
         return out

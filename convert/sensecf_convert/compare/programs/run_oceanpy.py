@@ -131,6 +131,8 @@ def prepare(question, method):
         whole.minimize(method.removeprefix("oceanpy-"))
         model.set_majority_class(y=1)
         solver, status = solved(model, question)
+        if status == "MODEL_INVALID":
+            return None, "its program is not valid"
         if status not in ("OPTIMAL", "FEASIBLE"):
             return None, "proved: none exists" if status == "INFEASIBLE" else "none found"
         y = question.exact[k].copy()
