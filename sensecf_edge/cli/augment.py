@@ -12,10 +12,9 @@ from . import terminal
 from .build import KINDS
 from .options import encoding
 
-NONE_MADE = 3
-EFFORTS = ("full", "quick", "try")
+NONE_MADE, FEWER_MADE = 3, 4
 SCENARIOS = ("A", "B", "C")
-METHODS = ("none", "duplicate", "class-weights", "smote", "dice", "nice", "ours", "ours-full")
+METHODS = ("none", "class-weights", "smote", "dice", "nice", "ours", "directions", "unlabelled", "elsewhere", "taught")
 
 
 class _Augment(click.Group):
@@ -52,7 +51,9 @@ def augment() -> None:
 @click.option("--ratio", type=click.FloatRange(0, min_open=True), default=1.0, help="Rows of that class for one of the other, in the end.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=LOOP.seed, help="Same seed, same rows.")
 @click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges the rows.")
-@click.option("--effort", type=click.Choice(EFFORTS), default=EFFORTS[0], help="Generator taught for ten minutes, four, or hardly at all.")
+@click.option("--positive", metavar="VALUE", help="Class that the trial's F1 is about.  [default: the one made]")
+@click.option("--trial/--no-trial", default=True, help="Whether to say what rows are worth, by making them anew in folds of people.")
+@click.option("--effort", type=click.Choice(["short", "try"]), default="short", hidden=True)
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where it resumes.  [default: augment-work/OUT]")
 @click.option("--allow", multiple=True, metavar="COLUMN", help="Use a column that looks like a leak or an id. Repeatable.")
 @click.option("--append", is_flag=True, help="Write the real rows too, before the made ones.")
@@ -61,12 +62,14 @@ def rows(**options: Any) -> int:
     """Make counterfactual rows of the class that TABLE is short of.
 
     Everything is trained on TABLE alone. Rows keep TABLE's columns; augmented_source, _method, _p, _realism and _seed say where each
-    came from. A row that copies a real person is refused. OUT and the work folder hold people's data. Exit code 3: no row.
+    came from. A row that copies a real person is refused. OUT and the work folder hold people's data. Exit code 4: fewer rows than
+    asked for; 3: none.
     """
     with terminal.extra("augment"):
         from sensecf_convert.augment.command import augment as run
 
-        return 0 if run(**options) else NONE_MADE
+        made = run(**options)
+    return 0 if made.rows == made.asked else FEWER_MADE if made.rows else NONE_MADE
 
 
 @augment.command()
@@ -77,13 +80,15 @@ def rows(**options: Any) -> int:
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path), help="Schema file; see `schema draft`.")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), metavar="OUTDIR", help="Folder for cells and report.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; people are never split.")
-@click.option("--quick", is_flag=True, help="Reductions of 50 and 70 %, two seeds; ours-full in one cell. An hour on two cores.")
-@click.option("--seeds", type=click.IntRange(1, 100), metavar="N", help="Repetitions with other splits.  [default: 5, quick 2]")
-@click.option("--reduction", "reductions", type=click.IntRange(1, 95), multiple=True, help="Per cent of labels taken away. Repeatable.")
+@click.option("--seeds", type=click.IntRange(1, 100), metavar="N", help="Repetitions with other splits.  [default: 2]")
+@click.option("--reduction", "reductions", type=click.IntRange(1, 95), multiple=True,
+              help="Per cent of labels taken away. Repeatable.  [default: 50 and 70]")  # fmt: skip
 @click.option("--scenario", "scenarios", type=click.Choice(SCENARIOS), multiple=True,
               help="Positive class reduced (A), negative (B), both (C). Repeatable.")  # fmt: skip
 @click.option("--classifier", "classifiers", type=click.Choice(KINDS), multiple=True, help="Only this one. Repeatable.")
-@click.option("--method", "methods", type=click.Choice(METHODS), multiple=True, help="Only this one (and none). Repeatable.")
+@click.option("--method", "methods", type=click.Choice(METHODS), multiple=True,
+              help="Only this one (and none). Repeatable.  [default: none, class-weights, smote, ours]")  # fmt: skip
+@click.option("--elsewhere", type=click.Path(dir_okay=False), metavar="TABLE", help="Another table with the same columns, for two methods.")
 @click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges counterfactuals.")
 @click.option("--people", "sample", type=click.IntRange(50), metavar="N", help="A draw of N people instead of all of TABLE.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: one a core]")
@@ -91,8 +96,8 @@ def rows(**options: Any) -> int:
 def study(**options: Any) -> int:
     """Take labels away from TABLE, make them good by each method, and see how well classifiers then do on untouched people.
 
-    Writes results.csv, results.json and report.html into OUTDIR, which holds people's data. Interrupted, run it again: finished
-    cells are kept.
+    Every method stands there as it comes, and with its line moved. Writes results.csv, results.json and report.html into OUTDIR, which
+    holds people's data. Interrupted, run it again: finished cells are kept, and methods may join later.
     """
     with terminal.extra("augment"):
         from sensecf_convert.augment.study.command import run

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy.special import expit
+from sklearn.metrics import f1_score
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema.cells import without_value
@@ -20,20 +23,31 @@ from ..table import fit_relations, leakage
 from ..table.cohort import Cohort, cohort, frame, read_table
 from ..table.draft import drafted
 from ..work import Work
-from . import output_table
-from .relaxed import relaxed_schema
+from . import output_table, relaxed
+from .left import Left, nothing, ours
+from .lines import best_line
+from .relaxed import towards_class
 from .rows import make_rows
 from .training import EFFORTS, require_enough_rows, train_bundle
-from .trial import trial
+from .trial import crossed, told
+
+
+@dataclass(frozen=True)
+class Made:
+    """How many rows were asked for, and how many could be made."""
+
+    asked: int
+    rows: int
 
 
 def augment(
     table: Path, target: str, out: Path, schema_file: Path | None = None, person: str | None = None, made: str | None = None,
-    ratio: float = 1.0, seed: int = 0, checker: str = "random-forest", effort: str = "full", work: Path | None = None,
-    allow: tuple[str, ...] = (), append: bool = False, force: bool = False,
-) -> int:  # fmt: skip
-    """Write rows of class `made` (the short one), as many as bring it to `ratio` times the other class; returns how many.
+    positive: str | None = None, ratio: float = 1.0, seed: int = 0, checker: str = "random-forest", effort: str = "short",
+    work: Path | None = None, allow: tuple[str, ...] = (), append: bool = False, force: bool = False, trial: bool = True,
+) -> Made:  # fmt: skip
+    """Write rows of class `made` (the short one), as many as bring it to `ratio` times the other class.
 
+    `trial`: say what a classifier's F1 of class `positive` (the one made) may expect of them, by rows made anew in folds of people.
     Raises TableError before anything long begins for what cannot be augmented. With `append`, the real rows stand before them.
     """
     cells = read_table(table)
@@ -44,6 +58,7 @@ def augment(
     for warning in leakage.refuse_leaks(data, (*allow, leakage.PEOPLE)):
         note(warning)
     short, count = data.classes[1], wanted_rows(data, ratio)
+    faced = towards_class(data, positive or short)
     console.print(f"{len(data):,} rows, {int(data.y.sum()):,} of them {short}; making {count:,} more")
     folder = Work(work or Path("augment-work") / out.stem)
     with step("generator") as say:
@@ -52,24 +67,27 @@ def augment(
         best = f"the best of {folder.facts('classifier.json').get('recipes_tried', 1)}"
         say(f"checker's AUC {auc:.3f} over folds of {data.unit}, {best}" + (", weak: read its rows with doubt" if auc < 0.7 else ""))
     with step("rows") as say, bar("rows") as show:
-        rows, refused = make_rows(bundle, data, count, seed, show)
-        say(f"{len(rows):,} of {count:,}: " + ", ".join(f"{n:,} {how}" for how, n in Counter(r.method for r in rows).most_common()))
+        got, refused = make_rows(bundle, data, count, seed, show)
+        say(f"{len(got):,} of {count:,}: " + ", ".join(f"{n:,} {how}" for how, n in Counter(r.method for r in got).most_common()))
     for why, number in refused.most_common():
         console.print(f"left out     {number:,} x {why}")
-    if len(rows):
-        _worth(data, checker, len(rows), seed)
-        _write(whole, output_table.as_table(whole, bundle.schema, target, short, rows, seed), out, append)
-    return len(rows)
+    if len(got) < count:
+        note(f"only {len(got):,} of the {count:,} rows that were asked for could be made: no more are both new and of class {short}")
+    if got and trial:
+        _worth(Left(faced, short, seed, folder / "trial", checker, EFFORTS[effort], ratio))
+    if got:
+        _write(whole, output_table.as_table(whole, bundle.schema, target, short, got, seed), out, append)
+    return Made(count, len(got))
 
 
 def _cohort(table: Cells, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
     if target not in table.columns:
         raise TableError(f"the table lacks {target!r}; {other_names(table, [target, *([person] if person else [])], [target])}")
-    schema, left = fit_relations.read_schema(schema_file) if schema_file else (Schema.from_json(drafted(table, target, person)), [])
+    schema, left = relaxed.read(schema_file) if schema_file else (Schema.from_json(drafted(table, target, person)), [])
     counts = Counter(class_key(c) for c in table.columns[target].rows() if not without_value(c)).most_common()
     if made is None and len(counts) == 2 and counts[0][1] == counts[1][1]:
         raise TableError(f"{counts[0][0]} and {counts[1][0]} have {counts[0][1]} rows each; say which class to make with --make")
-    data = cohort(table, relaxed_schema(schema), target, made or (counts[-1][0] if counts else ""), person)
+    data = cohort(table, relaxed.relaxed_schema(schema), target, made or (counts[-1][0] if counts else ""), person)
     return replace(data, schema=fit_relations.with_fitted_relations(data.schema, left, data))
 
 
@@ -83,14 +101,27 @@ def wanted_rows(data: Cohort, ratio: float) -> int:
     return count
 
 
-def _worth(data: Cohort, kind: str, count: int, seed: int) -> None:
-    """What a plain classifier of the checker's kind may expect of so many rows, told before they are used."""
-    with step("worth") as say:
-        got = trial(kind, data, (0, count), seed)
-        moves = [f"{b:.2f} -> {a:.2f} for {name}" for name, b, a in zip(data.classes, got.before, got.after, strict=True)]
-        say(f"F1 of a plain {kind} over folds of people, real rows weighing so: {', '.join(reversed(moves))}")
-    if not got.helps:
-        note(f"F1 of {data.classes[1]} falls: a {kind} may do better without these rows")
+def _worth(left: Left) -> None:
+    """What a plain classifier of the checker's kind may expect of such rows, made anew from the training part of every fold."""
+    kind, y = left.checker, left.data.y
+    with step("worth") as say, bar("worth") as show:
+        plain = crossed(nothing, (kind,), left)[0]
+        with told() as why:
+            made = crossed(ours, (kind,), left, lambda done: show(done, "folds of people, rows made anew in each"))[0]
+        without = best_line(plain, y)
+        rows = "" if why else f", {best_line(made, y).f1:.2f} with such rows and its line moved"
+        now = f"{f1_score(y, plain >= 0, zero_division=0.0):.2f} as it comes, {without.f1:.2f} with its line moved{rows}"
+        say(f"F1 of {left.data.classes[1]} by a plain {kind} over folds of {left.data.unit}: {now}")
+    if why:
+        note(f"whether rows help cannot be told from so few: {why[0]}")
+    elif round(best_line(made, y).f1, 2) <= round(without.f1, 2):
+        note(f"these rows give no more than a moved line does: call a row {left.data.classes[1]} {_from(kind, without.at)}, without them")
+
+
+def _from(kind: str, at: float) -> str:
+    if not np.isfinite(at):
+        return "whatever it scores"
+    return f"from a margin of {at:.2f} on" if kind == "svm" else f"from a probability of {expit(at):.2f} on"
 
 
 def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> None:

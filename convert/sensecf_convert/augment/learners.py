@@ -1,7 +1,7 @@
 """The classifiers that learn from real and added rows in the study: the papers' four kinds, one recipe each.
 
 The recipe is the same for every method and cell, so that differences come from the rows. Unlike a bundle's classifier they weigh
-every row alike, unless a method says otherwise, and 0.5 of a plain probability is their threshold.
+every row alike, unless a method says otherwise, and decide at even odds.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ from sensecf_edge.schema.schema import Schema
 
 from ..classifier.recipes import coding
 
+EDGE = 1e-6
+"""Probabilities are kept this far from 0 and 1 before their log-odds are taken."""
+
 
 @dataclass(frozen=True)
 class Judged:
-    """What a classifier says of test rows, shape (rows,): a score that grows with the positive class, and its decision."""
+    """What a classifier says of rows, shape (rows,): the log-odds of the positive class (of an SVM its margin, which is no probability),
+    and its decision, positive from 0 on."""
 
     scores: NDArray[np.float32]
     predicted: NDArray[np.bool_]
@@ -39,11 +43,13 @@ def learn(kind: str, schema: Schema, X: Vector, y: NDArray[np.bool_], weights: V
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is part of the recipe
         fitted.fit(X.astype(np.float32), y.astype(int), machine__sample_weight=weights)
     test = test.astype(np.float32)
-    if kind == "svm":
-        distance = fitted.decision_function(test)
-        return Judged(distance.astype(np.float32), distance > 0)
-    p = fitted.predict_proba(test)[:, 1]
-    return Judged(p.astype(np.float32), p >= 0.5)
+    scores = fitted.decision_function(test) if kind == "svm" else _log_odds(fitted.predict_proba(test)[:, 1])
+    return Judged(scores.astype(np.float32), scores >= 0)
+
+
+def _log_odds(p: Vector) -> Vector:
+    p = np.clip(np.asarray(p, dtype=np.float64), EDGE, 1 - EDGE)
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def _machine(kind: str, seed: int) -> object:

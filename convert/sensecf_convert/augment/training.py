@@ -6,9 +6,7 @@ people. Each finished step is kept in the work folder, which holds training rows
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,28 +32,20 @@ from ..work import Work
 
 @dataclass(frozen=True)
 class Effort:
-    """How much a generator is taught: by work, not by time, so that a busy machine makes the same rows.
-
-    `practice`: a round of practice through the real engine behind it.
-    """
+    """How much a generator is taught: by work, not by time, so that a busy machine makes the same rows."""
 
     pairs: int
     passes: float
-    improve: bool = False
     size: str = "small"
 
 
 GOALS = (0.75, 0.70, 0.62, 0.55)
 """What the teacher aims at, strictest first: higher than for advice, since a row for training is no near miss."""
-FULL = Effort(20_000, 6.0, improve=True)
-"""What `fit` does for a table of this size."""
-BASE = Effort(6_000, 5.0)
-"""For weights that many short tunings begin with, and for a person in a hurry."""
-SHORT = Effort(1_500, 4.0)
-"""From such weights on: a minute of one core, half of it the teacher's."""
+SHORT = Effort(600, 4.0)
+"""Half a minute of one core. The search behind the generator mends what it gets wrong."""
 TRY = Effort(150, 2.0, size="tiny")
 """For trying the software: a generator that knows next to nothing."""
-EFFORTS = {"full": FULL, "quick": BASE, "short": SHORT, "try": TRY}
+EFFORTS = {"short": SHORT, "try": TRY}
 
 
 def require_enough_rows(data: Cohort) -> None:
@@ -69,25 +59,22 @@ def require_enough_rows(data: Cohort) -> None:
             )
 
 
-def train_bundle(
-    data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: Say, start: Path | None = None, jobs: int = 1
-) -> Bundle:
+def train_bundle(data: Cohort, effort: Effort, work: Work, seed: int, kind: str, say: Say, jobs: int = 1) -> Bundle:
     """A bundle whose wanted class is `data.classes[1]`, made from the rows of `data` and nothing else.
 
-    `start`: a checkpoint of an earlier forge with the same schema and class; the generator goes on from its weights.
     Raises TableError for too few rows, and where hardly any row of the other class can be moved.
     """
     require_enough_rows(data)
     data = Cohort(with_references(data.schema, data), data.X, data.y, data.persons, data.classes)
     plan = FitPlan(
         name=work.folder.name, target="class", wanted=data.classes[1], seed=seed, test_share=0.0, pairs=effort.pairs, passes=effort.passes,
-        size=effort.size, classifier=kind, improve=effort.improve,
+        size=effort.size, classifier=kind, improve=False,
     )  # fmt: skip
     work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
-                  "classifier": kind, "start": hashlib.sha256(start.read_bytes()).hexdigest() if start else None})  # fmt: skip
+                  "classifier": kind})  # fmt: skip
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
     lesson = Lesson(data.schema, graph, fitting.kept(work, data, seed), THRESHOLD, GOALS, plan.max_changes, data=data)
-    made = _generator(data, lesson, plan, work, say, start, jobs)
+    made = _generator(data, lesson, plan, work, say, jobs)
     inside = Contents(data.schema, lesson, work.facts("classifier.json"), made.facts, made.file, data, data.take(np.arange(0)),
                       data.fingerprint)  # fmt: skip
     pack(work / "bundle", plan, About(title="rows for training", licence="that of the table"), inside)
@@ -110,16 +97,10 @@ def _checker(data: Cohort, kind: str, work: Work, seed: int, say: Say) -> bytes:
     return graph
 
 
-def _generator(data: Cohort, lesson: Lesson, plan: FitPlan, work: Work, say: Say, start: Path | None, jobs: int) -> learners.Made:
+def _generator(data: Cohort, lesson: Lesson, plan: FitPlan, work: Work, say: Say, jobs: int) -> learners.Made:
     say("teacher")
     pairs: dict[str, Any] = dict(collect.collect_pairs(work, lesson, data, plan.pairs, plan.seed, jobs))
     pairs["p"] = OnnxChecker(lesson.classifier, len(data.schema), wanted=1).p_target(pairs["X"])
     say("generator")
-    learner = learners.FromNothing(work, plan, SchemaVocabulary(data.schema, plan.wanted), start)
-    made = learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)
-    return learners.after_practice(learner, pairs, made, lesson, data) if plan.improve else made
-
-
-def weights(work: Work) -> Path:
-    """The checkpoint that a forge left behind, for another one to start from."""
-    return work / f"{sensecf_convert_plan.FIRST}.pt"
+    learner = learners.FromNothing(work, plan, SchemaVocabulary(data.schema, plan.wanted))
+    return learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)

@@ -1,78 +1,55 @@
-"""Whether filling classes up does a classifier good, asked of the rows at hand alone, before any row is made.
+"""What a method is worth, asked of the rows at hand alone: out-of-fold scores, whose rows are made from the training folds only.
 
-    folds of people, real rows only -> F1 as they are
-                                    -> F1 with each row weighing as much as its class would with the rows that are to come
+    folds of people -> rows made from four fifths of them -> a classifier -> scores of the last fifth
 
-Weights stand in for rows, so the trial costs seconds, and nothing that was made from a held-out person can flatter it. It sees what a
-shifted balance of classes does, not what new rows tell: where it says no, balance is the harm; where it says yes, rows may do better.
-F1 depends on how common the classes are. It is that of the shares which are expected where the classifier will be used, where somebody
-knows them; else of the shares at hand.
+From these scores comes a decision's line (`lines`), and whether rows are worth adding once the line lies right: F1 over all scores with
+them against F1 without, each at its own best line. Nobody is told how common the classes were before labels were taken away.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
+from sensecf_edge.errors import MissingExtraError, SenseCFError
 from sensecf_edge.schema.feature import Vector
 
-from ..table.cohort import Cohort, folds_by_person
+from ..work import OtherWorkError
 from .learners import learn
+from .left import Added, Left, Method
 
-FOLDS, REPEATS = 5, 3
-TRIED = "+trial"
-"""Behind a method's name: its rows only where the trial lets them in."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """F1 (negative class, positive class) over folds of people: of the rows as they are, and weighing as if filled up."""
-
-    before: tuple[float, float]
-    after: tuple[float, float]
-
-    @property
-    def gain(self) -> float:
-        """Points of F1 of the positive class."""
-        return 100 * (self.after[1] - self.before[1])
-
-    @property
-    def helps(self) -> bool:
-        """Whether F1 of the positive class does not fall."""
-        return self.gain >= 0
+Report = Callable[[float], None]
 
 
-def filled(y: NDArray[np.bool_], share: tuple[float, float]) -> Vector:
-    """Weights of rows, shape (rows,), mean 1: those of each class (negative, positive) counted `share` times."""
-    weights = np.where(y, share[1], share[0])
-    return np.asarray(weights / weights.mean())
+def crossed(method: Method, kinds: Sequence[str], left: Left, report: Report = lambda _: None) -> Vector:
+    """Log-odds of each row by classifiers that have seen neither it nor its person, nor a row made from them: shape (kinds, rows).
 
-
-def trial(kind: str, data: Cohort, adding: tuple[int, int], seed: int, expected: tuple[int, int] | None = None) -> Trial:
-    """What adding so many rows (negative, positive) to `data` would do to a classifier of this kind. Reads `data` only.
-
-    `expected`: how the classes (negative, positive) stand to each other where the classifier will be used; None: as in `data`.
+    NaN where a fold's training part lacks a class. Raises SenseCFError where the method makes no row in some fold.
     """
-    have = int((~data.y).sum()), int(data.y.sum())
-    share = 1 + adding[0] / have[0], 1 + adding[1] / have[1]
-    counted = (1.0, 1.0) if expected is None else (expected[0] / have[0], expected[1] / have[1])
-    scores = [_over_folds(kind, data, share, counted, seed * REPEATS + k) for k in range(REPEATS)]
-    before, after = np.mean(scores, axis=0)
-    return Trial((float(before[0]), float(before[1])), (float(after[0]), float(after[1])))
+    out, folds = np.full((len(kinds), len(left.data)), np.nan), left.folds()
+    for at, (part, test) in enumerate(folds):
+        if part.data.y.any() and not part.data.y.all():
+            out[:, test] = judged(kinds, part, method(part), left.data.X[test])[0]
+        report((at + 1) / len(folds))
+    return out
 
 
-def _over_folds(kind: str, data: Cohort, share: tuple[float, float], counted: tuple[float, float], seed: int) -> Vector:
-    """F1 of both classes, shape (before and after, classes), over all held-out rows of one division into folds; a held-out row of a class
-    counts `counted` times."""
-    said, held = np.zeros((2, len(data)), dtype=bool), np.zeros(len(data), dtype=bool)
-    for train, test in folds_by_person(data.persons, data.y, FOLDS, seed):
-        X, y = data.X[train], data.y[train]
-        if y.any() and not y.all():
-            held[test] = True
-            for at, times in enumerate(((1.0, 1.0), share)):  # weighed both times: a forest without weights draws other rows
-                said[at, test] = learn(kind, data.schema, X, y, filled(y, times), data.X[test], seed).predicted
-    y, times = data.y[held], filled(data.y[held], counted)
-    return np.array([[f1_score(y, p[held], pos_label=c, sample_weight=times, zero_division=0.0) for c in (False, True)] for p in said])
+def judged(kinds: Sequence[str], left: Left, added: Added, X: Vector) -> tuple[Vector, Vector]:
+    """Scores and decisions of classifiers that learnt from real and added rows, each of shape (kinds, rows of X)."""
+    rows, labels = np.concatenate([left.data.X, added.X]), np.concatenate([left.data.y, added.y])
+    got = [learn(kind, left.data.schema, rows, labels, added.weights, X, left.seed) for kind in kinds]
+    return np.stack([g.scores for g in got]), np.stack([g.predicted for g in got])
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Notes why something cannot be made from these rows; lets through what the machine lacks, or work of another study."""
+    why = list[str]()
+    try:
+        yield why
+    except (MissingExtraError, OtherWorkError):
+        raise
+    except SenseCFError as error:
+        why.append(str(error))

@@ -70,7 +70,20 @@ def heart_cleveland(folder: Path) -> pd.DataFrame:
 
     Reads `heart_cleveland.csv`; one row per patient; `disease` is yes where num > 0. Codes become words.
     """
-    raw = pd.read_csv(_file(folder, "heart_cleveland.csv"), na_values="?")
+    return _heart(pd.read_csv(_file(folder, "heart_cleveland.csv"), na_values="?"))
+
+
+def heart_elsewhere(folder: Path) -> pd.DataFrame:
+    """The other three sites of the same data (Hungary, Switzerland, Long Beach): 617 patients with many unknown values.
+
+    Reads `heart_uci_all4.csv`, all four sites in one file. A cholesterol or resting pressure of 0 is unknown there.
+    """
+    raw = pd.read_csv(_file(folder, "heart_uci_all4.csv"), na_values="?")
+    raw = raw[raw.site != "cleveland"].drop(columns="site").reset_index(drop=True)
+    return _heart(raw.assign(chol=raw.chol.where(raw.chol > 0), trestbps=raw.trestbps.where(raw.trestbps > 0)))
+
+
+def _heart(raw: pd.DataFrame) -> pd.DataFrame:
     table = raw.drop(columns="num")
     for column, words in {
         "sex": {0: "female", 1: "male"}, "cp": CHEST_PAIN, "fbs": YES_NO, "restecg": RESTING_ECG, "exang": YES_NO,
@@ -101,6 +114,25 @@ METABOLIC = [
     "Age", "Sex", "Education", "Poverty", "Height", "Weight", "BMI", "Pulse", "BPSysAve", "BPDiaAve", "DirectChol", "TotChol",
     "SleepHrsNight", "SleepTrouble", "PhysActive", "PhysActiveDays", "AlcoholDay", "AlcoholYear", "Smoke100", "SmokeNow", "Diabetes",
 ]  # fmt: skip
+
+
+BAND = {1: 22, **{k: 17 + 5 * k for k in range(2, 13)}, 13: 80}
+SCHOOL = {1: "8th Grade", 2: "8th Grade", 3: "9 - 11th Grade", 4: "High School", 5: "Some College", 6: "College Grad"}
+ELSEWHERE_ROWS = 2_000
+
+
+def metabolic_elsewhere(folder: Path) -> pd.DataFrame:
+    """2,000 answers to the telephone survey BRFSS 2015 (CDC; US public domain) in the columns of `metabolic`, most of them unknown.
+
+    Reads `brfss2015_diabetes.csv.gz`. Asked in both: age (in bands, the middle stands for each), sex, schooling, body mass index,
+    activity, a hundred cigarettes in a life.
+    """
+    raw = pd.read_csv(_file(folder, "brfss2015_diabetes.csv.gz")).sample(ELSEWHERE_ROWS, random_state=0).reset_index(drop=True)
+    words = {0: "No", 1: "Yes"}
+    known = {"Age": raw.Age.map(BAND), "Sex": raw.Sex.map({0: "female", 1: "male"}), "Education": raw.Education.map(SCHOOL), "BMI": raw.BMI,
+             "PhysActive": raw.PhysActivity.map(words), "Smoke100": raw.Smoker.map(words),
+             "Diabetes": raw.Diabetes_binary.map(words)}  # fmt: skip
+    return pd.DataFrame({name: known.get(name) for name in METABOLIC}, columns=METABOLIC)
 
 
 DIABETES = {"s1": "tc", "s2": "ldl", "s3": "hdl", "s4": "tch", "s5": "ltg", "s6": "glu"}
@@ -134,7 +166,10 @@ def breast_cancer() -> pd.DataFrame:
     return table
 
 
-SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {"stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic}
+SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic,
+    "heart-elsewhere": heart_elsewhere, "metabolic-elsewhere": metabolic_elsewhere,
+}  # fmt: skip
 BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast-cancer": breast_cancer}
 """Tables that come with scikit-learn."""
 

@@ -11,22 +11,22 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.schema.schema import Schema
 
 from ...progress import bar, console, step
-from ...table import fit_relations
+from .. import relaxed
 from . import results
 from .folders import MARK
+from .methods import METHODS
 from .study import StudyPlan, load, study
 
 
 def run(
-    table: Path, target: str, positive: str, schema_file: Path, out: Path, quick: bool = False, seeds: int | None = None,
-    jobs: int | None = None, **choices: Any,
+    table: Path, target: str, positive: str, schema_file: Path, out: Path, seeds: int | None = None, jobs: int | None = None,
+    **choices: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Run or resume a study and write its report; `choices` are fields of Plan, None or () for the default. Returns the results."""
+    """Run or resume a study and write its report; `choices` are fields of StudyPlan, None or () for the default. Returns the results."""
     plan = StudyPlan(target, positive)
-    plan = plan.quickly() if quick else plan
     given = {k: v for k, v in choices.items() if v not in (None, ())}
     if "methods" in given:
-        given["methods"] = tuple(m for m in plan.methods if m in {"none", *given["methods"]})
+        given["methods"] = tuple(m for m in METHODS if m in {"none", *given["methods"]})
     for name in ("scenarios", "reductions", "classifiers"):
         if name in given:
             given[name] = tuple(sorted(set(given[name])))
@@ -35,17 +35,18 @@ def run(
     if out.exists() and not (out / MARK).exists() and any(out.iterdir()):
         raise TableError(f"{out} is there already and holds no study; name another folder")
     with step("table") as say:
-        data = load(table, _schema(schema_file), plan)
-        say(f"{len(data):,} rows, {int(data.y.sum()):,} of them {positive}; {len(plan.cells())} cells")
+        material = load(table, _schema(schema_file), plan)
+        y = material.data.y
+        say(f"{len(y):,} rows, {int(y.sum()):,} of them {positive}; {len(plan.cells())} cells, {len(plan.methods)} methods")
     with step("study") as say, bar("study") as show:
-        study(data, plan, table.stem, out, jobs or max(1, os.cpu_count() or 1), show)
-        say(f"{len(plan.cells())} cells")
+        study(material, plan, table.stem, out, jobs or max(1, os.cpu_count() or 1), show)
+        say(f"{len(plan.tasks())} cells of all methods")
     return pool((out,), out)
 
 
 def _schema(file: Path) -> Schema:
     """The schema; every slope has to be stated. One fitted to the whole table would have seen the test people."""
-    schema, left = fit_relations.read_schema(file)
+    schema, left = relaxed.read(file)
     if left:
         names = " and ".join(left[0]["features"])
         raise TableError(

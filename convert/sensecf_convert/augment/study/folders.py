@@ -1,4 +1,4 @@
-"""Study folders as they lie on disk -> cells and their runs, each method behind the trial among them. What is damaged is named."""
+"""Study folders as they lie on disk -> cells and their runs, each method as it comes and with its line moved. What is damaged is named."""
 
 from __future__ import annotations
 
@@ -13,60 +13,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensecf_edge.errors import TableError
+from sensecf_edge.schema.feature import Vector
 
-from ..trial import TRIED, Trial
+from . import variants
 from .scarcity import FULL
+from .variants import BASE, Run
 
-FORMAT = 2
+FORMAT = 3
 MARK = "study.json"
-BASE = "none"
-"""The method that all others are held against."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One classifier trained on one method's rows. `why`: the reason it was left out, then without scores.
-
-    added      rows added to the reduced training set: negatives, positives
-    made       how many of them are no repetition of another one added
-    seconds    to make the rows, whatever classifier they are for
-    scores     shape (test rows,), higher is more positive
-    predicted  shape (test rows,), the class it puts each test row in
-    """
-
-    classifier: str
-    method: str
-    added: tuple[int, int]
-    made: tuple[int, int]
-    why: str
-    seconds: float
-    scores: NDArray[np.float32]
-    predicted: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """All runs of one seed, scenario and reduction (%). `rows`: negatives and positives left for training; `auc`: the checker's;
-    `trials`: what each classifier's trial said."""
+    """All runs of one seed, scenario and reduction (%).
+
+    rows     negatives and positives left for training; whole: the same before labels were taken away
+    auc      of the checker that judged ours, on the test people; None where none was made
+    persons  numbers of the test rows' people in the table, shape (test rows,); y: their labels
+    """
 
     seed: int
     scenario: str
     reduction: int
     rows: tuple[int, int]
+    whole: tuple[int, int]
     people: int
     auc: float | None
     persons: NDArray[np.intp]
     y: NDArray[np.bool_]
-    trials: dict[str, Trial]
     runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
 class Study:
-    """What one folder holds: `about` is its study.json. `missing`: cells it has not got to; `extra`: cells that are not of its grid."""
+    """What one folder holds: `about` is its study.json. `parts`: how many of its parts (a method in a cell) are there; `missing`: those it
+    has not got to; `extra`: those that are not of its grid."""
 
     about: dict[str, Any]
     cells: tuple[Cell, ...]
+    parts: int
     missing: int
     extra: int
 
@@ -102,61 +87,93 @@ def _study(folder: Path) -> Study:
         raise TableError(f"{folder} holds a study of format {known}; this version reads {FORMAT}: run the study again")
     grid = set(_grid(about))
     places = [p for p in sorted((folder / "cells").glob("*.json")) if p.with_suffix(".npz").exists()]
-    read_cells = [_cell(p) for p in places]
-    cells = [c for c in read_cells if (c.seed, c.scenario, c.reduction) in grid]
+    parts = [_part(p) for p in places]
+    mine = [p for p in parts if (p.method, *p.cell) in grid]
+    cells = _cells(mine, about["classifiers"], folder)
     if not cells:
         raise TableError(f"{folder} holds a study without a finished cell; let `sensecf-edge augment study` run on")
-    _check(cells, folder)
-    return Study(about, tuple(cells), len(grid) - len(cells), len(read_cells) - len(cells))
+    return Study(about, cells, len(mine), len(grid) - len(mine), len(parts) - len(mine))
 
 
-def _grid(about: dict[str, Any]) -> Iterator[tuple[int, str, int]]:
-    """(seed, scenario, reduction) of every cell that the study is made of."""
+def _grid(about: dict[str, Any]) -> Iterator[tuple[str, int, str, int]]:
+    """(method, seed, scenario, reduction) of every part the study is made of."""
     for seed in about["seeds"]:
-        yield seed, FULL, 0
-        yield from ((seed, s, r) for s in about["scenarios"] for r in about["reductions"])
+        yield BASE, seed, FULL, 0
+        yield from ((m, seed, s, r) for m in about["methods"] for s in about["scenarios"] for r in about["reductions"])
 
 
-def _cell(place: Path) -> Cell:
+@dataclass(frozen=True)
+class Part:
+    """One method in one cell: what its files say. Arrays hold a row a classifier."""
+
+    place: Path
+    said: dict[str, Any]
+    persons: NDArray[np.intp]
+    y: NDArray[np.bool_]
+    left_y: NDArray[np.bool_]
+    scores: Vector
+    predicted: NDArray[np.bool_]
+    held: Vector
+
+    @property
+    def method(self) -> str:
+        """Its name."""
+        return str(self.said["method"])
+
+    @property
+    def cell(self) -> tuple[int, str, int]:
+        """(seed, scenario, reduction)."""
+        return int(self.said["seed"]), str(self.said["scenario"]), int(self.said["reduction"])
+
+
+def _part(place: Path) -> Part:
     try:
         said = json.loads(place.read_text(encoding="utf-8"))
         with place.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
-            persons, y, scores, predicted = (held[k] for k in ("persons", "y", "scores", "predicted"))
-        runs = [_run(r, s, p) for r, s, p in zip(said["runs"], scores, predicted, strict=True)]
-        trials = {kind: Trial(**{k: (v[0], v[1]) for k, v in got.items()}) for kind, got in said["trials"].items()}
-        cell = Cell(int(said["seed"]), said["scenario"], int(said["reduction"]), (said["rows"][0], said["rows"][1]), int(said["people"]),
-                    said["auc"], persons, y.astype(bool), trials, (*runs, *_tried(runs, trials)))  # fmt: skip
+            part = Part(place, said, *(held[k] for k in ("persons", "y", "left_y", "scores", "predicted", "held")))
+        part.cell, part.method, said["why"], said["rows"], said["whole"], said["added"], said["distinct"], said["seconds"]
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise TableError(f"{place} is damaged; delete it and let the study run on") from error
-    for run in runs:
-        if len(run.scores) != len(y) or len(run.predicted) != len(y) or (not run.why and np.isnan(run.scores).any()):
-            raise TableError(f"{place} is damaged: {run.classifier} with {run.method} has no score for some test row; delete it and run on")
-    return cell
+    if part.scores.shape != part.predicted.shape or part.scores.shape[-1] != len(part.y) or part.held.shape[-1] != len(part.left_y):
+        raise TableError(f"{place} is damaged: it does not hold a score for each row; delete it and run on")
+    if not said["why"] and np.isnan(part.scores).any():
+        raise TableError(f"{place} is damaged: {part.method} has no score for some test row; delete it and run on")
+    return part
 
 
-def _run(said: dict[str, Any], scores: NDArray[np.float32], predicted: NDArray[Any]) -> Run:
-    added, made = ((int(rows[0]), int(rows[1])) for rows in (said["added"], said.get("made", said["added"])))
-    return Run(said["classifier"], said["method"], added, made, said["why"], float(said["seconds"]), scores, predicted.astype(bool))
+def _cells(parts: list[Part], classifiers: list[str], folder: Path) -> tuple[Cell, ...]:
+    """The parts of each cell together, those that have the base all others are held against."""
+    held: dict[tuple[int, str, int], dict[str, Part]] = {}
+    for part in parts:
+        if part.method in held.setdefault(part.cell, {}):
+            seed, scenario, reduction = part.cell
+            raise TableError(f"{folder} holds {part.method} of seed {seed}, scenario {scenario}, {reduction} % twice; delete one")
+        held[part.cell][part.method] = part
+    _check(parts, folder)
+    return tuple(_cell(key, each, classifiers) for key, each in sorted(held.items()) if BASE in each)
 
 
-def _tried(runs: list[Run], trials: dict[str, Trial]) -> Iterator[Run]:
-    """Each method behind the trial: the run itself where the trial lets it in, else what `none` is."""
-    plain = {r.classifier: r for r in runs if r.method == BASE}
-    for run in runs:
-        if run.method != BASE and not run.why and run.classifier in trials:
-            let_in = run if trials[run.classifier].helps else plain[run.classifier]
-            yield replace(let_in, method=run.method + TRIED, seconds=run.seconds)
+def _cell(key: tuple[int, str, int], parts: dict[str, Part], classifiers: list[str]) -> Cell:
+    base = parts[BASE]
+    rows, whole = ((int(base.said[k][0]), int(base.said[k][1])) for k in ("rows", "whole"))
+    runs = [_run(part, at, kind) for part in parts.values() for at, kind in enumerate(classifiers)]
+    aucs = [p.said["auc"] for p in parts.values() if p.said["auc"] is not None]
+    return Cell(*key, rows, whole, int(base.said["people"]), aucs[0] if aucs else None, base.persons, base.y.astype(bool),
+                variants.of(runs, base.left_y.astype(bool), whole))  # fmt: skip
 
 
-def _check(cells: list[Cell], folder: Path) -> None:
-    """Each cell once, and one seed's cells all tested on the same untouched rows: the draws are paired by them."""
-    seen: dict[tuple[int, str, int], Cell] = {}
-    first: dict[int, Cell] = {}
-    for cell in cells:
-        key = (cell.seed, cell.scenario, cell.reduction)
-        if key in seen:
-            raise TableError(f"{folder} holds the cell of seed {key[0]}, scenario {key[1]}, {key[2]} % twice; delete one")
-        seen[key] = cell
-        other = first.setdefault(cell.seed, cell)
-        if not (np.array_equal(cell.y, other.y) and np.array_equal(cell.persons, other.persons)):
-            raise TableError(f"{folder}: two cells of seed {cell.seed} were tested on different rows; run the study again")
+def _run(part: Part, at: int, classifier: str) -> Run:
+    said = part.said
+    return Run(classifier, part.method, int(said["added"]), int(said["distinct"]), said["why"], float(said["seconds"]), part.scores[at],
+               part.predicted[at].astype(bool), np.empty(0), part.held[at])  # fmt: skip
+
+
+def _check(parts: list[Part], folder: Path) -> None:
+    """One seed's parts all tested on the same untouched rows, one cell's on the same rows left: draws and lines are paired by them."""
+    tested, left = dict[int, Part](), dict[tuple[int, str, int], Part]()
+    for part in parts:
+        other = tested.setdefault(part.cell[0], part)
+        if not (np.array_equal(part.y, other.y) and np.array_equal(part.persons, other.persons)):
+            raise TableError(f"{folder}: two cells of seed {part.cell[0]} were tested on different rows; run the study again")
+        if not np.array_equal(part.left_y, left.setdefault(part.cell, part).left_y):
+            raise TableError(f"{folder}: {part.place.name} was left other rows than the rest of its cell; run the study again")

@@ -7,38 +7,38 @@ from typing import Any
 
 from ...compare.plots import FAMILIES
 from ...presentation.pictures import STYLE, plt, png
-from ..trial import TRIED
-from .gains import LEAST_CELLS, OURS
+from . import gains
+from .gains import LEAST_CELLS
+from .variants import BASE, EVERYBODY, MOVED, PRIOR, THRESHOLD, TOLD, TRIED
 
 COLORS = {
-    "none": "#24292f", "duplicate": "#8c959f", "class-weights": "#2e8b57", "smote": "#cf222e", "dice": FAMILIES["dice"],
-    "nice": FAMILIES["nice"], "ours": FAMILIES["ours"], "ours-full": "#0b3d91",
+    "none": "#24292f", "class-weights": "#2e8b57", "smote": "#cf222e", "dice": FAMILIES["dice"], "nice": FAMILIES["nice"],
+    "ours": FAMILIES["ours"], "directions": "#9a6700", "unlabelled": "#0b3d91", "elsewhere": "#8250df", "taught": "#bf3989",
+    THRESHOLD: "#24292f", TOLD[1:]: "#57606a", PRIOR: "#8c959f", EVERYBODY: "#d0d7de",
 }  # fmt: skip
-SHAPES = {
-    "none": "",
-    "duplicate": "s",
-    "class-weights": "D",
-    "smote": "^",
-    "dice": "v",
-    "nice": "P",
-    "ours": "o",
-    "ours-full": "X",
-    OURS + TRIED: "*",
-}
+SHAPES = {"none": "", "class-weights": "D", "smote": "^", "dice": "v", "nice": "P", "ours": "o", "directions": "X", "unlabelled": "s",
+          "elsewhere": "<", "taught": ">", THRESHOLD: "*"}  # fmt: skip
 """A shape beside each colour: curves are told apart without seeing red and green."""
-BANDS = ("none", "ours")
+BANDS = (THRESHOLD, "ours" + MOVED)
 """Methods whose interval is drawn along the curve; eight bands would hide each other."""
 SCENARIOS = {"A": "A: positive class reduced{positive}", "B": "B: negative class reduced{negative}", "C": "C: both classes reduced"}
 
 
+def maker(method: str) -> str:
+    """Whose rows a variant stands on."""
+    for variant in (MOVED, TOLD, TRIED):
+        method = method.removesuffix(variant)
+    return method
+
+
 def color(method: str) -> str:
-    """One colour a method, behind the trial the same; grey for one that is not known here."""
-    return COLORS.get(method.removesuffix(TRIED), "#57606a")
+    """One colour a method, all its variants the same; grey for one that is not known here."""
+    return COLORS.get(maker(method), "#57606a")
 
 
 def drawn(methods: Sequence[str]) -> list[str]:
-    """The methods a picture has room for: behind the trial ours alone."""
-    return [m for m in methods if not m.endswith(TRIED) or m == OURS + TRIED]
+    """What the curves show: `none`, and every method with its line moved."""
+    return [BASE, *(m for m in gains.moved(methods) if not m.endswith(TRIED))]
 
 
 def plain(text: str, most: int = 22) -> str:
@@ -71,30 +71,31 @@ def curves(results: dict[str, Any], classifier: str | None) -> bytes:
             axis.set_xlabel("labels removed, %")
             axis.set_xticks(results["reductions"])
         handles = {label: h for axis in axes.flat for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-        order = [n for n in (*results["methods"], "full data") if n in handles]
+        order = [n for n in (*results["methods"], "full data, threshold") if n in handles]
         figure.tight_layout(w_pad=1.2)
         figure.legend([handles[n] for n in order], order, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, labelspacing=0.8)
     return png(figure)
 
 
 def _whole(results: dict[str, Any], table: str, classifier: str | None) -> float | None:
-    """F1 with the full data, over the same classifiers as the curves."""
-    held = [f["metrics"]["f1"]["value"] for f in results["full"]
-            if f["table"] == table and classifier in (None, f["classifier"]) and f["metrics"]["f1"]]  # fmt: skip
+    """F1 with the full data and its line moved, over the same classifiers as the curves."""
+    mine = [f for f in results["full"] if (f["table"], f["method"]) == (table, THRESHOLD) and classifier in (None, f["classifier"])]
+    held = [f["metrics"]["f1"]["value"] for f in mine if f["metrics"]["f1"]]
     return sum(held) / len(held) if held else None
 
 
 def _panel(axis: Any, points: Sequence[dict[str, Any]], methods: Sequence[str], whole: float | None) -> None:
     if whole is not None:
-        axis.axhline(whole, color="#8c959f", linewidth=1.0, linestyle=":", label="full data")
+        axis.axhline(whole, color="#8c959f", linewidth=1.0, linestyle=":", label="full data, threshold")
     for name in methods:
         mine = sorted((p for p in points if p["method"] == name and "value" in p), key=lambda p: p["reduction"])
         if not mine:
             continue
         across, up = [p["reduction"] for p in mine], [p["value"] for p in mine]
-        front = 3 if name == "ours" else 2
-        axis.plot(across, up, color=color(name), marker=SHAPES.get(name, "."), markersize=5.5, markeredgecolor="white", markeredgewidth=0.3,
-                  linewidth=2.0 if name in BANDS else 1.1, linestyle=_line(name), label=name, zorder=front)  # fmt: skip
+        front = 3 if name in BANDS else 2
+        style = {"color": color(name), "marker": SHAPES.get(maker(name), "."), "linewidth": 2.0 if name in BANDS else 1.1}
+        axis.plot(across, up, **style, linestyle=_line(name), label=name, zorder=front, markersize=5.5, markeredgecolor="white",
+                  markeredgewidth=0.3)  # fmt: skip
         if name in BANDS and all(p["low"] is not None for p in mine):
             axis.fill_between(across, [p["low"] for p in mine], [p["high"] for p in mine], color=color(name), alpha=0.12, linewidth=0)
     axis.grid(color="#eaeef2")
@@ -102,15 +103,18 @@ def _panel(axis: Any, points: Sequence[dict[str, Any]], methods: Sequence[str], 
 
 
 def _line(method: str) -> str:
-    return {"none": "--", OURS + TRIED: ":"}.get(method, "-")
+    return "--" if method == BASE else "-"
 
 
-def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
-    """F1 recovered, in points, a bar a method with its interval; a panel for each (title -> block), all on one scale.
+def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes | None:
+    """Points of F1 over a moved line without rows, a bar a method with its interval; a panel for each (title -> block), all on one scale.
 
-    No bar for a method with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its neighbours do.
+    None where there is no such method. No bar for one with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its
+    neighbours do.
     """
-    names = [m for m in drawn(methods) if any(_gain(b, m) for b in blocks.values())][::-1]
+    names = [m for m in gains.moved(methods) if m != THRESHOLD and any(_gain(b, m) for b in blocks.values())][::-1]
+    if not names:
+        return None
     across = min(4, len(blocks))
     down = -(-len(blocks) // across)
     with plt.rc_context(STYLE):
@@ -122,7 +126,7 @@ def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes:
         for at, axis in enumerate(axes.flat):
             axis.set_visible(at < len(blocks))
             if at < len(blocks) <= at + across:
-                axis.set_xlabel("points of F1 over none")
+                axis.set_xlabel("points of F1 over threshold")
                 axis.tick_params(axis="x", labelbottom=True)
         figure.tight_layout(w_pad=1.5)
     return png(figure)

@@ -11,17 +11,17 @@ import numpy as np
 from sensecf_edge import __version__
 from sensecf_edge.errors import TableError
 
-from ..trial import TRIED
 from . import figures, gains
-from .folders import BASE, MARK, Cell, Study, read
+from .folders import MARK, Cell, Study, read
 from .methods import METHODS
 from .scarcity import FULL
+from .variants import BASE, DERIVED, MOVED, TOLD, TRIED, named
 
-RESULTS_FORMAT = 1
+RESULTS_FORMAT = 2
 CHOSEN = (50, 70)
 """Reductions (%) that the summary is about; all where a study has none of these."""
-CSV = ("table", "seed", "scenario", "reduction", "classifier", "method", *figures.METRICS, "added_negative", "added_positive",
-       "made_negative", "made_positive", "why", "seconds")  # fmt: skip
+CSV = ("table", "seed", "scenario", "reduction", "classifier", "method", *figures.METRICS, "slope", "added", "distinct", "why",
+       "seconds")  # fmt: skip
 
 
 def write(folders: tuple[Path, ...], out: Path, seed: int = 0, resamples: int = figures.RESAMPLES) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def _free(folders: tuple[Path, ...], out: Path) -> None:
     if not out.exists() or not any(out.iterdir()) or [out.resolve()] == [f.resolve() for f in folders]:
         return
     try:
-        known = json.loads((out / "results.json").read_text(encoding="utf-8"))["marks"] is not None and not (out / MARK).exists()
+        known = json.loads((out / "results.json").read_text(encoding="utf-8"))["methods"] is not None and not (out / MARK).exists()
     except (OSError, ValueError, KeyError, TypeError):
         known = False
     if not known:
@@ -56,9 +56,9 @@ def _free(folders: tuple[Path, ...], out: Path) -> None:
 
 
 def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figures.RESAMPLES) -> dict[str, Any]:
-    """All figures, ready for JSON: shares from 0 to 1 in `metrics` and `f1`, points (hundredths) in `gain`, `loss` and `beside`."""
+    """All figures, ready for JSON: shares from 0 to 1 in `metrics`, points (hundredths) in `gain`, `loss` and `beside`."""
     draws = figures.draws(((s.name, s.cells) for s in studies), seed, resamples)
-    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, (*METHODS, *(m + TRIED for m in METHODS)))
+    methods = _ordered({r.method for s in studies for c in s.cells for r in c.runs}, _order())
     classifiers = _ordered({r.classifier for s in studies for c in s.cells for r in c.runs}, tuple(studies[0].about["classifiers"]))
     scenarios = sorted({c.scenario for s in studies for c in s.cells} - {FULL})
     reductions = sorted({c.reduction for s in studies for c in s.cells} - {0})
@@ -76,15 +76,16 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
         "methods": methods, "classifiers": classifiers, "scenarios": scenarios, "reductions": reductions,
         "chosen_reductions": sorted({c[2] for c in chosen}),
         "chosen": gains.block(draws, chosen, methods, auc), "all": gains.block(draws, cells, methods, auc), "by": blocks,
-        "best": {s.name: gains.best(draws, [c for c in chosen if c[0] == s.name], methods) for s in studies},
-        "marks": gains.marks(draws, chosen, methods),
         "papers": gains.beside_papers(draws, cells, methods),
         "curves": gains.curves(draws, cells, methods),
         "cells": gains.table(draws, cells, methods),
         "full": gains.full(draws, [s.name for s in studies], classifiers),
-        "training": _training(studies), "rows": _rows(studies, methods), "left_out": _left_out(studies),
-        "trials": _trials(studies),
+        "training": _training(studies), "rows": _rows(studies), "left_out": _left_out(studies),
     }  # fmt: skip
+
+
+def _order() -> tuple[str, ...]:
+    return (*METHODS, *DERIVED, *(named(m, v) for v in (MOVED, TRIED, TOLD) for m in METHODS if m != BASE))
 
 
 def _ordered(names: set[str], first: tuple[str, ...]) -> list[str]:
@@ -92,7 +93,7 @@ def _ordered(names: set[str], first: tuple[str, ...]) -> list[str]:
 
 
 def _about(study: Study) -> dict[str, Any]:
-    return {**study.about, "cells": len(study.cells), "missing": study.missing, "extra": study.extra}
+    return {**study.about, "cells": len(study.cells), "parts": study.parts, "missing": study.missing, "extra": study.extra}
 
 
 def _checker_auc(studies: tuple[Study, ...]) -> dict[tuple[str, str, int], float]:
@@ -119,28 +120,17 @@ def _training(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
     return out
 
 
-def _rows(studies: tuple[Study, ...], methods: list[str]) -> list[dict[str, Any]]:
-    """What each method added in each table, a mean over the cells: rows, the share of them that repeat no other, median seconds."""
+def _rows(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
+    """What each method added in each table, a mean over the cells: rows, the share of them that repeat no other; a cell's
+    seconds, the median."""
     out = []
     for study in studies:
-        for method in (m for m in methods if not m.endswith(TRIED)):
+        for method in METHODS:
             runs = [r for c in study.cells if c.scenario != FULL for r in c.runs if r.method == method and not r.why]
             if runs:
-                added, made = sum(sum(r.added) for r in runs), sum(sum(r.made) for r in runs)
-                out.append({"table": study.name, "method": method, "added": added / len(runs), "made": made / added if added else None,
+                added, distinct = sum(r.added for r in runs), sum(r.distinct for r in runs)
+                out.append({"table": study.name, "method": method, "added": added / len(runs), "made": distinct / added if added else None,
                             "seconds": float(np.median([r.seconds for r in runs]))})  # fmt: skip
-    return out
-
-
-def _trials(studies: tuple[Study, ...]) -> list[dict[str, Any]]:
-    """How often the trial let rows in, and the points of F1 that it promised (all its cells, open or not); by table and scenario."""
-    out = []
-    for study in studies:
-        for scenario in sorted({c.scenario for c in study.cells} - {FULL}):
-            held = [t for c in study.cells if c.scenario == scenario for t in c.trials.values()]
-            if held:
-                out.append({"table": study.name, "scenario": scenario, "trials": len(held), "open": sum(t.helps for t in held),
-                            "promised": round(float(np.mean([t.gain for t in held])), 6)})  # fmt: skip
     return out
 
 
@@ -165,22 +155,43 @@ def _csv(studies: tuple[Study, ...], results: dict[str, Any], place: Path) -> No
     for study in studies:
         for c in sorted(study.cells, key=lambda c: (c.seed, c.scenario != FULL, c.scenario, c.reduction)):
             for r in c.runs:
-                got = (None,) * len(figures.METRICS) if r.why else figures.point(c.y, r.predicted, r.scores)
+                got = (None,) * (len(figures.METRICS) + 1) if r.why else (*figures.point(c.y, r), figures.slope(c.y, r.p))
                 where = (study.name, c.seed, c.scenario, c.reduction, r.classifier, r.method)
-                rows.append((*where, *got, *r.added, *r.made, r.why, r.seconds))
+                rows.append((*where, *got, r.added, r.distinct, r.why, r.seconds))
     pd.DataFrame(rows, columns=list(CSV)).to_csv(place, index=False)
 
 
 def lines(results: dict[str, Any]) -> str:
-    """A plain table for the terminal: each method over the chosen reductions, and what the study still lacks."""
-    block = results["chosen"]
-    out = [f"{'method':<15}{'cells':>6}{'F1':>8}{'recovered, points':>26}{'of the loss':>13}{'ours minus it':>26}{'worse':>7}"]
-    for name, got in block["methods"].items():
-        share = f"{100 * got['share']['value']:.0f} %" if got["share"] else "-"
-        other = gains.points_text(block["beside"].get(name))
-        out.append(f"{name:<15}{got['cells']:>6}{got['f1']['value']:>8.3f}{gains.points_text(got['gain'].get('f1')):>26}{share:>13}{other:>26}"
-                   f"{len(got['worse']):>7}")  # fmt: skip
+    """Plain tables for the terminal: each method as it comes, then with its line moved, and what the study still lacks."""
+    out = list[str]()
+    for title, names in (("as it comes", gains.plain), ("line moved", gains.moved)):
+        out += [*([""] if out else []), *_lines(results, title, names(results["methods"]))]
     for t in results["tables"]:
         if t["missing"]:
-            out.append(f"{t['name']}: {t['missing']} of {t['missing'] + t['cells']} cells are missing; the study can run on")
+            parts = f"{t['missing']} of {t['missing'] + t['parts']} parts (a method in a cell)"
+            out.append(f"{t['name']}: {parts} are missing; the study can run on")
     return "\n".join(out)
+
+
+def _lines(results: dict[str, Any], title: str, names: list[str]) -> list[str]:
+    """F1 over everything and of each table, points over the base with its interval, and the other metrics."""
+    block, tables = results["chosen"], results["by"]["table"]
+    heads = "".join(f"{name[:11]:>12}" for name in tables)
+    out = [f"{title:<25}{'cells':>6}{'F1':>7}{heads}{'points of F1 over':>34}{'bal.acc':>9}{'AUC':>7}{'AUPRC':>7}{'Brier':>7}{'logloss':>8}"
+           f"{'slope':>7}"]  # fmt: skip
+    for name in names:
+        got = block["methods"].get(name)
+        if got is None:
+            continue
+        m = {k: "-" if v is None else f"{v['value']:.3f}" for k, v in got["metrics"].items()}
+        each = "".join(f"{_level(part, name):>12}" for part in tables.values())
+        gain = f"{got['base']}: {gains.points_text(got['gain'].get('f1'))}" if got["base"] else "-"
+        steep = "-" if got["slope"] is None else f"{got['slope']:.2f}"
+        out.append(f"{name:<25}{got['cells']:>6}{m['f1']:>7}{each}{gain:>34}{m['balanced']:>9}{m['auc']:>7}{m['auprc']:>7}{m['brier']:>7}"
+                   f"{m['log_loss']:>8}{steep:>7}")  # fmt: skip
+    return out
+
+
+def _level(block: dict[str, Any], method: str) -> str:
+    got = block["methods"].get(method)
+    return "-" if got is None or got["metrics"]["f1"] is None else f"{got['metrics']['f1']['value']:.3f}"

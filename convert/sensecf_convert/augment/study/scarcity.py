@@ -1,4 +1,4 @@
-"""The study's scenarios: which labelled rows of the training people are left, and how many rows a method is to fill up to."""
+"""The study's scenarios: which labelled rows of the training people are left."""
 
 from __future__ import annotations
 
@@ -36,12 +36,6 @@ class Scarcity:
             order = np.random.default_rng((seed, int(positive))).permutation(np.flatnonzero(y == positive))
             kept.append(order[: round(len(order) * (1 - self.reduction / 100))] if loses else order)
         return np.sort(np.concatenate(kept))
-
-    def wanting(self, left: NDArray[np.bool_], whole: NDArray[np.bool_]) -> tuple[int, int]:
-        """How many rows (negative, positive) every method adds to a class that lost some: up to the larger class as it was
-        before, so that scarcity and imbalance are both made good. `left`, `whole`: labels of the training rows now and before."""
-        size, have = max(int(whole.sum()), int((~whole).sum())), (int((~left).sum()), int(left.sum()))
-        return (self.loses[0] * (size - have[0]), self.loses[1] * (size - have[1]))
 
     def __str__(self) -> str:
         return self.scenario if self.scenario == FULL else f"{self.scenario}{self.reduction}"
