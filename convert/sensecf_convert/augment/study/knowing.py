@@ -16,8 +16,8 @@ from sensecf_edge.schema.schema import Schema
 
 from ...table.cohort import Cohort
 from ...teachers.people import invent, settle
+from .. import learners
 from ..left import Added, Left, filled
-from . import learners
 
 AT_ONCE = 3
 """Features that one row has changed at most."""
