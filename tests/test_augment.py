@@ -361,7 +361,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     out = tmp_path / "rows.csv"
     count = augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6)
     said = re.sub(r"\s+", " ", capfd.readouterr().err)
-    told = r"plain random-forest over folds of people: 0\.\d\d as it comes, 0\.\d\d with its line moved, 0\.\d\d with such rows"
+    told = r"plain random-forest over folds of rows: 0\.\d\d as it comes, 0\.\d\d with its line moved, 0\.\d\d with such rows"
     assert re.search(told, said), said
     whole, made = tables.frame(read_table(small.table)), pd.read_csv(out)
     assert count.rows == count.asked == len(made) > 0

@@ -76,11 +76,13 @@ def heart_cleveland(folder: Path) -> pd.DataFrame:
 def heart_elsewhere(folder: Path) -> pd.DataFrame:
     """The other three sites of the same data (Hungary, Switzerland, Long Beach): 617 patients with many unknown values.
 
-    Reads `heart_uci_all4.csv`, all four sites in one file. A cholesterol or resting pressure of 0 is unknown there.
+    Reads `heart_uci_all4.csv`, all four sites in one file. A cholesterol or resting pressure of 0 is unknown there, and so is an ST
+    depression under 0.
     """
     raw = pd.read_csv(_file(folder, "heart_uci_all4.csv"), na_values="?")
     raw = raw[raw.site != "cleveland"].drop(columns="site").reset_index(drop=True)
-    return _heart(raw.assign(chol=raw.chol.where(raw.chol > 0), trestbps=raw.trestbps.where(raw.trestbps > 0)))
+    positive = {name: raw[name].where(raw[name] > 0) for name in ("chol", "trestbps")}
+    return _heart(raw.assign(**positive, oldpeak=raw.oldpeak.where(raw.oldpeak >= 0)))
 
 
 def _heart(raw: pd.DataFrame) -> pd.DataFrame:
