@@ -43,7 +43,7 @@ $(FIGURES)/compare/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/compare/$(mo
 	$(call kept,$(RUN) compare-pool $(^D) -o $(@D)/pooled)
 
 $(FIGURES)/augment/%/done.txt: $(TABLES)/%.csv     # augmentation.md
-	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --quick)
+	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --method class-weights --method smote)
 $(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt)
 	$(call kept,$(RUN) augment pool $(^D) -o $(@D)/pooled)
 
