@@ -164,3 +164,14 @@ def test_raw_t1d_uom_gives_the_days_that_were_made_elsewhere() -> None:
     theirs = {(r["participant"], r["date"]): sum(float(r[f"{stage}_h"] or 0) for stage in ("deep", "light", "rem")) for r in given}
     differ = [k for k, hours in theirs.items() if k not in made or abs((made[k].values["sleep_h"] or 0) - hours) > 0.006]
     assert len(theirs) == 1489 and len(differ) == 4, differ  # four nights stand there twice, with different stages
+
+
+@pytest.mark.skipif(not DATA or not Path(DATA or "", "t1d_uom").is_dir(), reason="SENSECF_DATA does not hold T1D-UOM")
+def test_every_day_that_differs_from_the_table_made_elsewhere_has_a_rule() -> None:
+    pytest.importorskip("pandas")
+    from sensecf_convert.table.raw_stress import THEIRS, differences
+
+    found = list(differences(Path(str(DATA))))
+    assert not [(measure, number) for measure, rule, number in found if rule == "NOT EXPLAINED"]
+    same = {measure: number for measure, rule, number in found if rule == "same"}
+    assert set(same) == set(THEIRS) and min(same.values()) > 900

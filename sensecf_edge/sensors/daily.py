@@ -187,7 +187,7 @@ def _spanned(calendar: Calendar, track: Track) -> Slots:
     first, last = calendar.slot(track.start), calendar.slot(track.start + track.length - 1)
     long = np.flatnonzero(last - first > 1)
     between = [pieces(calendar, track.start[i : i + 1], track.length[i : i + 1], track.value[i : i + 1], False)[0] for i in long]
-    return np.unique(np.concatenate([first, last, *between]))
+    return np.unique(np.concatenate([np.unique(first), np.unique(last), *between]))
 
 
 def _night(at: int, night: Sleep, naps: Sequence[Sleep], values: Columns, cover: Columns) -> None:

@@ -43,7 +43,9 @@ class Track:
     band: NDArray[np.int8]
 
     def of(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Track:
-        """The readings that a mask or places name."""
+        """The readings that a mask or places name; the track itself where a mask leaves nothing out."""
+        if which.dtype == bool and which.all():
+            return self
         return Track(self.source, self.start[which], self.length[which], self.value[which], self.band[which])
 
     def __len__(self) -> int:
@@ -71,7 +73,8 @@ def _placed(series: Series, place: tzinfo, now: int, notes: Notes) -> Track:
     kind, told = series.key.kind, series.key.kind.replace("_", " ")
     fine = (start >= SINCE - (DAY if series.key.wall else 0)) & (start <= now + DAY)
     notes.drop(f"{told} at a time that cannot be (before 2000, or in the future)", int((~fine).sum()))
-    start, length, value = start[fine], length[fine].astype(np.int64), value[fine]
+    if not fine.all():
+        start, length, value = start[fine], length[fine], value[fine]
     if series.key.wall and len(start):
         stated = series.key.offset
         start, lost = from_wall(start, place) if stated == NOT_SAID else from_stated(start, stated, place)
@@ -82,7 +85,8 @@ def _placed(series: Series, place: tzinfo, now: int, notes: Notes) -> Track:
     band = np.zeros(len(start), np.int8)
     if kind == "glucose":
         value, band = _within(series, value, notes)
-    return Track(series.key.source, start, length, value * factor(series.key.unit, CANONICAL[kind], told), band)
+    by = factor(series.key.unit, CANONICAL[kind], told)
+    return Track(series.key.source, start, length, value if by == 1 else value * by, band)
 
 
 def _within(series: Series, value: Values, notes: Notes) -> tuple[Values, NDArray[np.int8]]:
@@ -119,7 +123,13 @@ def _plausible(track: Track, kind: str, notes: Notes) -> Track:
 def _joined(source: str, tracks: Iterable[Track]) -> Track:
     """By time, then the longer first, then the larger first."""
     parts = list(tracks)
+    if len(parts) == 1:
+        return _by_time(parts[0])
     whole = Track(source, *(np.concatenate([getattr(t, name) for t in parts]) for name in ("start", "length", "value", "band")))
+    return _by_time(whole)
+
+
+def _by_time(whole: Track) -> Track:
     start, length, value = whole.start, whole.length, whole.value
     before = (start[:-1] < start[1:]) | ((start[:-1] == start[1:]) & ((length[:-1] > length[1:]) | (
         (length[:-1] == length[1:]) & (value[:-1] >= value[1:]))))  # fmt: skip

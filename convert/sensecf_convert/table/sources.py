@@ -187,12 +187,19 @@ def _file(folder: Path, name: str) -> Path:
 @click.argument("name", type=click.Choice(sorted({*SOURCES, *BUILT_IN})))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-def main(name: str, folder: Path | None, output: Path) -> None:
+@click.option("--raw", is_flag=True, help="stress alone: from the raw files, by the code of `sensecf-edge days`.")
+def main(name: str, folder: Path | None, output: Path, raw: bool) -> None:
     """Arrange a public table for `sensecf-edge fit`: a downloaded one in FOLDER, or one that comes with scikit-learn."""
     if name in BUILT_IN:
         table = BUILT_IN[name]()
     elif folder is None:
         raise click.UsageError(f"{name} needs the FOLDER that holds what was downloaded")
+    elif raw:
+        if name != "stress":
+            raise click.UsageError("--raw belongs to stress: the other tables are published as they are used")
+        from .raw_stress import stress_days as from_raw
+
+        table = from_raw(folder, STRESSED_FROM)
     else:
         table = SOURCES[name](folder)
     table.to_csv(output, index=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from ...errors import TableError
 from ..clocks import parse
@@ -26,7 +27,7 @@ KINDS = {
 _SLEEP = "HKCategoryValueSleepAnalysis"
 STAGES = {"Awake": AWAKE, "AsleepCore": LIGHT, "AsleepDeep": DEEP, "AsleepREM": REM, "AsleepUnspecified": ASLEEP, "Asleep": ASLEEP}
 BLOCK, LONGEST = 1 << 20, 1 << 16
-_RECORD = re.compile(r"<Record\s((?:[^<>\"]|\"[^\"<]*\")*?)/?>")
+_RECORD = re.compile(r'<Record\s([^<>"]*(?:"[^"<]*"[^<>"]*)*)>')
 _NEXT = re.compile(r"<Record\s")
 _PARTS = re.compile(r'(type|sourceName|unit|startDate|endDate|value)="([^"]*)"')
 
@@ -40,7 +41,7 @@ def read(export: Export, readings: Readings) -> None:
     """Puts the records that count into `readings`. Raises TableError for a file that holds no record at all."""
     times = dict[str, tuple[int, bool] | None]()
     count, unused = 0, dict[str, int]()
-    for text, line in _records(export, readings):
+    for text, place in _records(export, readings):
         count += 1
         held = dict(_PARTS.findall(text))
         kind = KINDS.get(held.get("type", ""))
@@ -50,34 +51,37 @@ def read(export: Export, readings: Readings) -> None:
             continue
         if len(times) > 100_000:
             times.clear()
-        _one(kind, held, times, readings, export, line)
+        _one(kind, held, times, readings, export.asked.person, place)
     if not count:
         raise TableError(f"{export.path} holds no <Record>; is the file cut off? Export it again")
     for name, many in sorted(unused.items()):
         readings.notes.drop(f"apple-health: {name}, of which no measure is made", many)
 
 
-def _records(export: Export, readings: Readings) -> Iterator[tuple[str, int]]:
-    """The attributes of each record and its line; what begins as one and is none is left out."""
+def _records(export: Export, readings: Readings) -> Iterator[tuple[str, Callable[[], str]]]:
+    """The attributes of each record and what says its place; what begins as one and is none is left out."""
     left, line = "", 1
     for block in _blocks(export):
         text, at = left + block, 0
         for found in _RECORD.finditer(text):
             skipped = _broken(text, at, found.start())
             if skipped is not None:
-                readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", at, skipped)))
-            line += text.count("\n", at, found.end())
+                readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", 0, skipped)))
             at = found.end()
-            yield found[1], line
+            yield found[1], partial(_place, export, line, text, at)
         rest = text.rfind("<Record", at)
         keep = rest if rest >= 0 and len(text) - rest < LONGEST else max(at, len(text) - len("<Record"))
         skipped = _broken(text, at, keep)
         if skipped is not None:
-            readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", at, skipped)))
-        line += text.count("\n", at, keep)
+            readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", 0, skipped)))
+        line += text.count("\n", 0, keep)
         left = text[keep:]
     if _NEXT.search(left):
         readings.notes.drop("a record that breaks off at the end (is the file cut off?)", 1, export.at(line))
+
+
+def _place(export: Export, line: int, text: str, at: int) -> str:
+    return export.at(line + text.count("\n", 0, at))
 
 
 def _broken(text: str, begin: int, end: int) -> int | None:
@@ -96,7 +100,8 @@ def _blocks(export: Export) -> Iterator[str]:
         yield decoder.decode(b"", final=True)
 
 
-def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, export: Export, line: int) -> None:
+def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, person: str,
+         place: Callable[[], str]) -> None:  # fmt: skip
     moments = []
     for name in ("startDate", "endDate"):
         text = held.get(name, "")
@@ -105,20 +110,20 @@ def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | No
         moments.append(times[text])
     begin, end = moments
     if begin is None or end is None:
-        readings.notes.drop("a record without a time that can be read", 1, export.at(line))
+        readings.notes.drop("a record without a time that can be read", 1, place())
         return
     source = held.get("sourceName", "").replace("\u00a0", " ")
     source = html.unescape(source) if "&" in source else source
     value = _value(kind, held, readings)
     if value is None:
-        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read", 1, export.at(line))
+        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read", 1, place())
         return
     if value < 0:
         return
     unit = "stage" if kind == "sleep" else held["unit"]
     moment = kind in ("heart_rate", "resting_heart_rate", "glucose")
     length = 0 if moment else max(end[0] - begin[0], 1) if kind != "sleep" and end[0] >= begin[0] else end[0] - begin[0]
-    readings.series(kind, source, unit, export.asked.person, begin[1]).add(begin[0], value, length)
+    readings.series(kind, source, unit, person, begin[1]).add(begin[0], value, length)
 
 
 def _value(kind: str, held: dict[str, str], readings: Readings) -> float | None:
