@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
 import json
@@ -207,7 +206,6 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 def what_llama_cpp_opens_is_closed() -> Iterator[None]:
     """llama_cpp opens /dev/null twice where its `Llama` is imported, and leaves both to the end of the process."""
     yield
-    gc.collect()
     utils = sys.modules.get("llama_cpp._utils")
     for name in ("outnull_file", "errnull_file") if utils else ():
         getattr(utils, name).close()
