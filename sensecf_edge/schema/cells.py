@@ -100,6 +100,8 @@ def words(given: Cell) -> str:
     if isinstance(given, float):
         return number_text(given) if math.isfinite(given) else str(given)
     number = None if is_code(given) else plain_number(given)
+    if isinstance(number, int):
+        return str(number)
     return number_text(number) if isinstance(number, float) and number.is_integer() else str(given)
 
 

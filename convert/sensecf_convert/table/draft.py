@@ -153,7 +153,7 @@ def _nearly_numbers(looked: _Looked) -> str | None:
 
 
 def _nearly(given: Cell) -> bool:
-    return isinstance(given, str) and _NUMBER_AND_MORE.fullmatch(given) is not None
+    return isinstance(given, str) and plain_number(given) is None and _NUMBER_AND_MORE.fullmatch(given) is not None
 
 
 def _where(bad: np.ndarray) -> str:
