@@ -152,7 +152,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "manifest nested deeply": (manifest_bytes(b"[" * 100_000), "manifest.json is not JSON"),
     "manifest huge": (manifest_bytes(b" " * 4_000_001), "manifest.json holds over 4,000,000 bytes"),
     "manifest key twice": (manifest_bytes(b'{"format": 2, "format": 2}'), "the key 'format' stands twice"),
-    "manifest NaN": (manifest_bytes(b'{"format": NaN}'), "NaN is no number"),
+    "manifest NaN": (manifest_bytes(b'{"format": NaN}'), "NaN is not a value"),
     "order swapped in the manifest": (edit(features=["age", "deep_sleep", "steps", "smoker"]), "'steps' as feature 2, the manifest 'deep"),
     "order swapped in the schema": (replace_file("schema.json", text(SWAPPED)), "'deep_sleep' as feature 2, the manifest 'steps'"),
     "feature missing in the manifest": (edit(features=["age", "steps", "deep_sleep"]), "4 features, the manifest 3"),

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,9 @@ DOORS = {
     "ray": {"sensecf_edge.batch.ray"},
     "paho": {"sensecf_edge.watch.mqtt"},
 }
-RUNTIME = ("errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge", "bundle",
-           "report", "search", "explain", "trial", "table", "sensors", "private_files", "batch", "watch", "cli", "__main__")  # fmt: skip
+RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
+           "bundle", "report", "search", "explain", "trial", "table", "sensors", "private_files", "batch",
+           "watch", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))
@@ -86,7 +88,7 @@ def test_import_and_help_load_nothing_heavy(program: str) -> None:
     assert (ran.returncode, ran.stderr) == (0, "[]\n")
 
 
-@pytest.mark.parametrize("module", ["judge.classifier", "llama.engine", "explain", "bundle.bundle", "report.render", "cli.doctor"])
+@pytest.mark.parametrize("module", ["judge.classifier", "llama.engine", "explain", "bundle.bundle", "report.rendering", "cli.doctor"])
 def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
     watch = f"import sys, sensecf_edge.{module}; print([m for m in {HEAVY!r} if m != 'numpy' and m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, timeout=30)
@@ -131,12 +133,40 @@ def test_the_runtime_never_needs_the_build_side() -> None:
                 assert not any(found.split(".")[0] == "sensecf_convert" for found, _ in imported(name, tree)), name
 
 
+def public_names(package: str) -> dict[str, str]:
+    """What a package's one `__getattr__ = lazily(__name__, {...})` gives out, and the modules below it that hold it."""
+    found = [node.value for node in MODULES[package].body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__getattr__"]
+    if not found:
+        return {}
+    (call,) = found
+    assert isinstance(call, ast.Call)
+    assert (ast.unparse(call.func), ast.unparse(call.args[0]), len(call.args), call.keywords) == ("lazily", "__name__", 2, [])
+    return dict(ast.literal_eval(call.args[1]))
+
+
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_says_what_goes_in_and_out_and_imports_nothing(package: str) -> None:
     said = ast.get_docstring(MODULES[package]) or ""
     assert said, f"{package} has no docstring"
     if package not in PLACES:
-        assert not list(imported(package, MODULES[package])), f"{package} imports when only a part of it is wanted"
+        lazy = {"sensecf_edge.lazy"} if public_names(package) else set()
+        assert {found for found, _ in imported(package, MODULES[package])} == lazy, f"{package} imports when only a part of it is wanted"
+        assert len(MODULES[package].body) == (3 if lazy else 1), f"{package} does more than to say what it is and where its names are"
+
+
+def test_public_names_of_packages_are_loaded_when_they_are_asked_for() -> None:
+    watch = "import sys; from importlib import import_module; packages = {0!r}; [import_module(p) for p in packages]; " + \
+        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sensecf_edge', 'sensecf_convert') and m not in packages))"
+    ran = subprocess.run([sys.executable, "-c", watch.format(PACKAGES)], capture_output=True, text=True, timeout=30)
+    assert ran.stdout == "['sensecf_edge.lazy']\n", ran.stderr
+    for package in PACKAGES:
+        for name, module in public_names(package).items():
+            assert f"{package}.{name}" not in MODULES, f"{package}.{name} is a module, too"
+            value = getattr(import_module(package), name)
+            assert value is getattr(import_module(f"{package}.{module}"), name)
+            assert getattr(value, "__module__", f"{package}.{module}") == f"{package}.{module}", f"{name} is not made in {module}"
+        with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+            import_module(package).no_such_name  # noqa: B018
 
 
 @pytest.mark.parametrize("top", PLACES)

@@ -20,7 +20,7 @@ from sensecf_edge.answer.result import Change, Counterfactual, Explanation, Proo
 from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.report import bundles
-from sensecf_edge.report.render import DISCLAIMER, by_text, render
+from sensecf_edge.report.rendering import DISCLAIMER, by_text, render
 from sensecf_edge.report.wording import Wording, realism_text
 from sensecf_edge.schema.schema import Schema
 

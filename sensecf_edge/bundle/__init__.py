@@ -3,3 +3,10 @@
 In: a shipped model's name or a folder. Out: a `Bundle` with schema, density and the very bytes that were hashed. Does not run its
 models, and does not say who made them.
 """
+
+from ..lazy import lazily
+
+__getattr__ = lazily(__name__, {
+    "Bundle": "bundle", "Sample": "bundle", "find": "bundle", "read_manifest": "bundle", "write_manifest": "bundle",
+    "Manifest": "manifest", "Target": "manifest",
+})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from ..answer.risk import TRAINING, RiskScale
 from ..errors import BundleError
 from ..propose.prompt import STYLES
+from ..schema.parsing import strict
 
 FORMAT, READ = 2, (1, 2)
 """The bundle format that is written, and those that are read. Format 1 had an ONNX graph for its density."""
@@ -143,21 +143,9 @@ class Manifest:
 def parse_json(data: bytes, what: str) -> Any:
     """Strict JSON: UTF-8, no NaN or Infinity, no key twice. Raises BundleError naming the file."""
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+        return strict(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{what} is not JSON: {error}; {REBUILD}") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out = dict(pairs)
-    if len(out) != len(pairs):
-        names = [k for k, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return out
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
 
 
 def _check_format(number: Any) -> None:

@@ -177,7 +177,7 @@ def _one_source(record: str | None, sample: str | None, model: str | None, sourc
 
 
 def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:
-    from ..report.render import render
+    from ..report.rendering import render
 
     click.echo(
         terminal.json_text(explanation.to_json()) + "\n" if as_json else render(explanation, schema, **terminal.print_style()), nl=False

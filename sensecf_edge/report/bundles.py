@@ -14,7 +14,7 @@ from ..errors import SenseCFError
 from ..schema.feature import Feature, number_text
 from ..settings import WEAK_AUC
 from .phrases import auc_text, class_text, percent, rate_text
-from .render import columns, drawn, hanging
+from .rendering import columns, drawn, hanging
 from .wording import base_text, plain
 
 

@@ -25,17 +25,30 @@ _FORMS: Mapping[str, str] = {
 _EXAMPLES = {"moves": ' as {"from": ["to", ...]}', "horizon": ', for example "four weeks"'}
 
 
-def parse(text: str) -> Any:
-    """JSON in which no key stands twice. Raises ValueError, SchemaError."""
-    return json.loads(text, object_pairs_hook=_once)
+class LooseJsonError(ValueError):
+    """What Python reads as JSON and nobody can mean. `remedy` says what to do, `within` with which pair its object begins."""
+
+    def __init__(self, what: str, remedy: str, within: str = "") -> None:
+        self.remedy, self.within = remedy, within
+        super().__init__(what)
+
+
+def strict(text: str) -> Any:
+    """One JSON value in which no key stands twice and nothing is NaN or infinite. Raises LooseJsonError, ValueError, RecursionError."""
+    return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise SchemaError(f"the key {short(twice[0])} stands twice in {short(names[0])}: {short(pairs[0][1])}; keep one")
-    return dict(pairs)
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LooseJsonError(f"the key {short(twice)} stands twice", "keep one", f"{short(names[0])}: {short(pairs[0][1])}")
+    return out
+
+
+def _no_constant(name: str) -> float:
+    raise LooseJsonError(f"{name} is not a value", "leave the key out, or give null where that is allowed")
 
 
 def built(kind: type[Any], items: Sequence[Any], needed: tuple[str, ...]) -> tuple[list[Any], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from ..errors import RecordError
 from ..settings import RECORD
 from .cells import choice
 from .feature import Feature, Vector, number_text
-from .parsing import LARGEST
+from .parsing import LARGEST, LooseJsonError, strict
 from .schema import Schema, spell_difference
 
 Value = float | str | None
@@ -109,7 +108,9 @@ def parse_object(data: bytes | str, where: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecordError(f"{where} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     try:
-        value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = strict(text)
+    except LooseJsonError as error:
+        raise RecordError(f"{error}; {error.remedy}") from error
     except RecursionError as error:
         raise RecordError(f"{where} is nested too deeply; a record is one flat JSON object") from error
     except ValueError as error:
@@ -120,15 +121,3 @@ def parse_object(data: bytes | str, where: str) -> dict[str, Any]:
 
 
 _KINDS: dict[type, str] = {list: "a list", str: "a text", int: "a number", float: "a number", bool: "true or false", type(None): "null"}
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    out = dict(pairs)
-    if len(out) != len(pairs):
-        names = [k for k, _ in pairs]
-        raise RecordError(f"the key {next(n for n in names if names.count(n) > 1)!r} stands twice; keep one")
-    return out
-
-
-def _no_constant(name: str) -> float:
-    raise RecordError(f"{name} is not a value; leave the feature out or give null where the schema allows it")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import SchemaError
 from .feature import Feature, Vector, name_fault, readable
-from .parsing import built, key_fault, parse, short
+from .parsing import LooseJsonError, built, key_fault, short, strict
 from .relation import Relation
 
 FORMAT = 1
@@ -183,9 +183,12 @@ class Schema:
     def load(cls, path: Path) -> Schema:
         """Read a schema file. Raises SchemaError that names the file and every fault."""
         try:
-            return cls.from_json(parse(path.read_text(encoding="utf-8-sig")))
+            return cls.from_json(strict(path.read_text(encoding="utf-8-sig")))
         except OSError as error:
             raise SchemaError(f"cannot read the schema {path}: {error.strerror}") from error
+        except LooseJsonError as error:
+            within = f" in {error.within}" if error.within else ""
+            raise SchemaError(f"{error}{within}; {error.remedy}", where=str(path)) from error
         except (ValueError, RecursionError) as error:
             raise SchemaError(f"{path} is not JSON: {error}") from error
         except SchemaError as error:

@@ -2,3 +2,7 @@
 
 In: a cohort. Out: density.json, which the runtime reads. Holds no row.
 """
+
+from sensecf_edge.lazy import lazily
+
+__getattr__ = lazily(__name__, {"fit": "fitting", "kept": "fitting", "packed": "fitting", "foretold": "fitting", "folds_of": "fitting"})

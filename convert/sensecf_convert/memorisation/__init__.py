@@ -2,3 +2,7 @@
 
 In: a bundle and the table it was fitted on. Out: figures. Nothing of this bounds an attacker, and none of it is differential privacy.
 """
+
+from sensecf_edge.lazy import lazily
+
+__getattr__ = lazily(__name__, {"check": "checks"})
