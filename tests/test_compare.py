@@ -23,7 +23,7 @@ from conftest import SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.classifier import trees
-from sensecf_convert.compare import command, environments, figures, methods, plots, question, running, scoring
+from sensecf_convert.compare import command, environments, figures, methods, plots, question, running, scoring, steps
 from sensecf_convert.table.cohort import cohort, read_table
 from sensecf_convert.table.split import parts
 
@@ -368,6 +368,24 @@ def test_an_answer_is_measured_inside_the_record_s_limits_as_the_classifier_show
     assert json.loads(scored(compared, moved(1, last + 4000))["after"]) == [last]
     between = scored(compared, moved(1, before + 130))
     assert before > x[1] and json.loads(between["after"]) == [last] and between["plausible"]  # on the next step away from the record
+
+
+def test_an_answer_that_its_step_would_cost_is_taken_for_the_one_before(compared: Compared) -> None:
+    """first must not exceed second; both fall. On the steps beyond, 14 and 13, it would; on the other side of the first it does not help,
+    on the other side of the second it does, where the classifier agrees."""
+    schema = Schema(tuple(Feature(n, low=0, high=100, step=1) for n in ("first", "second")), (Relation("le", ("first", "second")),))
+    x = np.array([20.0, 21.0])
+    got = question.Questions(*[None] * 2, x[None], *[None] * 2, [admissible(Record(schema, x))], *[None] * 6, 0.55)  # type: ignore[arg-type]
+    got.__dict__["bundle"] = SimpleNamespace(schema=schema, manifest=SimpleNamespace(target=SimpleNamespace(threshold=0.5)))
+    ruler = object.__new__(scoring.Ruler)
+    ruler.asked, ruler.schema = got, schema
+    ways = steps.brought(got, 0, np.array([14.9, 13.95]))
+    assert sorted(map(tuple, ways[1:])) == [(14.0, 14.0), (15.0, 13.0), (15.0, 14.0)] and tuple(ways[0]) == (14.0, 13.0)
+    for falls_to, p, best in ((14.0, 0.6, (14.0, 14.0)), (13.0, 0.6, (14.0, 13.0)), (14.0, 0.4, (14.0, 13.0))):
+        ruler.checker = SimpleNamespace(p_target=lambda Y, to=falls_to, p=p: np.where(Y[:, 1] <= to, p, 0.1))  # type: ignore[assignment]
+        assert tuple(ruler._best(0, ways)) == best
+    assert [tuple(y) for y in steps.brought(got, 0, np.array([14.0, 15.0]))] == [(14.0, 15.0)]  # on its steps: as it is
+    assert [tuple(y) for y in steps.rounded(schema, x, np.array([20.0, 22.5]))] == [(20.0, 23.0), (20.0, 22.0)]
 
 
 def test_where_only_immutables_were_pinned_the_ruler_sees_what_an_answer_breaks(compared: Compared) -> None:

@@ -174,3 +174,14 @@ def test_people_it_was_not_fitted_on_are_foretold_better_than_by_taking_choices_
     spread = data.X[:, 0].std()
     total = sum(np.exp(density_study.plain(data, np.column_stack([grid, np.full(1401, k)]), 2, 0)).sum() for k in range(3)) * 0.1 / spread
     assert total == pytest.approx(1, abs=0.01)
+
+
+def test_the_study_tells_the_same_people_otherwise_and_sees_what_moves() -> None:
+    told = dict(density_study.told_otherwise(DATA, 1, 1))
+    order, units = told["choices in another order"], told["numbers in other units"]
+    assert order.schema["pain"].choices != KINDS and units.schema["pulse"].step == pytest.approx(1 / 18.016)
+    for row, other in zip(DATA.X, order.X, strict=True):
+        assert (np.isnan(row[1]) and np.isnan(other[1])) or KINDS[int(row[1])] == order.schema["pain"].choices[int(other[1])]
+    found = density_study.moves(cohort(50), cohort(30, 0.1, seed=3).X, 1, 0)
+    assert set(found) == {"choices in another order", "numbers in other units"} and all(points.max() < 0.1 for points in found.values())
+    assert len(told) == 4 and all(len(told[f"a {kind} twice"].schema) == 4 for kind in ("number", "choice"))

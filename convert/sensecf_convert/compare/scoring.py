@@ -1,9 +1,9 @@
 """Answers -> one row per record and method. The ruler is the same for everyone, and reads nothing but the answers.
 
 An answer is brought to what its record may become, and what follows is computed, just as the classifier showed it to the package
-(`programs.limits`): a number between two steps goes to the next one away from the record's own value, because the nearest
-would often undo what was just enough. Where only the immutables were asked for, numbers are put on their steps in the same way and
-nothing else is done. What was unknown and stays untouched is unknown again for the classifier.
+(`programs.limits`). Where only the immutables were asked for, numbers are put on their steps in the same way and nothing else is
+done. Where the answer is lost by that, the steps on the other side are tried, for every method alike (`steps`). What was
+unknown and stays untouched is unknown again for the classifier.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from sensecf_edge.bundle.realism import realism
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import decode
-from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import measure, rules
 
 from ..evaluate.plausibility import Realism, deviations, mad_distance
 from .methods import METHODS
-from .programs.limits import SAME, Limits
 from .question import Questions
 from .running import Run
+from .steps import as_given, brought, rounded
 
 COLUMNS = (
     "table", "method", "record", "row", "person", "class", "reached", "answered", "why", "p_factual", "p", "valid", "plausible",
@@ -77,8 +76,18 @@ class Ruler:
             return row | dict.fromkeys(("valid", "plausible", "usable", "at_goal", "same_rules"), False)
         given = as_given(asked, k, answer["y"])
         way = METHODS.get(method)
-        y = rounded(self.schema, asked.rows[k], given) if way and way.pinned else brought(asked, k, given)
-        return row | self._measured(k, y)
+        ways = rounded(self.schema, asked.rows[k], given) if way and way.pinned else brought(asked, k, given)
+        return row | self._measured(k, self._best(k, ways))
+
+    def _best(self, k: int, ways: Vector) -> Vector:
+        """Of the ways in which an answer may stand on steps, the first that keeps all rules at the goal; else the first of the best."""
+        asked, best, found = self.asked, (False, False, False), 0
+        for j, p in enumerate(self.checker.p_target(ways)):
+            if p >= asked.threshold and not best[0]:
+                fine = all(self._rules(k, ways[j]))
+                worth = (fine and p >= asked.goal, fine, True)
+                best, found = max((best, found), (worth, j), key=lambda got: got[0])
+        return np.asarray(ways[found])
 
     def _measured(self, k: int, y: Vector) -> dict[str, Any]:
         asked, schema, x = self.asked, self.schema, self.asked.rows[k]
@@ -121,32 +130,3 @@ class Ruler:
         moved = {f"{name} may not change" for name in completed}
         limits = [n for n in names if n.endswith(("may not change", "is off its admissible values", "leaves its range"))]
         return not set(limits) - moved, not any(n.startswith("breaks ") for n in names)
-
-
-def as_given(asked: Questions, k: int, y: list[float | None]) -> Vector:
-    """A method's answer for record k as it came, with what was unknown and stays untouched unknown again, shape (features,)."""
-    given = np.array([np.nan if v is None else v for v in y])
-    untouched = np.isnan(given) | (np.abs(given - asked.filled[k]) <= SAME)
-    out: Vector = np.where(untouched, asked.rows[k], given)
-    return out
-
-
-def brought(asked: Questions, k: int, given: Vector) -> Vector:
-    """An answer as the classifier showed it to the package: inside record k's limits, with its followers. Shape (features,)."""
-    return np.asarray(Limits(asked.schema, asked.rows[k]).brought(given[None])[0])
-
-
-def rounded(schema: Schema, x: Vector, given: Vector) -> Vector:
-    """An answer's changed numbers on the next step away from x, choices on a place; followers as they came. Shape (features,)."""
-    y = given.copy()
-    for i in rules.proposed(schema, x, given):
-        feature = schema.features[i]
-        lattice = feature.lattice
-        if feature.kind == "choice" or np.isnan(x[i]):
-            y[i] = lattice[feature.nearest(float(given[i]))]
-        else:
-            beyond = lattice[lattice >= given[i] - SAME][:1] if given[i] > x[i] else lattice[lattice <= given[i] + SAME][-1:]
-            y[i] = beyond[0] if beyond.size else lattice[feature.nearest(float(given[i]))]
-        if abs(y[i] - x[i]) <= SAME:
-            y[i] = x[i]
-    return y

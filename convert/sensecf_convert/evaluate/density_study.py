@@ -1,5 +1,5 @@
 """`python -m sensecf_convert.evaluate.density_study TABLE --model NAME`: how well a bundle's kind of density foretells people it was not
-fitted on.
+fitted on; and how far its percentiles move when the same table is told otherwise.
 
 Beside it the plain kind: a mixture of Gaussians over the codes, choices taken for numbers, unknown values filled in with medians. Its
 density is divided by its sum over all combinations of choices, so that both are densities of the same thing.
@@ -8,6 +8,9 @@ density is divided by its sum over all combinations of choices, so that both are
 from __future__ import annotations
 
 import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,8 +18,9 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
+from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.mixture import log_sum
-from sensecf_edge.schema.feature import Vector
+from sensecf_edge.schema.feature import Feature, Vector
 
 from ..density import fitting
 from ..table.cohort import Cohort
@@ -26,6 +30,8 @@ from .plausibility import sampled
 
 MOST_COMBINATIONS = 20_000
 MOST_PEOPLE = 2_000
+UNITS = ((1 / 18.016, 0.0), (1.8, 32.0), (1_000.0, 0.0))
+"""Factors and summands that stand for other units: mmol/l, Fahrenheit, thousandths; one number after the other gets the next."""
 FLOOR = 0.01
 """Variance added to every code, in units of its spread."""
 
@@ -66,21 +72,74 @@ def plain(train: Cohort, X: Vector, count: int, seed: int) -> Vector:
     return np.asarray(model.score_samples((rows - middle) / spread)) - float(log_sum(log_sum(np.array(parts))[:, None])[0])
 
 
+def told_otherwise(data: Cohort, seed: int, doubles: int) -> Iterator[tuple[str, Cohort]]:
+    """The same people three times over: every list of choices in an order of chance, every number in another unit, and up to `doubles`
+    numbers and as many choices standing there twice, one at a time."""
+    rng, features = np.random.default_rng(seed), data.schema.features
+    turned, X = list(features), data.X.copy()
+    for i, feature in enumerate(features):
+        if feature.kind == "choice":
+            order = rng.permutation(len(feature.choices))
+            order = order[::-1] if (order == np.arange(len(order))).all() else order
+            turned[i] = replace(feature, choices=tuple(feature.choices[j] for j in order))
+            known = ~np.isnan(X[:, i])
+            X[known, i] = np.argsort(order)[X[known, i].astype(np.intp)]
+    yield "choices in another order", _with(data, turned, X)
+    numbers = [i for i, f in enumerate(features) if f.kind == "number"]
+    turned, X = list(features), data.X.copy()
+    for i, (times, more) in zip(numbers, itertools.cycle(UNITS), strict=False):
+        low, high = ((end or 0.0) * times + more for end in (features[i].low, features[i].high))
+        turned[i] = Feature(features[i].name, low=low, high=high, step=(features[i].step or 1.0) * times, optional=True)
+        X[:, i] = X[:, i] * times + more
+    yield "numbers in other units", _with(data, turned, X)
+    for kind in ("number", "choice"):
+        of_kind = [i for i, f in enumerate(features) if f.kind == kind]
+        for i in rng.permutation(of_kind)[:doubles]:
+            again = replace(features[i], name=f"{features[i].name} again")
+            yield f"a {kind} twice", _with(data, [*features, again], np.column_stack([data.X, data.X[:, i]]))
+
+
+def _with(data: Cohort, features: list[Feature], X: Vector) -> Cohort:
+    return replace(data, schema=replace(data.schema, features=tuple(features), relations=()), X=X)
+
+
+def moves(train: Cohort, people: Vector, seed: int, doubles: int) -> dict[str, Vector]:
+    """By how much percentiles of `people` move, in points, where the density is fitted to the same training people told otherwise."""
+    both = Cohort(train.schema, np.concatenate([train.X, people]), np.append(train.y, np.zeros(len(people), dtype=bool)),
+                  np.append(train.persons, [""] * len(people)), train.classes)  # fmt: skip
+    now, out = _percentiles(both, len(train), seed), dict[str, list[Vector]]()
+    for how, other in told_otherwise(both, seed, doubles):
+        out.setdefault(how, []).append(np.abs(_percentiles(other, len(train), seed) - now))
+    return {how: np.concatenate(parts) for how, parts in out.items()}
+
+
+def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
+    fitted = fitting.packed(fitting.fit(data.take(np.arange(trained)), seed))
+    return Density.from_json(json.loads(fitted), data.schema).percentile(data.X[trained:])
+
+
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
-def main(table: Path, model: str) -> None:
-    """Held-out log-density of the wanted class's training people of TABLE, which MODEL was fitted on."""
+@click.option("--doubles", type=click.IntRange(0), default=3, help="Numbers, and choices, that are told twice, one at a time.")
+def main(table: Path, model: str, doubles: int) -> None:
+    """Held-out log-density of the wanted class's training people of TABLE, which MODEL was fitted on; and by how many points the
+    percentiles of its test people move where lists are ordered otherwise, units are others, a column stands there twice."""
     try:
-        train = parts_of(Bundle.open(model), table).train
+        found = parts_of(Bundle.open(model), table)
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
+    train = found.train
     wanted = train.take(train.y)
     if len(wanted) > MOST_PEOPLE:
         wanted = wanted.take(sampled(np.arange(len(wanted)), MOST_PEOPLE))
-    found = held_out(wanted)
-    told = f"Gaussian times categories {found['mixed']:.2f}, Gaussian over codes {found['codes']:.2f}"
+    nats = held_out(wanted)
+    told = f"Gaussian times categories {nats['mixed']:.2f}, Gaussian over codes {nats['codes']:.2f}"
     click.echo(f"{len(wanted):,} rows of {train.classes[1]}, nats a row: {told}")
+    people = found.test.X[sampled(np.arange(len(found.test)), MOST_PEOPLE)]
+    for how, points in moves(train, people, 0, doubles).items():
+        told = f"mean {points.mean():.2f}, most {points.max():.2f}"
+        click.echo(f"{how}, points of percentile over {len(people):,} test rows: {told}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from ...compare import environments as peers
 from ...compare.methods import METHODS as PACKAGES
 from ...compare.question import Options, Questions, questions_of, write
 from ...compare.running import run
-from ...compare.scoring import as_given, brought
+from ...compare.steps import as_given, brought
 from ...table.imputation import imputed_values
 from ..left import Added, Left, Method, filled, nothing, ours
 from . import knowing
@@ -96,7 +96,7 @@ def _one_pass(asked: Questions, name: str, options: Options) -> list[Vector]:
         done = run(method, folder, len(asked.rows), options, lambda *_: None)
     if done.failed:
         raise SenseCFError(f"{name}: {done.failed}")
-    out = [brought(asked, k, as_given(asked, k, answer["y"])) for k, answer in enumerate(done.answers) if answer["y"] is not None]
+    out = [brought(asked, k, as_given(asked, k, answer["y"]))[0] for k, answer in enumerate(done.answers) if answer["y"] is not None]
     target = asked.bundle.manifest.target
     checker = OnnxChecker(asked.bundle.classifier_bytes(), len(asked.schema), target.index)
     return [y for y, p in zip(out, checker.p_target(np.array(out).reshape(-1, len(asked.schema))), strict=True) if p >= target.threshold]
