@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from .judge.objective import Judge, Scored, score
 from .llama.engine import LlamaEngine
 from .llama.library import llama_version
 from .llama.threads import settled
+from .page.sheet import card_html
 from .propose import prompt, reply
 from .propose.engine import Engine, Proposal, Request, Unanswered
 from .propose.grammar import Grammar
@@ -99,7 +101,7 @@ class Explainer:
         budget = Budget(n, proposals, rounds, seed, search)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
         require_within_bounds(factual, constraints or Constraints())
-        return self.explain_many([factual], constraints, budget)[0]
+        return self.explain_many([factual], constraints, budget)[0].shown_by(partial(card_html, bundle=self.bundle))
 
     def explain_many(
         self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None

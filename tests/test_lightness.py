@@ -33,7 +33,7 @@ DOORS = {
     "paho": {"sensecf_edge.watch.mqtt"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
-           "bundle", "report", "search", "explain", "trial", "table", "sensors", "private_files", "batch",
+           "bundle", "report", "page", "search", "explain", "trial", "table", "sensors", "private_files", "batch",
            "watch", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip

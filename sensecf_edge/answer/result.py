@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -227,6 +227,27 @@ class Explanation:
     proof: Proof | None = None
     reason: str = ""
     format: int = field(default=FORMAT)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each change of each answer, for a data frame; none where nothing was found."""
+        return [
+            {"option": k, **dataclasses.asdict(change), "risk_now": self.risk.now, "risk": answer.risk, "realism": answer.realism,
+             "distance": answer.distance, "holds": answer.holds, "stability": answer.stability, "model": self.provenance.model}
+            for k, answer in enumerate(self.found, 1)
+            for change in answer.changes
+        ]  # fmt: skip
+
+    def shown_by(self, card: Callable[[Explanation], str]) -> Explanation:
+        """The same, which a notebook shows by this card. It is in no JSON and no pickle: see `page.sheet.card_html`."""
+        object.__setattr__(self, "_card", card)
+        return self
+
+    def _repr_html_(self) -> str | None:
+        card: Callable[[Explanation], str] | None = getattr(self, "_card", None)
+        return card(self) if card else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_card"}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; valid under the shipped JSON Schema."""

@@ -18,11 +18,13 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import augment, batch_watch, build, compare, days, export, options, terminal
+from . import augment, batch_watch, build, compare, days, export, kept, options, terminal
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 from .options import model_or_usage_error as _named
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..answer.result import Explanation
     from ..schema.schema import Schema
 
@@ -58,9 +60,10 @@ def cli() -> None:
 @options.threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
+@kept.options
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
-            as_json: bool, **day: str | None) -> int:  # fmt: skip
+            as_json: bool, report: Path | None, **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
@@ -77,6 +80,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
+        if report:
+            kept.write_report(report, explanation, explainer.bundle)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
 

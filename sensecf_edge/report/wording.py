@@ -246,14 +246,15 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 
 def realism_text(percentile: float, target: str, own: float | None = None) -> str:
     """How typical the changed record is of real ones of the wanted class, and how typical the record is as it is (`own`)."""
-    beside = "" if own is None else f"; the record as it is: {_of_hundred(own)}"
+    beside = "" if own is None else f"; the record as it is: {of_hundred(own)}"
     if percentile < 1:
         return f"Very unusual: hardly any real “{target}” record is as rare as this{beside}."
     word = "Unusual: more" if percentile < 10 else "Less common: more" if percentile < 30 else "More"
-    return f"{word} typical than {_of_hundred(percentile)} real “{target}” records{beside}."
+    return f"{word} typical than {of_hundred(percentile)} real “{target}” records{beside}."
 
 
-def _of_hundred(percentile: float) -> str:
+def of_hundred(percentile: float) -> str:
+    """A percentile as people are told it."""
     return "under 1 of 100" if percentile < 1 else f"{min(int(percentile), 99)} of 100"
 
 

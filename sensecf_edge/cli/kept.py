@@ -1,0 +1,41 @@
+"""What is kept of an answer beside standard output: the report. Everything heavy is imported inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import RecordError
+
+if TYPE_CHECKING:
+    from ..answer.result import Explanation
+    from ..bundle.bundle import Bundle
+
+
+def _place(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """A file that can be written, known before anything long begins."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise click.BadParameter(f"{path} is a folder or lies in none; name a file in a folder that is there")
+    return path
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--report`."""
+    return click.option(
+        "--report", type=click.Path(path_type=Path), metavar="FILE.html", callback=_place,
+        help="Write the answer as one page as well, to print and to keep; a file there is replaced.",
+    )(command)  # fmt: skip
+
+
+def write_report(path: Path, explanation: Explanation, bundle: Bundle) -> None:
+    """The sheet as a file that its owner alone can read. Raises RecordError where it cannot be written."""
+    from ..page.sheet import report_html
+    from ..private_files import replace
+
+    try:
+        replace(path, report_html(explanation, bundle))
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}; name another place for the report") from error
