@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from . import __version__, arguments
-from .answer.result import Explanation, FirstTry, Proof, Provenance, Risk
+from .answer.result import Explanation, FirstTry, Proof, Provenance
+from .answer.risk import Risk
 from .budget import Budget, margin_of, same_schema
 from .bundle.bundle import Bundle
 from .bundle.realism import realism

@@ -104,7 +104,8 @@ def test_each_kind_is_one_page_of_a4_in_a_real_browser(answers: dict[str, tuple[
     others = "".join(f'<div style="break-before: page"></div>{sheet(*answers[kind])}' for kind in KINDS[1:])
     (tmp_path / "all.html").write_text(first.replace("</body>", f"{others}</body>"), encoding="utf-8")
     program = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
-               f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'all.pdf'}", (tmp_path / "all.html").as_uri()]  # fmt: skip
+               f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'all.pdf'}",
+               (tmp_path / "all.html").as_uri()]  # fmt: skip
     subprocess.run(program, check=True, capture_output=True, timeout=120)
     pdf = (tmp_path / "all.pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == len(KINDS)

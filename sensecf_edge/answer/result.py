@@ -14,7 +14,9 @@ from typing import Any
 
 from ..errors import SenseCFError
 from ..schema.record import Value
-from .risk import BALANCED, RiskScale
+from .basis import Unknown
+from .reading import from_first, known
+from .risk import Risk, RiskScale
 
 FORMAT = 2
 READ = (1, FORMAT)
@@ -30,42 +32,6 @@ class Change:
     after: Value
     unit: str = ""
     follows: bool = False
-
-
-@dataclass(frozen=True)
-class Risk:
-    """The probability (0..1) of the unwanted class, at `base_rate`; see `risk.RiskScale`.
-
-    now             for the record as it is, told from `p_target`; where values are unknown, that is the mean over completions
-    low, high       the range over the completions of what is unknown; both equal to `now` where nothing is
-    threshold       the model predicts the wanted class at this risk or less
-    goal            an answer must reach this risk or less
-    base_rate       share of people with the unwanted class
-    base_rate_from  'request', 'schema', 'training' (the share among the training rows), or 'balanced': nobody knows, so
-                    both classes count alike
-    """
-
-    now: float
-    low: float
-    high: float
-    threshold: float
-    goal: float
-    base_rate: float = 0.5
-    base_rate_from: str = BALANCED
-
-    @classmethod
-    def of(cls, scale: RiskScale, p: tuple[float, float, float], threshold: float, goal: float) -> Risk:
-        """From scores: `p` holds the present one, the lowest and the highest over completions."""
-        now, high, low = map(scale.risk, p)
-        return cls(now, low, high, scale.risk(threshold), scale.risk(goal), scale.base_rate, scale.source)
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """An unknown value that the verdict hangs on. `decides`: share (0..1) of the doubt that knowing it alone would end."""
-
-    feature: str
-    decides: float
 
 
 @dataclass(frozen=True)
@@ -128,7 +94,7 @@ class Counterfactual:
     def from_json(cls, data: Mapping[str, Any]) -> Counterfactual:
         """The Counterfactual that JSON was made of."""
         lists = {name: tuple(data.get(name, ())) for name in ("strengths", "given_up")}
-        return cls(**{**_known(cls, data), **lists, "changes": _changes(data["changes"])})
+        return cls(**{**known(cls, data), **lists, "changes": _changes(data["changes"])})
 
 
 @dataclass(frozen=True)
@@ -146,7 +112,7 @@ class FirstTry:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FirstTry:
         """The FirstTry that JSON was made of."""
-        return cls(**{**_known(cls, data), "changes": _changes(data["changes"])})
+        return cls(**{**known(cls, data), "changes": _changes(data["changes"])})
 
 
 @dataclass(frozen=True)
@@ -180,7 +146,7 @@ class Provenance:
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:
         """The Provenance that JSON was made of."""
         bounds = {name: (low, high) for name, (low, high) in data["bounds"].items()}
-        return cls(**{**_known(cls, data), "freeze": tuple(data["freeze"]), "bounds": bounds})
+        return cls(**{**known(cls, data), "freeze": tuple(data["freeze"]), "bounds": bounds})
 
 
 @dataclass(frozen=True)
@@ -264,7 +230,7 @@ class Explanation:
             read = " and ".join(map(str, READ))
             raise SenseCFError(f"explanation format {data.get('format')!r} is not known; this version reads formats {read}")
         try:
-            return cls._read(_from_first(data) if data["format"] == 1 else data)
+            return cls._read(from_first(data) if data["format"] == 1 else data)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SenseCFError(f"not an explanation: {error}") from error
 
@@ -276,35 +242,12 @@ class Explanation:
             "first_try": FirstTry.from_json(first) if first else None,
             "warnings": tuple(data["warnings"]),
             "provenance": Provenance.from_json(data["provenance"]),
-            "risk": Risk(**_known(Risk, data["risk"])),
-            "unknown": tuple(Unknown(**_known(Unknown, item)) for item in data.get("unknown", ())),
-            "proof": Proof(**_known(Proof, proof)) if proof else None,
+            "risk": Risk(**known(Risk, data["risk"])),
+            "unknown": tuple(Unknown(**known(Unknown, item)) for item in data.get("unknown", ())),
+            "proof": Proof(**known(Proof, proof)) if proof else None,
         }
-        return cls(**{**_known(cls, data), **parts})
-
-
-def _from_first(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 1 as format 2. It knew neither base rates nor completions: its risks were those of both classes weighed alike."""
-    scale, threshold, goal = RiskScale(), data["threshold"], min(1.0, data["threshold"] + data["margin"])
-    risk = Risk.of(scale, (data["p_target"],) * 3, threshold, goal)
-    out = {**data, "format": FORMAT, "risk": dataclasses.asdict(risk), "unwanted": _other(data)}
-    out["found"] = [{**f, **dict.fromkeys(("risk", "risk_low", "risk_high"), scale.risk(f["p_target"]))} for f in data["found"]]
-    for answer in out["found"]:
-        answer["stability"] = None  # drawn without anybody's statement of an error
-    if proven := data.get("proven"):
-        out["proof"] = {"features": proven, "goal": goal, "scope": "request"}
-    return out
-
-
-def _other(data: Mapping[str, Any]) -> str:
-    return str(data["predicted"]) if data["predicted"] != data["target"] else f"not {data['target']}"
-
-
-def _known(kind: Any, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the keys that a later version may have added."""
-    names = {f.name for f in dataclasses.fields(kind)}
-    return {name: value for name, value in data.items() if name in names}
+        return cls(**{**known(cls, data), **parts})
 
 
 def _changes(items: list[Mapping[str, Any]]) -> tuple[Change, ...]:
-    return tuple(Change(**_known(Change, item)) for item in items)
+    return tuple(Change(**known(Change, item)) for item in items)

@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from ..arguments import number
 from ..errors import ConstraintError
-
-if TYPE_CHECKING:
-    pass
 
 REQUEST, SCHEMA, TRAINING, BALANCED = "request", "schema", "training", "balanced"
 """Where a base rate comes from, strongest first; BALANCED: nobody knows, so both classes count alike."""
@@ -44,6 +40,34 @@ class RiskScale:
         if not 0 < number("the base rate", base_rate) < 1:
             raise ConstraintError(f"a base rate is a share of people between 0 and 1, not {base_rate:g}; 14 % is 0.14")
         return replace(self, intercept=self.intercept + logit(base_rate) - logit(self.base_rate), base_rate=base_rate, source=source)
+
+
+@dataclass(frozen=True)
+class Risk:
+    """The probability (0..1) of the unwanted class, at `base_rate`; see `risk.RiskScale`.
+
+    now             for the record as it is, told from `p_target`; where values are unknown, that is the mean over completions
+    low, high       the range over the completions of what is unknown; both equal to `now` where nothing is
+    threshold       the model predicts the wanted class at this risk or less
+    goal            an answer must reach this risk or less
+    base_rate       share of people with the unwanted class
+    base_rate_from  'request', 'schema', 'training' (the share among the training rows), or 'balanced': nobody knows, so
+                    both classes count alike
+    """
+
+    now: float
+    low: float
+    high: float
+    threshold: float
+    goal: float
+    base_rate: float = 0.5
+    base_rate_from: str = BALANCED
+
+    @classmethod
+    def of(cls, scale: RiskScale, p: tuple[float, float, float], threshold: float, goal: float) -> Risk:
+        """From scores: `p` holds the present one, the lowest and the highest over completions."""
+        now, high, low = map(scale.risk, p)
+        return cls(now, low, high, scale.risk(threshold), scale.risk(goal), scale.base_rate, scale.source)
 
 
 def logit(share: float) -> float:

@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answer.result import Unknown
+from ..answer.basis import Unknown
 from ..schema.feature import Vector
 from ..schema.record import Record
 from ..schema.schema import Schema
