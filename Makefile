@@ -6,6 +6,7 @@
 # make evaluate measure the shipped models on their final people again  (SENSECF_DATA as above)
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
 # make bench    build llama.cpp's own bench (outside this folder) and measure beside it
+# make llama-server  build llama.cpp's own server (outside this folder): what --generator openai: is tested against
 # make wheel    the wheel, shipped models inside
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fuzz soak models evaluate figures bench bench-8b wheel clean
+.PHONY: demo test check fuzz soak models evaluate figures bench bench-8b llama-server wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 3 --model metabolic
@@ -100,6 +101,15 @@ $(CACHE)/llama/build/bin/llama-batched-bench: | $(LLAMA_CPP)/CMakeLists.txt
 
 $(CACHE)/llama3-%.gguf: | $(LLAMA_CPP)/CMakeLists.txt $(VENV)/.test
 	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench.random_model $(LLAMA_CPP)/models/ggml-vocab-llama-bpe.gguf $@ --shape $*
+
+# llama.cpp's own server of the same commit: what `--generator openai:` is tested against. Outside this folder, once.
+$(CACHE)/llama/server/bin/llama-server: | $(LLAMA_CPP)/CMakeLists.txt
+	@echo "Building llama-server: 15 to 30 minutes on two cores, once."
+	cmake -S $(LLAMA_CPP) -B $(CACHE)/llama/server -DCMAKE_BUILD_TYPE=Release -DLLAMA_BUILD_SERVER=ON -DLLAMA_BUILD_TESTS=OFF \
+	    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF
+	cmake --build $(CACHE)/llama/server --target llama-server -j 2
+
+llama-server: $(CACHE)/llama/server/bin/llama-server
 
 bench: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-tiny.gguf
 	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model $(BENCH_MODEL) $(BENCH_OPTIONS)

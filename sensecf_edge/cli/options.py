@@ -10,8 +10,8 @@ import click
 from ..settings import LOOP
 from . import terminal
 
-pass
 if TYPE_CHECKING:
+    from ..generators.choice import Choice
     from ..space.constraints import Constraints
 
 
@@ -89,3 +89,26 @@ class Threads(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 threads_option = click.option("--threads", type=Threads(), default="auto", help="Threads of the language model.")
+
+
+def generators(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which generator proposes; `choice_of` understands them."""
+    for option in reversed([
+        click.option("--generator", default="bundle", metavar="TEXT",
+                     help="Who proposes: bundle, none (search alone), smollm2, FILE.gguf, raw:FILE.gguf (no chat template) or "
+                          "openai:URL#MODEL."),
+        click.option("--shots", type=click.IntRange(0, 10), default=0, metavar="K",
+                     help="Show another generator K made-up people with their answers."),
+        click.option("--hints", is_flag=True, help="Tell another generator what single changes alone would give."),
+        click.option("--allow-host", multiple=True, metavar="HOST",
+                     help="Let records go to this other machine, with openai:. Repeatable."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def choice_of(options: Mapping[str, Any]) -> Choice:
+    """What the options of `generators` say."""
+    from ..generators.choice import Choice
+
+    return Choice.parse(options["generator"], options["shots"], options["hints"], tuple(options["allow_host"]))

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..propose.engine import Proposal, Request, Unanswered
-from ..settings import ENGINE, EngineSettings
-from . import library
+from ..settings import ENGINE, LOOP, EngineSettings
+from . import chat, library
 from .batch import Branch
 from .decoding import Run
+from .tokenizer import Tokenizer
 from .vocabulary import Scores, Vocabulary
 
 _F16 = 2
 _PLAIN_ATTENTION_BYTES = 64 << 20
-_BEFORE = b"\n"
 _WORTH_KEEPING = 16
 
 
@@ -37,7 +37,8 @@ class LlamaEngine:
     """A GGUF model under llama.cpp. Open it on a verified file; close it, or use it as a context manager.
 
     `context` is the most tokens that one prompt and one answer take together (never more than the model was trained
-    for). The key-value cache holds one such prompt and `max_sequences` answers; shared prompts and beginnings are held
+    for). With a `talk` the context is found out from the longest texts that may come. The key-value cache holds
+    one such prompt and `max_sequences` answers; shared prompts and beginnings are held
     once, and what all prompts begin with stays there from call to call. What else is in the batch moves scores by
     rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. `adapter` is a LoRA adapter in
     GGUF that was tuned on this very model; `sha256` what a small model's file must still be when it is opened. Safe to call
@@ -46,19 +47,22 @@ class LlamaEngine:
     """
 
     def __init__(
-        self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None, sha256: str | None = None
-    ) -> None:
+        self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None, sha256: str | None = None,
+        talk: chat.Talk | None = None,
+    ) -> None:  # fmt: skip
         self._lib = lib = library.library()
         self._lock, self._process = threading.Lock(), os.getpid()
         self._threads = max(settings.threads or 1, settings.prompt_threads)
         library.claim_threads(self._threads)
         self._model = library.open_model(lib, path, settings, sha256)
         self._finalizer = weakref.finalize(self, library.free, lib, self._model, None)
-        self._vocab = lib.llama_model_get_vocab(self._model)
-        self.n_vocab = int(lib.llama_vocab_n_tokens(self._vocab))
-        self.context = min(context, int(lib.llama_model_n_ctx_train(self._model)) or context)
+        self._tokenizer = Tokenizer(lib, self._model)
+        self.n_vocab, self.settings = self._tokenizer.size, settings
+        self.context, self.answer_tokens = context, settings.max_answer_tokens
         self.sequences = max(1, min(settings.max_sequences, int(lib.llama_max_parallel_sequences()) - 1))
-        self.answer_tokens, self.settings = settings.max_answer_tokens, settings
+        if talk is not None:
+            self._prepare(talk)
+        self.context = min(self.context, int(lib.llama_model_n_ctx_train(self._model)) or self.context)
         self._context = self._open_context(path, settings)
         self._finalizer.detach()
         self._finalizer = weakref.finalize(self, library.free, lib, self._model, self._context)
@@ -71,6 +75,17 @@ class LlamaEngine:
         self._before: list[int] = []
         self._clean = True
         self._make_batch()
+
+    def _prepare(self, talk: chat.Talk) -> None:
+        """Wear the chat template, and take the room that the longest prompt and answers need, not more."""
+        lib, tokens = self._lib, self._tokenizer
+        template = lib.llama_model_chat_template(self._model, None) if talk.chat else None
+        if template:
+            tokens.wear(chat.frame(template.decode("utf-8", "replace"), "" if tokens.begin else tokens.named("bos"), tokens.named("eos")))
+        self.answer_tokens = min(self.answer_tokens, talk.answer_tokens(len(tokens.inner(talk.answer.encode()))))
+        self.context = len(tokens.prompt(talk.prompt)) + self.answer_tokens
+        if self.settings.device == "cpu" or not lib.llama_supports_gpu_offload():
+            self.sequences = min(self.sequences, LOOP.proposals)
 
     def _open_context(self, path: Path, settings: EngineSettings) -> Any:
         lib = self._lib
@@ -139,31 +154,12 @@ class LlamaEngine:
     def vocabulary(self) -> Vocabulary:
         """The token texts, read from the model once."""
         self._check_open()
-        lib, vocab, out = self._lib, self._vocab, []
-        buffer = ctypes.create_string_buffer(256)
-        for token in range(self.n_vocab):
-            size = 0 if lib.llama_vocab_is_eog(vocab, token) else lib.llama_token_to_piece(vocab, token, buffer, len(buffer), 0, False)
-            if size < 0:
-                buffer = ctypes.create_string_buffer(-size)
-                size = lib.llama_token_to_piece(vocab, token, buffer, len(buffer), 0, False)
-            out.append(buffer.raw[:size])
-        return Vocabulary(out, self._inner_tokens)
-
-    def _inner_tokens(self, data: bytes) -> list[int]:
-        """Token ids of text that goes on behind another: some vocabularies put a space in front of a text's first word."""
-        return self._plain_tokens(_BEFORE + data)[len(self._plain_tokens(_BEFORE)) :]
-
-    def _plain_tokens(self, data: bytes) -> list[int]:
-        out = (ctypes.c_int32 * (len(data) + 2))()
-        count = self._lib.llama_tokenize(self._vocab, data, len(data), out, len(out), False, False)
-        return out[: max(0, count)]
+        return self._tokenizer.vocabulary()
 
     def tokenise(self, text: str) -> list[int]:
-        """Token ids of a prompt, behind BOS where the model asks for one. Text never becomes a control token."""
+        """Token ids of a prompt, within the chat template where one was asked for. Text never becomes a control token."""
         self._check_open()
-        lib = self._lib
-        begin = [int(lib.llama_vocab_bos(self._vocab))] if lib.llama_vocab_get_add_bos(self._vocab) else []
-        return begin + self._plain_tokens(text.encode())
+        return self._tokenizer.prompt(text)
 
     def keep(self, prompts: Sequence[list[int]]) -> int:
         """Hold what all prompts begin with; of a single one, what the call before began with as well. 0: not worth it."""

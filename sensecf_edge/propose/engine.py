@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .grammar import Grammar
 
@@ -45,4 +45,13 @@ class Engine(Protocol):
 
     def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Unanswered]:
         """Raises EngineError only where no request at all can be answered."""
+        ...
+
+
+@runtime_checkable
+class Closing(Protocol):
+    """An engine that holds something which has to be given back."""
+
+    def close(self) -> None:
+        """Give it back. May be called twice."""
         ...

@@ -4,32 +4,36 @@
             as the record stands (how far a person has to go need not be guessed), then one short item per feature, on
             the feature's lattice. Its vocabulary (see `score_items`, `items`) holds each item as one token, so a record
             costs about as many tokens as it has features.
-`instruct`  for general instruction-tuned models: units, limits and the form of the answer in words.
+`instruct-2`  for general models: the schema, its limits and the form of the answer in words, see `words`.
+`instruct`  the same as earlier versions said it; read for bundles whose generator was tuned on it, never written.
 """
 
 from __future__ import annotations
 
-import json
 import math
 
 from ..errors import BundleError
 from ..schema.feature import UNKNOWN, Feature
 from ..schema.schema import Schema
 from ..space.admissible import Admissible
+from . import words
+from .words import Task, told
 
-STYLES = ("scored", "instruct")
+STYLES = ("scored", "instruct-2", "instruct")
+GENERAL = "instruct-2"
 ARROW = "=>"
 SCORE_STEP = 0.02
-UNCLEAR = frozenset(',;=()"\\{}')
 
 
-def build(style: str, space: Admissible, target: str, p: float) -> str:
+def build(style: str, space: Admissible, target: str, p: float, task: Task | None = None) -> str:
     """The prompt for one record whose probability of the target class is p, 0..1, before any change.
 
-    Deterministic; the same for every proposal of the record.
+    `task` says in words what a general model is asked for. Deterministic; the same for every proposal of the record.
     """
     if style == "scored":
         return want(target) + score_item(p) + _values(space) + ARROW
+    if style == GENERAL:
+        return words.build(task or Task(target), space, p)
     if style == "instruct":
         return _instruct(space, target, p)
     raise BundleError(f"prompt style {style!r} is not known; this version has {', '.join(STYLES)}")
@@ -83,7 +87,7 @@ def _instruct(space: Admissible, target: str, p: float) -> str:
     ]
     for i, feature in enumerate(record.schema.features):
         text = feature.text(record.vector[i])
-        now = f"{_told(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
+        now = f"{told(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
         lines.append(f"- {feature.name} = {now}{_may(feature, space, i)}")
     lines += [
         "",
@@ -100,13 +104,8 @@ def _may(feature: Feature, space: Admissible, i: int) -> str:
     if not values.size:
         return " (fixed)"
     if feature.kind == "choice":
-        return f" (may become {', '.join(_told(feature.text(v)) for v in values)})"
+        return f" (may become {', '.join(told(feature.text(v)) for v in values)})"
     return f" (may become {feature.text(values[0])} to {feature.text(values[-1])} in steps of {feature.step:g})"
-
-
-def _told(choice: str) -> str:
-    """A choice in running text: in quotes where it would not be clear where it ends."""
-    return json.dumps(choice, ensure_ascii=False) if UNCLEAR & set(choice) else choice
 
 
 def _relations(schema: Schema) -> list[str]:

@@ -155,7 +155,9 @@ def _notes(console: Console, say: Wording) -> None:
         console.print()
     console.print(DISCLAIMER)
     made = explanation.provenance
-    console.print(f"Model {plain(made.model)} · bundle {made.bundle[:12]} · seed {made.seed} · {explanation.seconds:.2f} s", style="dim")
+    who = "" if made.generator == "bundle" else f" · generator {plain(made.generator)}"
+    line = f"Model {plain(made.model)} · bundle {made.bundle[:12]}{who} · seed {made.seed} · {explanation.seconds:.2f} s"
+    console.print(line, style="dim")
 
 
 def _say(console: Console, text: str, style: str = "") -> None:

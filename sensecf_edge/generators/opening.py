@@ -1,0 +1,69 @@
+"""A choice and a bundle -> an open engine and its voice. The one place where `--generator` becomes a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..bundle.bundle import Bundle
+from ..errors import ConstraintError, EngineError
+from ..llama.chat import Talk
+from ..llama.engine import LlamaEngine
+from ..llama.threads import settled
+from ..propose.engine import Engine
+from ..propose.prompt import GENERAL
+from ..settings import EngineSettings
+from .choice import BUNDLE, NONE, OPENAI, SMOLLM2, Choice
+from .silent import Silent
+from .voice import Voice
+from .weights import digest, weights
+
+Say = Callable[[str], None]
+
+
+def quiet(text: str) -> None:
+    """Nobody is told."""
+
+
+class Generator(NamedTuple):
+    """What proposes, and how it is spoken to."""
+
+    engine: Engine
+    voice: Voice
+
+
+def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tuple[str, ...] = (), say: Say = quiet) -> Generator:
+    """The generator of this choice, shown `shots` before each record. `say` hears what is fetched and where records go.
+
+    Raises ConstraintError for a choice that cannot be, EngineError for one that does not open.
+    """
+    own = Voice.of(bundle)
+    if choice.kind == BUNDLE:
+        return Generator(_own(bundle, settings), _told(own, choice))
+    if choice.kind == NONE:
+        return Generator(Silent(), replace(own, name=NONE))
+    general = replace(own, style=GENERAL, hints=choice.hints).with_shots(shots)
+    if choice.kind == OPENAI:
+        raise ConstraintError("servers cannot be asked in this version; give bundle, none, smollm2 or a GGUF")
+    path = weights(SMOLLM2, say) if choice.place == SMOLLM2 else Path(choice.place)
+    if not path.is_file():
+        raise EngineError(f"there is no file {path}; give the path of a GGUF, or one of bundle, none, smollm2")
+    name = f"{SMOLLM2 if choice.place == SMOLLM2 else path.name} {digest(path)[:12]}{' raw' if choice.raw else ''}"
+    prompt, answer = general.longest(bundle.schema)
+    engine = LlamaEngine(path, settled(path, settings), talk=Talk(prompt, answer, not choice.raw))
+    return Generator(engine, replace(general, name=name))
+
+
+def _own(bundle: Bundle, settings: EngineSettings) -> LlamaEngine:
+    """The bundle's own generator, with the context that its manifest states."""
+    path, facts = bundle.generator_path, bundle.manifest.generator
+    return LlamaEngine(path, settled(path, settings), facts.context, bundle.adapter_path, bundle.generator_sha256)
+
+
+def _told(own: Voice, choice: Choice) -> Voice:
+    """A bundle's generator is spoken to as it was tuned. Raises ConstraintError where more is asked."""
+    if choice.shots or (choice.hints and not own.hints):
+        raise ConstraintError("a bundle's own generator is asked as it was tuned; shots and hints are for others, such as smollm2")
+    return own
