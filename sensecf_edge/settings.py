@@ -152,6 +152,7 @@ class WatchSettings:
     first_contact: float = 5.0
     unsent: int = 1_000
     held_bytes: int = 1_000_000
+    expire: float = 86_400.0
 
 
 WATCH = WatchSettings()

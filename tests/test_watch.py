@@ -13,16 +13,24 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import jinja2
+import jsonschema
 import pytest
 from cohort import PROGRAM
 from conftest import CALM, STRESSED, Ran
 
-from sensecf_edge.answer.result import Explanation
+from sensecf_edge.answer.result import Explanation, Risk
+from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import EngineError, SenseCFError, TableError
+from sensecf_edge.explain import Explainer
+from sensecf_edge.report import short
 from sensecf_edge.table.problem import UnusableRecord
+from sensecf_edge.watch import age
+from sensecf_edge.watch.home_assistant import HomeAssistant, slug
 from sensecf_edge.watch.ports import MessageQueue
 from sensecf_edge.watch.watcher import FAULTS, Watch, Watcher
 
@@ -194,7 +202,7 @@ class ScriptedPort:
     """A Port that hands out a list and keeps what it is given."""
 
     state = "ok"
-    full = False
+    full = shows = False
 
     def __init__(self, *messages: bytes) -> None:
         self.messages = messages
@@ -217,6 +225,9 @@ class ScriptedPort:
     def dead(self, data: bytes | None, problem: UnusableRecord, done: Callable[[], None]) -> None:
         self.letters.append(problem)
         done()
+
+    def show(self, *_: object) -> None:
+        raise AssertionError("nobody looks")
 
     def health(self, facts: dict[str, Any]) -> None:
         self.facts.append(facts)
@@ -354,6 +365,9 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto
     broker.stop()
 
 
+HEARD = ("answers", "answers/now/#", "dead", "health", "homeassistant/device/#")
+
+
 class Person:
     """Someone else at the broker: sends records, hears everything."""
 
@@ -364,7 +378,7 @@ class Person:
         self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id="person", clean_session=False)
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.client.on_message = lambda _, __, m: self.heard.put((m.topic, bytes(m.payload)))
-        self.client.on_connect = lambda c, *_: c.subscribe([("answers", 1), ("dead", 1), ("health", 1)])
+        self.client.on_connect = lambda c, *_: c.subscribe([(topic, 1) for topic in HEARD])
         if broker.secure:
             self.client.tls_set(str(broker.folder / "ca.pem"))
             self.client.username_pw_set("hub", "secret")
@@ -374,6 +388,9 @@ class Person:
 
     def send(self, message: Any) -> None:
         data = message if isinstance(message, bytes) else json.dumps(message)
+        end = time.monotonic() + 20
+        while not self.client.is_connected() and time.monotonic() < end:  # a broker that has just come back
+            time.sleep(0.02)
         self.client.publish("records", data, qos=1).wait_for_publish(20)
 
     def hear(self, topic: str, seconds: float = 25.0) -> dict[str, Any]:
@@ -681,3 +698,154 @@ def test_a_bundle_that_ends_the_process_that_tries_it_is_not_taken(toy: Path, mo
     watcher.reload()
     watcher.run()
     assert any("kept the old bundle" in text and "SIGABRT" in text for text in said) and len(port.answers) == 1
+
+
+# The age of records -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("2026-05-01T08:00:00Z", 60.0), ("2026-05-01T10:00:30+02:00", 30.0), (1777622460, 0.0), (1777622460_000.0 - 2500, 2.5),
+     ("2026-05-01T08:03:00+00:00", 0.0)],
+)  # fmt: skip
+def test_a_time_is_text_with_an_offset_or_a_number_of_seconds_or_milliseconds(told: Any, seconds: float) -> None:
+    assert age.age(age.measured(told), datetime(2026, 5, 1, 8, 1, tzinfo=timezone.utc)) == seconds
+
+
+@pytest.mark.parametrize("told", [None, True, "", "yesterday", "2026-05-02T08:00:00", "2026-05-02", [], float("inf"), 1e30, "1e400"])
+def test_what_is_no_time_is_refused_without_its_value(told: Any) -> None:
+    with pytest.raises(ValueError) as refused:
+        age.measured(told)
+    assert not told or str(told) not in str(refused.value)
+
+
+def test_records_of_long_ago_are_not_answered_and_those_of_unknown_age_are_put_aside(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 5, 1, 8, 0, tzinfo=timezone.utc)
+    times = [now - timedelta(seconds=40), now - timedelta(seconds=90), now + timedelta(hours=2), None]
+    messages = [json.dumps({**STRESSED, "at": at and at.isoformat()}).encode() for at in times]
+    monkeypatch.setattr(age, "now", lambda: now)
+    port = ScriptedPort(*messages)
+    Watcher(Watch(str(toy), time="at", max_age=60.0), port, lambda _: None).run()
+    assert [(a["number"], a["age"]) for a in port.answers] == [(1, 40.0)] and port.facts[-1]["too_old"] == 1
+    assert port.facts[-1]["newest"] == "2026-05-01T07:59:20+00:00"
+    assert [letter.reason for letter in port.letters] == [
+        "at lies in the future by this machine's clock; set the clock of the one that is wrong",
+        "at is missing or no time; give ISO 8601 with an offset, or seconds since 1970",
+    ]
+    monkeypatch.setattr(age, "now", lambda: datetime(1970, 1, 1, tzinfo=timezone.utc))
+    for limit, answered in ((60.0, 0), (None, 1)):
+        port = ScriptedPort(messages[0])
+        Watcher(Watch(str(toy), time="at", max_age=limit), port, lambda _: None).run()
+        assert len(port.answers) == answered == 1 - len(port.letters)
+        assert all("clock, which has not been set" in letter.reason for letter in port.letters)
+    with pytest.raises(TableError, match="is a feature"):
+        Watcher(Watch(str(toy), time="steps"), ScriptedPort(), print)
+
+
+# Home Assistant ---------------------------------------------------------------------------------------------------------------
+
+TEXT = {"type": "string", "minLength": 1}
+SENSOR = {
+    "type": "object", "required": ["platform", "unique_id", "name", "state_topic", "value_template"], "additionalProperties": False,
+    "properties": {
+        **dict.fromkeys(("unique_id", "name", "state_topic", "value_template", "json_attributes_topic", "unit_of_measurement"), TEXT),
+        "platform": {"const": "sensor"}, "icon": {"pattern": "^mdi:[a-z-]+$"}, "device_class": {"enum": ["timestamp"]},
+        "state_class": {"enum": ["measurement", "total_increasing"]}, "expire_after": {"type": "integer", "minimum": 1},
+        "entity_category": {"enum": ["diagnostic"]}, "suggested_display_precision": {"type": "integer", "minimum": 0},
+    },
+    "not": {"required": ["device_class", "unit_of_measurement"]},
+}  # fmt: skip
+DEVICE = {
+    "type": "object", "required": ["device", "origin", "components"], "additionalProperties": False,
+    "properties": {
+        "device": {"type": "object", "required": ["identifiers", "name"], "additionalProperties": False, "properties": {
+            **dict.fromkeys(("name", "manufacturer", "model", "sw_version", "hw_version", "via_device"), TEXT),
+            "identifiers": {"type": "array", "minItems": 1, "items": TEXT}}},
+        "origin": {"type": "object", "required": ["name"], "additionalProperties": False,
+                   "properties": dict.fromkeys(("name", "sw_version", "support_url"), TEXT)},
+        "availability": {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["topic"], "additionalProperties": False,
+                         "properties": dict.fromkeys(("topic", "value_template", "payload_available", "payload_not_available"), TEXT)}},
+        "components": {"type": "object", "minProperties": 1, "additionalProperties": SENSOR},
+        "qos": {"enum": [0, 1, 2]},
+    },
+}  # fmt: skip
+"""What Home Assistant's MQTT integration accepts as a device's discovery (its own checks, stated anew), as far as we use it."""
+
+
+def shown(sensor: dict[str, Any], payload: dict[str, Any]) -> str:
+    """What Home Assistant makes of a message."""
+    return str(jinja2.Template(sensor["value_template"]).render(value_json=payload))
+
+
+def test_home_assistant_finds_the_watch_and_every_person_and_is_told_again_when_it_starts(
+    watching: Callable[..., Running], toy: Path, broker: Mosquitto
+) -> None:
+    url = f"mqtt://127.0.0.1:{broker.port}"
+    with Person(broker) as person:
+        watch = watching("--model", toy, "--mqtt", url, *MQTT, "--home-assistant", "--time", "at", "--max-age", 600)
+        hub = person.hear("homeassistant/device/sensecf-edge_hub/config")
+        person.send({"who": "Ann B", "at": time.time() - 5, **STRESSED})
+        (id_,) = (f"sensecf-edge_hub_{slug('Ann B')}",)
+        ann = person.hear(f"homeassistant/device/{id_}/config")
+        for config in (hub, ann):
+            jsonschema.validate(config, DEVICE)
+        sensors = ann["components"]
+        assert set(sensors) == {"risk", "advice", "newest"} and ann["device"]["via_device"] == hub["device"]["identifiers"][0]
+        ids = [s["unique_id"] for config in (hub, ann) for s in config["components"].values()]
+        assert len(set(ids)) == len(ids) and sensors["risk"]["expire_after"] == 600
+        risk, advice = person.hear(sensors["risk"]["state_topic"]), person.hear(sensors["advice"]["state_topic"])
+        made = Explanation.from_json(person.hear("answers")["explanation"])
+        assert float(shown(sensors["risk"], risk)) == round(100 * made.risk.now, 2)
+        assert datetime.fromisoformat(shown(sensors["newest"], risk)) <= datetime.now(timezone.utc)
+        said = shown(sensors["advice"], advice)
+        assert said.startswith("The model would put the risk at") and len(said) <= 255 and "not medical advice" in advice["note"]
+        person.send({"who": "Ann B", "at": time.time() - 300, **CALM})  # came late: what is newer stays
+        person.send({"who": "Ann B", "at": time.time(), **CALM})
+        assert person.hear(sensors["risk"]["state_topic"])["risk"] < risk["risk"]
+        assert "calm, as wanted" in shown(sensors["advice"], person.hear(sensors["advice"]["state_topic"]))
+        while (health := person.hear("health"))["status"] != "ok":
+            pass
+        assert shown({"value_template": hub["availability"][0]["value_template"]}, health) == "online"
+        person.client.publish("homeassistant/status", "online").wait_for_publish(20)
+        assert person.hear("homeassistant/device/sensecf-edge_hub/config") == hub
+        assert person.hear(f"homeassistant/device/{id_}/config") == ann
+        assert watch.end(signal.SIGKILL) == -9
+        while (health := person.hear("health"))["status"] == "ok":
+            pass
+        assert shown({"value_template": hub["availability"][0]["value_template"]}, health) == "offline"
+    assert {"homeassistant/device/sensecf-edge_hub/config", f"homeassistant/device/{id_}/config", "health"} == kept(broker)
+
+
+def kept(broker: Mosquitto) -> set[str]:
+    """Topics of what the broker kept for somebody who comes when all is over."""
+    import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    topics: set[str] = set()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _, __, message: topics.add(message.topic)
+    client.on_connect = lambda c, *_: c.subscribe("#")
+    client.connect("127.0.0.1", broker.port)
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        client.loop(0.1)
+    client.disconnect()
+    client.on_message = client.on_connect = None
+    return topics
+
+
+def test_home_assistant_gets_no_more_devices_than_a_home_holds() -> None:
+    home = HomeAssistant("hub", "now", "health", 60, named=True)
+    moment, risk = datetime(2026, 5, 1, tzinfo=timezone.utc), Risk(0.5, 0.5, 0.5, 0.5, 0.5)
+    schema = Bundle.open("heart").schema
+    sent = [list(home.show(i, schema, moment, risk, None)) for i in range(60)]
+    assert sum(map(bool, sent)) == 50 and home.refused == 10 and len(list(home.announce())) == 51
+    assert list(home.show(3, schema, moment - timedelta(seconds=1), risk, None)) == []
+
+
+def test_one_line_holds_what_is_said_and_ends_between_words() -> None:
+    with Explainer.load("heart") as explainer:
+        for sample in explainer.bundle.samples:
+            made = explainer.explain(sample.values)
+            assert 20 < len(short.line(made, explainer.schema)) <= 255
+    assert short.cut("one two three", 9) == "one two…" and short.cut("one", 3) == "one"

@@ -68,6 +68,8 @@ def batch(source: str | None, output: str, **options: Any) -> int:
 @click.option("--id", "id_key", metavar="KEY", help="Key that names a record; it is given back with the answer.")
 @click.option("--every", type=click.FloatRange(0), default=WATCH.every, metavar="SECONDS",
               help="Explain at most once in so long, each --id apart.")  # fmt: skip
+@click.option("--time", "time_key", metavar="KEY", help="Key that says when a record was measured: ISO 8601, or seconds since 1970.")
+@click.option("--max-age", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Do not answer a record measured longer ago.")
 @click.option("--queue", type=click.IntRange(1), default=WATCH.queue, metavar="N", help="Messages that may wait.")
 @click.option("--policy", type=click.Choice(["drop-oldest", "drop-newest", "block"]),
               help="What happens when more come.  [default: block for standard input, drop-oldest for MQTT]")  # fmt: skip
@@ -78,6 +80,8 @@ def batch(source: str | None, output: str, **options: Any) -> int:
 @click.option("--out-topic", metavar="TOPIC", help="Topic for answers.  [default: TOPIC/explained]")
 @click.option("--dead-topic", metavar="TOPIC", help="Topic for messages that could not be used.")
 @click.option("--health-topic", metavar="TOPIC", help="Topic that always holds the health.")
+@click.option("--home-assistant", metavar="[PREFIX]", is_flag=False, flag_value="homeassistant",
+              help="Show risk, advice and health in Home Assistant, found by itself.")  # fmt: skip
 @click.option("--client", default="", metavar="NAME", help="Name at the broker, which then keeps messages while we are away.")
 @click.option("--ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificate authority of the broker.  [default: the system's]")
 @click.option("--plain", is_flag=True, help="Allow mqtt:// to another machine or with a password, which anybody on the way can read.")
@@ -100,7 +104,7 @@ def watch(**options: Any) -> int:
                 model_or_usage_error(options["model"]), Budget(options["answers"], seed=options["seed"]),
                 constraints_of(options),
                 options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
-                options["health"], options["id_key"], options["base_rate"],
+                options["health"], options["id_key"], options["base_rate"], options["time_key"], options["max_age"],
             ),
             _port(options, terminal.say), terminal.say,
         )  # fmt: skip
@@ -111,7 +115,9 @@ def watch(**options: Any) -> int:
 
 
 def _check_watch(options: dict[str, Any]) -> None:
-    only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client", "plain")
+    only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client", "plain", "home_assistant")
+    if options["max_age"] and not options["time_key"]:
+        raise click.UsageError("--max-age needs --time KEY, where a record says when it was measured")
     if options["dead"] and options["health"] and options["dead"].resolve() == options["health"].resolve():
         raise click.UsageError("--dead and --health are one file; give each a name of its own")
     if not options["mqtt"]:
@@ -119,6 +125,8 @@ def _check_watch(options: dict[str, Any]) -> None:
             if options[name]:
                 raise click.UsageError(f"--{name.replace('_', '-')} needs --mqtt URL")
         return
+    if options["home_assistant"] is not None and ("/" in options["home_assistant"] or not options["home_assistant"].strip()):
+        raise click.UsageError("--home-assistant takes Home Assistant's discovery prefix, one word; leave it out for its default")
     if not options["topic"]:
         raise click.UsageError("--mqtt needs --topic TOPIC, where the records come on")
     if options["dead"]:
@@ -135,8 +143,15 @@ def _port(options: dict[str, Any], say: Callable[[str], None]) -> Any:
     from ..watch.broker import Broker
     from ..watch.mqtt import MqttPort, Topics
 
-    topic = options["topic"]
-    topics = Topics(topic, options["out_topic"] or f"{topic}/explained", options["dead_topic"], options["health_topic"])
+    topic, home = options["topic"], None
+    answers, health = options["out_topic"] or f"{topic}/explained", options["health_topic"]
+    if options["home_assistant"] is not None:
+        from ..watch.home_assistant import HomeAssistant
+
+        health, expire = health or f"{topic}/health", max(1, round(options["max_age"] or WATCH.expire))
+        named = bool(options["id_key"])
+        home = HomeAssistant(options["client"] or topic, f"{answers}/now", health, expire, options["home_assistant"], named)
+    topics = Topics(topic, answers, options["dead_topic"], health, home.topic if home else None)
     password = terminal.password(options["password_file"])
     broker = Broker.parse(options["mqtt"], password, options["ca"], options["client"], options["plain"])
-    return MqttPort(broker, topics, say)
+    return MqttPort(broker, topics, say, home)

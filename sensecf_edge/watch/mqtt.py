@@ -14,15 +14,19 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ..answer.result import Explanation, Risk
 from ..errors import SenseCFError, TableError, place
+from ..schema.schema import Schema
 from ..settings import WATCH
 from ..table.problem import UnusableRecord
 from .broker import Broker
+from .home_assistant import HomeAssistant
 from .ports import Done, MessageQueue, Say, letter, nothing
 
 FINAL_REFUSALS = ("Not authorized", "Bad user name or password", "Client identifier not valid", "Unsupported protocol version")
@@ -37,13 +41,15 @@ class Topics:
     answers: str
     dead: str | None = None
     health: str | None = None
+    shown: str | None = None
 
     def __post_init__(self) -> None:
-        for name in (self.answers, self.dead, self.health):
-            if name is not None and (not name or "+" in name or "#" in name):
+        out = [name for name in (self.answers, self.dead, self.health, self.shown and f"{self.shown}/risk") if name is not None]
+        for name in out:
+            if not name or "+" in name or "#" in name:
                 raise TableError(f"{name!r} is no topic to publish to; give one without + and #")
         try:
-            echo = [n for n in (self.answers, self.dead, self.health) if n is not None and paho.topic_matches_sub(self.records, n)]
+            echo = [name for name in out if paho.topic_matches_sub(self.records, name)]
         except ValueError as error:
             raise TableError(f"{self.records!r} is no topic to listen to") from error
         if echo:
@@ -79,8 +85,8 @@ class MqttPort:
 
     full = False
 
-    def __init__(self, broker: Broker, topics: Topics, say: Say) -> None:
-        self.broker, self.topics, self.say = broker, topics, say
+    def __init__(self, broker: Broker, topics: Topics, say: Say, home: HomeAssistant | None = None) -> None:
+        self.broker, self.topics, self.say, self.home, self.shows = broker, topics, say, home, home is not None
         self.state = "connecting"
         self.fault = ""
         self.waiting: MessageQueue | None = None
@@ -109,6 +115,8 @@ class MqttPort:
         if self.topics.health:
             client.will_set(self.topics.health, json.dumps({"status": "gone"}), qos=1, retain=True)
         client.on_connect, client.on_disconnect, client.on_connect_fail = self._connected, self._disconnected, self._failed
+        if self.home is not None:
+            client.message_callback_add(self.home.birth, self._born)
         client.on_message, client.on_subscribe, client.on_publish = self._came, self._subscribed, self._published
         return client
 
@@ -144,18 +152,39 @@ class MqttPort:
             self._lost(str(reason))
             self._first.set()
         else:
-            client.subscribe(self.topics.records, qos=1)
+            client.subscribe([(self.topics.records, 1), *([(self.home.birth, 0)] if self.home is not None else [])])
 
     @_guarded
     def _subscribed(self, client: paho.Client, _: Any, mid: int, reasons: Any, properties: Any) -> None:
         """Only now records can come."""
-        if any(reason.is_failure for reason in reasons):
+        if reasons[0].is_failure:
             self._refused(f"it refuses the subscription to {self.topics.records}; check the access rights of the user")
         else:
             self.state = "ok"
             self.say(f"connected to {self._where}")
+            if self.home is not None and reasons[-1].is_failure:
+                self.say(f"the broker refuses {self.home.birth}: when Home Assistant starts again, it has to find what the broker kept")
+            self._announce()
             self._send_health()
         self._first.set()
+
+    @_guarded
+    def _born(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:
+        """Home Assistant has started, and knows nothing of us."""
+        if message.payload == b"online":
+            self._announce()
+            self._send_health()
+
+    def _announce(self) -> None:
+        if self.home is not None and self.home.facts and self.state == "ok":
+            for topic, text, retain in self.home.announce():
+                self._send(topic, text, retain=retain)
+
+    def show(self, name: str | int | None, schema: Schema, moment: datetime, risk: Risk, made: Explanation | None) -> None:
+        """To Home Assistant, where it is told; not kept by the broker, for it holds values of a person."""
+        if self.home is not None and self.state == "ok":
+            for topic, text, retain in self.home.show(name, schema, moment, risk, made):
+                self._send(topic, text, retain=retain)
 
     def _refused(self, why: str) -> None:
         self.state, self.fault = "refused", why
@@ -217,6 +246,9 @@ class MqttPort:
     def health(self, facts: dict[str, Any]) -> None:
         """Retained, so that whoever subscribes later knows at once."""
         self._facts = json.dumps({**facts, "unsent": self.unsent})
+        if self.home is not None and self.home.facts.get("bundle") != facts["bundle"]:
+            self.home.facts = facts
+            self._announce()
         if self.state == "ok":
             self._send_health()
 

@@ -14,11 +14,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from .. import private_files
+from ..answer.result import Explanation, Risk
 from ..errors import SenseCFError, TableError
+from ..schema.schema import Schema
 from ..settings import RECORD, WATCH
 from ..table.lines import lines
 from ..table.problem import UnusableRecord
@@ -108,6 +111,11 @@ class Port(Protocol):
         """No more before some of it is away."""
         ...
 
+    @property
+    def shows(self) -> bool:
+        """Whether somebody looks at every record's risk, not only at answers."""
+        ...
+
     def start(self, waiting: MessageQueue) -> None:
         """Listen from now on. Raises SenseCFError where that can never work."""
         ...
@@ -118,6 +126,10 @@ class Port(Protocol):
 
     def answer(self, answer: dict[str, Any], done: Done) -> None:
         """Send one answer."""
+        ...
+
+    def show(self, name: str | int | None, schema: Schema, moment: datetime, risk: Risk, made: Explanation | None) -> None:
+        """The risk of one record, measured at that moment, and what is said of it where something is."""
         ...
 
     def dead(self, data: bytes | None, problem: UnusableRecord, done: Done) -> None:
@@ -189,6 +201,8 @@ class Outlet:
 class StandardPort:
     """JSON Lines on standard input and output; dead letters go to a file where one is named, their reasons to the log."""
 
+    shows = False
+
     def __init__(self, say: Say, dead_file: Path | None = None) -> None:
         if sys.stdin is None or sys.stdout is None:
             raise TableError("standard input or output is closed; pipe records in and answers out, or listen with --mqtt")
@@ -243,6 +257,9 @@ class StandardPort:
         """One line on standard output, at once."""
         self.answers.put(json.dumps(answer, allow_nan=False))
         done()
+
+    def show(self, *_: object) -> None:
+        """Nobody looks."""
 
     def dead(self, data: bytes | None, problem: UnusableRecord, done: Done) -> None:
         """Into the file, or nowhere; the log has the reason without values already."""

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import private_files
+from ..answer.result import Explanation, Risk
 from ..batch.answers import explain_all
 from ..budget import Budget
 from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, TableError, place
 from ..explain import Explainer
-from ..judge.completions import ALREADY
-from ..private_files import plain_file
+from ..judge.completions import ALREADY, Case
 from ..schema.record import Record, parse_object
 from ..settings import RECORD, WATCH
 from ..space.constraints import Constraints, check_constraints
 from ..table.problem import UnusableRecord, does_not_fit, not_one_object
 from ..trial import bundle_trial
+from . import age
+from .health import own
 from .ports import TOO_LONG, Message, MessageQueue, Port, Say
 
 FAULTS = 5
@@ -38,7 +39,7 @@ FAULTS = 5
 @dataclass(frozen=True)
 class Watch:
     """What to do with messages. `every` are seconds between the starts of two explanations of the same id, `id` the key that
-    names a record."""
+    names a record, `time` the key that says when it was measured, `max_age` the seconds after which it is not answered any more."""
 
     model: str
     budget: Budget = field(default_factory=Budget)
@@ -49,6 +50,8 @@ class Watch:
     health: Path | None = None
     id: str | None = None
     base_rate: float | None = None
+    time: str | None = None
+    max_age: float | None = None
 
 
 class Watcher:
@@ -63,9 +66,12 @@ class Watcher:
         self.watch, self.port, self.say = watch, port, say
         self.waiting = MessageQueue(watch.queue, watch.policy)
         if watch.health is not None:
-            _own(watch.health)
+            own(watch.health)
         self.explainer = Explainer.load(watch.model, base_rate=watch.base_rate)
         check_constraints(self.explainer.schema, watch.constraints)
+        if watch.time is not None and (watch.time == watch.id or watch.time in self.explainer.schema.index):
+            raise TableError(f"--time {watch.time} is a feature of this model, or what names a record; give the time a key of its own")
+        self.newest: datetime | None = None
         self.counts: Counter[str] = Counter()
         self.began = time.monotonic()
         self.due: dict[str | int | None, float] = {}
@@ -119,8 +125,11 @@ class Watcher:
     def _one(self, message: Message) -> None:
         """One message: aside, passed over, or answered."""
         try:
-            name, record = self._read(message.data)
-            if not self._is_due(name, record):
+            name, record, moment = self._read(message.data)
+            seconds = self._age(moment)
+            case = self._case(record)
+            if not self._is_young(seconds) or not self._is_due(name, case):
+                self._show(name, case, moment, seconds)
                 message.done()
                 return
             began = time.monotonic()
@@ -128,7 +137,9 @@ class Watcher:
             if isinstance(outcome, UnusableRecord):
                 raise _UnusableMessage(outcome)
             self._not_before(name, began + self.watch.every)
-            self.port.answer({"number": message.number, "id": name, "explanation": outcome.to_json()}, message.done)
+            dated = {} if seconds is None else {"age": round(seconds, 1)}
+            self._show(name, case, moment, seconds, outcome)
+            self.port.answer({"number": message.number, "id": name, **dated, "explanation": outcome.to_json()}, message.done)
             self.counts["explained"] += 1
             self.counts[outcome.status] += 1
             self.seconds = time.monotonic() - message.came
@@ -141,7 +152,7 @@ class Watcher:
                 raise
             self._set_aside(message, UnusableRecord(str(error), "see `sensecf-edge doctor`"))
 
-    def _read(self, data: bytes | None) -> tuple[str | int | None, Record]:
+    def _read(self, data: bytes | None) -> tuple[str | int | None, Record, datetime]:
         if data is None or len(data) > RECORD.max_bytes:
             raise _UnusableMessage(TOO_LONG)
         try:
@@ -153,8 +164,9 @@ class Watcher:
             raise _UnusableMessage(
                 UnusableRecord(f"{self.watch.id} is missing or no text or whole number", f"give every record its {self.watch.id}")
             )
+        moment = self._moment(values)
         try:
-            return name, Record.from_mapping(self.explainer.schema, values)
+            return name, Record.from_mapping(self.explainer.schema, values), moment
         except RecordError as error:
             raise _UnusableMessage(does_not_fit(self.explainer.schema, values, error)) from None
         except Exception as error:
@@ -162,10 +174,52 @@ class Watcher:
                 UnusableRecord(f"a fault in this program ({place(error)})", "please report it, without the record")
             ) from None
 
-    def _is_due(self, name: str | int | None, record: Record) -> bool:
-        """Whether to explain it: the prediction is unwanted or depends on what is unknown, and this id's last one is long ago."""
+    def _moment(self, values: dict[str, Any]) -> datetime:
+        """When it was measured, by what it says; when it came, where it is not to say that."""
+        if self.watch.time is None:
+            return age.now()
+        try:
+            return age.measured(values.pop(self.watch.time, None))
+        except ValueError as error:
+            raise _UnusableMessage(UnusableRecord(f"{self.watch.time} {error}", "give every record the time it was measured")) from None
+
+    def _age(self, moment: datetime) -> float | None:
+        """Seconds since it was measured; None where nobody says when, or where this machine's clock cannot tell and need not."""
+        if self.watch.time is None:
+            return None
+        try:
+            return age.age(moment, age.now())
+        except ValueError as error:
+            if self.watch.max_age is None:
+                return None
+            raise _UnusableMessage(UnusableRecord(f"{self.watch.time} {error}", "its age is not known, so it is not answered")) from None
+
+    def _is_young(self, seconds: float | None) -> bool:
+        """Whether what it says is of today, so to speak."""
+        if self.watch.max_age is None or seconds is None or seconds <= self.watch.max_age:
+            return True
+        self.counts["too old"] += 1
+        return False
+
+    def _case(self, record: Record) -> Case:
         p = float(self.explainer.checker.p_target(np.array([record.vector]))[0])
-        if self.explainer.case(record, p, self.watch.budget.seed).verdict.status == ALREADY:
+        return self.explainer.case(record, p, self.watch.budget.seed)
+
+    def _show(self, name: str | int | None, case: Case, moment: datetime, seconds: float | None, made: Explanation | None = None) -> None:
+        """To whoever looks at every record and not only at answers."""
+        self.newest = moment if self.newest is None else max(self.newest, moment)
+        if not self.port.shows or (self.watch.max_age is not None and seconds is not None and seconds > self.watch.max_age):
+            return
+        explainer, now = self.explainer, case.verdict
+        if made is None and now.status == ALREADY:
+            made = explainer.explain_many([case.record], self.watch.constraints, self.watch.budget)[0]
+        threshold = explainer.target.threshold
+        risk = Risk.of(explainer.scale, (now.p, now.low, now.high), threshold, threshold + explainer.margin)
+        self.port.show(name, explainer.schema, moment, risk, made)
+
+    def _is_due(self, name: str | int | None, case: Case) -> bool:
+        """Whether to explain it: the prediction is unwanted or depends on what is unknown, and this id's last one is long ago."""
+        if case.verdict.status == ALREADY:
             self.counts["fine"] += 1
             return False
         if time.monotonic() < self.due.get(name, 0.0):
@@ -221,6 +275,7 @@ class Watcher:
             "status": status or self.port.state, "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "up": round(now - self.began, 1), "pid": os.getpid(), "model": self.explainer.bundle.name, "bundle": self.explainer.bundle.hash,
             "received": self.waiting.received, "waiting": len(self.waiting), "dropped": self.waiting.dropped,
+            "newest": None if self.newest is None else self.newest.isoformat(timespec="seconds"),
             "last_seconds": round(self.seconds, 4), **{k.replace(" ", "_"): n for k, n in sorted(self.counts.items())},
         }  # fmt: skip
         self.port.health(facts)
@@ -231,23 +286,6 @@ class Watcher:
                 if not self.counts["health not written"]:
                     self.say(f"cannot write {self.watch.health}: {error.strerror}; going on without")
                 self.counts["health not written"] += 1
-
-
-def _own(health: Path) -> None:
-    """The health file is put in the place of what has its name: what this process reads or writes, or a device, would be lost.
-
-    Raises TableError.
-    """
-    try:
-        there = os.stat(health)
-    except OSError:
-        return
-    if not stat.S_ISREG(there.st_mode):
-        raise TableError(f"{health} is no plain file; give --health a file of its own")
-    for what, stream in (("standard input", sys.stdin), ("standard output", sys.stdout), ("the log", sys.stderr)):
-        behind = plain_file(stream)
-        if behind is not None and os.path.samestat(behind, there):
-            raise TableError(f"--health {health} is the file of {what}; give it a file of its own")
 
 
 class _UnusableMessage(Exception):  # noqa: N818
