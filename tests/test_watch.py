@@ -23,7 +23,8 @@ import pytest
 from cohort import PROGRAM
 from conftest import CALM, STRESSED, Ran
 
-from sensecf_edge.answer.result import Explanation, Risk
+from sensecf_edge.answer.result import Explanation
+from sensecf_edge.answer.risk import Risk
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import EngineError, SenseCFError, TableError
 from sensecf_edge.explain import Explainer

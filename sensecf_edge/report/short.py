@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..answer.result import Counterfactual, Explanation
 from ..schema.schema import Schema
-from .render import by_text
+from .rendering import by_text
 from .wording import Wording, plain
 
 

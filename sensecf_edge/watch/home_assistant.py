@@ -14,9 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from .. import __version__
-from ..answer.result import Explanation, Risk
+from ..answer.result import Explanation
+from ..answer.risk import Risk
 from ..report import short
-from ..report.render import DISCLAIMER
+from ..report.rendering import DISCLAIMER
 from ..schema.schema import Schema
 
 MOST_DEVICES = 50

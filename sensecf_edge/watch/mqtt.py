@@ -20,7 +20,8 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ..answer.result import Explanation, Risk
+from ..answer.result import Explanation
+from ..answer.risk import Risk
 from ..errors import SenseCFError, TableError, place
 from ..schema.schema import Schema
 from ..settings import WATCH

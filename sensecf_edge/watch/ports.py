@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from .. import private_files
-from ..answer.result import Explanation, Risk
+from ..answer.result import Explanation
+from ..answer.risk import Risk
 from ..errors import SenseCFError, TableError
 from ..schema.schema import Schema
 from ..settings import RECORD, WATCH

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from .. import private_files
-from ..answer.result import Explanation, Risk
+from ..answer.result import Explanation
+from ..answer.risk import Risk
 from ..batch.answers import explain_all
 from ..budget import Budget
 from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, TableError, place
