@@ -156,3 +156,27 @@ class WatchSettings:
 
 
 WATCH = WatchSettings()
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Limits of the page, in bytes, seconds and requests.
+
+    `record_bytes` a request may hold, `upload_bytes` a file that is read; a request has `head_seconds` to say what it asks and
+    `body_seconds` to send it. `waiting` may wait at once, each for `seconds` at most; `answers` are shown unless more are asked for.
+    """
+
+    port: int = 8765
+    record_bytes: int = RECORD.max_bytes
+    upload_bytes: int = 32_000_000
+    head_seconds: float = 10.0
+    body_seconds: float = 20.0
+    connections: int = 256
+    waiting: int = 128
+    seconds: float = 60.0
+    sessions: int = 64
+    answers: int = 3
+    most_answers: int = 6
+
+
+SERVE = ServeSettings()

@@ -24,8 +24,8 @@ SHELL, PYTHON = ("bash", "console", "sh", "shell"), ("py", "python")
 WALKS = ("README.md", "docs/clinic.md", "docs/batch.md", "docs/own-table.md")
 """Pages whose commands are run in the order they are written, beside the files they name."""
 
-STAYS = ("watch", "doctor")
-"""Runs until it is ended (tests/test_watch.py), or tells a machine, which may lack something, by its exit code."""
+STAYS = ("watch", "serve", "doctor")
+"""Runs until it is ended (tests/test_watch.py, tests/test_serve.py), or tells a machine, which may lack something, by its exit code."""
 
 LESS = {"fit": ("--size", "tiny", "--pairs", "200", "--passes", "0.2", "--no-improve")}
 """What makes a long command short enough for a test; what it does stays whole."""

@@ -24,18 +24,20 @@ PROGRAMS = "sensecf_convert.compare.programs."
 """Run by the Python of another package's environment: no part of this package."""
 
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
-         "pyarrow", "ray", "paho", "jinja2", "httpx", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
+         "pyarrow", "ray", "paho", "starlette", "uvicorn", "jinja2", "httpx", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
 DOORS = {
     "llama_cpp": {"sensecf_edge.llama.library"},
     "onnxruntime": {"sensecf_edge.judge.classifier"},
     "pyarrow": {"sensecf_edge.table.parquet", "sensecf_edge.batch.parquet"},
     "ray": {"sensecf_edge.batch.ray"},
     "paho": {"sensecf_edge.watch.mqtt"},
-    "jinja2": {"sensecf_edge.llama.chat"},
+    "jinja2": {"sensecf_edge.llama.chat", "sensecf_edge.serve.app"},
+    "starlette": {"sensecf_edge.serve.app", "sensecf_edge.serve.door", "sensecf_edge.serve.line"},
+    "uvicorn": {"sensecf_edge.serve.server"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
            "bundle", "report", "page", "generators", "search", "explain", "trial", "table", "sensors", "private_files",
-           "batch", "watch", "cli", "__main__")  # fmt: skip
+           "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))
@@ -82,6 +84,7 @@ INSIDE = [name for name in MODULES if name not in PLACES and not name.startswith
 @pytest.mark.parametrize("program", ["import sensecf_edge", "sys.argv = ['x', '--help']; from sensecf_edge.cli.main import main; main()",
                                      "sys.argv = ['x', 'explain', '--help']; from sensecf_edge.cli.main import main; main()",
                                      "sys.argv = ['x', 'batch', '--help']; from sensecf_edge.cli.main import main; main()",
+                                     "sys.argv = ['x', 'serve', '--help']; from sensecf_edge.cli.main import main; main()",
                                      "sys.argv = ['x', 'watch', '--help']; from sensecf_edge.cli.main import main; main()"])  # fmt: skip
 def test_import_and_help_load_nothing_heavy(program: str) -> None:
     watch = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)); "

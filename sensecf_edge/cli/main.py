@@ -18,7 +18,7 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import augment, batch_watch, build, compare, days, export, kept, options, terminal
+from . import augment, batch_watch, build, compare, days, export, kept, options, serve, terminal
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 from .options import model_or_usage_error as _named
 
@@ -93,6 +93,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 cli.add_command(batch_watch.batch)
 cli.add_command(batch_watch.watch)
 cli.add_command(days.days)
+cli.add_command(serve.serve)
 
 
 @cli.group()

@@ -42,25 +42,33 @@ def _summary(folder: Path) -> tuple[str, str, str, str]:
 def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
     """Everything a user of one model should know, without hashes and paths; its risks at `base_rate` where one is given."""
     m, schema = bundle.manifest, bundle.schema
-    facts = {
+    told = facts(bundle, base_rate)
+    if bundle.samples:
+        told["Samples"] = f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {_handle(bundle)}"
+    rows = [(f.name, f.title if f.title != f.name else "", f.allowed(), _may(f, f.name in schema.completed)) for f in schema.features]
+    parts: list[Any] = [plain(m.title or bundle.name), ""]
+    parts += [hanging(f"{key:<11}", value) for key, value in told.items()]
+    parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
+    parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
+    why = [(f.title, text) for f in schema.features for text in _sources(f)]
+    parts += [*(["", "Where that comes from:"] if why else []), *(hanging("  ", plain(f"{title}: {text}")) for title, text in why)]
+    return drawn(parts, **look)
+
+
+def facts(bundle: Bundle, base_rate: float | None = None) -> dict[str, str]:
+    """What one should know of a model, heading -> sentence; only what is known."""
+    m = bundle.manifest
+    told = {
         "Moves": f"{_class(m, m.target.unwanted)} → {_class(m, m.target.wanted)}",
-        "Risk": _risk(m, scale_of(m, schema.base_rate, base_rate)),
+        "Risk": _risk(m, scale_of(m, bundle.schema.base_rate, base_rate)),
         "Classifier": _classifier(m),
         "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt style {m.generator.prompt}"),
         "Measured": _measured(m),
         "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
         "Not for": m.not_for,
-        "Samples": f"1 to {len(bundle.samples)}: sensecf-edge explain --sample 1 --model {_handle(bundle)}" if bundle.samples else "",
         "Bundle": _joined(f"version {m.version}" if m.version else "", m.created, bundle.hash[:12]),
     }
-    rows = [(f.name, f.title if f.title != f.name else "", f.allowed(), _may(f, f.name in schema.completed)) for f in schema.features]
-    parts: list[Any] = [plain(m.title or bundle.name), ""]
-    parts += [hanging(f"{key:<11}", plain(value)) for key, value in facts.items() if value]
-    parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
-    parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
-    told = [(f.title, text) for f in schema.features for text in _sources(f)]
-    parts += [*(["", "Where that comes from:"] if told else []), *(hanging("  ", plain(f"{title}: {text}")) for title, text in told)]
-    return drawn(parts, **look)
+    return {key: plain(value) for key, value in told.items() if value}
 
 
 def _handle(bundle: Bundle) -> str:

@@ -134,13 +134,17 @@ class Wording:
         """What the model would say of an answer: `kinds` names what is in it, 'lever', 'marker' or both."""
         so = {"lever": "were so", "marker": "read so"}
         said = so[kinds[0]] if len(kinds) == 1 else "were and read so"
-        others = [a for a in self.explanation.found if a is not answer]
-        shared = {"fewest features"} if any(a.n_changed <= answer.n_changed for a in others) else set()  # no two have the fewest
-        names = [name for name in answer.strengths if name not in shared]
+        names = self.best_at(answer)
         best = f" ({', '.join(names)})" if names else ""
         start = f"{title}{best}: if" if title else "If"
         before, after = self.risk(self.explanation.risk.now), self.after(answer)
         return f"{start} these {said}, the model would put the risk at {after} rather than {before}"
+
+    def best_at(self, answer: Counterfactual) -> list[str]:
+        """What an answer is best at among those shown."""
+        others = [a for a in self.explanation.found if a is not answer]
+        shared = {"fewest features"} if any(a.n_changed <= answer.n_changed for a in others) else set()  # no two have the fewest
+        return [name for name in answer.strengths if name not in shared]
 
     def after(self, answer: Counterfactual) -> str:
         """The risk of the changed record."""

@@ -69,6 +69,21 @@ class Record:
         return [int(i) for i in np.flatnonzero(~same)]
 
 
+def problems(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each value, by its name: all of it, where `Record.from_mapping` raises for the first. Empty for a record."""
+    out = {name: f"{name} is no feature of this model" for name in values if name not in schema.index}
+    for feature in schema.features:
+        value = values.get(feature.name)
+        if value is None and not feature.optional:
+            out[feature.name] = f"{feature.name} is missing; allowed is {feature.allowed()}"
+            continue
+        try:
+            encode(feature, value)
+        except RecordError as error:
+            out[feature.name] = str(error)
+    return out
+
+
 def encode(feature: Feature, value: Any) -> float:
     """A JSON value as the feature's code. Raises RecordError. A number may name a choice that is written as one, true or false
     the choice of that name."""

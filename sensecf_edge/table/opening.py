@@ -79,24 +79,45 @@ def opened(name: str) -> Iterator[Opened]:
 
     gzip is unpacked, UTF-16 and UTF-32 are known by their marks, any other encoding must be named.
     """
-    where = "standard input" if name == STANDARD else name
     with _bytes(name) as raw:
-        size = None if name == STANDARD else _size(raw)
-        head = _head(raw)
-        packed = head.startswith(GZIP)
-        file = io.BufferedReader(_Again(head, raw), BUFFER)
-        if packed:
-            unpacked = _Unpacked(file, where)
-            head = _head(unpacked)
-            file = io.BufferedReader(_Again(head, unpacked), BUFFER)
-        coding = _coding(head, ENCODING.get())
-        if coding:
-            recoded = _Recoded(file, coding, where)
-            head = _head(recoded)
-            file = io.BufferedReader(_Again(head, recoded), BUFFER)
-        table = Opened(file, where, None if packed or coding else size, head, name, twice=size is not None)
-        _refuse_others(table)
-        yield table
+        yield _looked_at(raw, name, None if name == STANDARD else _size(raw))
+
+
+@dataclass
+class Held(Opened):
+    """A table that is in memory."""
+
+    data: bytes = b""
+
+    @contextlib.contextmanager
+    def again(self) -> Iterator[BinaryIO]:
+        """The same bytes from their beginning."""
+        yield held(self.data, self.name).file
+
+
+def held(data: bytes, name: str) -> Opened:
+    """A table that is in memory, as `opened`; `name` is for messages. Parquet has to be a file. Raises TableError."""
+    seen = _looked_at(io.BytesIO(data), name, None)
+    return Held(seen.file, seen.where, None, seen.head, name, twice=True, data=data)
+
+
+def _looked_at(raw: Any, name: str, size: int | None) -> Opened:
+    where = "standard input" if name == STANDARD else name
+    head = _head(raw)
+    packed = head.startswith(GZIP)
+    file = io.BufferedReader(_Again(head, raw), BUFFER)
+    if packed:
+        unpacked = _Unpacked(file, where)
+        head = _head(unpacked)
+        file = io.BufferedReader(_Again(head, unpacked), BUFFER)
+    coding = _coding(head, ENCODING.get())
+    if coding:
+        recoded = _Recoded(file, coding, where)
+        head = _head(recoded)
+        file = io.BufferedReader(_Again(head, recoded), BUFFER)
+    table = Opened(file, where, None if packed or coding else size, head, name, twice=size is not None)
+    _refuse_others(table)
+    return table
 
 
 def _bytes(name: str) -> contextlib.AbstractContextManager[Any]:

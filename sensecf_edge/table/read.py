@@ -80,10 +80,11 @@ class Cells:
 def table(name: str, known: Collection[str] = ()) -> Iterator[Table]:
     """The table at a path or on standard input, to be read row by row. Raises TableError where no row of it can be read."""
     with opened(name) as source:
-        yield _table(source, known)
+        yield table_of(source, known)
 
 
-def _table(source: Opened, known: Collection[str]) -> Table:
+def table_of(source: Opened, known: Collection[str] = ()) -> Table:
+    """The table that was opened. Raises TableError."""
     if source.parquet:
         from .parquet import Parquet
 

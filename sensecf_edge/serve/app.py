@@ -1,0 +1,190 @@
+"""What the page can ask for: itself, a model's form, an answer, a try by hand, a sheet of paper. Nothing is kept from one to the next."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from ..errors import ConstraintError, SenseCFError, place
+from ..explain import Explainer
+from ..page import sheet
+from ..report.wording import plain
+from ..schema.record import parse_object
+from ..settings import SERVE
+from .answers import Asked, explained, shown
+from .files import rows_of
+from .form import FieldsError, form
+from .line import Line
+from .shelf import Shelf
+from .texts import HERE, text, texts
+from .tried import tried
+
+STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+JSON, FORM, FILES = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+WORDS = {408: "slow", 413: "large", 415: "kind", 499: "gone", 503: "busy", 504: "long"}
+Handler = Callable[["Page", Request], Awaitable[Response]]
+
+
+def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    """Every error becomes an answer here; what is said of a fault in the program names its place and no value."""
+
+    @wraps(handler)
+    async def answer(request: Request) -> Response:
+        page: Page = request.app.state.page
+        try:
+            return await handler(page, request)
+        except FieldsError as error:
+            return JSONResponse({"error": text("fields"), "fields": error.faults}, 422)
+        except SenseCFError as error:
+            return JSONResponse({"error": plain(str(error)), "kind": type(error).__name__}, 422)
+        except HTTPException as error:
+            said = text(WORDS[error.status_code]) if error.status_code in WORDS else error.detail
+            return JSONResponse({"error": said}, error.status_code, error.headers)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as error:
+            page.say(f"a request failed: a fault in this program ({place(error)})")
+            return JSONResponse({"error": text("fault", place=place(error))}, 500)
+
+    return answer
+
+
+@dataclass
+class Page:
+    """What the handlers share: the models, the one line before them, where to talk to."""
+
+    shelf: Shelf
+    line: Line
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        folder = FileSystemLoader(HERE / "templates")
+        templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        models = [{"key": o.key, "title": plain(o.manifest.title or o.manifest.name)} for o in self.shelf.offered.values()]
+        start = {"models": models, "texts": texts(), "limits": {"answers": SERVE.answers, "most_answers": SERVE.most_answers}}
+        self.html = templates.get_template("page.html").render(start=start, t=texts(), models=models)
+        self.static = {path.name: path.read_bytes() for path in (HERE / "static").iterdir() if path.suffix[1:] in STATIC}
+
+    async def asked(self, request: Request, work: Callable[[Explainer], Any], data: Any) -> Any:
+        """What some work with the model of a question gives, in its turn."""
+        asked = Asked.of(data)
+        return await self.line.do(lambda: work(self.shelf.explainer(asked.model, asked.base_rate)), request.is_disconnected)
+
+
+async def _body(request: Request, kind: str) -> bytes:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise HTTPException(415)
+    data = b""
+    async for part in request.stream():
+        data += part
+        if len(data) > SERVE.record_bytes:
+            raise HTTPException(413, headers={"connection": "close"})
+    return data
+
+
+@guarded
+async def index(page: Page, request: Request) -> Response:
+    """The page itself."""
+    return HTMLResponse(page.html)
+
+
+@guarded
+async def static(page: Page, request: Request) -> Response:
+    """A file of the page, from memory: no path of the disk is ever made of what was asked."""
+    name = request.path_params["name"]
+    if name not in page.static:
+        raise HTTPException(404, text("not_there"))
+    return Response(page.static[name], media_type=STATIC[name.rpartition(".")[2]])
+
+
+@guarded
+async def model(page: Page, request: Request) -> Response:
+    """A model's form."""
+    key = request.query_params.get("key", "")
+    return JSONResponse(await page.line.do(lambda: form(page.shelf.explainer(key), key), request.is_disconnected))
+
+
+@guarded
+async def explain(page: Page, request: Request) -> Response:
+    """An answer."""
+    data = parse_object(await _body(request, JSON), "the question")
+    asked = Asked.of(data)
+    return JSONResponse(await page.asked(request, lambda explainer: shown(explained(explainer, asked), explainer), data))
+
+
+@guarded
+async def by_hand(page: Page, request: Request) -> Response:
+    """A try by hand."""
+    data = parse_object(await _body(request, JSON), "the question")
+    asked = Asked.of(data)
+    return JSONResponse(await page.asked(request, lambda explainer: tried(explainer, asked), data))
+
+
+@guarded
+async def read(page: Page, request: Request) -> Response:
+    """Records out of files."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FILES:
+        raise HTTPException(415)
+    async with request.form(max_files=50, max_fields=4, max_part_size=SERVE.record_bytes) as sent:
+        key, local = str(sent.get("model", "")), str(sent.get("zone", ""))
+        files = [(f.filename or "file", await f.read()) for f in sent.getlist("file") if isinstance(f, UploadFile)]
+    rows = await page.line.do(lambda: rows_of(page.shelf.explainer(key).schema, files, local), request.is_disconnected)
+    return JSONResponse({"rows": rows})
+
+
+@guarded
+async def keep(page: Page, request: Request) -> Response:
+    """The answer on paper or as a file. It is computed again, so that it is this program's and nobody else's."""
+    try:
+        sent = dict(parse_qsl((await _body(request, FORM)).decode("utf-8", "replace"), max_num_fields=4))
+    except ValueError:
+        sent = {}
+    kind, question = sent.get("as", ""), parse_object(sent.get("question", ""), "the question")
+    if kind not in ("json", "html", "print"):
+        raise ConstraintError("an answer is kept as json, html or print")
+    asked = Asked.of(question)
+    explanation, bundle = await page.asked(request, lambda explainer: (explained(explainer, asked), explainer.bundle), question)
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in bundle.name) or "answer"
+    if kind == "json":
+        body, media = json.dumps(explanation.to_json(), indent=2, allow_nan=False), JSON
+    else:
+        body, media = sheet.report_html(explanation, bundle), "text/html; charset=utf-8"
+    if kind == "print":
+        return Response(body, media_type=media, headers={"content-security-policy": style_policy(), "x-frame-options": "SAMEORIGIN"})
+    return Response(body, media_type=media, headers={"content-disposition": f'attachment; filename="{name}-answer.{kind}"'})
+
+
+def style_policy() -> str:
+    """What the report may do in its frame: have its one style, and be printed by the page around it."""
+    digest = b64encode(sha256((sheet.STYLE + sheet.PAGE).encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+
+async def _nothing(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return JSONResponse({"error": text("not_there")}, status)
+
+
+def app(page: Page) -> Starlette:
+    """The application, without its door."""
+    routes = [
+        Route("/", index), Route("/static/{name}", static), Route("/api/model", model), Route("/api/explain", explain, methods=["POST"]),
+        Route("/api/try", by_hand, methods=["POST"]), Route("/api/read", read, methods=["POST"]), Route("/keep", keep, methods=["POST"]),
+    ]  # fmt: skip
+    made = Starlette(routes=routes, exception_handlers={404: _nothing, 405: _nothing})
+    made.state.page, made.router.redirect_slashes = page, False
+    return made
