@@ -539,3 +539,4 @@ def test_a_category_that_only_test_people_have_does_not_stop_a_study(small: Smal
 
 def test_the_command_line_knows_the_build_sides_words() -> None:
     assert tuple(methods.METHODS) == cli_augment.METHODS and tuple(SIDES) == cli_augment.SCENARIOS
+    assert set(cli_augment.EFFORTS) <= set(training.EFFORTS)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_bench import comparisons, programs, yardsticks
+from sensecf_bench import comparisons, measuring, programs
 from sensecf_bench.__main__ import bench
 from strategies import spaces
 from test_grammar import Judge
@@ -58,11 +58,11 @@ def test_on_the_real_llama_3_vocabulary_every_mask_is_llama_cpps_own(llama3: Lla
 
 def test_keys_of_many_tokens_take_few_decodes(llama3: LlamaEngine, shipped: str) -> None:
     """Answers in the model's own tokens: forced ones go in together, so at most 0.6 decodes for each token, prompts aside."""
-    where = yardsticks.spaces(yardsticks.records(Bundle.open(shipped), 60))
+    where = measuring.spaces(measuring.records(Bundle.open(shipped), 60))
     tokens = turns = 0
-    for space, own in zip(where, yardsticks.answers(llama3, where), strict=True):
+    for space, own in zip(where, measuring.answers(llama3, where), strict=True):
         tokens += len(own)
-        turns += yardsticks.turns(llama3, space, own)
+        turns += measuring.turns(llama3, space, own)
     assert turns <= 0.6 * tokens, turns / tokens
 
 
@@ -105,9 +105,9 @@ def test_a_goal_is_met_or_missed_by_the_ratio() -> None:
 
 
 def test_the_same_decodes_can_be_asked_again_without_the_engine(toy: Path) -> None:
-    where = yardsticks.spaces(yardsticks.records(Bundle.open(toy), 5))
-    with yardsticks.SpiedEngine(toy / "generator.gguf", EngineSettings(max_sequences=4), 256) as engine:
-        assert isinstance(engine, yardsticks.SpiedEngine)
+    where = measuring.spaces(measuring.records(Bundle.open(toy), 5))
+    with measuring.SpiedEngine(toy / "generator.gguf", EngineSettings(max_sequences=4), 256) as engine:
+        assert isinstance(engine, measuring.SpiedEngine)
         from sensecf_edge.propose.engine import Request
 
         requests = [Request("x", Grammar(s), 4, 0, 0.7) for s in where]

@@ -530,7 +530,7 @@ def test_every_picture_is_drawn_with_one_method_alone(name: str, compared: Compa
     for picture in (
         plots.radar(alone, ["steps", "deep_sleep", "smoker"], "toy"),
         plots.counts(alone),
-        plots.boxes(alone, "distance", "distance"),
+        plots.box_plot(alone, "distance", "distance"),
         plots.trade(made, ("distance", "distance"), ("knn_ratio", "kNN")),
         plots.latency(alone, {name: None}),
     ):

@@ -24,6 +24,11 @@ SHELL, PYTHON = ("bash", "console", "sh", "shell"), ("py", "python")
 WALKS = ("README.md", "docs/clinic.md", "docs/batch.md", "docs/own-table.md")
 """Pages whose commands are run in the order they are written, beside the files they name."""
 
+UPSTREAM = ("convert_hf_to_gguf.py",)
+"""llama.cpp's own."""
+
+ENDINGS = ("csv", "json", "jsonl", "gguf", "onnx", "html", "model", "parquet", "schema")
+
 STAYS = ("watch", "serve", "doctor")
 """Runs until it is ended (tests/test_watch.py, tests/test_serve.py), or tells a machine, which may lack something, by its exit code."""
 
@@ -106,6 +111,20 @@ def test_every_command_and_every_option_exists(page: str, line: str) -> None:
 def test_every_module_that_is_run_by_name_is_there(page: str, line: str) -> None:
     name = line.split()[2].replace(".", "/")
     assert (ROOT / "convert" / f"{name}.py").exists() or (ROOT / "convert" / name / "__main__.py").exists(), (page, line)
+
+
+def test_every_file_and_function_of_ours_that_a_page_names_is_there() -> None:
+    """`space/rules.py`, `rules.complete`: a name that went is found here."""
+    files = {"/" + str(f.relative_to(ROOT)) for top in ("sensecf_edge", "convert", "tests", "tools") for f in (ROOT / top).rglob("*.py")}
+    by_name = {f.rpartition("/")[2].removesuffix(".py"): f for f in files}
+    for page, text in PAGES.items():
+        for name in re.findall(r"`([\w/]+\.py)`", text):
+            assert name in UPSTREAM or any(f.endswith("/" + name) for f in files), (page, name)
+        decided = text if page.startswith("docs/decisions/") else ""  # elsewhere such names are keys of files
+        for module, what in re.findall(r"`([a-z_]+)\.([a-z_]{3,})(?:\(\))?`", decided):
+            if module in by_name and what not in ENDINGS:
+                held = [(ROOT / f[1:]).read_text(encoding="utf-8") for f in files if f.endswith(f"/{module}.py")]
+                assert any(re.search(rf"\b{what}\b", code) for code in held), (page, f"{module}.{what}")
 
 
 @pytest.mark.parametrize("page", WALKS)

@@ -295,9 +295,9 @@ def test_people_whom_max_change_and_advise_lock_out_are_counted() -> None:
     schema = Schema((FEATURES[0], Feature("bmi", low=15, high=60, step=1, max_change=3, advise=(18, 25))))
     X = np.array([[40.0, 27.0], [40.0, 50.0], [40.0, 55.0], [40.0, np.nan]])
     assert len(locked_out.locked_out(schema, X)) == 3
-    said = locked_out.words(schema, X, "ill")
+    said = locked_out.sentence(schema, X, "ill")
     assert said.startswith("3 of 4 training rows predicted ill may change nothing") and "2 of them only because max_change ends" in said
-    assert "(bmi)" in said and locked_out.words(schema, X[:1], "ill") == ""
+    assert "(bmi)" in said and locked_out.sentence(schema, X[:1], "ill") == ""
 
 
 def twins(rows: int = 120, seed: int = 0) -> pd.DataFrame:

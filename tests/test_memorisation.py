@@ -19,10 +19,9 @@ from sensecf_convert.generator.practice import Speaker
 from sensecf_convert.generator.scratch import training
 from sensecf_convert.generator.scratch.gguf import write_gguf
 from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
-from sensecf_convert.memorisation import canaries, checks, inference, parrots, planted
-from sensecf_convert.memorisation import words as memorisation_words
+from sensecf_convert.memorisation import canaries, checks, formatting, inference, parrots, planted
 from sensecf_convert.memorisation.likelihood import Asked, log_likelihoods
-from sensecf_convert.memorisation.said import Crowd, Spoken, repeated
+from sensecf_convert.memorisation.repetition import Crowd, Spoken, repeated
 from sensecf_convert.table import split
 from sensecf_convert.table.cohort import Cohort
 from sensecf_convert.table.gower import gower
@@ -110,7 +109,7 @@ def test_repeating_what_everybody_has_gives_nobody_away_and_is_said_so() -> None
     y[:, 3] = 1 - y[:, 3]
     figures = repeated(CROWD, Spoken(x, y, tuple(f"in {p}" for p in IN.persons[:100])), IN.X)
     assert not figures["found"] and figures["alone"] == 0 and figures["smallest"] is None
-    assert "nothing can be said" in memorisation_words.words({"said": figures})
+    assert "nothing can be said" in formatting.markdown({"said": figures})
 
 
 def test_a_generator_that_repeats_one_person_again_and_again_shows_by_how_often() -> None:
@@ -119,7 +118,7 @@ def test_a_generator_that_repeats_one_person_again_and_again_shows_by_how_often(
     figures, usual = repeated(CROWD, speech(1.0, 11, source=one), IN.X), repeated(CROWD, speech(1.0, 12), IN.X)
     assert not figures["found"] and figures["most_in"] > 100 and figures["most_out"] < 10
     assert usual["most_in"] < 10
-    assert f"holds more than {figures['most_in']:,}" in memorisation_words.words({"said": {**figures, "smallest": 0.5}})
+    assert f"holds more than {figures['most_in']:,}" in formatting.markdown({"said": {**figures, "smallest": 0.5}})
 
 
 def test_the_person_who_is_asked_holds_no_answer_of_theirs() -> None:
@@ -133,7 +132,7 @@ def test_under_ten_people_on_one_side_nothing_is_said() -> None:
     few = Crowd.of(IN, OUT.take(np.arange(9)))
     assert set(repeated(few, speech(1.0, 8), IN.X)) == {"answers", "people_in", "people_out"}
     assert inference.told_apart(np.arange(100.0), np.arange(9.0)) == {"people_in": 100, "people_out": 9}
-    assert "nothing can be said" in memorisation_words.words({"generator": {"people_in": 100, "people_out": 9}})
+    assert "nothing can be said" in formatting.markdown({"generator": {"people_in": 100, "people_out": 9}})
 
 
 def test_people_who_are_no_different_are_told_apart_once_in_a_hundred_at_most() -> None:
@@ -260,9 +259,9 @@ def test_words_are_lines_of_one_table_whatever_was_found() -> None:
         "density": {"people_in": 8, "people_out": 3},
         "exact_factuals": 0.0,
     }  # fmt: skip
-    lines = memorisation_words.words(figures).splitlines()
+    lines = formatting.markdown(figures).splitlines()
     assert len(lines) == 7 and all(line.count("|") == 3 for line in lines) and "nan" not in "".join(lines)
-    assert "**can be told**" in lines[4] and "not told" in lines[3] and "the classifier" in memorisation_words.line(figures)
+    assert "**can be told**" in lines[4] and "not told" in lines[3] and "the classifier" in formatting.summary(figures)
 
 
 @given(st.data())

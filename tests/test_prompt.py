@@ -74,7 +74,7 @@ def test_words_say_units_what_is_fixed_how_far_and_what_is_always_true() -> None
     for part in (
         "predict: well.", "- age = 50 (fixed)", "- deep = 20 (may become 21 to 40 in steps of 1)", "- rem = 20 (fixed)",
         "- light = 60 (fixed)", "- height = unknown (fixed)", "- smokes = no (may become yes)", "at most 2 features", "Answer: ",
-        *(f"Always true: {relation.words()}." for relation in RELATED.relations),
+        *(f"Always true: {relation.sentence()}." for relation in RELATED.relations),
     ):  # fmt: skip
         assert part in text, part
     assert f"- age = 44 years{' (fixed)'}" in build("instruct", toy(), "calm", 0.31)

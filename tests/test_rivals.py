@@ -13,7 +13,7 @@ import pytest
 from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_bench.yardsticks import records
+from sensecf_bench.measuring import records
 from sensecf_convert.rivals import allowance, beside
 from sensecf_convert.rivals.drawn import picture
 from sensecf_convert.rivals.usage import Usage

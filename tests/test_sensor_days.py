@@ -21,7 +21,7 @@ from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.sensors import records
 from sensecf_edge.sensors.daily import Rules, days
-from sensecf_edge.sensors.gather import gather
+from sensecf_edge.sensors.sources import read_sources
 
 Command = Callable[..., Ran]
 DATA = os.environ.get("SENSECF_DATA")
@@ -139,7 +139,7 @@ def test_a_table_that_is_there_is_kept(readings: Path, tmp_path: Path, command: 
 def test_a_schemas_unit_is_what_days_are_written_in(tmp_path: Path) -> None:
     wanted = Schema((Feature("glucose_mean", low=2, high=25, step=0.5, unit="mmol/L", optional=True),
                      Feature("sleep_h", low=0, high=1000, step=10, unit="min", optional=True)))  # fmt: skip
-    found = gather([str(write(tmp_path, "a.csv", libre([90] * 96)))])
+    found = read_sources([str(write(tmp_path, "a.csv", libre([90] * 96)))])
     (day,) = days(found.readings, Rules(LONDON))
     assert records.values(day, wanted) == {"glucose_mean": 4.996, "sleep_h": None}
     with pytest.raises(TableError, match="cannot become"):
@@ -157,7 +157,7 @@ def test_every_feature_of_the_model_of_stress_is_a_measure_of_days() -> None:
 def test_raw_t1d_uom_gives_the_days_that_were_made_elsewhere() -> None:
     """Sleep, to the hundredth of an hour."""
     folder = Path(str(DATA), "t1d_uom")
-    found = gather([str(folder / "sleep.csv.gz")])
+    found = read_sources([str(folder / "sleep.csv.gz")])
     made = {(d.person, d.date): d for d in days(found.readings, Rules(LONDON, floors={"sleep_h": 0.0}))}
     with gzip.open(folder / "daily.csv.gz", "rt") as file:
         given = [r for r in csv.DictReader(file) if r["sleep_h"]]

@@ -16,14 +16,14 @@ from sensors import LONDON, Fit, ai_readi, apple, apple_record, clarity, libre, 
 from sensecf_edge.errors import TableError
 from sensecf_edge.sensors.daily import Day, Rules, days
 from sensecf_edge.sensors.exports import Asked, number
-from sensecf_edge.sensors.gather import Found, gather, names
 from sensecf_edge.sensors.readings import DEEP, LIGHT, Readings
+from sensecf_edge.sensors.sources import Found, names, read_sources
 
 DAY = ["100"] * 288
 
 
 def read(path: Path, source: str = "", **asked: Any) -> Found:
-    return gather([str(path)], Asked(**asked), source)
+    return read_sources([str(path)], Asked(**asked), source)
 
 
 def day_of(path: Path, place: Any = LONDON, **asked: Any) -> list[Day]:
@@ -373,7 +373,7 @@ def test_two_peoples_files_in_one_folder_are_told_apart_or_refused(tmp_path: Pat
         write(tmp_path, f"nameless/{name}/x.csv", clarity(DAY, first="", last="", begin=begin))
     with pytest.raises(TableError, match="of two people"):
         read(tmp_path / "nameless")
-    apart = gather([str(tmp_path / "nameless")], by_folder=True).readings
+    apart = read_sources([str(tmp_path / "nameless")], by_folder=True).readings
     assert apart.persons() == ["a", "b"]
 
 

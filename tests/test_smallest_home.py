@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sensecf_bench import yardsticks
+from sensecf_bench import measuring
 
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
@@ -112,7 +112,7 @@ def test_explain_runs_in_256_mb_on_one_core_with_a_read_only_file_system(tmp_pat
 
 def test_days_of_hourly_records_do_not_make_it_grow(shipped: str) -> None:
     """The same day of records again and again, as `watch` would; false alarm: the allocator keeping 3 MB it did not keep before."""
-    people = yardsticks.records(Bundle.open(shipped), 24)
+    people = measuring.records(Bundle.open(shipped), 24)
     with Explainer.load(shipped) as explainer:
 
         def day() -> float:
@@ -135,7 +135,7 @@ def explained(model: str, wanted: str, where: Any, **more: Any) -> Request:
 def test_faulty_records_end_alone_with_a_reason_and_lose_no_memory(shipped: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter each: a prompt too long, no finite score, a decode that fails, an answer the vocabulary cannot write."""
     bundle = Bundle.open(shipped)
-    where = yardsticks.spaces(yardsticks.records(bundle, 40))
+    where = measuring.spaces(measuring.records(bundle, 40))
     with LlamaEngine(bundle.generator_path, EngineSettings(), bundle.manifest.generator.context) as engine:
         good = [explained(shipped, bundle.manifest.target.wanted, s) for s in where[:8]]
         expected = engine.propose(good)
@@ -185,7 +185,7 @@ def test_faulty_records_end_alone_with_a_reason_and_lose_no_memory(shipped: str,
 def test_greedy_answers_do_not_depend_on_what_else_is_in_the_batch(shipped: str) -> None:
     """Each record alone and all together: at least 99.9 % alike; on a CPU without flash attention, all but near ties are."""
     bundle = Bundle.open(shipped)
-    where = yardsticks.spaces(yardsticks.records(bundle, int(os.environ.get("SENSECF_ALIKE_RECORDS", "300")), seed=5))
+    where = measuring.spaces(measuring.records(bundle, int(os.environ.get("SENSECF_ALIKE_RECORDS", "300")), seed=5))
     wanted = bundle.manifest.target.wanted
     with LlamaEngine(bundle.generator_path, EngineSettings(), bundle.manifest.generator.context) as engine:
         together = engine.propose([explained(shipped, wanted, s, n=1) for s in where])
@@ -195,7 +195,7 @@ def test_greedy_answers_do_not_depend_on_what_else_is_in_the_batch(shipped: str)
 
 
 def test_explanations_do_not_depend_on_the_other_records(shipped: str) -> None:
-    people = yardsticks.records(Bundle.open(shipped), 12, seed=9)
+    people = measuring.records(Bundle.open(shipped), 12, seed=9)
     with Explainer.load(shipped) as explainer:
         together = explainer.explain_many(people)
         alone = [explainer.explain_many([r])[0] for r in people]

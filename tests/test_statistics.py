@@ -123,10 +123,11 @@ def test_words_say_whose_interval_it_is_or_that_there_are_too_few_people() -> No
         return f"{100 * v:.1f} %"
 
     four = statistics.share(np.ones(66), np.repeat(np.arange(4), [16, 16, 17, 17]))
-    assert statistics.words(four, text) == "100.0 % of 66 (4 people: too few for an interval)"
-    assert statistics.words(statistics.share([1.0], [0]), text) == "100.0 % of 1 (1 person: too few for an interval)"
+    assert statistics.with_interval(four, text) == "100.0 % of 66 (4 people: too few for an interval)"
+    assert statistics.with_interval(statistics.share([1.0], [0]), text) == "100.0 % of 1 (1 person: too few for an interval)"
     sixty = statistics.share(np.arange(60) < 45, np.arange(60))
-    assert statistics.words(sixty, text).startswith("75.0 % of 60 (95 % interval by people 62.")
-    assert statistics.words(sixty, text).endswith(", 60 people)")
-    assert " by " not in statistics.words(sixty, text, "rows") and statistics.words(sixty, text, "rows").endswith(", 60 rows)")
-    assert statistics.words(None, text) == "-"
+    assert statistics.with_interval(sixty, text).startswith("75.0 % of 60 (95 % interval by people 62.")
+    assert statistics.with_interval(sixty, text).endswith(", 60 people)")
+    rows = statistics.with_interval(sixty, text, "rows")
+    assert " by " not in rows and rows.endswith(", 60 rows)")
+    assert statistics.with_interval(None, text) == "-"

@@ -176,7 +176,7 @@ def test_the_tables_of_scikit_learn_need_no_folder_and_fit_their_schemas(
     for relation in schema.relations:
         if relation.kind == "le":  # holds by definition, so for every row
             first, second = (data.X[:, schema.index[n]] for n in relation.features)
-            assert (first <= second).all(), relation.words()
+            assert (first <= second).all(), relation.sentence()
 
 
 def test_a_table_that_is_downloaded_needs_its_folder(tmp_path: Path) -> None:

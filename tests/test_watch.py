@@ -29,7 +29,7 @@ from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import EngineError, SenseCFError, TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.report import short
-from sensecf_edge.table.problem import UnusableRecord
+from sensecf_edge.table.unusable import UnusableRecord
 from sensecf_edge.watch import age
 from sensecf_edge.watch.home_assistant import HomeAssistant, slug
 from sensecf_edge.watch.ports import MessageQueue

@@ -36,7 +36,8 @@ from .evaluate.measure import measure_bundle
 from .generator import learners
 from .generator.scratch.vocabulary import SchemaVocabulary
 from .generator.steps import cut
-from .memorisation import checks, words
+from .memorisation import checks
+from .memorisation import formatting as memorisation
 from .plan import About, FitPlan
 from .progress import bar, note, step
 from .table import fit_relations, leakage, locked_out, repeated_rows
@@ -148,7 +149,7 @@ class Fit:
     def _line(self, graph: bytes, facts: dict[str, Any]) -> float:
         """The score that parts the classes, once it is known that people stand on both sides of it."""
         line, p = threshold.score_of(self.plan, facts), OnnxChecker(graph, len(self.schema), wanted=1).p_target(self.train.X)
-        locked = locked_out.words(self.schema, self.train.X[p < line], self.train.classes[0])
+        locked = locked_out.sentence(self.schema, self.train.X[p < line], self.train.classes[0])
         for warning in [*threshold.check(self.plan, facts, p, self.train), *([locked] if locked else [])]:
             note(warning)
         return line
@@ -188,7 +189,7 @@ class Fit:
     def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector]) -> dict[str, Any]:
         with step("memorisation") as say:
             found = checks.check(bundle, self.train, self.parts.untrained, pairs, checks.most_of(self.plan))
-            say(words.line(found))
+            say(memorisation.summary(found))
         return found
 
     def _studied(self, lesson: Lesson, bundle: Bundle, plain: Path) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def auc(y: NDArray[np.bool_], scores: Vector, persons: NDArray[np.intp], W: NDAr
         return np.asarray(pairs / (mine.sum(axis=0, dtype=np.float64) * below[-1]))
 
 
-def words(figure: Mapping[str, Any] | None, text: Callable[[float], str], unit: str = "people", many: bool = True) -> str:
+def with_interval(figure: Mapping[str, Any] | None, text: Callable[[float], str], unit: str = "people", many: bool = True) -> str:
     """A figure in words: "85.0 % of 60 (95 % interval by people 73.9 % to 91.9 %, 31 people)", or why it has no interval.
 
     `text` writes a value; `unit` what persons are called; `many` says over how many rows.

@@ -19,7 +19,7 @@ from ..explain import Explainer
 from ..schema.record import Record
 from ..schema.schema import Schema
 from ..space.constraints import Constraints
-from ..table.problem import UnusableRecord, does_not_fit
+from ..table.unusable import UnusableRecord, does_not_fit
 from . import layouts
 from .records import Row
 

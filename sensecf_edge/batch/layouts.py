@@ -19,7 +19,7 @@ from ..answer.result import Change, Counterfactual, Explanation
 from ..schema.feature import Feature
 from ..schema.record import Value
 from ..schema.schema import Schema
-from ..table.problem import UnusableRecord
+from ..table.unusable import UnusableRecord
 
 REJECTS = ("row", "id", "reason", "remedy")
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import TableError
-from ..schema.cells import names_somebody, value, without_value, words
+from ..schema.cells import as_text, names_somebody, value, without_value
 from ..schema.schema import Schema, spell_difference
 from ..table.lines import Line, Table
-from ..table.problem import UnusableRecord, unread
 from ..table.read import table
+from ..table.unusable import UnusableRecord, unread
 
 
 class Row(NamedTuple):
@@ -78,7 +78,7 @@ class Records:
                 what = "is empty" if without_value(held) else "is no text or number"
                 problem = UnusableRecord(f"{self.columns.id} {what}", f"give every record its {self.columns.id}")
                 return Row(number, str(number), None, problem, line.end)
-            named = words(held)
+            named = as_text(held)
         index, features, drop = self.schema.index, self.schema.features, self.columns.drop
         values = {k: value(features[index[k]], v) if k in index else v for k, v in line.cells.items() if k not in drop}
         return Row(number, named, values, None, line.end)

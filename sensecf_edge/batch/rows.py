@@ -7,7 +7,7 @@ from hashlib import blake2b
 from itertools import islice
 
 from ..errors import TableError
-from ..table.problem import UnusableRecord
+from ..table.unusable import UnusableRecord
 from .answers import Chunk
 from .records import Row, Source
 from .store import Progress, Store

@@ -13,6 +13,7 @@ from .build import KINDS
 from .options import encoding
 
 NONE_MADE, FEWER_MADE = 3, 4
+EFFORTS = ("short", "try")
 SCENARIOS = ("A", "B", "C")
 METHODS = ("none", "class-weights", "smote", "dice", "nice", "ours", "directions", "unlabelled", "elsewhere", "taught")
 
@@ -53,7 +54,7 @@ def augment() -> None:
 @click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges the rows.")
 @click.option("--positive", metavar="VALUE", help="Class that the trial's F1 is about.  [default: the one made]")
 @click.option("--trial/--no-trial", default=True, help="Whether to say what rows are worth, by making them anew in folds of people.")
-@click.option("--effort", type=click.Choice(["short", "try"]), default="short", hidden=True)
+@click.option("--effort", type=click.Choice(EFFORTS), default="short", hidden=True)
 @click.option("--work", type=click.Path(path_type=Path), metavar="DIR", help="Where it resumes.  [default: augment-work/OUT]")
 @click.option("--allow", multiple=True, metavar="COLUMN", help="Use a column that looks like a leak or an id. Repeatable.")
 @click.option("--append", is_flag=True, help="Write the real rows too, before the made ones.")
@@ -92,7 +93,7 @@ def rows(**options: Any) -> int:
 @click.option("--checker", type=click.Choice(KINDS), default=KINDS[0], help="The classifier that judges counterfactuals.")
 @click.option("--people", "sample", type=click.IntRange(50), metavar="N", help="A draw of N people instead of all of TABLE.")
 @click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: one a core]")
-@click.option("--effort", type=click.Choice(["short", "try"]), default="short", hidden=True)
+@click.option("--effort", type=click.Choice(EFFORTS), default="short", hidden=True)
 def study(**options: Any) -> int:
     """Take labels away from TABLE, make them good by each method, and see how well classifiers then do on untouched people.
 

@@ -16,7 +16,7 @@ from .options import MODEL_HELP, encoding
 if TYPE_CHECKING:
     from ..schema.schema import Schema
     from ..sensors.daily import Day
-    from ..sensors.gather import Found
+    from ..sensors.sources import Found
 
 NO_DAY = 2
 ZONE_HELP = "Where the people live, an IANA name: Europe/London. Not needed where the files say it."
@@ -84,13 +84,13 @@ def _days(sources: Sequence[str], options: dict[str, Any], person: str, by_folde
     from ..sensors.daily import Rules, check_floors
     from ..sensors.daily import days as make
     from ..sensors.exports import Asked
-    from ..sensors.gather import gather
+    from ..sensors.sources import read_sources
 
     floors = _shares(options["floors"])
     check_floors(floors)
     place = zone(options["zone"]) if options["zone"] else None
     asked = Asked(person, _pairs(options["units"], "--unit", "glucose=mmol/L"), options["dates"] or "")
-    found = gather(sources, asked, options["reader"], by_folder)
+    found = read_sources(sources, asked, options["reader"], by_folder)
     return found, make(found.readings, Rules(place, tuple(options["prefer"]), floors))
 
 

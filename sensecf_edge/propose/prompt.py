@@ -109,4 +109,4 @@ def _may(feature: Feature, space: Admissible, i: int) -> str:
 
 
 def _relations(schema: Schema) -> list[str]:
-    return [f"Always true: {r.words()}." for r in schema.relations]
+    return [f"Always true: {r.sentence()}." for r in schema.relations]

@@ -54,7 +54,7 @@ def opening(schema: Schema, task: Task) -> str:
         "",
         "What a record holds:",
         *(_line(schema, feature) for feature in schema.features),
-        *(f"Always true: {r.words()}." for r in schema.relations if r.moves is None),
+        *(f"Always true: {r.sentence()}." for r in schema.relations if r.moves is None),
         "",
         'Answer with one JSON object of what changes and nothing else, in the order above: {"name":value}.',
         "",
@@ -70,7 +70,7 @@ def _line(schema: Schema, feature: Feature) -> str:
     else:
         low, high = feature.reference or (feature.low or 0.0, feature.high or 0.0)
         said.append(f"{number_text(low)} to {number_text(high)} {feature.unit}".rstrip() + f" in steps of {number_text(feature.step or 0)}")
-    if follows := [r.words() for r in schema.relations if r.moves == feature.name]:
+    if follows := [r.sentence() for r in schema.relations if r.moves == feature.name]:
         said.append(f"{'follows others' if feature.name in schema.completed else 'also moves with others'}: {'; '.join(follows)}")
     if not feature.mutable:
         said.append("never changes")

@@ -49,7 +49,7 @@ def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
     parts: list[Any] = [plain(m.title or bundle.name), ""]
     parts += [hanging(f"{key:<11}", value) for key, value in told.items()]
     parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
-    parts += [f"Always true: {plain(relation.words())}" for relation in schema.relations]
+    parts += [f"Always true: {plain(relation.sentence())}" for relation in schema.relations]
     why = [(f.title, text) for f in schema.features for text in _sources(f)]
     parts += [*(["", "Where that comes from:"] if why else []), *(hanging("  ", plain(f"{title}: {text}")) for title, text in why)]
     return drawn(parts, **look)

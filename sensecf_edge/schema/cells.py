@@ -93,7 +93,7 @@ def is_code(given: Cell) -> bool:
     return isinstance(given, str) and _CODE.fullmatch(given) is not None
 
 
-def words(given: Cell) -> str:
+def as_text(given: Cell) -> str:
     """A cell as the text of a choice, a class or an id: whole numbers have no fraction, so that 1 and 1.0 are the same."""
     if isinstance(given, bool):
         return str(given).lower()

@@ -80,7 +80,7 @@ class Relation:
         """The feature that this relation moves when others change: the one it completes, or the effect of a cause."""
         return self.features[1] if self.kind == "causes" else self.completes
 
-    def words(self) -> str:
+    def sentence(self) -> str:
         """The relation as a sentence for messages."""
         f = self.features
         if self.kind == "sum":

@@ -99,7 +99,7 @@ class Schema:
             ready = [n for n, moving in waiting.items() if not set(waiting) & ({f for r in moving for f in r.features} - {n})]
             if not ready:
                 name, moving = next(iter(waiting.items()))
-                raise SchemaError(f"relation {moving[0].words()}: {name} follows from itself; let one relation only check")
+                raise SchemaError(f"relation {moving[0].sentence()}: {name} follows from itself; let one relation only check")
             out += [(n, waiting.pop(n)) for n in ready]
         return tuple(out)
 
@@ -214,7 +214,7 @@ def _relation_faults(known: Mapping[str, Feature], names: Sequence[str], relatio
     """What is wrong with relations beside the features; those that are at fault themselves are in `names` alone."""
     for relation in relations:
         for fault in _relation_fault(known, names, relation):
-            yield f"relation {relation.words()}: {fault}"
+            yield f"relation {relation.sentence()}: {fault}"
     completed = [r.completes for r in relations if r.completes]
     if len(set(completed)) != len(completed):
         yield "two relations complete the same feature; let one of them only check"

@@ -85,8 +85,8 @@ class Found:
             start = Scored(best[None], np.array([judge.goal]), keys(other.cost(space, best[None])))
             nearer = exact.search(other, space, start, 1, SEARCH.rows).scored
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
-            led = exchange(other, space, refine(other, space, top[None]))
-            self.searched(Scored(led.Y, led.p, keys(judge.cost(space, led.Y))))
+            moved_on = exchange(other, space, refine(other, space, top[None]))
+            self.searched(Scored(moved_on.Y, moved_on.p, keys(judge.cost(space, moved_on.Y))))
 
     def search_other_changes(self, judge: Judge, space: Admissible, answers: int) -> None:
         """While too few answers are worth showing, look for those that do without a change of the cheapest one, or with less of it."""
@@ -99,10 +99,10 @@ class Found:
             known = self.worth(judge)
             if len(known) >= answers:
                 return
-            met = exact.search(judge, narrow, nothing, 1, SEARCH.wide_rows, narrow.max_changes).scored if narrow.features else nothing
-            new = [i for i in np.argsort(met.key, kind="stable") if measure.changed(x, met.Y[i : i + 1]).tobytes() not in known][:1]
-            self.searched(met.rows(new))
-            self.searched(refine(judge, narrow, met.Y[new]))
+            others = exact.search(judge, narrow, nothing, 1, SEARCH.wide_rows, narrow.max_changes).scored if narrow.features else nothing
+            new = [i for i in np.argsort(others.key, kind="stable") if measure.changed(x, others.Y[i : i + 1]).tobytes() not in known][:1]
+            self.searched(others.rows(new))
+            self.searched(refine(judge, narrow, others.Y[new]))
 
     def worth(self, judge: Judge) -> set[bytes]:
         """The different sets of changed features of the answers that are not `needless`."""

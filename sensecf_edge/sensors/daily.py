@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TableError
+from .cleaning import Track, cleaned
 from .clocks import check_fixed, date_text, is_weekend, zone
 from .measures import BY_NAME, MEASURES
 from .nights import Sleep, by_waking
 from .readings import COUNTS, DEEP, MOMENTS, REM, Readings, Values
-from .sifted import Track, sift
 from .slots import IN_A_DAY, Calendar, Slots, owned, pieces
 
 Columns = dict[str, Values]
@@ -82,9 +82,9 @@ def _place(readings: Readings, person: str, rules: Rules) -> tzinfo:
 
 
 def _of_person(readings: Readings, person: str, place: tzinfo, rules: Rules, now: int) -> list[Day]:
-    moments = {kind: sift(readings, person, kind, place, now) for kind in MOMENTS}
-    counts = {kind: sift(readings, person, kind, place, now) for kind in COUNTS}
-    nights = by_waking(sift(readings, person, "sleep", place, now), place, rules.prefer, readings.notes)
+    moments = {kind: cleaned(readings, person, kind, place, now) for kind in MOMENTS}
+    counts = {kind: cleaned(readings, person, kind, place, now) for kind in COUNTS}
+    nights = by_waking(cleaned(readings, person, "sleep", place, now), place, rules.prefer, readings.notes)
     tracks = [t for found in (*moments.values(), *counts.values()) for t in found]
     if not tracks and not nights:
         return []

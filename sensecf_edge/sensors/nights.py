@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
+from .cleaning import Track
 from .clocks import local_day
-from .noted import Notes
+from .notes import Notes
 from .readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, UNMEASURED
-from .sifted import Track
 
 APART = 3600
 """Seconds without any stage that end a sleep."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .noted import Notes
+from .notes import Notes
 
 MOMENTS = ("glucose", "heart_rate", "resting_heart_rate", "stress")
 COUNTS = ("steps", "active_energy", "active_time", "vigorous_time", "sedentary_time")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecordError, TableError
-from ..schema.cells import Cell, cell, value, words
+from ..schema.cells import Cell, as_text, cell, value
 from ..schema.record import parse_object
 from ..schema.schema import Schema
 from ..table.opening import held
@@ -73,7 +73,7 @@ def _rows(schema: Schema, name: str, data: bytes) -> Rows:
     for line in islice(table.rows(), MOST_ROWS):
         if line.cells is None:
             raise TableError(f"{line.fault.reason if line.fault else 'no record'} in data row {line.number} of {name}")
-        beside = [f"{key} {words(given)}" for key, given in line.cells.items() if key not in schema.index and given is not None]
+        beside = [f"{key} {as_text(given)}" for key, given in line.cells.items() if key not in schema.index and given is not None]
         out.append(_row(schema, ", ".join([str(line.number), *beside[:1]])[:60], line.cells))
     if not out:
         raise TableError(f"{name} holds no record; give at least one row")
@@ -101,10 +101,10 @@ def _days(schema: Schema, files: Sequence[tuple[str, bytes]], place: str) -> Row
     from ..sensors import records
     from ..sensors.clocks import zone
     from ..sensors.daily import Rules, days
-    from ..sensors.gather import gather
+    from ..sensors.sources import read_sources
 
     with _folder(files) as folder:
-        made = days(gather([str(folder)]).readings, Rules(zone(place) if place else None))
+        made = days(read_sources([str(folder)]).readings, Rules(zone(place) if place else None))
     if not made:
         raise TableError("the export holds no day that can be used")
     return [

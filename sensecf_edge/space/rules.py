@@ -126,7 +126,7 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
         low, high = space.constraints.bounds[schema.names[i]]
         yield f"{schema.names[i]} stays outside its bound", (Y[:, i] < low - EPSILON) | (Y[:, i] > high + EPSILON)
     for relation in schema.relations:
-        yield f"breaks {relation.words()}", _breaks(schema, relation, x, Y, changed)
+        yield f"breaks {relation.sentence()}", _breaks(schema, relation, x, Y, changed)
 
 
 def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[tuple[str, Mask]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TableError
-from ..schema.cells import FLAGS, Cell, Doubtful, Unreadable, from_text, names_somebody, plain_number, value, without_value, words
+from ..schema.cells import FLAGS, Cell, Doubtful, Unreadable, as_text, from_text, names_somebody, plain_number, value, without_value
 from ..schema.feature import UNKNOWN, Feature, Vector, name_fault
 from ..schema.schema import Schema
 from .read import Cells, Column
@@ -161,7 +161,7 @@ def only_first(column: Column, odd: Callable[[Cell], bool]) -> bool:
 
 def class_key(given: Cell) -> str:
     """What makes two cells the same class: true and TRUE are, 0 and 0.0 are, 1 and 01 are not."""
-    text = words(given)
+    text = as_text(given)
     return text.lower() if text.lower() in FLAGS else text
 
 
@@ -170,7 +170,7 @@ def classes(column: Column) -> dict[str, str]:
     out = dict[str, str]()
     for given in column.cells:
         if not without_value(given):
-            out.setdefault(class_key(given), words(given))
+            out.setdefault(class_key(given), as_text(given))
     return out
 
 
@@ -216,4 +216,4 @@ def _persons(column: Column, person: str, faults: list[str]) -> NDArray[np.str_]
     odd = np.array([not without_value(given) and not names_somebody(given) for given in column.cells] or [False])[column.at]
     if odd.any():
         faults.append(f"{person} is no text or number in {_rows(odd)}; write one id a row")
-    return np.array([words(given) for given in column.cells] or [""])[column.at]
+    return np.array([as_text(given) for given in column.cells] or [""])[column.at]

@@ -25,7 +25,7 @@ from ..answer.risk import Risk
 from ..errors import SenseCFError, TableError, place
 from ..schema.schema import Schema
 from ..settings import WATCH
-from ..table.problem import UnusableRecord
+from ..table.unusable import UnusableRecord
 from .broker import Broker
 from .home_assistant import HomeAssistant
 from .ports import Done, MessageQueue, Say, letter, nothing

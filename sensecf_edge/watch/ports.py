@@ -25,7 +25,7 @@ from ..errors import SenseCFError, TableError
 from ..schema.schema import Schema
 from ..settings import RECORD, WATCH
 from ..table.lines import lines
-from ..table.problem import UnusableRecord
+from ..table.unusable import UnusableRecord
 
 LETTER = 4_000
 Say = Callable[[str], None]

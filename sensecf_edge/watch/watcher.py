@@ -28,7 +28,7 @@ from ..judge.completions import ALREADY, Case
 from ..schema.record import Record, parse_object
 from ..settings import RECORD, WATCH
 from ..space.constraints import Constraints, check_constraints
-from ..table.problem import UnusableRecord, does_not_fit, not_one_object
+from ..table.unusable import UnusableRecord, does_not_fit, not_one_object
 from ..trial import bundle_trial
 from . import age
 from .health import own

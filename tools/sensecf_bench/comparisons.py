@@ -22,7 +22,7 @@ from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import EngineSettings
 from sensecf_edge.space.admissible import Admissible
 
-from . import programs, yardsticks
+from . import measuring, programs
 
 SEQUENCES = (1, 8, 32)
 
@@ -88,7 +88,7 @@ def plan(model: str, seconds: float, records: int, threads: int, generator: Path
 
 def run(what: Comparison, people: Sequence[Record] | None = None, others: dict[str, dict[str, float]] | None = None) -> Iterator[Line]:
     """All comparisons, as they are made. `others`: seconds a record of other methods on the same `people`."""
-    where = yardsticks.spaces(yardsticks.records(what.bundle, 200))
+    where = measuring.spaces(measuring.records(what.bundle, 200))
     yield from _engine(what, where)
     yield from _grammar(what, where)
     if what.generator == what.bundle.generator_path:
@@ -101,10 +101,10 @@ def _engine(what: Comparison, where: Sequence[Admissible]) -> Iterator[Line]:
     where = where if own else where[:1]
     threads, program = what.settings.threads, programs.batched_bench()
     parts = (what.generator, what.style, what.wanted, what.context, where)
-    plain = yardsticks.completions(*parts, what.seconds, threads)
+    plain = measuring.completions(*parts, what.seconds, threads)
     for n in SEQUENCES if own else SEQUENCES[:2]:
         settings = EngineSettings(threads=threads, max_sequences=n, max_answer_tokens=what.settings.max_answer_tokens)
-        got = yardsticks.speed(*parts, n, what.seconds, settings)
+        got = measuring.speed(*parts, n, what.seconds, settings)
         said = got.tokens / got.seconds
         goal = 30 if n == 32 else None
         yield line(f"answer tokens, {n} sequences", said, plain, "tokens/s", "create_completion with the same grammars", goal)
@@ -135,31 +135,31 @@ def _grammar(what: Comparison, where: Sequence[Admissible]) -> Iterator[Line]:
         yield missing(name, "no Llama 3 vocabulary in the cache: make bench")
         return
     with LlamaEngine(path, EngineSettings(max_sequences=1), 256) as engine:
-        said = yardsticks.answers(engine, where)
-        steps = sum(yardsticks.turns(engine, s, own) for s, own in zip(where, said, strict=True))
+        said = measuring.answers(engine, where)
+        steps = sum(measuring.turns(engine, s, own) for s, own in zip(where, said, strict=True))
         tokens = sum(map(len, said))
         yield line("decode steps, 128,256 tokens", steps / len(said), tokens / len(said), "", "tokens of an answer, its own", at_most=0.6)
         half = len(where) // 2
-        ours = yardsticks.masks(engine)
-        yardsticks.per_token(ours, where[half:], said[half:], what.seconds)  # what is remembered of other records
+        ours = measuring.masks(engine)
+        measuring.per_token(ours, where[half:], said[half:], what.seconds)  # what is remembered of other records
         keepers = {
-            "llama.cpp's grammar sampler": (yardsticks.llama_sampler(engine), 0.1),
-            "one sampled token verified by it, if always right": (yardsticks.llama_sampler(engine, verify=True), None),
-            "llguidance": (yardsticks.guidance(engine), None),
+            "llama.cpp's grammar sampler": (measuring.llama_sampler(engine), 0.1),
+            "one sampled token verified by it, if always right": (measuring.llama_sampler(engine, verify=True), None),
+            "llguidance": (measuring.guidance(engine), None),
         }
         for against, (keeper, goal) in keepers.items():
             if keeper is None:
                 yield missing(name, f"{against} is not installed")
                 continue
-            mine = yardsticks.per_token(yardsticks.masks(engine), where[:half], said[:half], what.seconds)
-            theirs = yardsticks.per_token(keeper, where[:half], said[:half], what.seconds)
+            mine = measuring.per_token(measuring.masks(engine), where[:half], said[:half], what.seconds)
+            theirs = measuring.per_token(keeper, where[:half], said[:half], what.seconds)
             yield line(name, 1e6 * mine, 1e6 * theirs, "us", against, at_most=goal)
 
 
 def _records(what: Comparison, people: Sequence[Record] | None, others: dict[str, dict[str, float]]) -> Iterator[Line]:
-    now = yardsticks.clock(what.settings.threads)
+    now = measuring.clock(what.settings.threads)
     with Explainer.load(what.bundle.folder, threads=what.settings.threads) as explainer:
-        asked = list(people) if people is not None else yardsticks.records(what.bundle, 4 * what.records, seed=1)
+        asked = list(people) if people is not None else measuring.records(what.bundle, 4 * what.records, seed=1)
         p = explainer.checker.p_target(np.array([r.vector for r in asked]))
         asked = [r for r, now in zip(asked, p, strict=True) if now < explainer.target.threshold][: what.records]
         explainer.explain_many(asked[:20])

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sensecf_edge.errors import MissingExtraError, TableError
-from sensecf_edge.schema.cells import words
+from sensecf_edge.schema.cells import as_text
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.schema import Schema
 
@@ -63,7 +63,7 @@ def as_table(table: pd.DataFrame, schema: Schema, target: str, label: str, made:
 
 def _spelling(column: pd.Series[Any]) -> dict[str, Any]:
     """A cell's text -> the cell as the table has it."""
-    return {words(v): v for v in column.dropna().unique()}
+    return {as_text(v): v for v in column.dropna().unique()}
 
 
 def _cells(feature: Feature, codes: Vector, column: pd.Series[Any]) -> pd.Series[Any]:

@@ -16,7 +16,7 @@ from ..classifier.threshold import goal_of
 from ..evaluate import advice, quantizations, teaching
 from ..evaluate.formatting import around, sure
 from ..generator.steps import cut
-from ..memorisation import words
+from ..memorisation import formatting as memorisation
 from ..presentation.numbers import percent, plain
 from ..rivals import beside
 
@@ -197,7 +197,7 @@ def _more(manifest: Mapping[str, Any]) -> str:
         table = beside.markdown(figures, _unit(manifest["classifier"]))
         out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{table}\n")
     if "said" in (figures := manifest["metrics"].get("memorisation", {})):
-        out.append(f"\n## Memorisation\n\n{words.words(figures)}\n\n{words.COVERS}\n")
+        out.append(f"\n## Memorisation\n\n{memorisation.markdown(figures)}\n\n{memorisation.COVERS}\n")
     if rows := manifest.get("teachers"):
         out.append(f"\n## What each teacher contributes\n\n{STUDY}\n\n{teaching.markdown(rows)}\n")
     if rows := manifest.get("quantizations"):

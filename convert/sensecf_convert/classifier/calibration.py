@@ -153,7 +153,7 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str, unit: str = "peopl
     others = f"{f.recorded:,} {unwanted}, {f.predicted - f.recorded:,} {wanted}"
 
     def sure(name: str, share: float | None) -> str:
-        return statistics.words(f.intervals[name], _percent, unit) if name in f.intervals else _percent(share)
+        return statistics.with_interval(f.intervals[name], _percent, unit) if name in f.intervals else _percent(share)
 
     curve = "; ".join(f"{_hundredths(b['told'])} → {_hundredths(b['seen'])} ({b['rows']:,.0f})" for b in f.curve)
     return [

@@ -98,8 +98,8 @@ def _pictures(results: dict[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
     return {
         "radars": {t["name"]: plots.radar(rows, t["mutable"], t["name"]) for t in results["tables"]},
         "counts": plots.counts(rows),
-        "distance": plots.boxes(rows, "distance", "L1 / range of an answer (Gower)"),
-        "typical": plots.boxes(rows, "knn_ratio", "kNN ratio of an answer; 1 is as typical as real people of the wanted class", 1.0),
+        "distance": plots.box_plot(rows, "distance", "L1 / range of an answer (Gower)"),
+        "typical": plots.box_plot(rows, "knn_ratio", "kNN ratio of an answer; 1 is as typical as real people of the wanted class", 1.0),
         "trade": plots.trade(pooled, ("n_changed", "features changed"), ("knn_ratio", "kNN ratio (lower is more typical)")),
         "near": plots.trade(pooled, ("distance", "L1 / range"), ("knn_ratio", "kNN ratio (lower is more typical)")),
         "curves": {plane: plots.curves(made, PLANES[plane]) for plane, made in results["trade"].items() if made},

@@ -102,7 +102,7 @@ def counts(rows: pd.DataFrame) -> bytes:
     return png(figure)
 
 
-def boxes(rows: pd.DataFrame, column: str, label: str, line: float | None = None) -> bytes:
+def box_plot(rows: pd.DataFrame, column: str, label: str, line: float | None = None) -> bytes:
     """Distribution of a figure over the answers, a box a method: median, quartiles, 5 to 95 %, and the mean as a dot."""
     names = [n for n in _names(rows) if rows[(rows.method == n)][column].notna().any()][::-1]
     data = [rows[rows.method == n][column].dropna().to_numpy(float) for n in names]

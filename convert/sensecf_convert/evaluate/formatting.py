@@ -27,7 +27,7 @@ WHOSE = {
 def sure(figures: Mapping[str, Any], name: str, count: int | None, unit: str) -> str:
     """A share of so many records with its 95 % interval by person, in words. `figures`: as JSON; `unit`: what persons are called."""
     if (known := figures.get("intervals", {}).get(name)) is not None:
-        return statistics.words(known, percent, unit)
+        return statistics.with_interval(known, percent, unit)
     share = figures.get(name)
     return "-" if share is None or not count else f"{percent(share)} of {count}"
 
@@ -42,7 +42,7 @@ def auc_of(figures: Mapping[str, Any], unit: str) -> str:
     """The AUC with its interval, and over how many rows. `figures`: as JSON, with `auc`, `rows` and `intervals`."""
     known = figures.get("intervals", {}).get("auc")
     rows = "" if known is not None and unit == "rows" else f", {figures['rows']:,} rows"
-    return (plain(figures["auc"], 3) if known is None else statistics.words(known, lambda v: f"{v:.3f}", unit, many=False)) + rows
+    return (plain(figures["auc"], 3) if known is None else statistics.with_interval(known, lambda v: f"{v:.3f}", unit, many=False)) + rows
 
 
 def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int) -> str:

@@ -13,7 +13,7 @@ from sensecf_edge.errors import SenseCFError
 
 from ..table.split import parts_of
 from .checks import MOST_PEOPLE, check
-from .words import COVERS, words
+from .formatting import COVERS, markdown
 
 
 @click.command()
@@ -33,7 +33,7 @@ def main(table: Path, model: str, work: Path | None, people: int, as_json: bool)
         figures = check(bundle, drawn.train, drawn.untrained, pairs, people)
     except (SenseCFError, OSError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(json.dumps(figures, indent=1) if as_json else f"{words(figures)}\n\n{COVERS}")
+    click.echo(json.dumps(figures, indent=1) if as_json else f"{markdown(figures)}\n\n{COVERS}")
 
 
 if __name__ == "__main__":

@@ -34,11 +34,11 @@ from ..teachers import classroom
 from ..teachers.lesson import Lesson
 from ..teachers.people import places
 from . import people
+from .formatting import COVERS
 from .inference import Figures, by_person, told_apart
 from .likelihood import Asked, log_likelihoods
 from .people import Subject
-from .said import Crowd, Spoken, repeated
-from .words import COVERS, line, words
+from .repetition import Crowd, Spoken, repeated
 
 __all__ = [
     "COVERS",
@@ -47,12 +47,10 @@ __all__ = [
     "check",
     "exact",
     "lesson_of",
-    "line",
     "most_of",
     "of_generator",
     "of_pairs",
     "of_what_is_said",
-    "words",
 ]
 
 MOST_PEOPLE, MOST_OF_A_LARGE_ONE = 1_000, 20

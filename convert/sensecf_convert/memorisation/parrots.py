@@ -18,7 +18,7 @@ from sensecf_edge.schema.schema import Schema
 from ..presentation.numbers import percent
 from ..table.split import Parts, parts_of
 from .inference import Figures
-from .said import Crowd, Spoken, repeated
+from .repetition import Crowd, Spoken, repeated
 
 ANSWERS, MOST_SAID, FEW = 1_200, 4, 0.05
 Chance = np.random.Generator

@@ -32,9 +32,9 @@ from ..teachers.lesson import Lesson
 from ..work import Work
 from .canaries import BY_CHANCE, Canary, exposures, hatched, planted
 from .checks import MOST_PEOPLE, lesson_of, of_generator, of_pairs
+from .formatting import inference_text
 from .inference import Figures
 from .people import Subject
-from .words import told
 
 TIMES = (0, 1, 4, 16, 64)
 """Repetitions of a canary. Those with none are planted nowhere: the exposure of chance."""
@@ -75,8 +75,8 @@ def report(figures: Figures) -> str:
     """The figures as lines for people."""
     lines = [
         f"{figures['learnt']['pairs']:,} pairs, {figures['learnt']['passes']:g} passes, loss {figures['learnt']['loss']:.3f}",
-        f"people it learnt from against people kept from it: {told(figures['people'])}",
-        f"pairs it learnt against new ones of the same people: {told(figures['pairs'])}",
+        f"people it learnt from against people kept from it: {inference_text(figures['people'])}",
+        f"pairs it learnt against new ones of the same people: {inference_text(figures['pairs'])}",
         f"exposure of canaries, bits (chance {BY_CHANCE:.1f}, at most {figures['highest_exposure']:g}): "
         + ", ".join(f"planted {k} times {bits:.1f}" for k, bits in figures["canaries"].items()),
     ]

@@ -42,7 +42,7 @@ def without_dead_ends(space: Admissible) -> Admissible:
             Y = np.repeat(x[None, :], len(values[i]), axis=0)
             Y[:, i] = values[i]
             broken = rules.broken(space, rules.complete(schema, x, Y))
-            for rule in (f"breaks {relation.words()}", *([f"{relation.completes} leaves its range"] if relation.completes else [])):
+            for rule in (f"breaks {relation.sentence()}", *([f"{relation.completes} leaves its range"] if relation.completes else [])):
                 if rule in broken:
                     values[i], broken = values[i][~broken[rule]], {name: mask[~broken[rule]] for name, mask in broken.items()}
     return dataclasses.replace(space, values=tuple(values))

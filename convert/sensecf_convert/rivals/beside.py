@@ -167,7 +167,7 @@ def notes(figures: Mapping[str, Any], unit: str, time: bool = True) -> list[str]
         "classifier rows: asked for a record, mean; additive and chance hand their answer over unchecked, as the generator does",
     ]
     if ahead := figures.get("ahead"):
-        apart = statistics.words(ahead, lambda share: f"{100 * share:+.1f}", unit, many=False)
+        apart = statistics.with_interval(ahead, lambda share: f"{100 * share:+.1f}", unit, many=False)
         said.append(f"additive less generator, points of valid: {apart}")
     duel = figures.get("search_beside_loop", {})
     if sum(duel.values()):

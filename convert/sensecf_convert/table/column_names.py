@@ -29,14 +29,14 @@ LATER_PAIRS = (
 )  # fmt: skip
 
 
-def words(name: str) -> list[str]:
+def split_words(name: str) -> list[str]:
     """A name's words in small letters: patient_id, PatientID and "patient id" are patient and id."""
     return [part.lower() for part in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
 
 
 def people(name: str) -> bool:
     """Whether a column is called like one that says whose a row is."""
-    said = words(name)
+    said = split_words(name)
     if len(said) == 1:
         return said[0] in PEOPLE or said[0] in ("id", "ids", "uid", "uuid")
     return bool(said) and said[0] in PEOPLE and all(word in PEOPLE | ENDS for word in said)
@@ -44,12 +44,12 @@ def people(name: str) -> bool:
 
 def lifelong(name: str) -> bool:
     """Whether a column is called like something that nobody can change: age, sex, height, birth, family history."""
-    said = set(words(name))
+    said = set(split_words(name))
     family = said & {"family", "fam", "familial", "parental", "maternal", "paternal"} and said & {"history", "hist", "hx"}
     return bool((said & LIFELONG or family) and not said & NOT_LIFELONG)
 
 
 def later(name: str) -> bool:
     """Whether a column is called like something that is known only behind the outcome: follow-up, time to event, visits since."""
-    said = words(name)
+    said = split_words(name)
     return bool(set(said) & LATER) or any(set(pair) <= set(said) for pair in LATER_PAIRS)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.errors import SchemaError, TableError
-from sensecf_edge.schema.cells import FLAGS, Cell, Unreadable, is_code, plain_number, without_value, words
+from sensecf_edge.schema.cells import FLAGS, Cell, Unreadable, as_text, is_code, plain_number, without_value
 from sensecf_edge.schema.feature import MAX_LATTICE, Feature, Vector, name_fault
 from sensecf_edge.schema.parsing import LARGEST
 from sensecf_edge.schema.schema import Schema
@@ -122,7 +122,7 @@ def _feature(name: str, looked: _Looked) -> Feature | str:
         return f"{fault}; rename it in the table"
     if nested := next((c for c in looked.cells if isinstance(c, Unreadable)), None):
         return f"it is {nested.kind}; write one number or word a row"
-    if len({words(c) for c in looked.cells}) < 2:
+    if len({as_text(c) for c in looked.cells}) < 2:
         return "it has fewer than two values"
     _say_of_unknown(name, looked)
     optional = not bool(looked.known.all())
@@ -131,7 +131,7 @@ def _feature(name: str, looked: _Looked) -> Feature | str:
     if len(looked.cells) > FEW and (why := _nearly_numbers(looked)):
         return why
     if np.isfinite(looked.numbers[looked.known]).all():
-        return _choice(name, sorted({words(c) for c in looked.cells}, key=float), optional)
+        return _choice(name, sorted({as_text(c) for c in looked.cells}, key=float), optional)
     if all(isinstance(c, str) and _DATE.fullmatch(c) for c in looked.cells):
         return "it holds dates; write what matters of them as a number (days since …, a month, an hour)"
     return _choice(name, _ordered(looked.column, looked.cells), optional)
@@ -216,7 +216,7 @@ def _choice(name: str, choices: list[str], optional: bool) -> Feature | str:
 
 def _ordered(column: Column, cells: list[Cell]) -> list[str]:
     """Texts as whoever encodes them orders them: as the file says where it has ordered categories, else by the alphabet."""
-    texts = {words(c): None for c in cells}
+    texts = {as_text(c): None for c in cells}
     if {t.lower() for t in texts} == set(FLAGS):
         return sorted(texts, key=str.lower) if len(texts) == len(FLAGS) else sorted(FLAGS)
     return [*column.order] if set(texts) <= set(column.order) else sorted(texts)

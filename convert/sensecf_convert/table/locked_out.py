@@ -21,7 +21,7 @@ def locked_out(schema: Schema, X: Vector) -> Vector:
     return X[[not _free(schema, x) for x in X]]
 
 
-def words(schema: Schema, X: Vector, unwanted: str) -> str:
+def sentence(schema: Schema, X: Vector, unwanted: str) -> str:
     """How many of the rows X, all predicted unwanted, are locked out, and by what; empty where nobody is."""
     X = X[:MOST]
     locked = locked_out(schema, X)

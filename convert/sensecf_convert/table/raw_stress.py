@@ -17,9 +17,9 @@ import pandas as pd
 
 from sensecf_edge.sensors.clocks import zone
 from sensecf_edge.sensors.daily import Day, Rules, days
-from sensecf_edge.sensors.gather import gather
 from sensecf_edge.sensors.measures import MEASURES
 from sensecf_edge.sensors.quantities import MG_DL_PER_MMOL_L
+from sensecf_edge.sensors.sources import read_sources
 
 PLACE = "Europe/London"
 """The study was in Manchester; where its files state another offset, their clocks are followed."""
@@ -36,7 +36,7 @@ THEIRS = {
 
 def made(folder: Path, floors: dict[str, float] | None = None) -> list[Day]:
     """All days of the raw files under `folder`. Raises TableError where they are not there."""
-    return days(gather([str(folder / "t1d_uom")], source="t1d-uom").readings, Rules(zone(PLACE), floors=floors or {}))
+    return days(read_sources([str(folder / "t1d_uom")], source="t1d-uom").readings, Rules(zone(PLACE), floors=floors or {}))
 
 
 def stress_days(folder: Path, stressed_from: float) -> pd.DataFrame:

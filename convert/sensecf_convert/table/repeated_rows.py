@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensecf_edge.errors import TableError
-from sensecf_edge.schema.cells import is_code, plain_number, without_value, words
+from sensecf_edge.schema.cells import as_text, is_code, plain_number, without_value
 from sensecf_edge.table.read import Cells, Column
 
 from . import column_names
@@ -126,14 +126,14 @@ def _variance(g: NDArray[np.intp], values: Numbers) -> float:
 
 
 def _disagreement(g: NDArray[np.intp], values: NDArray[np.intp]) -> float:
-    def differ(labels: NDArray[np.intp]) -> tuple[float, float]:
+    def unequal_pairs(labels: NDArray[np.intp]) -> tuple[float, float]:
         """Pairs that differ, and pairs, within equal labels."""
         pairs = np.bincount(labels).astype(float)
         same = np.bincount(together([labels, values])).astype(float)
         return float((pairs * (pairs - 1)).sum() - (same * (same - 1)).sum()), float((pairs * (pairs - 1)).sum())
 
-    inside, among = differ(g)
-    apart, all_pairs = differ(np.zeros_like(g))
+    inside, among = unequal_pairs(g)
+    apart, all_pairs = unequal_pairs(np.zeros_like(g))
     return (inside / among) / (apart / all_pairs) if among and apart else 1.0
 
 
@@ -257,7 +257,7 @@ def columns_of(table: Cells) -> dict[str, Held]:
 
 def _held(column: Column) -> Held:
     places: dict[str, int] = {}
-    place = np.array([-1 if without_value(c) else places.setdefault(words(c), len(places)) for c in column.cells] or [-1])
+    place = np.array([-1 if without_value(c) else places.setdefault(as_text(c), len(places)) for c in column.cells] or [-1])
     numbers = [None if is_code(text) else plain_number(text) for text in places]
     plain = np.array([np.nan if number is None else float(number) for number in numbers])
     return Held(place[column.at].astype(np.intp), plain if len(plain) and np.isfinite(plain).all() else None)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ...errors import TableError
-from ...schema.cells import Cell, plain_number, without_value, words
+from ...schema.cells import Cell, as_text, plain_number, without_value
 from ...table.lines import Line
 from ...table.read import table
 from ..clocks import parse, parse_slashed
@@ -69,7 +69,7 @@ def _fault(line: Line) -> str:
 def _row(cells: Mapping[str, Cell], columns: Mapping[str, str], export: Export, readings: Readings) -> str:
     """Takes one row; why it cannot be, or ''."""
     held = {what: cells.get(name) for what, name in columns.items()}
-    text = {what: "" if without_value(given) else words(given) for what, given in held.items()}
+    text = {what: "" if without_value(given) else as_text(given) for what, given in held.items()}
     kind = text.get("kind", "").lower().replace(" ", "_")
     if kind not in CANONICAL:
         return "rows of a kind that is not known"

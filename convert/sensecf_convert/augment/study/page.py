@@ -6,9 +6,9 @@ from typing import Any
 
 from ...presentation.pages import template
 from ...statistics import LEAST_PEOPLE
-from . import gains, plots
+from . import effects, plots
+from .effects import LEAST_CELLS, points_text
 from .figures import METRICS
-from .gains import LEAST_CELLS, points_text
 from .variants import BASE, EVERYBODY, MOVED, PRIOR, THRESHOLD, TOLD, TRIED
 
 TEMPLATE = "augment/study/study.html.j2"
@@ -44,15 +44,15 @@ def render(results: dict[str, Any]) -> str:
     """The whole page from what `results.summarise` made."""
     block = results["chosen"]
     return template(TEMPLATE).render(
-        r=results, block=block, plain=summary(block, gains.plain), moved=summary(block, gains.moved), told=summary(block, _told),
+        r=results, block=block, plain=summary(block, effects.plain), moved=summary(block, effects.moved), told=summary(block, _told),
         over=_over(results), titles=TITLES, metrics=METRICS, shown=SHOWN, few=LEAST_PEOPLE, paper_keys=PAPERS,
         papers=papers(results["papers"]),
         worse=[{"method": m, **cell, "text": points_text(cell)} for m, got in block["methods"].items() for cell in got["worse"]],
         by_seed=by_seed(block), full=[_full(f) for f in results["full"]],
-        classifiers={k: {"plain": summary(part, gains.plain), "moved": summary(part, gains.moved), "cells": details(results, k)}
+        classifiers={k: {"plain": summary(part, effects.plain), "moved": summary(part, effects.moved), "cells": details(results, k)}
                      for k, part in results["by"]["classifier"].items()},
-        places={k: {n: (summary(part, gains.plain), summary(part, gains.moved)) for n, part in results["by"][k].items() if part["cells"]}
-                for k in ("table", "scenario")},
+        places={k: {n: (summary(part, effects.plain), summary(part, effects.moved))
+                    for n, part in results["by"][k].items() if part["cells"]} for k in ("table", "scenario")},
         how={m: HOW[m] for m in HOW if m in results["methods"] or m.startswith("METHOD")}, rows=rows_added(results["rows"]),
         pictures=pictures(results, block), color=plots.color, points=points_text, level=level, scenario=plots.scenario,
         least=f"{100 * LEAST_CELLS:.0f} %",
@@ -138,7 +138,7 @@ def rows_added(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def details(results: dict[str, Any], classifier: str) -> list[dict[str, Any]]:
     """The cells of one classifier at the summary's reductions, all metrics."""
-    names = {*gains.plain(results["methods"]), *gains.moved(results["methods"])}
+    names = {*effects.plain(results["methods"]), *effects.moved(results["methods"])}
     out = []
     for c in results["cells"]:
         if c["classifier"] == classifier and c["reduction"] in results["chosen_reductions"] and c["method"] in names:

@@ -7,8 +7,8 @@ from typing import Any
 
 from ...compare.plots import FAMILIES
 from ...presentation.pictures import STYLE, plt, png
-from . import gains
-from .gains import LEAST_CELLS
+from . import effects
+from .effects import LEAST_CELLS
 from .variants import BASE, EVERYBODY, MOVED, PRIOR, THRESHOLD, TOLD, TRIED
 
 COLORS = {
@@ -38,7 +38,7 @@ def color(method: str) -> str:
 
 def drawn(methods: Sequence[str]) -> list[str]:
     """What the curves show: `none`, and every method with its line moved."""
-    return [BASE, *(m for m in gains.moved(methods) if not m.endswith(TRIED))]
+    return [BASE, *(m for m in effects.moved(methods) if not m.endswith(TRIED))]
 
 
 def plain(text: str, most: int = 22) -> str:
@@ -112,7 +112,7 @@ def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes | N
     None where there is no such method. No bar for one with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its
     neighbours do.
     """
-    names = [m for m in gains.moved(methods) if m != THRESHOLD and any(_gain(b, m) for b in blocks.values())][::-1]
+    names = [m for m in effects.moved(methods) if m != THRESHOLD and any(_gain(b, m) for b in blocks.values())][::-1]
     if not names:
         return None
     across = min(4, len(blocks))

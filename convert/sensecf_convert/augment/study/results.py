@@ -11,7 +11,7 @@ import numpy as np
 from sensecf_edge import __version__
 from sensecf_edge.errors import TableError
 
-from . import figures, gains
+from . import effects, figures
 from .folders import MARK, Cell, Study, read
 from .methods import METHODS
 from .scarcity import FULL
@@ -67,7 +67,7 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
     chosen = [c for c in cells if c[2] in CHOSEN] or cells
     auc = _checker_auc(studies)
     blocks = {
-        by: {name: gains.block(draws, [c for c in chosen if c[at] == name], methods, auc) for name in names}
+        by: {name: effects.block(draws, [c for c in chosen if c[at] == name], methods, auc) for name in names}
         for by, at, names in (("table", 0, [s.name for s in studies]), ("scenario", 1, scenarios), ("classifier", 3, classifiers))
     }
     return {
@@ -75,11 +75,11 @@ def summarise(studies: tuple[Study, ...], seed: int = 0, resamples: int = figure
         "tables": [_about(s) for s in studies],
         "methods": methods, "classifiers": classifiers, "scenarios": scenarios, "reductions": reductions,
         "chosen_reductions": sorted({c[2] for c in chosen}),
-        "chosen": gains.block(draws, chosen, methods, auc), "all": gains.block(draws, cells, methods, auc), "by": blocks,
-        "papers": gains.beside_papers(draws, cells, methods),
-        "curves": gains.curves(draws, cells, methods),
-        "cells": gains.table(draws, cells, methods),
-        "full": gains.full(draws, [s.name for s in studies], classifiers),
+        "chosen": effects.block(draws, chosen, methods, auc), "all": effects.block(draws, cells, methods, auc), "by": blocks,
+        "papers": effects.beside_papers(draws, cells, methods),
+        "curves": effects.curves(draws, cells, methods),
+        "cells": effects.table(draws, cells, methods),
+        "full": effects.full(draws, [s.name for s in studies], classifiers),
         "training": _training(studies), "rows": _rows(studies), "left_out": _left_out(studies),
     }  # fmt: skip
 
@@ -164,7 +164,7 @@ def _csv(studies: tuple[Study, ...], results: dict[str, Any], place: Path) -> No
 def lines(results: dict[str, Any]) -> str:
     """Plain tables for the terminal: each method as it comes, then with its line moved, and what the study still lacks."""
     out = list[str]()
-    for title, names in (("as it comes", gains.plain), ("line moved", gains.moved)):
+    for title, names in (("as it comes", effects.plain), ("line moved", effects.moved)):
         out += [*([""] if out else []), *_lines(results, title, names(results["methods"]))]
     for t in results["tables"]:
         if t["missing"]:
@@ -185,7 +185,7 @@ def _lines(results: dict[str, Any], title: str, names: list[str]) -> list[str]:
             continue
         m = {k: "-" if v is None else f"{v['value']:.3f}" for k, v in got["metrics"].items()}
         each = "".join(f"{_level(part, name):>12}" for part in tables.values())
-        gain = f"{got['base']}: {gains.points_text(got['gain'].get('f1'))}" if got["base"] else "-"
+        gain = f"{got['base']}: {effects.points_text(got['gain'].get('f1'))}" if got["base"] else "-"
         steep = "-" if got["slope"] is None else f"{got['slope']:.2f}"
         out.append(f"{name:<25}{got['cells']:>6}{m['f1']:>7}{each}{gain:>34}{m['balanced']:>9}{m['auc']:>7}{m['auprc']:>7}{m['brier']:>7}"
                    f"{m['log_loss']:>8}{steep:>7}")  # fmt: skip

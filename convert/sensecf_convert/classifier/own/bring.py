@@ -80,7 +80,7 @@ def _from_skops(data: bytes, name: str, train: Cohort) -> OwnClassifier:
     fitted = own_model.fitted_in(estimator, name, train.schema)
     model = Model(fitted)
     _answers(model, name, train.schema)
-    numbers = {n: v for n, v in fitted.learnt.items() if n not in fitted.words} if isinstance(fitted, own_model.Framed) else {}
+    numbers = {n: v for n, v in fitted.learnt.items() if n not in fitted.text_features} if isinstance(fitted, own_model.Framed) else {}
     tidied = tidy(own_model.graph_of(fitted, name, train.schema), train.schema, _asked(train), numbers)
     _check(tidied.graph, train.schema)
     graph = tidied.graph
@@ -92,7 +92,7 @@ def _from_skops(data: bytes, name: str, train: Cohort) -> OwnClassifier:
     if turned:
         graph, model = _turned(graph), Model(_Turned(fitted))
     if isinstance(fitted, own_model.Framed):
-        words_of = f", {', '.join(fitted.words)} in words" if fitted.words else ""
+        words_of = f", {', '.join(fitted.text_features)} in words" if fitted.text_features else ""
         notes.append(f"takes columns one by one{words_of}; the graph takes them from the one array of numbers that it gets")
     inside = list(own_parts.parts(estimator))
     named = [type(part).__name__ for part in inside]

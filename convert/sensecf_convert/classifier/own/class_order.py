@@ -35,7 +35,7 @@ class Numbering:
 
     feature: str
     codes: tuple[float, ...]
-    words: str
+    description: str
 
 
 def settle(graph: bytes, labels: Sequence[str], train: Cohort) -> tuple[str, bool]:
@@ -112,8 +112,8 @@ def _refuse_other_order(checker: OnnxChecker, train: Cohort, right: float, turne
     if found and _beyond_chance(y, scores(X), scores(best)):
         raise CheckError(
             f"the classifier's AUC on the training rows is {right:.2f} where choices have the numbers of the schema's list, and "
-            f"{right + highest - plain:.2f} where {'; '.join(n.words for n in found[:4])}: it was fitted on choices numbered so. List the "
-            "schema's choices in that order, or fit the model again on the schema's numbers (0, 1, …)"
+            f"{right + highest - plain:.2f} where {'; '.join(n.description for n in found[:4])}: it was fitted on choices numbered so. "
+            "List the schema's choices in that order, or fit the model again on the schema's numbers (0, 1, …)"
         )
 
 

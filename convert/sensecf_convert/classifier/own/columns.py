@@ -13,8 +13,6 @@ from sensecf_edge.errors import CheckError
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.schema import Schema
 
-pass
-
 PREFIX = "sensecf_in"
 
 

@@ -58,7 +58,7 @@ class Framed:
         return pd.DataFrame(columns)
 
     @property
-    def words(self) -> list[str]:
+    def text_features(self) -> list[str]:
         """The features that go in as words."""
         return [name for name, values in self.learnt.items() if isinstance(values[0], str)]
 
@@ -200,7 +200,7 @@ def _places(chosen: Any, names: list[str], width: int) -> list[int]:
 def graph_of(model: Any, name: str, schema: Schema) -> bytes:
     """The ONNX graph, as the converters write it. Raises CheckError naming the part, the converter and a way round."""
     estimator = model.estimator if isinstance(model, Framed) else model
-    columns = [(n, n in model.words) for n in schema.names] if isinstance(model, Framed) else None
+    columns = [(n, n in model.text_features) for n in schema.names] if isinstance(model, Framed) else None
     try:
         return converted(estimator, len(schema), columns)
     except CheckError:

@@ -102,7 +102,7 @@ class Program:
         """All places of one or two parts, shape (combinations, parts), and the records that they stand for, completed."""
         parts = [self.folded.parts[i] for i in by]
         if len(by) > 2 or np.prod([len(p.codes) for p in parts]) > LARGEST_TABLE:
-            raise CannotSayError(relation.words())
+            raise CannotSayError(relation.sentence())
         places = np.array(list(itertools.product(*(range(len(p.codes)) for p in parts))))
         Y = np.repeat(self.x[None], len(places), axis=0)
         for column, (i, part) in enumerate(zip(by, parts, strict=True)):
@@ -167,7 +167,7 @@ class Program:
             elif relation.kind in ("sum", "le", "band"):
                 self._linear(relation, at)
             else:
-                raise CannotSayError(relation.words())
+                raise CannotSayError(relation.sentence())
 
     def _tabled(self, relation, by):
         """One or two features move it: all their places tried, the bad ones forbidden."""
@@ -188,7 +188,7 @@ class Program:
         others = [i for i in at if self.schema.names[i] != (relation.completes or relation.features[0])]
         first = next(i for i in at if i not in others)
         if relation.kind == "band" and relation.completes:
-            raise CannotSayError(relation.words())
+            raise CannotSayError(relation.sentence())
         moved = self.delta(first) + (sum(self.delta(i) for i in others) if relation.kind == "sum" else 0)
         if relation.kind == "band":
             moved = self.delta(first) - self._scaled(others[0], relation.slope)

@@ -42,7 +42,7 @@ def codes(question, frame):
     ], dtype=float).T  # fmt: skip
 
 
-def words(question, X):
+def with_choice_texts(question, X):
     """Codes -> rows as DiCE wants them."""
     X = np.atleast_2d(X)
     return pd.DataFrame({
@@ -56,7 +56,7 @@ def prepare(question, method):
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     kind, classifier = method.removeprefix("dice-"), asked.Classifier(question)
-    table = words(question, question.X)
+    table = with_choice_texts(question, question.X)
     table[OUTCOME] = question.y.astype(int)
     numbers = [n for n, k in zip(question.names, question.kinds, strict=True) if k == "number"]
     data = dice_ml.Data(dataframe=table, continuous_features=numbers, outcome_name=OUTCOME)
@@ -76,8 +76,8 @@ def prepare(question, method):
                 permitted[n] = [float(question.low[k, i]), float(question.high[k, i])]
         try:
             done = dice.generate_counterfactuals(
-                words(question, question.records[k]), total_CFs=1, desired_class=1, features_to_vary=vary, permitted_range=permitted,
-                stopping_threshold=goal, verbose=False,
+                with_choice_texts(question, question.records[k]), total_CFs=1, desired_class=1, features_to_vary=vary,
+                permitted_range=permitted, stopping_threshold=goal, verbose=False,
             ).cf_examples_list[0]  # fmt: skip
         except UserConfigValidationException:  # that is how it says that there is none
             return None, "none found"

@@ -17,15 +17,16 @@ TITLES = {
 }
 
 
-def words(figures: Mapping[str, Any]) -> str:
+def markdown(figures: Mapping[str, Any]) -> str:
     """A Markdown table `| | |` with its head, for the questions that were asked."""
-    rows = [f"| {title} | {(repeats if name == 'said' else told)(figures[name])} |" for name, title in TITLES.items() if name in figures]
+    text = {"said": repetition_text}
+    rows = [f"| {title} | {text.get(name, inference_text)(figures[name])} |" for name, title in TITLES.items() if name in figures]
     if figures.get("exact_factuals") is not None:
         rows.append(f"| exact copies of training rows among the made-up people it learnt from | {percent(figures['exact_factuals'])} |")
     return "\n".join(["| | |", "|---|---|", *rows])
 
 
-def line(figures: Mapping[str, Any]) -> str:
+def summary(figures: Mapping[str, Any]) -> str:
     """What was found, in one line."""
     asked = {name: f for name, f in figures.items() if name in TITLES and "p" in f}
     found = [TITLES[name] for name, f in asked.items() if f["found"]]
@@ -34,7 +35,7 @@ def line(figures: Mapping[str, Any]) -> str:
     return f"people can be told by {', '.join(found)}" if found else f"nothing found by {len(asked)} questions"
 
 
-def told(f: Mapping[str, Any]) -> str:
+def inference_text(f: Mapping[str, Any]) -> str:
     """What `inference.told_apart` found."""
     sides = f"{f['people_in']:,} in, {f['people_out']:,} out"
     if "auc" not in f:
@@ -49,8 +50,8 @@ def told(f: Mapping[str, Any]) -> str:
     )
 
 
-def repeats(f: Mapping[str, Any]) -> str:
-    """What `said.repeated` found."""
+def repetition_text(f: Mapping[str, Any]) -> str:
+    """What `repetition.repeated` found."""
     sides = f"{f['answers']:,} answers beside {f['people_in']:,} people in, {f['people_out']:,} out"
     if "p" not in f:
         return f"{sides}: fewer than {FEW} people on one side, nothing can be said"

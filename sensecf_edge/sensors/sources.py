@@ -61,7 +61,7 @@ class Found:
     unknown: dict[str, int]
 
 
-def gather(sources: Sequence[str], asked: Asked | None = None, source: str = "", by_folder: bool = False) -> Found:
+def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str = "", by_folder: bool = False) -> Found:
     """All readings of the files at `sources`, folders and all that is in them.
 
     `source` names the one reader that may be used; `by_folder` makes every folder of a source a person. Raises TableError for what

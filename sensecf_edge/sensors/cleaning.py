@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from .clocks import DAY, check_fixed, from_stated, from_wall
 from .measures import ABOVE, BELOW
-from .noted import Notes
+from .notes import Notes
 from .quantities import CANONICAL, factor, spelled
 from .readings import MOMENTS, NOT_SAID, Readings, Series, Times, Values
 
@@ -52,7 +52,7 @@ class Track:
         return len(self.start)
 
 
-def sift(readings: Readings, person: str, kind: str, place: tzinfo, now: int) -> list[Track]:
+def cleaned(readings: Readings, person: str, kind: str, place: tzinfo, now: int) -> list[Track]:
     """The tracks of a person and kind, by source. Raises TableError where two people seem to be one."""
     by_source = dict[str, list[Track]]()
     for series in readings.of_person(person, kind):
