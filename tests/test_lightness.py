@@ -34,6 +34,8 @@ DOORS = {
     "jinja2": {"sensecf_edge.llama.chat", "sensecf_edge.serve.app"},
     "starlette": {"sensecf_edge.serve.app", "sensecf_edge.serve.door", "sensecf_edge.serve.line"},
     "uvicorn": {"sensecf_edge.serve.server"},
+    "httpx": {"sensecf_edge.generators.wire"},
+    "httpcore": {"sensecf_edge.generators.wire"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
            "bundle", "report", "page", "generators", "search", "explain", "trial", "table", "sensors", "private_files",

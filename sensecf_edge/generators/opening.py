@@ -46,7 +46,10 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
         return Generator(Silent(), replace(own, name=NONE))
     general = replace(own, style=GENERAL, hints=choice.hints).with_shots(shots)
     if choice.kind == OPENAI:
-        raise ConstraintError("servers cannot be asked in this version; give bundle, none, smollm2 or a GGUF")
+        from .endpoint import Endpoint
+
+        server = Endpoint.open(choice, say)
+        return Generator(server, replace(general, name=server.name))
     path = weights(SMOLLM2, say) if choice.place == SMOLLM2 else Path(choice.place)
     if not path.is_file():
         raise EngineError(f"there is no file {path}; give the path of a GGUF, or one of bundle, none, smollm2")
