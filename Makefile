@@ -7,6 +7,7 @@
 # make soak     robustness measured: hostile rows, kill -9, full disks, lost brokers (minutes)
 # make bench    build llama.cpp's own bench (outside this folder) and measure beside it
 # make llama-server  build llama.cpp's own server (outside this folder): what --generator openai: is tested against
+# make axe      axe-core into .axe, for the tests of the page (npm)
 # make wheel    the wheel, shipped models inside
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check fuzz soak models evaluate figures bench bench-8b llama-server wheel clean
+.PHONY: demo test check axe fuzz soak models evaluate figures bench bench-8b llama-server wheel clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 3 --model metabolic
@@ -117,6 +118,15 @@ bench: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama
 # An 8B shape of random weights (5 GB) under the same yardsticks.
 bench-8b: $(VENV)/.test $(CACHE)/llama/build/bin/llama-batched-bench $(CACHE)/llama3-8b.gguf
 	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model $(BENCH_MODEL) --generator $(CACHE)/llama3-8b.gguf --threads 2 $(BENCH_OPTIONS)
+
+# What tests hold the page against WCAG with; it is in no wheel.
+AXE = 4.10.3
+axe: .axe/axe-$(AXE).min.js
+
+.axe/axe-$(AXE).min.js:
+	@mkdir -p .axe
+	npm pack --silent --pack-destination .axe axe-core@$(AXE)
+	tar -xzOf .axe/axe-core-$(AXE).tgz package/axe.min.js > $@.part && mv $@.part $@
 
 wheel: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip wheel -q --no-deps -w dist .

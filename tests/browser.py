@@ -54,19 +54,20 @@ class Browser:
         """A command of the DevTools protocol."""
         return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
-    def until(self, condition: str, *arguments: Any, seconds: float = 20.0) -> Any:
-        """Wait until an expression is true; what it is then."""
+    def until(self, condition: str, *arguments: Any, seconds: float = 20.0) -> None:
+        """Wait until an expression is true."""
         script = """const [condition, args, ms] = arguments, look = new Function("...a", `return ${condition.replaceAll("$", "a")}`), end = Date.now() + ms;
-        return new Promise((done, fail) => { const again = () => { const v = look(...args); if (v) done(v);
+        return new Promise((done, fail) => { const again = () => { const v = look(...args); if (v) done(true);
           else if (Date.now() > end) fail(`never: ${condition}`); else setTimeout(again, 20); }; again(); });"""  # noqa: E501
-        return self.run(script, condition, list(arguments), 1000 * seconds)
+        self.run(script, condition, list(arguments), 1000 * seconds)
 
     def element(self, selector: str) -> str:
         """The path of the first element that a selector finds."""
         return "/element/" + str(self.ask("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT])
 
     def click(self, selector: str) -> None:
-        """A click as a person does it."""
+        """A click as a person does it, who scrolls there first."""
+        self.run("document.querySelector(arguments[0]).scrollIntoView({block: 'center'})", selector)
         self.ask("POST", self.element(selector) + "/click")
 
     def write(self, selector: str, text: str) -> None:

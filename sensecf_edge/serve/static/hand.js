@@ -17,7 +17,7 @@ export class Hand {
     this.cards = cards;
     this.values = { ...record };
     this.inputs = new Map();
-    this.result = el("div", { class: "result" });
+    this.result = el("div", { class: "result", tabindex: "0", role: "region", "aria-label": t("hand_result") });
     this.from = el("span", { class: "row" });
     content("hand").replaceChildren(el("p", {}, t("hand_hint")),
       el("div", { class: "row" }, el("span", { class: "label" }, t("start_from")), this.from),
