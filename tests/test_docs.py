@@ -104,7 +104,8 @@ def test_every_command_and_every_option_exists(page: str, line: str) -> None:
     for option in command.params:  # files that a page names need not lie here
         if isinstance(option.type, click.Path):
             option.type = click.Path(path_type=Path)
-    command.parse_args(context, list(rest))
+    with context:
+        command.parse_args(context, list(rest))
 
 
 @pytest.mark.parametrize("page, line", MODULES)

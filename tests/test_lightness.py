@@ -31,6 +31,7 @@ DOORS = {
     "pyarrow": {"sensecf_edge.table.parquet", "sensecf_edge.batch.parquet"},
     "ray": {"sensecf_edge.batch.ray"},
     "paho": {"sensecf_edge.watch.mqtt"},
+    "cryptography": {"sensecf_edge.bundle.signing"},
     "jinja2": {"sensecf_edge.llama.chat", "sensecf_edge.serve.app"},
     "starlette": {"sensecf_edge.serve.app", "sensecf_edge.serve.door", "sensecf_edge.serve.line"},
     "uvicorn": {"sensecf_edge.serve.server"},

@@ -2,7 +2,8 @@
 
 Nothing here imports llama_cpp or onnxruntime. What they get later are the bytes that were hashed; a GGUF of 64 MB or more
 is mapped by its path a moment after its hash held. Hashes say that a bundle is whole, not where it is from: whoever changes
-a file can write its hash into the manifest. Compare `Bundle.hash` with one that its maker told you on another way.
+a file can write its hash into the manifest. Who a bundle is from a signature says (`signature`), or `Bundle.hash` where its
+maker told you that on another way.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from .manifest import (
     parse_json,
 )
 from .reference import Reference
+from .signature import REQUIRED, SIGNATURE, check, trusted
 
 MAX_TEXT = 4_000_000
 
@@ -105,12 +107,20 @@ class Bundle:
 
     @property
     def unlisted(self) -> list[str]:
-        """Names in the folder that the manifest does not list. They are never read."""
-        return sorted(set(os.listdir(self.folder)) - set(self.manifest.files) - {MANIFEST})
+        """Names in the folder that the manifest does not list, a signature left out. They are never read."""
+        return sorted(set(os.listdir(self.folder)) - set(self.manifest.files) - {MANIFEST, SIGNATURE})
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of every file that is read, the manifest's among them."""
+        return {MANIFEST: self.hash, **{name: entry.sha256 for name, entry in self.manifest.files.items()}}
 
     @classmethod
     def open(cls, name_or_path: str | Path) -> Bundle:
-        """Open a shipped bundle by name, or a folder by path. Raises BundleError naming the file and what differs."""
+        """Open a shipped bundle by name, or a folder by path; where `signature.REQUIRED` names keys, one that they signed.
+
+        Raises BundleError naming the file and what differs.
+        """
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
         texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY)
@@ -120,7 +130,7 @@ class Bundle:
                 raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
         schema = _schema(contents[SCHEMA], manifest)
         density = contents.get(DENSITY)
-        return cls(
+        bundle = cls(
             folder=folder,
             manifest=manifest,
             hash=digest,
@@ -133,6 +143,9 @@ class Bundle:
             _realism=contents.get(REALISM) if density is None else None,
             _rivals=tuple(contents[name] for name in RIVALS if name in contents),
         )
+        if REQUIRED.keys is not None:
+            check(bundle.name, folder, bundle.hashes, trusted(REQUIRED.keys))
+        return bundle
 
     @staticmethod
     def available() -> list[tuple[str, Path]]:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -23,8 +24,6 @@ from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 from .options import model_or_usage_error as _named
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..answer.result import Explanation
     from ..schema.schema import Schema
 
@@ -45,6 +44,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("record", required=False)
 @click.option("--model", help=MODEL_HELP)
+@options.require_signed
 @click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
 @days.of_a_day
 @click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
@@ -140,24 +140,46 @@ def fetch(name: str) -> int:
 
 
 @models.command()
-@click.argument("names", metavar="[MODEL]...", nargs=-1)
-def verify(names: tuple[str, ...]) -> int:
-    """Hold every file of MODEL (default: all shipped) against its manifest. Exit code 1 where one differs."""
+@click.argument("model")
+@click.option("--key", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Private key in PEM, on the curve P-256.")
+@click.option("--password-file", metavar="FILE", type=click.Path(path_type=Path), help="Password of the key.")
+def sign(model: str, key: Path, password_file: Path | None) -> int:
+    """Sign MODEL, a bundle's folder: every file of it, in model.sig beside them. docs/signing.md says how to make a key."""
     from ..bundle.bundle import Bundle
 
-    failed = False
+    bundle = Bundle.open(model)
+    with terminal.extra("sign"):
+        from ..bundle import signing
+
+        click.echo(signing.sign(bundle, key, terminal.password(password_file) if password_file else None))
+    return 0
+
+
+@models.command()
+@click.argument("names", metavar="[MODEL]...", nargs=-1)
+@click.option("--key", "keys", metavar="KEYS", type=click.Path(path_type=Path),
+              help="Also hold its signature against this public key, or a folder of them.")  # fmt: skip
+def verify(names: tuple[str, ...], keys: Path | None) -> int:
+    """Hold every file of MODEL (default: all shipped) against its manifest. Exit code 1 where one differs."""
+    from ..bundle.bundle import Bundle
+    from ..bundle.signature import check, trusted
+
+    failed, allowed = False, trusted(keys) if keys is not None else ()
     names = names or tuple(name for name, _ in Bundle.available())
     if not names:
         click.echo("no models are shipped with this installation", err=True)
     for name in names:
         try:
             bundle = Bundle.open(name)
+            signer = check(bundle.name, bundle.folder, bundle.hashes, allowed) if allowed else None
         except SenseCFError as error:
             failed = True
             click.echo(f"FAIL  {terminal.one_line(name)}: {terminal.one_line(str(error))}")
             continue
         size = sum(entry.bytes for entry in bundle.manifest.files.values()) / 1e6
         click.echo(f"ok    {terminal.one_line(name)}: {len(bundle.manifest.files)} files, {size:.1f} MB, manifest {bundle.hash[:12]}")
+        if signer is not None:
+            click.echo(f"      signed with {terminal.one_line(signer.name)}")
         if bundle.unlisted:
             click.echo(f"      not listed, never read: {terminal.one_line(', '.join(bundle.unlisted))}")
     return int(failed)

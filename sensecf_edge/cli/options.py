@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,19 @@ encoding = click.option("--encoding", metavar="NAME", expose_value=False, callba
                         help="Encoding of a CSV that is not UTF-8: latin-1, cp1252, …")  # fmt: skip
 
 
+def _required(context: click.Context, option: click.Parameter, place: Path | None) -> None:
+    """Every bundle of this command, and of no other in this process, has to be signed with one of these keys."""
+    from ..bundle.signature import REQUIRED
+
+    if place is not None:
+        REQUIRED.keys = place
+        context.call_on_close(lambda: setattr(REQUIRED, "keys", None))
+
+
+require_signed = click.option("--require-signed", metavar="KEYS", type=click.Path(path_type=Path), expose_value=False, callback=_required,
+                              help="Open only a model that one of these public keys signed: a PEM file, or a folder of them.")  # fmt: skip
+
+
 BOUND_HELP = (
     "Range that F must lie in; a record outside it is moved in, or refused where it cannot be; an unknown F is left as it is. Repeatable."
 )
@@ -56,6 +70,7 @@ def request(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is asked of each record."""
     for option in reversed([
         click.option("--model", help=MODEL_HELP),
+        require_signed,
         click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted per record."),
         click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable."),
         click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP),

@@ -6,7 +6,7 @@ import click
 
 from ..settings import DEVICES, ENGINE, SERVE
 from . import terminal
-from .options import threads_option
+from .options import require_signed, threads_option
 
 
 @click.command()
@@ -15,6 +15,7 @@ from .options import threads_option
 @click.option("--port", type=click.IntRange(0, 65535), default=SERVE.port, help="0 for any that is free.")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address of this machine to listen on.")
 @click.option("--plain", is_flag=True, help="Allow an address that other machines can reach: records then cross the network unencrypted.")
+@require_signed
 @threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 def serve(models: tuple[str, ...], only: bool, port: int, host: str, plain: bool, threads: int, device: str) -> int:
