@@ -168,3 +168,14 @@ def test_versions_are_told_where_no_distribution_has_the_usual_name(monkeypatch:
 
     monkeypatch.setattr(library, "version", none)
     assert library.llama_version() == "unknown" and classifier.onnxruntime_version()[0].isdigit()
+
+
+EXPLAINED = "from sensecf_edge import Explainer; e = Explainer.load('heart'); print(bool(e.explain(e.bundle.samples[0].values).found))"
+
+
+def test_explaining_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    """No identifier and no record of use, which onnxruntime would write there, and send, if it were let."""
+    surroundings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", EXPLAINED], env=surroundings, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "True\n"
+    assert not list(tmp_path.iterdir())

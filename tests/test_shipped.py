@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
-import onnxruntime
 import pytest
 from conftest import SHIPPED
 from test_result import SHAPE
@@ -17,6 +16,7 @@ from test_result import SHAPE
 from sensecf_edge import Explainer
 from sensecf_edge.answer.result import Counterfactual, Explanation
 from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.judge.classifier import onnxruntime
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP, WEAK_AUC
@@ -41,7 +41,7 @@ def samples(explainer: Explainer, n: int = 3, seed: int = 0) -> list[Explanation
 
 def probability(folder: Path, schema: Schema, values: dict[str, object], wanted: int) -> float:
     """The wanted class's probability from the file itself, with nothing of this project between."""
-    session = onnxruntime.InferenceSession(str(folder / "classifier.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime().InferenceSession(str(folder / "classifier.onnx"), providers=["CPUExecutionProvider"])
     row = [math.nan if (v := values[f.name]) is None else f.choices.index(str(v)) if f.choices else v for f in schema.features]
     (output,) = (o.name for o in session.get_outputs() if "float" in o.type and len(o.shape) == 2)
     return float(session.run([output], {session.get_inputs()[0].name: np.array([row], np.float32)})[0][0, wanted])

@@ -107,17 +107,28 @@ class OnnxRealism:
         return np.asarray(np.interp(density, self._quantiles, self._at), dtype=np.float64)
 
 
-def onnxruntime_version() -> str:
-    """The library's own word: it goes by several names where it is installed (onnxruntime-gpu and others)."""
+def onnxruntime() -> Any:
+    """The library, told to keep no record of this machine and to send none.
+
+    From 1.32 on its wheels for Linux and macOS write an identifier and events of use under the home folder as soon as they are
+    loaded, and send them. The variable forbids all of it, and works only where it stands before the library is loaded; the
+    call stops what the variable does not (Windows, or a program that had loaded the library before).
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime as ort
 
-    return str(ort.__version__)
+    ort.disable_telemetry_events()
+    return ort
+
+
+def onnxruntime_version() -> str:
+    """The library's own word: it goes by several names where it is installed (onnxruntime-gpu and others)."""
+    return str(onnxruntime().__version__)
 
 
 def build_features() -> str:
     """Version of onnxruntime and the devices it was built for, in words. Raises ImportError where it cannot be loaded."""
-    import onnxruntime as ort
-
+    ort = onnxruntime()
     return f"{ort.__version__}, {', '.join(p.removesuffix('ExecutionProvider') for p in ort.get_available_providers())}"
 
 
@@ -191,9 +202,7 @@ def _session(model: bytes, threads: int, device: str) -> Any:
     (constant folding), because that memory has no bound. On `cuda` the CUDA provider goes first where there is one; what
     it cannot compute, trees among it, stays on the CPU.
     """
-    import onnxruntime as ort
-
-    ort.disable_telemetry_events()
+    ort = onnxruntime()
     _bound_memory()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -212,8 +221,7 @@ def _session(model: bytes, threads: int, device: str) -> Any:
 @cache
 def _bound_memory() -> None:
     """One allocator for all sessions of the process, which refuses to grow over MOST_MEMORY."""
-    import onnxruntime as ort
-
+    ort = onnxruntime()
     place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     as_asked = 1  # and not twice as much at each step, which is what a hub of 512 MB would notice
     ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": MOST_MEMORY, "arena_extend_strategy": as_asked}))
@@ -222,9 +230,7 @@ def _bound_memory() -> None:
 @cache
 def _giving_back() -> Any:
     """How to run: what results took goes back to the system at the end."""
-    import onnxruntime as ort
-
-    options = ort.RunOptions()
+    options = onnxruntime().RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 

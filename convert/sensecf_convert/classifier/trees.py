@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.errors import CheckError
-from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.judge.classifier import OnnxChecker, onnxruntime
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
@@ -110,15 +110,15 @@ class _Column:
 def _columns(model: Any, name: str, schema: Schema, X: Vector) -> list[_Column]:
     """Every column the trees read. Raises NoTreesError for one that is made of several values."""
     import onnx
-    import onnxruntime
 
+    ort = onnxruntime()
     part = onnx.ModelProto()
     part.CopyFrom(model)
     del part.graph.output[:]
     part.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
-    session = onnxruntime.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def coded(rows: Vector) -> Vector:
         return np.asarray(session.run([name], {session.get_inputs()[0].name: rows.astype(np.float32)})[0], dtype=np.float64)
