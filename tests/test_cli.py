@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 from conftest import CALM, STRESSED, Ran, toy_manifest
@@ -20,6 +22,7 @@ from test_result import SHAPE
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import write_manifest
 from sensecf_edge.cli import terminal
+from sensecf_edge.cli.commands import COMMANDS
 from sensecf_edge.cli.main import cli
 from sensecf_edge.errors import ConstraintError, MissingExtraError
 from sensecf_edge.settings import RECORD
@@ -238,11 +241,14 @@ def test_every_command_has_help(command: Command) -> None:
     def walk(group: Any, path: tuple[str, ...]) -> None:
         ran = command(*path, "--help")
         assert ran.code == 0 and ran.out.startswith("Usage: sensecf-edge") and ran.err == ""
-        for name, below in getattr(group, "commands", {}).items():
-            assert below.help, name
+        for name in group.list_commands(context) if isinstance(group, click.Group) else ():
+            below = group.get_command(context, name)
+            assert below.help and below.name == name and re.search(rf"^  {name} ", ran.out, flags=re.MULTILINE), name
             walk(below, (*path, name))
 
+    context = click.Context(cli)
     walk(cli, ())
+    assert set(COMMANDS) < set(cli.list_commands(context))
     assert command("--version").out.startswith("sensecf-edge ")
 
 

@@ -19,7 +19,8 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import augment, batch_watch, build, compare, days, export, kept, options, serve, terminal
+from . import days, kept, options, terminal
+from .commands import Commands
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 from .options import model_or_usage_error as _named
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 NONE_FOUND, READER_GONE = 3, 141
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 100})
 @click.version_option(__version__, prog_name="sensecf-edge", message="%(prog)s %(version)s")
 def cli() -> None:
     """The smallest realistic change that would move a prediction, computed on this machine.
@@ -88,12 +89,6 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
             kept.write_report(report, explanation, explainer.bundle)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
-
-
-cli.add_command(batch_watch.batch)
-cli.add_command(batch_watch.watch)
-cli.add_command(days.days)
-cli.add_command(serve.serve)
 
 
 @cli.group()
@@ -195,15 +190,6 @@ def doctor() -> int:
     for finding in findings:
         click.echo(f"{'!' if finding.problem else ' '} {finding.what:<{width}}  {finding.found}")
     return int(any(f.problem for f in findings))
-
-
-cli.add_command(build.fit)
-cli.add_command(build.evaluate)
-cli.add_command(compare.compare)
-cli.add_command(compare.pool)
-cli.add_command(augment.augment)
-cli.add_command(build.schema)
-cli.add_command(export.export)
 
 
 def _one_source(record: str | None, sample: str | None, model: str | None, source: str | None) -> None:
