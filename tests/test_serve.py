@@ -315,7 +315,7 @@ def test_bad_questions_end_alone_and_say_what_is_wrong(served: Served) -> None:
         assert (status, len(answer["error"]) > 10) == (422, True), more
     status, answer = served.post("explain", {**QUESTION, "values": {"age": "300", "steps": None, "smoker": "<b>maybe</b>", "size": "1"}})
     assert status == 422 and set(answer["fields"]) == {"age", "steps", "smoker", "size"}
-    assert answer["fields"]["age"] == "age cannot be 300; allowed is 18 to 90 years"  # as the command line says it
+    assert answer["fields"]["age"] == "Age cannot be 300; allowed is 18 to 90 years"  # as the command line says it
     assert "'<b>maybe</b>'" in answer["fields"]["smoker"]
     assert served.post("explain", QUESTION)[0] == 200
 

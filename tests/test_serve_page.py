@@ -153,8 +153,8 @@ def test_refusals_stand_beside_their_fields_and_a_changed_record_takes_its_answe
     tab.choose("#f2", "")
     tab.browser.click("#record button.main")
     tab.browser.until("document.querySelector('#f0').getAttribute('aria-invalid')")
-    assert tab.text("#f0-error") == "age cannot be 300; allowed is 18 to 100 years"
-    assert tab.text("#f2-error").startswith("cp is missing; allowed is one of typical angina")
+    assert tab.text("#f0-error") == "Age cannot be 300; allowed is 18 to 100 years"
+    assert tab.text("#f2-error").startswith("Chest pain is missing; allowed is one of typical angina")
     assert tab.browser.run("return document.activeElement.id") == "f0"
     tab.picture("record-refused")
     tab.browser.write("#f0", "59")
@@ -233,7 +233,7 @@ def test_values_are_tried_by_hand_and_from_an_option(tab: Tab) -> None:
     assert "Age cannot change; the model never advises it." in tab.texts("#hand .rules li")
     tab.browser.run("const e = document.querySelector('#m3'); e.value = '9'; e.dispatchEvent(new Event('change'))")
     tab.browser.until("!document.querySelector('#m3-error').hidden")
-    assert tab.text("#m3-error") == "trestbps cannot be 9; allowed is 70 to 250 mm Hg"
+    assert tab.text("#m3-error") == "Resting blood pressure cannot be 9; allowed is 70 to 250 mm Hg"
     tab.picture("hand")
 
 

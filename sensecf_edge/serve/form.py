@@ -80,5 +80,6 @@ def record_of(schema: Schema, fields: Any) -> Record:
     }
     faults = problems(schema, read)
     if faults:
-        raise FieldsError(faults)
+        titles = {f.name: f.title for f in schema.features}
+        raise FieldsError({name: plain(said.replace(name, titles.get(name, name), 1)) for name, said in faults.items()})
     return Record.from_mapping(schema, read)
