@@ -144,7 +144,8 @@ def serving(model: str | None, answers: int, starts: int) -> int:
     last, same = at_once(page, asked[:fifty], told)
     spent = f"of processor time {sorted(worked)[len(worked) // 2]:.2f} s"
     lines = [
-        ("ready after the command (page, files, form)", f"{sorted(ready)[len(ready) // 2]:.2f} s", f"{min(ready):.2f} to {max(ready):.2f} s, {spent}"),
+        ("ready after the command (page, files, form)", f"{sorted(ready)[len(ready) // 2]:.2f} s",
+         f"{min(ready):.2f} to {max(ready):.2f} s, {spent}"),
         (f"an answer, {answers} asked, 95 %", f"{most:.0f} ms", f"median {median:.0f} ms, of processor time {1e3 * busy:.0f} ms"),
         (f"memory after {answers} answers", f"{page.memory():.0f} MB", f"before {before:.0f} MB"),
         (f"{fifty} at once by two sessions", f"{same} of {fifty} as alone", f"the last after {last:.1f} s"),
