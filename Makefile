@@ -9,6 +9,7 @@
 # make llama-server  build llama.cpp's own server (outside this folder): what --generator openai: is tested against
 # make axe      axe-core into .axe, for the tests of the page (npm)
 # make wheel    the wheel, shipped models inside
+# make kit      one archive that installs without network or compiler (docs/kit.md); builds llama.cpp for many processors
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +22,7 @@ RUN = $(VENV)/bin/sensecf-edge
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check axe fuzz soak models evaluate figures bench bench-8b llama-server wheel clean
+.PHONY: demo test check axe fuzz soak models evaluate figures bench bench-8b llama-server wheel kit kit-speed clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 3 --model metabolic
@@ -130,6 +131,44 @@ axe: .axe/axe-$(AXE).min.js
 
 wheel: $(VENV)/bin/python
 	$(VENV)/bin/python -m pip wheel -q --no-deps -w dist .
+
+# One archive that installs where there is neither network nor compiler. llama.cpp with kernels for each generation of processors,
+# the best of which is chosen when it is loaded. Left out: what NumPy does not run on (x64), and what differs from a neighbour by
+# instructions that the shipped models do not use.
+KIT_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sensecf_edge/__init__.py)
+KIT_PYTHONS ?= 3.11 3.12 3.13
+KIT_MACHINE ?= $(shell uname -m)
+KIT_COMPILER ?= cc
+KIT_CMAKE ?=
+KIT_LEFT_OUT = x64|piledriver|cannonlake|cascadelake|cooperlake|zen4|sapphirerapids|armv8.2_3|armv8.6_1|armv9.2_1|armv9.2_2
+PORTABLE = $(CACHE)/llama/portable-$(KIT_MACHINE)
+CYCLONEDX = 7.5.0
+KIT_TOOLS = $(CACHE)/kit-tools
+
+$(PORTABLE)/.built: | $(LLAMA_CPP)/CMakeLists.txt
+	@echo "Building llama.cpp for many processors: 10 to 20 minutes on two idle cores, once."
+	sed -i -E '/ggml_add_cpu_backend_variant\(($(KIT_LEFT_OUT))[ )]/d' $(LLAMA_CPP)/ggml/src/CMakeLists.txt
+	cmake -S $(LLAMA_CPP) -B $(PORTABLE) -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON -DGGML_NATIVE=OFF -DGGML_BACKEND_DL=ON \
+	    -DGGML_CPU_ALL_VARIANTS=ON -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_TESTS=OFF \
+	    -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF -DLLAMA_OPENSSL=OFF -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON \
+	    '-DCMAKE_INSTALL_RPATH=$$ORIGIN' -DCMAKE_SHARED_LINKER_FLAGS=-s -DCMAKE_MODULE_LINKER_FLAGS=-s $(KIT_CMAKE)
+	cmake --build $(PORTABLE) --target llama -j 2
+	@touch $@
+
+$(KIT_TOOLS)/.made: | $(VENV)/bin/python
+	$(VENV)/bin/python -m venv $(KIT_TOOLS)
+	$(KIT_TOOLS)/bin/python -m pip install -q cyclonedx-bom==$(CYCLONEDX) packaging
+	$(KIT_TOOLS)/bin/python -m pip download -q --no-deps -d $(KIT_TOOLS)/pip pip
+	@touch $@
+
+kit: wheel $(PORTABLE)/.built $(KIT_TOOLS)/.made
+	PYTHONPATH=tools $(KIT_TOOLS)/bin/python -m sensecf_kit --dist dist --version $(KIT_VERSION) --llama $(PORTABLE) \
+	    --source $(CACHE)/llama/$(LLAMA) --machine $(KIT_MACHINE) --here $(shell uname -m) --compiler $(KIT_COMPILER) \
+	    --pythons $(KIT_PYTHONS) --cyclonedx $(KIT_TOOLS)/bin/cyclonedx-py --pip $(KIT_TOOLS)/pip
+
+# The kit's llama.cpp beside the one that is installed here, in turns.
+kit-speed: $(VENV)/.test $(PORTABLE)/.built
+	PYTHONPATH=tools $(VENV)/bin/python -m sensecf_kit.speed $(PORTABLE)/bin
 
 clean:
 	rm -rf $(VENV) dist build

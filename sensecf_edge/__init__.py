@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .lazy import lazily
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Explainer", "Explanation", "__version__"]
 
 if TYPE_CHECKING:

@@ -51,8 +51,26 @@ def library() -> Any:
     lib.sensecf_log = lib.llama_log_callback(listen)  # kept there: llama.cpp calls it for as long as the process lives
     lib.llama_log_set(lib.sensecf_log, None)
     lib.sensecf_last_words = _told_before_an_abort(lib)
+    _load_kernels(lib)
     lib.llama_backend_init()
     return lib
+
+
+def _load_kernels(lib: Any) -> None:
+    """A build for many processors has its kernels in files beside the library, one for each generation: the best that this
+    processor can run is loaded, from there alone. (llama.cpp by itself would look beside the Python program and in the
+    working folder.) A build for one processor has them inside, and nothing is done. Raises EngineError where none fits."""
+    native = getattr(lib, "_lib", None)
+    load, count = (getattr(native, f"ggml_backend_{name}", None) for name in ("load_all_from_path", "reg_count"))
+    if native is None or load is None or count is None:
+        return
+    count.restype, load.argtypes, load.restype = ctypes.c_size_t, [ctypes.c_char_p], None
+    if count():
+        return
+    folder = Path(native._name).resolve().parent
+    load(os.fsencode(folder))
+    if not count():
+        raise EngineError(f"llama.cpp has no code for this processor in {folder}; install llama-cpp-python==0.3.36 again, on this machine")
 
 
 def _told_before_an_abort(lib: Any) -> Any:
