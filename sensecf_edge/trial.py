@@ -6,6 +6,7 @@ end the whole process. Whoever takes a new bundle in while others depend on the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,20 +16,24 @@ from pathlib import Path
 
 from .errors import SenseCFError, place
 
-SECONDS = 300.0
+SECONDS, MEGABYTES = 300.0, 4096
+"""What the child may take: time, and memory of its own beside twice what the bundle's files hold."""
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sensecf_edge.trial import child; child(*sys.argv[1:])"
 _REFUSED = 3
 
 
-def bundle_trial(model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS) -> str | None:
+def bundle_trial(
+    model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS, megabytes: int = MEGABYTES
+) -> str | None:
     """None where `Explainer.load(model, threads, device)` works and explains the bundle's first sample, else why not.
 
     Everything happens in a child process, which takes about as long as a cold `explain`. Never raises for a bad bundle:
-    a child that is killed, aborts, hangs longer than `seconds` or cannot be started is told in words, as one line.
+    a child that is killed, aborts, hangs longer than `seconds`, wants more than `megabytes` or cannot be started is told in
+    words, as one line.
     """
     told = json.dumps([p or os.getcwd() for p in sys.path])
     path = isinstance(model, Path)
-    program = [sys.executable, "-c", _CHILD, os.fspath(model), "path" if path else "name", str(threads), device, told]
+    program = [sys.executable, "-c", _CHILD, os.fspath(model), "path" if path else "name", str(threads), device, str(megabytes), told]
     try:
         done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -44,18 +49,34 @@ def bundle_trial(model: str | Path, threads: int = 0, device: str = "auto", seco
     return f"{model} ends the process that opens it, {_ending(done.returncode)}{said}; build the bundle again, or fetch it again"
 
 
-def child(model: str, kind: str, threads: str, device: str) -> None:
+def child(model: str, kind: str, threads: str, device: str, megabytes: str) -> None:
     """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
-    from .explain import Explainer
+    from .bundle.bundle import find
 
     try:
+        files = find(Path(model) if kind == "path" else model).iterdir()
+        _limit(int(megabytes) + 2 * sum(file.stat().st_size for file in files if file.is_file()) // 1_000_000)
+        from .explain import Explainer
+
         with Explainer.load(Path(model) if kind == "path" else model, int(threads), device) as explainer:
             for sample in explainer.bundle.samples[:1]:
                 explainer.explain(sample.values, rounds=1)
     except SenseCFError as error:
         _leave(" ".join(str(error).split()))
+    except MemoryError:
+        _leave(f"{model} wants more than {megabytes} MB of memory to be opened and asked; build it again, smaller")
     except Exception as error:
         _leave(f"{model} cannot be used: a fault in this program ({place(error)})")
+
+
+def _limit(megabytes: int) -> None:
+    """As far as the system can: no more memory of its own (Linux), and no core file, which would hold the sample's values."""
+    if os.name == "posix":
+        import resource
+
+        with contextlib.suppress(OSError, ValueError):  # a stricter limit holds already
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_DATA, (megabytes << 20, megabytes << 20))
 
 
 def _leave(words: str) -> None:

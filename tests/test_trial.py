@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,10 @@ def test_a_process_that_is_killed_or_hangs_is_told(toy: Path, monkeypatch: pytes
     assert "not done after 0.2 s" in str(bundle_trial(toy, seconds=0.2))
     monkeypatch.setattr(trial.sys, "executable", "/no/such/python")
     assert "no process can be started" in str(bundle_trial(toy))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
+def test_a_bundle_that_wants_more_memory_than_it_may_have_ends_its_own_process_alone(toy: Path) -> None:
+    told = str(bundle_trial(toy, megabytes=60))
+    assert ("wants more than 60 MB" in told or "ends the process that opens it" in told) and "\n" not in told
+    assert bundle_trial(toy, megabytes=1500) is None
