@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from . import __version__, arguments
+from .answer.basis import Measure, Why
 from .answer.result import Explanation, FirstTry, Proof, Provenance
 from .answer.risk import Risk
 from .budget import Budget, margin_of, same_schema
 from .bundle.bundle import Bundle
+from .bundle.groups import fitting
 from .bundle.realism import realism
 from .bundle.risk_scale import scale_of
 from .errors import ConstraintError
@@ -28,6 +30,7 @@ from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
 from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, spread
 from .judge.density import Realism
 from .judge.objective import Judge, Scored, score
+from .judge.reasons import Draw, reasons
 from .llama.library import llama_version
 from .page.sheet import card_html
 from .propose import reply
@@ -107,9 +110,11 @@ class Explainer:
         proposals: int = LOOP.proposals,
         rounds: int = LOOP.rounds,
         search: int = SEARCH.rows,
+        why: bool = False,
     ) -> Explanation:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
+        `why`: say as well what the prediction goes by, which takes some thousand rows of the classifier.
         Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
         meet or for a bound that this one cannot be brought into, EngineError or CheckError where a model fails. Same record,
         seed, bundle, threads and device: same answer.
@@ -117,7 +122,17 @@ class Explainer:
         budget = Budget(n, proposals, rounds, seed, search)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
         require_within_bounds(factual, constraints or Constraints())
-        return self.explain_many([factual], constraints, budget)[0].shown_by(partial(card_html, bundle=self.bundle))
+        explanation = self.explain_many([factual], constraints, budget)[0]
+        if why:
+            explanation = replace(explanation, why=self.why(factual, budget.seed))
+        return explanation.shown_by(partial(card_html, bundle=self.bundle))
+
+    def why(self, record: Record, seed: int = LOOP.seed) -> Why | None:
+        """What the prediction goes by (see `judge.shapley`); None where the bundle has no density to draw people from."""
+        same_schema([record], self.schema)
+        draw: Draw | None = getattr(self.realism, "people", None)
+        case = self.case(record, float(self.checker.p_target(record.vector[None])[0]), seed)
+        return reasons(self.checker, case, draw, self.scale, seed) if draw else None
 
     def explain_many(
         self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None
@@ -135,6 +150,9 @@ class Explainer:
         cases = [self.case(record, float(p[k]), budget.seed) for k, record in enumerate(records)]
         if realism is not None:
             cases = [replace(case, realism=float(share)) for case, share in zip(cases, realism, strict=True)]
+        if self.bundle.population is not None:
+            likeness = self.bundle.population.percentile(X)
+            cases = [replace(case, likeness=float(share)) for case, share in zip(cases, likeness, strict=True)]
         ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
         self._search([way for way in ways if isinstance(way, RecordSearch)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))
@@ -242,6 +260,7 @@ class Explainer:
         search, now = way if isinstance(way, RecordSearch) else None, case.verdict
         found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
         weak, scope = self.bundle.manifest.classifier.auc, "request" if how.freeze or how.bounds else "advice"
+        unlike = unlike_anybody(case.realism, case.likeness)
         return Explanation(
             status=now.status if now.status != UNWANTED else "found" if found else "none",
             target=self.target.wanted,
@@ -251,7 +270,7 @@ class Explainer:
             found=found,
             first_try=search.first_try if search else None,
             refusals=dict(search.refusals) if search else {},
-            warnings=(*record_remarks(case.record, how.bounds), *filter(None, [unlike_anybody(case.realism), weak_text(weak)])),
+            warnings=(*record_remarks(case.record, how.bounds), *filter(None, [unlike, weak_text(weak)])),
             auc=weak, rounds_used=search.rounds if search else 0, seconds=seconds, provenance=how,
             risk=Risk.of(self.scale, (now.p, now.low, now.high), self.target.threshold, self.goal),
             unwanted=self.target.unwanted, outcome=self.target.column,
@@ -259,6 +278,8 @@ class Explainer:
             unknown=now.unknown, holds_now=now.holds, completions=now.completions,
             proof=Proof(search.proven, self.goal, scope) if search and search.proven else None,
             reason=way if isinstance(way, str) else "",
+            likeness=case.likeness, measured=fitting(self.bundle.manifest.groups, case.record),
+            next=tuple(Measure(name, turns, self.scale.risk(high), self.scale.risk(low)) for name, turns, low, high in now.open),
         )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:

@@ -119,6 +119,17 @@ class StabilitySettings:
     draws: int = 64
 
 
+@dataclass(frozen=True)
+class WhySettings:
+    """What a reason for a prediction may cost: so many rows of the classifier, over `people` drawn ones at least where every set of
+    features is tried, and over `most` at all. `listed` parts are told in words, in each direction."""
+
+    rows: int = 8_192
+    people: int = 64
+    most: int = 512
+    listed: int = 3
+
+
 COST = CostSettings()
 NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
@@ -126,6 +137,7 @@ REFINE = RefineSettings()
 SEARCH = SearchSettings()
 UNKNOWN = UnknownSettings()
 STABILITY = StabilitySettings()
+WHY = WhySettings()
 
 
 @dataclass(frozen=True)

@@ -378,8 +378,8 @@ def test_where_every_proposal_breaks_a_relation_the_record_itself_is_refined() -
     )
     record = Record(schema, np.array([40.0, 40.0, 60.0, 2.0]))
     target, facts = Target("t", ("bad", "good"), "good", 0.5), SimpleNamespace(auc=0.8, kind="", wanted_share=None, class_weights="")
-    manifest = SimpleNamespace(target=target, generator=SimpleNamespace(prompt="scored", hints=False), classifier=facts, risk=None)
-    told = cast(Bundle, SimpleNamespace(schema=schema, name="x", hash="0" * 64, manifest=manifest))
+    manifest = SimpleNamespace(target=target, generator=SimpleNamespace(prompt="scored", hints=False), classifier=facts, risk=None, groups=())
+    told = cast(Bundle, SimpleNamespace(schema=schema, name="x", hash="0" * 64, manifest=manifest, population=None))
     script = ScriptedEngine([['{"deep":30}', '{"rem":20}']] * 3)
     made = Explainer(told, script, Slope(schema, np.array([0.0, 0.0, 0.0, 4.0]), -2.0), None).explain(record, search=0)
     assert made.status == "found" and made.rounds_used == 1 and made.refusals["light leaves its range"] == 2

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf_edge.answer.result import Change, Counterfactual, Explanation, FirstTry, Proof, Provenance, Risk, Unknown
-from sensecf_edge.answer.risk import RiskScale
+from sensecf_edge.answer.basis import Group, Measure, Part, Unknown, Why
+from sensecf_edge.answer.result import FORMAT, Change, Counterfactual, Explanation, FirstTry, Proof, Provenance
+from sensecf_edge.answer.risk import Risk, RiskScale
 from sensecf_edge.errors import SenseCFError
 
 SHAPE: dict[str, Any] = json.loads((files("sensecf_edge") / "explanation.schema.json").read_text(encoding="utf-8"))
 FIRST = Path(__file__).parent / "explanations-1"
 """What format 1 looked like, printed by the version that wrote it."""
+SECOND = Path(__file__).parent / "explanations-2"
 SOURCES = ["request", "schema", "training", "balanced"]
 VALIDATOR = jsonschema.Draft202012Validator(SHAPE)
 
@@ -49,6 +51,13 @@ answers = st.builds(
 )
 proofs = st.none() | st.builds(Proof, st.integers(1, 9), shares, st.sampled_from(["advice", "request"]))
 unknowns = st.lists(st.builds(Unknown, words, shares), max_size=3).map(tuple)
+some = st.none() | shares
+parts = st.builds(Part, st.lists(words, min_size=1, max_size=3).map(tuple), st.floats(-1, 1), shares)
+whys = st.none() | st.builds(Why, shares, shares, st.lists(parts, max_size=3).map(tuple), st.booleans(), st.integers(2, 512))
+measures = st.lists(st.builds(Measure, words, shares, shares, shares), max_size=3).map(tuple)
+counts = st.none() | st.integers(1, 999)
+groups = st.builds(Group, words, words, st.integers(1, 999), shares, shares, st.none() | st.floats(-9, 9), st.none() | st.floats(-9, 9),
+                   counts, some, some, some, some, some)  # fmt: skip
 scales = st.builds(RiskScale, st.floats(-5, 5), st.floats(0.05, 4), st.floats(0.001, 0.999), st.sampled_from(SOURCES))
 first_tries = st.none() | st.builds(FirstTry, st.booleans(), st.booleans(), st.none() | shares, changes)
 provenances = st.builds(
@@ -105,6 +114,10 @@ def explanations(draw: st.DrawFn) -> Explanation:
         holds_now=None if known else draw(shares),
         completions=0 if known else draw(st.integers(1, 999)),
         proof=draw(proofs),
+        why=draw(whys),
+        likeness=draw(st.none() | st.floats(0, 100)),
+        measured=tuple(draw(st.lists(groups, max_size=2))),
+        next=() if known else draw(measures),
     )
 
 
@@ -131,7 +144,7 @@ def test_json_goes_out_and_back_without_loss_and_validates(explanation: Explanat
 
 def test_every_object_of_the_schema_names_every_key_and_passes_over_those_of_a_later_version() -> None:
     parts = {"": Explanation, "change": Change, "counterfactual": Counterfactual, "first_try": FirstTry, "provenance": Provenance,
-             "risk": Risk, "unknown": Unknown, "proof": Proof}  # fmt: skip
+             "risk": Risk, "unknown": Unknown, "proof": Proof, "why": Why, "part": Part, "measure": Measure, "group": Group}  # fmt: skip
     for name, kind in parts.items():
         part = SHAPE["$defs"][name] if name else SHAPE
         keys = {f.name for f in dataclasses.fields(kind)}
@@ -159,11 +172,20 @@ def test_an_explanation_of_the_first_format_still_opens(file: str) -> None:
     old = json.loads((FIRST / file).read_text(encoding="utf-8"))
     new = Explanation.from_json(old)
     VALIDATOR.validate(new.to_json())
-    assert (new.format, new.status, new.p_target, len(new.found)) == (2, old["status"], old["p_target"], len(old["found"]))
+    assert (new.format, new.status, new.p_target, len(new.found)) == (3, old["status"], old["p_target"], len(old["found"]))
     assert new.risk.base_rate_from == "balanced" and new.risk.now == pytest.approx(1 - old["p_target"])
     assert [a.risk for a in new.found] == pytest.approx([1 - a["p_target"] for a in old["found"]])
     assert (new.proof.features if new.proof else 0) == old.get("proven", 0)
     assert all(answer.stability is None for answer in new.found)
+
+
+@pytest.mark.parametrize("file", sorted(p.name for p in SECOND.glob("*.json")))
+def test_an_explanation_of_the_second_format_still_opens_and_loses_nothing(file: str) -> None:
+    old = json.loads((SECOND / file).read_text(encoding="utf-8"))
+    new = Explanation.from_json(old).to_json()
+    VALIDATOR.validate(new)
+    added = {"why": None, "likeness": None, "measured": [], "next": []}
+    assert new == {**old, **added, "format": FORMAT}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +211,7 @@ def test_the_schema_refuses_what_explain_never_prints(wrong: dict[str, Any]) -> 
         VALIDATOR.validate({**plain(), **wrong})
 
 
-@pytest.mark.parametrize("data", [{}, {"format": 3}, {"format": 1}, {"format": 2}, {**plain(), "found": [{}]}, {**plain(), "risk": {}}])
+@pytest.mark.parametrize("data", [{}, {"format": 4}, {"format": 1}, {"format": 2}, {**plain(), "found": [{}]}, {**plain(), "risk": {}}])
 def test_what_is_no_explanation_is_refused_when_read(data: dict[str, Any]) -> None:
     with pytest.raises(SenseCFError, match="explanation"):
         Explanation.from_json(data)

@@ -14,12 +14,12 @@ from typing import Any
 
 from ..errors import SenseCFError
 from ..schema.record import Value
-from .basis import Unknown
+from .basis import Group, Measure, Unknown, Why
 from .reading import from_first, known
 from .risk import Risk, RiskScale
 
-FORMAT = 2
-READ = (1, FORMAT)
+FORMAT = 3
+READ = (1, 2, FORMAT)
 """Formats that can be read; an older one becomes the present one."""
 
 
@@ -170,6 +170,11 @@ class Explanation:
     completions  how many completions that is taken over; 0 where nothing is unknown
     proof        what was proven; None where nothing was
     reason       why nothing of the record may change, so that nothing was looked for; empty elsewhere
+    why          what the prediction goes by; None where that was not asked, or the bundle has no density
+    likeness     percentile (0-100) of the record as a whole among all training people, whatever their class, by what is known of it;
+                 None where the bundle does not know
+    measured     how well the model did on unseen people of this person's groups; empty where the bundle does not know
+    next         the unknown values and what measuring each may show, the most telling first
     """
 
     status: str
@@ -196,6 +201,10 @@ class Explanation:
     completions: int = 0
     proof: Proof | None = None
     reason: str = ""
+    why: Why | None = None
+    likeness: float | None = None
+    measured: tuple[Group, ...] = ()
+    next: tuple[Measure, ...] = ()
     format: int = field(default=FORMAT)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -231,16 +240,16 @@ class Explanation:
         Raises SenseCFError for another format or missing parts.
         """
         if data.get("format") not in READ:
-            read = " and ".join(map(str, READ))
+            read = f"{READ[0]} to {FORMAT}"
             raise SenseCFError(f"explanation format {data.get('format')!r} is not known; this version reads formats {read}")
         try:
-            return cls._read(from_first(data) if data["format"] == 1 else data)
+            return cls._read({**(from_first(data) if data["format"] == 1 else data), "format": FORMAT})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SenseCFError(f"not an explanation: {error}") from error
 
     @classmethod
     def _read(cls, data: Mapping[str, Any]) -> Explanation:
-        first, proof = data["first_try"], data.get("proof")
+        first, proof, why = data["first_try"], data.get("proof"), data.get("why")
         parts = {
             "found": tuple(map(Counterfactual.from_json, data["found"])),
             "first_try": FirstTry.from_json(first) if first else None,
@@ -249,6 +258,9 @@ class Explanation:
             "risk": Risk(**known(Risk, data["risk"])),
             "unknown": tuple(Unknown(**known(Unknown, item)) for item in data.get("unknown", ())),
             "proof": Proof(**known(Proof, proof)) if proof else None,
+            "why": Why.from_json(why) if why else None,
+            "measured": tuple(Group(**known(Group, item)) for item in data.get("measured", ())),
+            "next": tuple(Measure(**known(Measure, item)) for item in data.get("next", ())),
         }
         return cls(**{**known(cls, data), **parts})
 

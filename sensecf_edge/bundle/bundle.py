@@ -30,6 +30,7 @@ from .manifest import (
     FORMAT,
     GENERATOR,
     MANIFEST,
+    POPULATION,
     REALISM,
     REBUILD,
     REFERENCE,
@@ -58,7 +59,8 @@ class Sample:
 class Bundle:
     """An audited bundle. Make one with `Bundle.open`. `hash` is the sha256 of manifest.json, which covers every file.
 
-    `density` is None in a bundle of format 1, which has an ONNX graph instead.
+    `density` is None in a bundle of format 1, which has an ONNX graph instead. `population` says how ordinary records are among all
+    training people; None in bundles that do not know.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Bundle:
     samples: tuple[Sample, ...]
     card: str
     density: Density | None
+    population: Density | None
     _classifier: bytes = field(repr=False)
     _realism: bytes | None = field(repr=False)
     _rivals: tuple[bytes, ...] = field(default=(), repr=False)
@@ -123,13 +126,14 @@ class Bundle:
         """
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
-        texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY)
+        texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY, POPULATION)
         contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
         for name in set(texts) & set(contents):
             if len(contents[name]) > MAX_TEXT:
                 raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
         schema = _schema(contents[SCHEMA], manifest)
-        density = contents.get(DENSITY)
+        density = None if DENSITY not in contents else Density.from_json(parse_json(contents[DENSITY], DENSITY), schema)
+        everybody = contents.get(POPULATION) if density else None
         bundle = cls(
             folder=folder,
             manifest=manifest,
@@ -138,7 +142,8 @@ class Bundle:
             reference=Reference.from_json(parse_json(contents[REFERENCE], REFERENCE), schema, density is None),
             samples=_samples(parse_json(contents[SAMPLES], SAMPLES)),
             card=contents[CARD].decode("utf-8", "replace"),
-            density=None if density is None else Density.from_json(parse_json(density, DENSITY), schema),
+            density=density,
+            population=density.of_everybody(parse_json(everybody, POPULATION), POPULATION) if density and everybody else None,
             _classifier=contents[CLASSIFIER],
             _realism=contents.get(REALISM) if density is None else None,
             _rivals=tuple(contents[name] for name in RIVALS if name in contents),
@@ -192,14 +197,14 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     """Write manifest.json last, over the files that lie in the folder: format, hashes, sizes, schema hash, feature order.
 
-    What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf and
-    rivals in the folder are listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
+    What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf, rivals and a
+    population.json in the folder are listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
     schema = Schema.load(folder / SCHEMA)
-    present = (*FILES, *(name for name in (ADAPTER, *RIVALS) if (folder / name).is_file()))
+    present = (*FILES, *(name for name in (ADAPTER, POPULATION, *RIVALS) if (folder / name).is_file()))
     entries = {name: _entry(folder / name) for name in present}
     files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
     whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}

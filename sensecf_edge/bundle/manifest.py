@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..answer.basis import Group
 from ..answer.risk import TRAINING, RiskScale
 from ..errors import BundleError
 from ..propose.prompt import STYLES
@@ -18,6 +19,8 @@ FORMAT, READ = 2, (1, 2)
 MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
 REFERENCE, DENSITY, SAMPLES, CARD = "reference.json", "density.json", "samples.json", "CARD.md"
 REALISM = "realism.onnx"
+POPULATION = "population.json"
+"""How ordinary records are among all training people; not in bundles of earlier versions."""
 ADAPTER = "adapter.gguf"
 RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
 """Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
@@ -112,6 +115,7 @@ class Manifest:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, Any] = field(default_factory=dict)
     risk: RiskScale | None = None
+    groups: tuple[Group, ...] = ()
 
     @classmethod
     def from_json(cls, data: Any) -> Manifest:
@@ -138,6 +142,7 @@ class Manifest:
             metrics=top.take("metrics", dict, {}),
             versions=top.take("versions", dict, {}),
             risk=_risk(top.part("risk")) if top.data.get("risk") is not None else None,
+            groups=tuple(_group(top, k, item) for k, item in enumerate(top.take("groups", list, []))),
         )
 
 
@@ -231,6 +236,23 @@ def _risk(part: _Part) -> RiskScale:
     if not 0 < rate < 1:
         raise part.wrong("base_rate")
     return RiskScale(intercept, slope, rate, TRAINING)
+
+
+def _group(top: _Part, k: int, item: Any) -> Group:
+    """How well the model did on unseen people of one group."""
+    if not isinstance(item, dict):
+        raise top.wrong("groups")
+    part = _Part(item, f"groups[{k}].")
+    numbers: dict[str, float | None] = {}
+    for name in ("low", "high", "auc", "auc_low", "auc_high", "seen_low", "seen_high", "told", "seen"):
+        value = part.take(name, (int, float), None)
+        if value is not None and not (math.isfinite(value) and (name in ("low", "high") or 0 <= value <= 1)):
+            raise part.wrong(name)
+        numbers[name] = None if value is None else float(value)
+    rows, told, seen = part.whole("rows"), numbers.pop("told"), numbers.pop("seen")
+    if rows is None or told is None or seen is None:
+        raise BundleError(f"{MANIFEST}: groups[{k}] lacks rows, told or seen; {REBUILD}")
+    return Group(part.text("feature"), part.text("label"), rows, told, seen, people=part.whole("people"), **numbers)
 
 
 def _generator(part: _Part) -> GeneratorFacts:

@@ -23,11 +23,16 @@ def _place(_context: click.Context, _option: click.Parameter, path: Path | None)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--report`."""
-    return click.option(
-        "--report", type=click.Path(path_type=Path), metavar="FILE.html", callback=_place,
-        help="Write the answer as one page as well, to print and to keep; a file there is replaced.",
-    )(command)  # fmt: skip
+    """`--why` and `--report`."""
+    for option in reversed([
+        click.option("--why", is_flag=True, help="Say as well what the prediction goes by, and what it rests on."),
+        click.option(
+            "--report", type=click.Path(path_type=Path), metavar="FILE.html", callback=_place,
+            help="Write the answer as one page as well, with what it rests on, to print and to keep; a file there is replaced.",
+        ),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
 
 
 def write_report(path: Path, explanation: Explanation, bundle: Bundle) -> None:

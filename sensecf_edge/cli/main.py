@@ -65,7 +65,7 @@ def cli() -> None:
 @kept.options
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
-            as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], report: Path | None,
+            as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None,
             **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
@@ -84,7 +84,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     with Explainer.load(_named(model), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
-        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows)
+        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
         if report:
             kept.write_report(report, explanation, explainer.bundle)
         _print_explanation(explanation, explainer.schema, as_json)

@@ -24,6 +24,8 @@ from ..space import rules
 from .classifier import Checker
 from .objective import Judge
 
+Open = tuple[str, float, float, float]
+"""An unknown feature; the share of what it may be at which the verdict would be another; the lowest and the highest mean score then."""
 Complete = Callable[[Vector, int, int], tuple[Vector, Vector]]
 """A record's vector, how many completions at most, a seed -> rows, shape (completions, features), and their weights."""
 ALREADY, UNWANTED, DEPENDS = "already", "unwanted", "depends"
@@ -48,7 +50,7 @@ class Verdict:
     """What is predicted of a record as it is: ALREADY the wanted class, UNWANTED, or it DEPENDS on what is unknown.
 
     `p` is the probability of the wanted class, the mean over completions; `low`, `high` and `holds` as in `Spread`, `holds`
-    None where nothing is unknown; `unknown` what would decide it.
+    None where nothing is unknown; `unknown` what would decide it; `open` what measuring each unknown value may show.
     """
 
     status: str
@@ -58,6 +60,7 @@ class Verdict:
     holds: float | None = None
     completions: int = 0
     unknown: tuple[Unknown, ...] = ()
+    open: tuple[Open, ...] = ()
 
     @classmethod
     def plain(cls, p: float, threshold: float) -> Verdict:
@@ -68,13 +71,14 @@ class Verdict:
 @dataclass(frozen=True)
 class Case:
     """A record with its verdict and the judge of its answers. `p`: what the classifier says of the record as it is; `realism`: its
-    percentile, None without a model of it."""
+    percentile among people of the wanted class, `likeness` among all; None without a model of it."""
 
     record: Record
     judge: Judge
     verdict: Verdict
     p: float
     realism: float | None = None
+    likeness: float | None = None
 
 
 class Completed:
@@ -109,20 +113,35 @@ class Completed:
 
     def spread(self, Y: Vector, threshold: float) -> Spread:
         """What candidates are predicted over all completions."""
-        p = self._over(Y, slice(None))
+        return self._spread(self._over(Y, slice(None)), threshold)
+
+    def _spread(self, p: Vector, threshold: float) -> Spread:
         return Spread(p @ self.weights, p.min(axis=1), p.max(axis=1), (p >= threshold) @ self.weights)
 
     def verdict(self, threshold: float) -> Verdict:
         """What is predicted of the record: one class only where the share of completions and their mean agree on it."""
-        now = self.spread(self.record.vector[None], threshold)
+        each = self._over(self.record.vector[None], slice(None))
+        now = self._spread(each, threshold)
         p, low, high, holds = (float(figure[0]) for figure in (now.mean, now.low, now.high, now.holds))
-        status = DEPENDS
-        if holds >= UNKNOWN.share - EPS and p >= threshold:
-            status = ALREADY
-        elif holds <= 1 - UNKNOWN.share + EPS and p < threshold:
-            status = UNWANTED
+        status = _status(holds, p, threshold)
         unknown = self.deciding(threshold) if status == DEPENDS else ()
-        return Verdict(status, p, low, high, round(holds, 9), len(self.rows), unknown)
+        return Verdict(status, p, low, high, round(holds, 9), len(self.rows), unknown, self._open(each[0], status, threshold))
+
+    def _open(self, each: Vector, status: str, threshold: float) -> tuple[Open, ...]:
+        """What measuring each unknown value alone may show, the most telling first. `each`: the score of every completion."""
+        schema, found = self.record.schema, list[tuple[float, float, Open]]()
+        for i in self._at:
+            values, drawn = self.rows[:, i], schema.features[i].kind == "number"
+            group = _groups(values, self.weights) if drawn else np.unique(values, return_inverse=True)[1].ravel()
+            total = np.bincount(group, self.weights)
+            sums = [np.bincount(group, self.weights * figure)[total > 0] for figure in (each, (each >= threshold).astype(np.float64))]
+            mean, holds = (part / total[total > 0] for part in sums)
+            then = [_status(float(h), float(p), threshold) for h, p in zip(holds, mean, strict=True)]
+            turns = round(float(total[total > 0] @ np.array([word != status for word in then], dtype=np.float64)), 9)
+            share = _explained(values, each, self.weights, drawn)
+            found.append((turns, share, (schema.names[i], turns, float(mean.min()), float(mean.max()))))
+        found.sort(key=lambda one: (-one[0], -one[1]))
+        return tuple(one for k, (turns, share, one) in enumerate(found) if turns or share >= LEAST or not k)
 
     def deciding(self, threshold: float) -> tuple[Unknown, ...]:
         """The unknown values that the verdict hangs on, most deciding first: how much of it each alone would explain."""
@@ -159,11 +178,16 @@ class Completed:
         return out.reshape(-1, Y.shape[1])
 
 
-def completed(checker: Checker, record: Record, complete: Complete, seed: int, floor: float) -> Completed:
-    """The checker for a record of which something is unknown. What a sum or a ratio says exactly is not left to chance: the
-    feature that it completes, or, where that is known, the first of the unknown ones (weight beside body mass index and height)."""
-    rows, weights = complete(record.vector, UNKNOWN.completions, seed)
-    schema, unknown = record.schema, np.isnan(record.vector)
+def _status(holds: float, p: float, threshold: float) -> str:
+    """One class only where the share of completions and their mean agree on it."""
+    if holds >= UNKNOWN.share - EPS and p >= threshold:
+        return ALREADY
+    return UNWANTED if holds <= 1 - UNKNOWN.share + EPS and p < threshold else DEPENDS
+
+
+def exactly(schema: Schema, rows: Vector, unknown: NDArray[np.bool_]) -> Vector:
+    """Drawn rows, shape (rows, features), in which what a sum or a ratio says exactly is not left to chance: of the features marked
+    as unknown the one that it completes, or, where that is known, the first (weight beside body mass index and height)."""
     open_ = {name for name, gap in zip(schema.names, unknown, strict=True) if gap}
     for relation in (*schema.following, *(r for r in schema.relations if r.kind in ("sum", "ratio") and not r.completes)):
         names = sorted(open_.intersection(relation.features), key=lambda n: (n != relation.completes, relation.features.index(n)))
@@ -173,6 +197,13 @@ def completed(checker: Checker, record: Record, complete: Complete, seed: int, f
     for i in np.flatnonzero(unknown):
         lattice = schema.features[i].lattice
         rows[:, i] = np.clip(np.nan_to_num(rows[:, i], nan=lattice[0]), lattice[0], lattice[-1])
+    return rows
+
+
+def completed(checker: Checker, record: Record, complete: Complete, seed: int, floor: float) -> Completed:
+    """The checker for a record of which something is unknown; see `exactly`."""
+    rows, weights = complete(record.vector, UNKNOWN.completions, seed)
+    rows = exactly(record.schema, rows, np.isnan(record.vector))
     rows, at = np.unique(rows, axis=0, return_inverse=True)
     return Completed(checker, record, rows, np.bincount(at.ravel(), weights).astype(np.float64), floor)
 

@@ -97,13 +97,21 @@ class Density:
         try:
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is not known")
-            scores = _array(data["scores"], 1)
-            if len(scores) != 101 or (np.diff(scores) < 0).any():
-                raise ValueError("scores are 101 ascending numbers")
-            return cls(schema, _mixture(data["wanted"], schema), _mixture(data["everybody"], schema), scores.tolist())
+            return cls(schema, _mixture(data["wanted"], schema), _mixture(data["everybody"], schema), _scores(data["scores"]))
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, np.linalg.LinAlgError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BundleError(f"{what} is no density of this schema: {reason}; build the bundle again") from error
+
+    def of_everybody(self, data: Any, what: str = "population.json") -> Density:
+        """The density in which everybody is the wanted class, from population.json: its `scores` are of held-out people of all
+        classes. Raises BundleError."""
+        try:
+            if data["format"] != FORMAT:
+                raise ValueError(f"format {data['format']!r} is not known")
+            return Density(self.schema, self.everybody, self.everybody, _scores(data["scores"]))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise BundleError(f"{what} does not say how ordinary people are: {reason}; build the bundle again") from error
 
     def to_json(self) -> dict[str, Any]:
         """The densities as plain JSON values; choices by name, so that no order of a list matters."""
@@ -145,10 +153,17 @@ class Density:
         """What x may be once all is known, by the mixture of everybody: rows, shape (completions, features), and their weights,
         which sum to 1. Drawn numbers lie on their lattices. See `Mixture.complete`."""
         rows, weights = self.everybody.complete(x, count, np.random.default_rng(seed))
-        for column in self.everybody.numbers[np.isnan(x[self.everybody.numbers])]:
+        return self._on_lattices(rows, np.isnan(x)), weights
+
+    def people(self, count: int, seed: int) -> Vector:
+        """Made-up people, drawn from the mixture of everybody: shape (count, features), numbers on their lattices."""
+        return self._on_lattices(self.everybody.draw(count, np.random.default_rng(seed)), np.ones(len(self.schema), dtype=bool))
+
+    def _on_lattices(self, rows: Vector, drawn: Known) -> Vector:
+        for column in self.everybody.numbers[drawn[self.everybody.numbers]]:
             places = self.schema.nearest(np.full(len(rows), column), rows[:, column])
             rows[:, column] = self.schema.features[column].lattice[places]
-        return rows, weights
+        return rows
 
     def _scale(self, known: Known) -> Scale:
         return Scale.of(self.wanted.log_density(np.where(known, self._people, np.nan)))
@@ -204,6 +219,14 @@ def _mixture(data: Mapping[str, Any], schema: Schema) -> Mixture:
         len(schema), weights / weights.sum(), columns, means, covariances,
         tuple(schema.index[n] for n in choices), tuple(t / t.sum(axis=0) for t in tables), orders,
     )  # fmt: skip
+
+
+def _scores(data: Any) -> list[float]:
+    scores = _array(data, 1)
+    if len(scores) != 101 or (np.diff(scores) < 0).any():
+        raise ValueError("scores are 101 ascending numbers")
+    out: list[float] = scores.tolist()
+    return out
 
 
 def _json(mixture: Mixture, schema: Schema) -> dict[str, Any]:

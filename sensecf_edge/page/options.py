@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ..answer.result import Change, Counterfactual
 from ..report.phrases import percent
@@ -46,7 +47,7 @@ def _cell(say: Wording, change: Change | None) -> Html:
     if change is None:
         return el("td", "as it is", cls="dim")
     feature = say.schema[change.feature] if change.feature in say.schema.index else None
-    _, after, by = by_text(change, feature)
+    _, after, by = by_text(replace(change, unit=""), feature)  # the unit stands beside the present value
     return el("td", el("b", after), " ", el("small", f"({by})") if by else None)
 
 
@@ -67,9 +68,9 @@ def _figures(say: Wording, found: tuple[Counterfactual, ...]) -> Iterator[tuple[
         yield f"Holds, of {e.completions} cases tried for what is unknown", [percent(a.holds) for a in found]
     if any(a.realism is not None for a in found):
         own = "" if e.realism is None else f"; as it is: {of_hundred(e.realism)}"
-        yield f"More typical than … real “{say.target}” records{own}", ["–" if a.realism is None else of_hundred(a.realism) for a in found]
+        yield f"More typical than, of “{say.target}” records{own}", ["–" if a.realism is None else of_hundred(a.realism) for a in found]
     if any(a.draws for a in found):
-        yield "Held in draws with the sensors’ stated errors", [
+        yield "Held in draws with sensors’ stated errors", [
             "–" if a.stability is None or not a.draws else f"{round(a.stability * a.draws)} of {a.draws}" for a in found
         ]
     if any(a.agreement is not None for a in found):

@@ -19,6 +19,7 @@ from ..schema.feature import number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
 from . import bars, options
+from .basis import basis
 from .html import Html, el, joined
 
 STYLE = (Path(__file__).parent / "sheet.css").read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def card_html(explanation: Explanation, bundle: Bundle, when: str | None = None)
 def sheet(explanation: Explanation, bundle: Bundle, when: str | None = None) -> Html:
     """The sheet itself, without its style."""
     say = Wording(explanation, bundle.schema)
-    parts = [_head(bundle, when or date.today().isoformat()), _risk(say), _record(say), _options(say), *_weak(say),
+    parts = [_head(bundle, when or date.today().isoformat()), _risk(say), _record(say), _options(say), basis(say), *_weak(say),
              _limits(say), _origin(say, bundle), _signature(say)]  # fmt: skip
     return el("div", *parts, cls="sensecf")
 
@@ -125,7 +126,7 @@ def _limits(say: Wording) -> Html:
         if schema.completed
         else "",
     ]
-    return el("section", el("h2", "Limits kept"), el("p", " ".join(filter(None, said))))
+    return el("section", el("h2", "Limits kept"), el("p", " ".join(filter(None, said)), cls="small"))
 
 
 def _advised(schema: Schema) -> str:
@@ -147,17 +148,16 @@ def _origin(say: Wording, bundle: Bundle) -> Html:
     ]
     versions = ", ".join(f"{name} {number}" for name, number in e.provenance.versions.items())
     made = f"bundle {e.provenance.bundle} · schema {bundle.schema.hash} · seed {e.provenance.seed} · {versions}"
-    parts = _calibration(bundle, words), el("p", made, cls="hash"), el("p", DISCLAIMER, cls="note")
-    return el("section", el("h2", "Model and data"), *parts)
+    said = [*(el("p", plain(text), cls="small") for text in words if text), el("p", made, cls="hash"), el("p", DISCLAIMER, cls="note")]
+    return el("section", el("h2", "Model and data"), _calibration(bundle, said))
 
 
 def _kind(name: str) -> str:
     return name.replace("-", " ").capitalize() or "Classifier"
 
 
-def _calibration(bundle: Bundle, words: list[str]) -> Html:
+def _calibration(bundle: Bundle, said: list[Html]) -> Html:
     """The words, with a picture of told against seen risks beside them where the bundle was measured."""
-    said = [el("p", plain(text), cls="small") for text in words if text]
     figures = bundle.manifest.metrics.get("calibration")
     curve = figures.get("curve") if isinstance(figures, dict) else None
     try:

@@ -13,6 +13,7 @@ from ..answer.result import Change, Counterfactual, Explanation
 from ..schema.feature import Feature, number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
+from . import resting
 from .phrases import change_texts, digits_of, weak_text
 from .wording import Wording, plain
 
@@ -46,6 +47,10 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
         _say(console, say.none())
     if explanation.found:
         _found(console, say)
+    if explanation.why is not None:
+        console.print()
+        for text in resting.block(say):
+            _say(console, text)
     _notes(console, say)
     return _text(console, unicode)
 

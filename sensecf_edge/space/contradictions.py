@@ -40,11 +40,13 @@ def contradictions(record: Record) -> list[str]:
     return [f"{remark}; check the record" for relation in record.schema.relations for remark in _broken(record, relation)]
 
 
-def unlike_anybody(percentile: float | None) -> str | None:
-    """A remark on a record that hardly anybody of the wanted class is as unusual as (percentile 0..100, None where unknown)."""
-    if percentile is None or not percentile < UNLIKE:
+def unlike_anybody(percentile: float | None, likeness: float | None = None) -> str | None:
+    """A remark on a record that hardly anybody is as unusual as: among all people (`likeness`, 0..100) where that is known, else among
+    people of the wanted class (`percentile`). None where there is nothing to remark."""
+    share, whom = (percentile, "people of the wanted class") if likeness is None else (likeness, "anybody this model has learnt from")
+    if share is None or not share < UNLIKE:
         return None
-    return "this record is unlike people of the wanted class: fewer than 1 of 100 of them are as unusual; look whether it is right"
+    return f"this record is unlike {whom}: fewer than 1 of 100 of them are as unusual; look whether it is right"
 
 
 def _broken(record: Record, relation: Relation) -> Iterator[str]:
