@@ -8,7 +8,6 @@ The work folder holds training rows (pairs): keep it where the table is kept. Th
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -22,15 +21,16 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import MANIFEST
 from sensecf_edge.errors import TableError
 from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
 from . import plan as sensecf_convert_plan
 from .bundle import card
-from .bundle.pack import Contents, pack
+from .bundle.pack import Contents, pack, publish
 from .classifier import making, recipes, threshold
 from .density import fitting
-from .evaluate import quantizations, teaching, unseen
+from .evaluate import groups, quantizations, teaching, unseen
 from .evaluate.figures import Figures
 from .evaluate.measure import measure_bundle
 from .generator import learners
@@ -100,7 +100,7 @@ class Fit:
         generator = self._generator(lesson, pairs)
         inside = Contents(
             self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.table,
-            self._rivals(facts) if self.plan.rivals else (),
+            self._rivals(facts) if self.plan.rivals else (), self._population(lesson),
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
@@ -161,6 +161,10 @@ class Fit:
         most, names, goals = self.plan.max_changes, self.plan.teachers, threshold.goals(line)
         return Lesson(self.schema, graph, typical, line, goals, most, teachers=names, data=self.train)
 
+    def _population(self, lesson: Lesson) -> bytes:
+        assert isinstance(lesson.realism, Density)  # what `fitting.kept` made
+        return fitting.kept_population(self.work, self.train, lesson.realism, self.plan.seed)
+
     def _pairs(self, lesson: Lesson) -> Mapping[str, Vector]:
         with step("pairs") as say:
             pairs = dict(collect.collect_pairs(self.work, lesson, self.train, self.plan.pairs, self.plan.seed, self.jobs))
@@ -206,6 +210,7 @@ class Fit:
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
         manifest["parts"] = unseen.measured(Bundle.open(folder), self.parts)
         manifest["classifier"] |= unseen.headline(manifest["parts"])
+        manifest["groups"] = groups.measured(Bundle.open(folder), self.train, self.parts.last[1])
         manifest["metrics"] = figures.repeatable()
         write(folder / "CARD.md", card.card_text(manifest, self.about.notes, self.schema).encode())
         write_manifest(folder, manifest)
@@ -219,19 +224,6 @@ def _repeated(table: Any, plan: FitPlan) -> list[str]:
     if not repeated_rows.nobody_named(columns, plan.person):
         return []
     return repeated_rows.refuse_repeated_people(columns, plan.target, repeated_rows.REPEATED in plan.allow)
-
-
-def publish(folder: Path, out: Path) -> None:
-    """A copy of the bundle at `out`. What lies there goes only when the new one lies complete beside it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (out.with_name(f".{out.name}.{part}") for part in ("new", "old"))
-    for left_behind in (new, old):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    shutil.copytree(folder, new)
-    if out.exists():
-        out.replace(old)
-    new.replace(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _base(plan: FitPlan) -> Base | None:

@@ -94,11 +94,13 @@ class About:
     not_for: str = "Decisions about a person without a clinician; any claim that a change causes the outcome."
     notes: str = ""
     samples: int = 0
+    dates: str = ""
+    intended: str = ""
 
     @classmethod
     def load(cls, path: Path | None) -> About:
         """From a JSON file with these keys; unknown keys are refused. `samples` records of the test people are shipped:
-        leave it 0 unless the table's licence allows it."""
+        leave it 0 unless the table's licence allows it. `dates`: of which time the data are; `intended`: who should use it for what."""
         if path is None:
             return cls()
         try:

@@ -68,7 +68,7 @@ class Group:
     """How well the model did on unseen people of one group, whom this record belongs to.
 
     feature, label        the group: a feature, and the choice or the range of it
-    low, high             that range, None for a choice or where it is open
+    low, high             that range, over `low` and up to `high`; None for a choice or where it is open
     people, rows          how many; people is None where the table named none
     auc, auc_low, auc_high      of the classifier, and its 95 % interval by person; None of too few people, or of one class alone
     told, seen            mean risk told to them, and the share that had the unwanted class

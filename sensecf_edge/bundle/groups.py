@@ -23,4 +23,4 @@ def _fits(group: Group, record: Record) -> bool:
     if feature.kind == "choice":
         return feature.choices[int(code)] == group.label
     low, high = (-math.inf if group.low is None else group.low), (math.inf if group.high is None else group.high)
-    return bool(low - EPSILON <= code <= high + EPSILON)
+    return bool(low + EPSILON < code <= high + EPSILON)

@@ -87,11 +87,12 @@ class GeneratorFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Where the training table came from and under which licence."""
+    """Where the training table came from, under which licence, and of which time it is."""
 
     source: str
     licence: str
     attribution: str
+    dates: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ class Manifest:
     versions: Mapping[str, Any] = field(default_factory=dict)
     risk: RiskScale | None = None
     groups: tuple[Group, ...] = ()
+    intended: str = ""
 
     @classmethod
     def from_json(cls, data: Any) -> Manifest:
@@ -142,6 +144,7 @@ class Manifest:
             metrics=top.take("metrics", dict, {}),
             versions=top.take("versions", dict, {}),
             risk=_risk(top.part("risk")) if top.data.get("risk") is not None else None,
+            intended=top.text("intended", ""),
             groups=tuple(_group(top, k, item) for k, item in enumerate(top.take("groups", list, []))),
         )
 
@@ -268,7 +271,7 @@ def _generator(part: _Part) -> GeneratorFacts:
 
 
 def _data(part: _Part) -> DataFacts:
-    return DataFacts(part.text("source"), part.text("licence"), part.text("attribution", ""))
+    return DataFacts(part.text("source"), part.text("licence"), part.text("attribution", ""), part.text("dates", ""))
 
 
 def _files(top: _Part) -> dict[str, FileEntry]:

@@ -143,7 +143,8 @@ def _origin(say: Wording, bundle: Bundle) -> Html:
     words = [
         f"Model {m.name}{f', version {m.version}' if m.version else ''}{f', made {m.created}' if m.created else ''}: {classes}. "
         f"{_kind(m.classifier.kind)}, AUC on unseen people {auc}.",
-        f"Data: {m.data.source}. Licence: {m.data.licence}.",
+        f"Data: {m.data.source}{f'; of the time: {m.data.dates}' if m.data.dates else ''}. Licence: {m.data.licence}.",
+        f"Meant for: {m.intended}" if m.intended else "",
         f"Not for: {m.not_for}" if m.not_for else "",
     ]
     versions = ", ".join(f"{name} {number}" for name, number in e.provenance.versions.items())

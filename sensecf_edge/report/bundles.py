@@ -64,7 +64,8 @@ def facts(bundle: Bundle, base_rate: float | None = None) -> dict[str, str]:
         "Classifier": _classifier(m),
         "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt style {m.generator.prompt}"),
         "Measured": _measured(m),
-        "Data": _joined(m.data.source, m.data.licence, m.data.attribution),
+        "Data": _joined(m.data.source, m.data.dates, m.data.licence, m.data.attribution),
+        "Meant for": m.intended,
         "Not for": m.not_for,
         "Bundle": _joined(f"version {m.version}" if m.version else "", m.created, bundle.hash[:12]),
     }

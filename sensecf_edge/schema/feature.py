@@ -66,7 +66,8 @@ class Feature:
 
     `role` is "marker" for the result of an examination or a reading, which nobody can simply change, and "lever" for all
     else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
-    `error_source` says where it was measured. `stability` draws from it.
+    `error_source` says where it was measured. `stability` draws from it. `group` asks for the model to be measured by this feature
+    as well (sex and age are without asking).
     """
 
     name: str
@@ -93,6 +94,7 @@ class Feature:
     direction_source: str = ""
     role: str = "lever"
     moves: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    group: bool = False
 
     def __post_init__(self) -> None:
         faults = [*self._faults(), *(self._choice_faults() if self.kind == "choice" else self._number_faults())]

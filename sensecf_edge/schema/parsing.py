@@ -17,7 +17,8 @@ _TEXT, _NUMBER, _FLAG, _TEXTS, _PAIR, _MOVES = "a text", "a number", "true or fa
 _FORMS: Mapping[str, str] = {
     "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
     "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
-    "reference": _PAIR, "advise": _PAIR, "advise_for": _PAIR, "never_advise": _FLAG, "error": _NUMBER, "relative_error": _NUMBER,
+    "reference": _PAIR, "advise": _PAIR, "advise_for": _PAIR, "never_advise": _FLAG, "group": _FLAG,
+    "error": _NUMBER, "relative_error": _NUMBER,
     "role": _TEXT, "error_source": _TEXT, "advise_source": _TEXT, "direction_source": _TEXT, "moves": _MOVES, "features": _TEXTS,
     "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER, "if_values": _TEXTS, "then_values": _TEXTS,
     "completes": _TEXT, "slope": _NUMBER, "intercept": _NUMBER, "horizon": _TEXT, "base_rate": _NUMBER,

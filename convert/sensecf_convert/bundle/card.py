@@ -13,7 +13,7 @@ from sensecf_edge.settings import WEAK_AUC
 from .. import statistics
 from ..classifier import calibration
 from ..classifier.threshold import goal_of
-from ..evaluate import advice, quantizations, teaching
+from ..evaluate import advice, groups, quantizations, teaching
 from ..evaluate.formatting import around, sure
 from ..generator.steps import cut
 from ..memorisation import formatting as memorisation
@@ -39,7 +39,7 @@ Moves a record from **{unwanted}** to **{wanted}** (`{target["column"]}`), thres
 
 ## Data
 
-{data["source"]}. Licence: {data["licence"]}. {data["attribution"]}
+{data["source"]}. Licence: {data["licence"]}. {data["attribution"]}{_dates(data)}
 
 {_split(manifest)}
 
@@ -53,7 +53,7 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 ## Risk
 
 {_risk(manifest, unwanted)}
-
+{_groups(manifest, schema)}
 ## Generator
 
 {_generator(manifest["generator"])}
@@ -67,11 +67,34 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 First-try validity is the greedy proposal, untouched, with p >= {threshold:.3g}; usable means p >= {goal_of(threshold):.3g} after the
 loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help`.
 {_advice(schema, figures)}{_more(manifest)}
-## Not for
+{_intended(manifest)}## Not for
 
 {manifest["not_for"]}
 An answer says what this model would predict for a changed record. It does not say that the change causes the outcome.
 """
+
+
+def _dates(data: Mapping[str, Any]) -> str:
+    return f" Of the time: {data['dates']}." if data.get("dates") else ""
+
+
+def _intended(manifest: Mapping[str, Any]) -> str:
+    return f"## Meant for\n\n{manifest['intended']}\n\n" if manifest.get("intended") else ""
+
+
+def _groups(manifest: Mapping[str, Any], schema: Schema | None) -> str:
+    """The classifier by groups of unseen people; empty where it was not measured so."""
+    measured = manifest.get("groups")
+    if not measured:
+        return ""
+    table = groups.markdown(measured, schema, _unit(manifest["classifier"]))
+    return f"\n## For whom it was measured\n\n{GROUPS.format(part=manifest['metrics'].get('part', 'test'))}\n\n{table}\n"
+
+
+GROUPS = (
+    "The classifier on the {part} part, by group; an answer names the groups that fit the person. Intervals are of 95 %, by person. "
+    "Groups of under ten rows are left out."
+)
 
 
 def _unit(model: Mapping[str, Any]) -> str:
@@ -145,7 +168,7 @@ def _risk(manifest: Mapping[str, Any], unwanted: str) -> str:
     for name, figures in measured.items():
         told = calibration.rows(figures, unwanted, target["wanted"], _unit(manifest["classifier"]))
         rows = "\n".join(f"| {k} | {v} |" for k, v in told)
-        said += f"\n\nOn the {name} rows:\n\n| | |\n|---|---|\n{rows}"
+        said += f"\n\nOn the {name} rows:\n\n| | |\n|---|---|\n{rows}\n\n```text\n{calibration.plot(figures)}\n```"
     return said
 
 

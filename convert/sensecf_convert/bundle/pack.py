@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import RIVALS
+from sensecf_edge.bundle.manifest import POPULATION, RIVALS
 from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -33,7 +33,7 @@ OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
 @dataclass(frozen=True)
 class Contents:
     """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF;
-    `rivals` other classifiers as good, as ONNX, three at most."""
+    `rivals` other classifiers as good, as ONNX, three at most; `population` is population.json."""
 
     schema: Schema
     lesson: Lesson
@@ -44,6 +44,7 @@ class Contents:
     test: Cohort
     table: str
     rivals: tuple[bytes, ...] = ()
+    population: bytes | None = None
 
     @property
     def people(self) -> tuple[int | None, int | None]:
@@ -61,6 +62,8 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
     write(folder / "schema.json", pretty_json(inside.schema.to_json()))
     write(folder / "classifier.onnx", lesson.classifier)
     write(folder / "density.json", fitting.packed(typical.to_json()))
+    if inside.population is not None:
+        write(folder / POPULATION, inside.population)
     for name, graph in zip(RIVALS, inside.rivals, strict=False):
         write(folder / name, graph)
     shutil.copyfile(inside.generator_file, folder / "generator.gguf")
@@ -86,11 +89,29 @@ def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
             "rows_train": len(inside.train), "rows_test": len(inside.test),
         },
         "generator": {**generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
-        "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution},
+        "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution} | stated(about),
         "split": {"seed": plan.seed, "test_share": plan.test_share, "final_share": plan.final_share, "person": plan.person,
                   "table": inside.table},
-        "not_for": about.not_for, "seed": plan.seed, "versions": versions(),
+        **({"intended": about.intended} if about.intended else {}), "not_for": about.not_for, "seed": plan.seed, "versions": versions(),
     }  # fmt: skip
+
+
+def stated(about: About) -> dict[str, str]:
+    """Of which time the data are, where somebody says."""
+    return {"dates": about.dates} if about.dates else {}
+
+
+def publish(folder: Path, out: Path) -> None:
+    """A copy of the bundle at `out`. What lies there goes only when the new one lies complete beside it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (out.with_name(f".{out.name}.{part}") for part in ("new", "old"))
+    for left_behind in (new, old):
+        shutil.rmtree(left_behind, ignore_errors=True)
+    shutil.copytree(folder, new)
+    if out.exists():
+        out.replace(old)
+    new.replace(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _reference(inside: Contents) -> dict[str, Any]:

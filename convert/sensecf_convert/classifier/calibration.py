@@ -168,6 +168,18 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str, unit: str = "peopl
     ]
 
 
+def plot(figures: dict[str, Any], width: int = 50) -> str:
+    """Told against seen risks, a line for each bin of told ones: o what was told, x what was seen, * where both are the same."""
+    curve = Calibration(**figures).curve
+    top = max([0.01, *(max(b["told"], b["seen"]) for b in curve)])
+    lines = [f"  told   seen  0 {'':<{width - 6}}{100 * top:.0f} %"]
+    for b in curve:
+        told, seen = (round(b[name] / top * width) for name in ("told", "seen"))
+        marks = {told: "o", seen: "x"} if told != seen else {told: "*"}
+        lines.append(f"{100 * b['told']:5.1f}  {100 * b['seen']:5.1f}  |" + "".join(marks.get(k, " ") for k in range(width + 1)).rstrip())
+    return "\n".join([*lines, "o told, x seen, * both; per cent, bins of equally many rows"])
+
+
 def _hundredths(share: float) -> str:
     return f"{100 * share:.2g}" if share < 0.995 else "100"
 

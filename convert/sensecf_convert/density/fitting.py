@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.bundle.manifest import DENSITY
+from sensecf_edge.bundle.manifest import DENSITY, POPULATION
 from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
@@ -43,6 +43,21 @@ def fit(data: Cohort, seed: int) -> dict[str, Any]:
         density = {"format": 1, "wanted": _mixture(wanted, count, seed), "everybody": _mixture(data, _best(data, seed), seed)}
         scores = np.quantile(_held_out_scores(wanted, count, seed), LEVELS)
     return {**density, "scores": [round(float(s), 6) for s in scores]}
+
+
+def population(data: Cohort, density: Density, seed: int) -> dict[str, Any]:
+    """population.json: how ordinary the people of a cohort are, all classes together, under the density's mixture of everybody. Scored
+    by folds of people, each under a mixture of as many components that was fitted without them."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        scores = np.quantile(_held_out_scores(data, len(density.everybody.weights), seed), LEVELS)
+    return {"format": 1, "scores": [round(float(s), 6) for s in scores]}
+
+
+def kept_population(work: Work, data: Cohort, density: Density, seed: int) -> bytes:
+    """population.json as a finished step of a work folder."""
+    return work.kept(POPULATION, lambda: packed(population(data, density, seed)))
 
 
 def kept(work: Work, data: Cohort, seed: int) -> Density:

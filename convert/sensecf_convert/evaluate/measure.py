@@ -40,7 +40,7 @@ from ..rivals.usage import Usage
 from ..table.cohort import Cohort
 from ..table.locked_out import locked_out
 from ..table.split import kept_back, parts_of
-from . import advice, outcomes
+from . import advice, groups, outcomes
 from .figures import Figures
 from .formatting import table_of
 from .plausibility import Realism
@@ -214,7 +214,12 @@ def evaluate(
     with bar("evaluate") as show:
         figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve or plot is not None)
     figures = dataclasses.replace(figures, part="final" if final else "test")
-    print(json.dumps(figures.to_json(), indent=1) if as_json else table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
+    by_group = groups.measured(bundle, drawn.train, asked)
+    if as_json:
+        print(json.dumps({**figures.to_json(), "groups": by_group}, indent=1))
+    else:
+        print(table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
+        print(f"\nfor whom it was measured:\n{groups.text(by_group, bundle.schema)}" if by_group else "")
     if plot:
         from ..rivals.drawn import picture
 
