@@ -10,6 +10,7 @@
     ├── BaseModelError             1      a base model cannot be tuned as asked
     ├── BundleError                1      a model folder is damaged, altered or too new
     ├── EngineError                1      llama.cpp refused or failed
+    ├── AuditError                 1      an audit log is not whole, or cannot be written
     ├── CheckError                 1      onnxruntime refused, failed or answered NaN
     └── MissingExtraError          1      an optional part is not installed
 
@@ -103,6 +104,10 @@ class EngineError(SenseCFError):
 
 class CheckError(SenseCFError):
     """The classifier could not be loaded or run, or answered something that is no probability."""
+
+
+class AuditError(SenseCFError):
+    """An audit log cannot be read or written, or its last line is not whole."""
 
 
 class MissingExtraError(SenseCFError):

@@ -27,10 +27,10 @@ from .generators.shots import DRAWN, people, shots_of
 from .generators.silent import Silent
 from .generators.voice import Voice
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
-from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, spread
+from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed, spread
 from .judge.density import Realism
 from .judge.objective import Judge, Scored, score
-from .judge.reasons import Draw, reasons
+from .judge.reasons import reasons
 from .llama.library import llama_version
 from .page.sheet import card_html
 from .propose import reply
@@ -130,9 +130,8 @@ class Explainer:
     def why(self, record: Record, seed: int = LOOP.seed) -> Why | None:
         """What the prediction goes by (see `judge.shapley`); None where the bundle has no density to draw people from."""
         same_schema([record], self.schema)
-        draw: Draw | None = getattr(self.realism, "people", None)
-        case = self.case(record, float(self.checker.p_target(record.vector[None])[0]), seed)
-        return reasons(self.checker, case, draw, self.scale, seed) if draw else None
+        case = self.case(record, self.target.threshold, seed)
+        return reasons(self.checker, case, getattr(self.realism, "people", None), self.scale, seed)
 
     def explain_many(
         self, records: Sequence[Record], constraints: Constraints | None = None, budget: Budget | None = None
@@ -148,11 +147,7 @@ class Explainer:
         X = np.array([r.vector for r in records]).reshape(-1, len(self.schema))
         p, realism = self.checker.p_target(X), self.judge.percentile(X)
         cases = [self.case(record, float(p[k]), budget.seed) for k, record in enumerate(records)]
-        if realism is not None:
-            cases = [replace(case, realism=float(share)) for case, share in zip(cases, realism, strict=True)]
-        if self.bundle.population is not None:
-            likeness = self.bundle.population.percentile(X)
-            cases = [replace(case, likeness=float(share)) for case, share in zip(cases, likeness, strict=True)]
+        cases = placed(cases, realism, self.bundle.population.percentile(X) if self.bundle.population else None)
         ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
         self._search([way for way in ways if isinstance(way, RecordSearch)], budget)
         seconds = (time.perf_counter() - began) / max(1, len(records))

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -21,6 +22,7 @@ from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensecf_convert import plan
+from sensecf_convert.bundle.add import add
 from sensecf_convert.bundle.renew import renew
 from sensecf_convert.classifier import making, onnx, recipes
 from sensecf_convert.density import fitting
@@ -49,7 +51,7 @@ from test_refine import Slope
 from test_result import SHAPE
 
 from sensecf_edge import Explainer
-from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.judge.classifier import OnnxChecker
@@ -646,6 +648,26 @@ def test_a_bundle_gets_the_density_that_a_fit_would_give_it(built: Built, tmp_pa
     X = built.parts()[0].X
     assert renewed.density.percentile(X) == pytest.approx(before.density.percentile(X), abs=1e-3)
     assert renewed.manifest.metrics == before.manifest.metrics and not (tmp_path / "new.part").exists()
+
+
+def test_what_is_added_to_a_finished_bundle_is_what_its_fit_wrote_and_all_else_stays(built: Built, tmp_path: Path) -> None:
+    before = Bundle.open(built.out)
+    assert before.population is not None and before.population.everybody is before.density.everybody  # type: ignore[union-attr]
+    shutil.copytree(built.out, tmp_path / "old")
+    bare = json.loads((tmp_path / "old" / "manifest.json").read_text(encoding="utf-8"))
+    bare.pop("groups")
+    (tmp_path / "old" / "population.json").unlink()
+    write_manifest(tmp_path / "old", bare)
+    assert Bundle.open(tmp_path / "old").population is None and not Bundle.open(tmp_path / "old").manifest.groups
+    made = add(built.table, tmp_path / "old", About(**ABOUT), tmp_path / "old")
+    assert made.manifest.groups == before.manifest.groups and made.hash != before.hash
+    assert {name: entry for name, entry in made.manifest.files.items() if name != "CARD.md"} == {
+        name: entry for name, entry in before.manifest.files.items() if name != "CARD.md"
+    }
+    assert made.card == before.card and not list(tmp_path.glob(".old*"))
+    with pytest.raises(TableError, match="not the table"):
+        diabetes().assign(bmi=lambda table: table["bmi"] + 1).to_csv(tmp_path / "other.csv", index=False)
+        add(tmp_path / "other.csv", tmp_path / "old", About(), tmp_path / "new")
 
 
 def _lesson(built: Built, **more: Any) -> tuple[teachers_lesson.Lesson, Cohort]:

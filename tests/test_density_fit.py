@@ -53,6 +53,18 @@ def test_people_it_was_not_fitted_on_lie_evenly_over_the_percentiles_whatever_is
         assert np.abs(places - np.linspace(0, 1, len(places))).max() < (0.15 if unknown < 0.5 else 0.25), unknown
 
 
+def test_everybody_lies_evenly_over_the_percentiles_of_the_population_whatever_their_class() -> None:
+    """As above; and people far from both classes lie under everybody, people far from the wanted class alone do not."""
+    population = DENSITY.of_everybody(fitting.population(DATA, DENSITY, 0))
+    for unknown in (0.0, 0.3):
+        unseen = cohort(400, unknown, seed=2)
+        places = np.sort(population.percentile(unseen.X)) / 100
+        assert np.abs(places - np.linspace(0, 1, len(places))).max() < 0.15, unknown
+    ill = np.array([[110.0, 2.0, 220.0]])
+    assert DENSITY.percentile(ill)[0] < 1 < 20 < population.percentile(ill)[0]
+    assert population.percentile(np.array([[110.0, 2.0, -100.0]]))[0] < 1
+
+
 def test_knowing_less_makes_nobody_more_ordinary_also_where_few_people_taught_it() -> None:
     """Fitted on 40 wanted people, asked about 2,000 others: means of 50 have a standard error of 0.7."""
     few, unseen = fitted(cohort(80)), cohort(4000, seed=5)

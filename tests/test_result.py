@@ -185,7 +185,8 @@ def test_an_explanation_of_the_second_format_still_opens_and_loses_nothing(file:
     new = Explanation.from_json(old).to_json()
     VALIDATOR.validate(new)
     added = {"why": None, "likeness": None, "measured": [], "next": []}
-    assert new == {**old, **added, "format": FORMAT}
+    assert new == {**old, **added, "format": FORMAT, "provenance": new["provenance"]}
+    assert new["provenance"].items() >= old["provenance"].items()
 
 
 @pytest.mark.parametrize(

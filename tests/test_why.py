@@ -115,6 +115,7 @@ def test_a_shipped_model_is_explained_as_the_shap_package_explains_it(rows: int,
         record = Record.from_mapping(schema, explainer.bundle.samples[0].values)
         assert explainer.realism is not None and explainer.bundle.density is not None
         reason = reasons(checker, explainer.case(record, 0.5, 0), explainer.bundle.density.people, scale, 0, rows)
+        assert reason is not None
         people = exactly(schema, explainer.bundle.density.people(WHY.most, 0), np.ones(len(schema), dtype=bool))[: reason.people]
         groups = together(schema)
 

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 COMMANDS = {
+    "audit": ("audit", "audit", "Look an audit log through, and note what came of an answer."),
     "augment": ("augment", "augment", "Make training rows of a class that a table is short of."),
     "batch": ("batch_watch", "batch", "Explain every record of a table."),
     "compare": ("compare", "compare", "Ask other packages about the same unseen people."),

@@ -1,4 +1,4 @@
-"""What is kept of an answer beside standard output: the report. Everything heavy is imported inside."""
+"""What is kept of an answer beside standard output: the report, the audit log. Everything heavy is imported inside."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..errors import RecordError
 
 if TYPE_CHECKING:
     from ..answer.result import Explanation
+    from ..audit.log import Log
     from ..bundle.bundle import Bundle
 
 
@@ -23,16 +24,40 @@ def _place(_context: click.Context, _option: click.Parameter, path: Path | None)
 
 
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--why` and `--report`."""
+    """`--why`, `--report`, `--audit` and `--audit-values`."""
     for option in reversed([
         click.option("--why", is_flag=True, help="Say as well what the prediction goes by, and what it rests on."),
         click.option(
             "--report", type=click.Path(path_type=Path), metavar="FILE.html", callback=_place,
             help="Write the answer as one page as well, with what it rests on, to print and to keep; a file there is replaced.",
         ),
+        click.option(
+            "--audit", type=click.Path(path_type=Path), metavar="FILE.jsonl", callback=_place,
+            help="Add a line to an audit log: what was asked and shown, no value of the record. Off by default.",
+        ),
+        click.option("--audit-values", is_flag=True, help="Write the record and the answers' values to the audit log as well."),
     ]):  # fmt: skip
         command = option(command)
     return command
+
+
+def log_of(path: Path | None, values: bool) -> Log | None:
+    """The audit log that was asked for, looked at before anything long begins. Raises AuditError."""
+    if path is None:
+        if values:
+            raise click.UsageError("--audit-values belongs to --audit")
+        return None
+    from ..audit.log import Log
+
+    return Log(path, values)
+
+
+def keep(explanation: Explanation, bundle: Bundle, report: Path | None, log: Log | None) -> None:
+    """Write what is kept, before the answer is shown: the audit log first."""
+    if log:
+        click.echo(f"audit: {log.answered(explanation)}", err=True)
+    if report:
+        write_report(report, explanation, bundle)
 
 
 def write_report(path: Path, explanation: Explanation, bundle: Bundle) -> None:

@@ -66,7 +66,7 @@ def cli() -> None:
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
             as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None,
-            **day: str | None) -> int:  # fmt: skip
+            audit: Path | None, audit_values: bool, **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
@@ -80,13 +80,13 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
+    log = kept.log_of(audit, audit_values)
     choice = Choice.parse(generator, shots, hints, allow_host)
     with Explainer.load(_named(model), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
-        if report:
-            kept.write_report(report, explanation, explainer.bundle)
+        kept.keep(explanation, explainer.bundle, report, log)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
 

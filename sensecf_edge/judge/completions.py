@@ -8,8 +8,8 @@ values has no completions and never comes here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -79,6 +79,15 @@ class Case:
     p: float
     realism: float | None = None
     likeness: float | None = None
+
+
+def placed(cases: Sequence[Case], realism: Vector | None, likeness: Vector | None) -> list[Case]:
+    """The cases with their percentiles among people of the wanted class and among all, each of shape (cases,) where it is known."""
+    out = []
+    for k, case in enumerate(cases):
+        own, all_ = (None if shares is None else float(shares[k]) for shares in (realism, likeness))
+        out.append(replace(case, realism=own, likeness=all_))
+    return out
 
 
 class Completed:

@@ -18,8 +18,11 @@ Draw = Callable[[int, int], Vector]
 """How many people, a seed -> made-up people, shape (people, features); `Density.people`."""
 
 
-def reasons(checker: Checker, case: Case, draw: Draw, scale: RiskScale, seed: int, rows: int = WHY.rows) -> Why:
-    """What each known value adds to the risk; see `shapley.why`. Asks the classifier about `rows` rows at most."""
+def reasons(checker: Checker, case: Case, draw: Draw | None, scale: RiskScale, seed: int, rows: int = WHY.rows) -> Why | None:
+    """What each known value adds to the risk; see `shapley.why`. Asks the classifier about `rows` rows at most. None where nobody can
+    be drawn, or nothing of the record is known."""
+    if draw is None or np.isnan(case.record.vector).all():
+        return None
     schema, completed = case.record.schema, case.judge.checker
     people = exactly(schema, draw(WHY.most, seed), np.ones(len(schema), dtype=bool))
     if isinstance(completed, Completed):

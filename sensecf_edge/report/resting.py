@@ -8,7 +8,7 @@ from ..answer.basis import Group, Measure, Part, Why
 from ..schema.feature import number_text
 from ..settings import WHY
 from .phrases import auc_text, percent
-from .wording import Wording, listed, of_hundred
+from .wording import Wording, listed, of_hundred, plain
 
 CAUTION = "This is what the model goes by; it does not show what causes the outcome."
 SHOWN = 3
@@ -62,7 +62,7 @@ def values(say: Wording, part: Part) -> str:
 def _value(say: Wording, name: str) -> str:
     value = say.explanation.factual.get(name)
     unit = say.schema[name].unit if name in say.schema.index else ""
-    return f"{number_text(value) if isinstance(value, int | float) else value} {unit}".rstrip()
+    return plain(f"{number_text(value) if isinstance(value, int | float) else value} {unit}".rstrip())
 
 
 def points(share: float, error: float) -> str:
@@ -90,7 +90,7 @@ def groups(say: Wording) -> list[str]:
 
 def _group(say: Wording, group: Group) -> str:
     unit = say.schema[group.feature].unit if group.feature in say.schema.index and group.label[-1:].isdigit() else ""
-    whom = f"{say.title(group.feature)} {group.label} {unit}".rstrip()
+    whom = plain(f"{say.title(group.feature)} {group.label} {unit}".rstrip())
     many = f"{group.rows:,} rows" + ("" if group.people is None else f" of {group.people:,} people")
     auc = "no AUC, all are of one class"
     if group.auc is not None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import DENSITY, MANIFEST, REALISM, REFERENCE
+from sensecf_edge.bundle.manifest import DENSITY, MANIFEST, POPULATION, REALISM, REFERENCE
 from sensecf_edge.errors import SenseCFError
+from sensecf_edge.judge.density import Density
 
 from ..density import fitting
 from ..table.split import parts
@@ -29,13 +30,16 @@ def renew(table: Path, model: str | Path, out: Path) -> Bundle:
     """
     bundle = Bundle.open(model)
     train, _ = parts(bundle, table)
-    made = fitting.packed(fitting.fit(train, bundle.manifest.seed or 0))
+    seed = bundle.manifest.seed or 0
+    made = fitting.fit(train, seed)
+    everybody = fitting.population(train, Density.from_json(made, bundle.schema), seed)
     part = out.with_name(out.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name in {*bundle.manifest.files} - {REALISM}:
         shutil.copyfile(bundle.folder / name, part / name)
-    write(part / DENSITY, made)
+    write(part / DENSITY, fitting.packed(made))
+    write(part / POPULATION, fitting.packed(everybody))
     reference = json.loads((part / REFERENCE).read_text(encoding="utf-8"))
     reference.pop("realism_quantiles", None)
     write(part / REFERENCE, pretty_json(reference))
