@@ -51,8 +51,8 @@ class Judged:
 
 def explainer(of: Callable[[Vector], Vector], schema: Schema = HEART, complete: Any = None) -> Explainer:
     facts = SimpleNamespace(auc=0.8, kind="", wanted_share=None, class_weights="")
-    target = Target("t", ("sick", "well"), "well", 0.5)
-    manifest = SimpleNamespace(target=target, generator=SimpleNamespace(prompt="scored"), classifier=facts, risk=None, groups=())
+    target, voice = Target("t", ("sick", "well"), "well", 0.5), SimpleNamespace(prompt="scored", hints=False)
+    manifest = SimpleNamespace(target=target, generator=voice, classifier=facts, risk=None, groups=())
     bundle = cast(Bundle, SimpleNamespace(schema=schema, name="x", hash="0" * 64, manifest=manifest, population=None))
     realism = SimpleNamespace(complete=complete, percentile=lambda Y: np.full(len(Y), 50.0), log_density=lambda Y: np.zeros(len(Y)),
                               rank=lambda d, x=None: np.full(len(d), 50.0)) if complete else None  # fmt: skip
