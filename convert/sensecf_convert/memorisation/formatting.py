@@ -71,7 +71,8 @@ COVERS = (
     "In are people whose rows were trained on, out are the others; each question is a false alarm once in a hundred bundles that remember "
     "nobody. Likelihoods are those of teachers' answers to near copies of each person, as the file in this bundle gives them. This is one "
     "attack, asked by somebody who has a person's whole record (and the recorded class, for classifier and density); it bounds no better "
-    "one and is no differential privacy. Not asked: `reference.json` (quantiles from 1 to 99 % and deviations of numbers), the ranges and "
+    "one and is no differential privacy. Not asked: `population.json` (101 quantiles of how ordinary people are), `reference.json` "
+    "(quantiles from 1 to 99 % and deviations of numbers), the figures of groups in `manifest.json`, the ranges and "
     "bands in `schema.json`, `samples.json` (records of test people, where the licence allows it). How, and what it can miss: "
     "docs/memorisation.md."
 )
