@@ -163,6 +163,17 @@ def test_refusals_stand_beside_their_fields_and_a_changed_record_takes_its_answe
     ) == [True, False]
 
 
+def test_an_answer_that_comes_after_the_record_was_changed_is_not_shown(tab: Tab) -> None:
+    tab.fresh()
+    tab.choose("#sample", "1")
+    tab.browser.run("""document.querySelector('#record button.main').click(); const age = document.querySelector('#f0');
+        age.value = '60'; age.dispatchEvent(new Event('input'));""")
+    tab.browser.until("!document.body.hasAttribute('aria-busy')")
+    assert tab.browser.run("return document.querySelector('#now').hidden") is True
+    tab.ask()
+    assert not tab.browser.run("return document.querySelector('#now').hidden")
+
+
 def test_what_is_not_known_is_a_range_and_what_would_decide_is_named(tab: Tab) -> None:
     tab.sample(1)
     tab.choose("#f12", "")

@@ -19,7 +19,10 @@ function away(told) {
     held.fields.problem.textContent = t("changed");
     held.fields.problem.hidden = false;
   }
-  if (held) held.answer = null;
+  if (held) {
+    held.answer = null;
+    held.version += 1;
+  }
 }
 
 function question() {
@@ -29,18 +32,19 @@ function question() {
 async function ask(first) {
   const share = first ? held.fields.share() : held.share;
   if (share === undefined) return;
-  const { fields } = held;
+  const { fields, version } = held;
   held.share = share;
   const values = first ? fields.values() : held.values;
   const whole = { ...question(), values };
   document.body.setAttribute("aria-busy", "true");
   try {
     const answer = await api.post("explain", whole);
-    if (!answer || held.fields !== fields) return;
+    if (!answer || held.fields !== fields || held.version !== version) return;
     fields.accept();
     Object.assign(held, { answer, values, whole });
     drawAnswer(first);
   } catch (error) {
+    if (held.fields !== fields || held.version !== version) return;
     if (first || Object.keys(error.fields || {}).length) {
       away(false);
       fields.refuse(error);
@@ -74,6 +78,7 @@ function drawAnswer(first) {
 function refuseLimits(error) {
   const { cards } = held.answer;
   cards.length = 0;
+  show("keep", false);
   content("options").replaceChildren(el("p", { class: "problem", role: "alert" }, error.message), held.limits.box);
 }
 
@@ -87,7 +92,7 @@ async function open(key) {
   try {
     const form = await api.form(key);
     if (!form) return;
-    held = { form, values: null, answer: null, share: null };
+    held = { form, values: null, answer: null, share: null, version: 0 };
     held.fields = new Fields(form, () => away(true));
     held.limits = new Limits(form, () => ask(false));
     held.hand = new Hand(form, question);
