@@ -26,6 +26,7 @@ from sensors import clarity
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
 from sensecf_edge.answer.result import Explanation
+from sensecf_edge.audit.chain import verify
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.errors import RecordError, TableError
 from sensecf_edge.explain import Explainer
@@ -66,6 +67,7 @@ class Served:
         self.port, self.token = int(found[1]), found[2]
         self.host = f"127.0.0.1:{self.port}"
         self.cookie = self.session()
+        self.log = Path()
 
     def session(self) -> str:
         status, headers, _ = self.ask("GET", f"/?token={self.token}", cookie="")
@@ -132,9 +134,11 @@ def fields(values: dict[str, Any]) -> dict[str, str | None]:
 
 
 @pytest.fixture(scope="module")
-def served(toy: Path) -> Iterator[Served]:
-    """A page with the toy alone, whose patience is short and whose tries by hand fail."""
-    page = Served("--model", toy, "--only", "--port", 0, program=(sys.executable, "-c", HASTY))
+def served(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A page with the toy alone and an audit log, whose patience is short and whose tries by hand fail."""
+    log = tmp_path_factory.mktemp("audit") / "log.jsonl"
+    page = Served("--model", toy, "--only", "--port", 0, "--audit", log, program=(sys.executable, "-c", HASTY))
+    page.log = log
     yield page
     ran = page.end()
     assert ran.code == 0
@@ -346,6 +350,20 @@ def test_fifty_at_once_by_two_sessions_are_all_answered_each_its_own(served: Ser
             made = Explanation.from_json(answers[k][1]["explanation"])
             alone = explained(explainer, Asked.of(questions[k]))
             assert made.factual == alone.factual and made.found == alone.found
+
+
+def test_what_was_shown_and_what_came_of_it_is_in_the_audit_log_without_a_value(served: Served) -> None:
+    status, answer = served.post("explain", {**QUESTION, "values": fields({**STRESSED, "age": 77, "steps": 4321})})
+    assert status == 200
+    note = {"entry": answer["entry"], "option": 1, "accepted": False, "reason": "<script>knee</script>"}
+    assert served.post("note", note)[0] == 200
+    for wrong in ({"entry": "0" * 64}, {"entry": None}, {"option": 9}, {"accepted": "yes"}, {"reason": 5}, {"reason": "x" * 501}):
+        assert served.post("note", {**note, **wrong})[0] == 422, wrong
+    found = verify(served.log)
+    assert found.faults == () and found.lines > 1
+    *_, shown, noted = served.log.read_text(encoding="utf-8").splitlines()
+    assert json.loads(noted)["of"] == answer["entry"] == json.loads(shown)["hash"] and json.loads(noted)["reason"] == note["reason"]
+    assert "4321" not in shown and "77" not in json.dumps(json.loads(shown)["shown"]["options"])
 
 
 def test_who_goes_away_holds_nobody_up(served: Served) -> None:

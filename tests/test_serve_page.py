@@ -114,7 +114,10 @@ def test_an_example_gets_the_answer_that_the_command_line_gives(tab: Tab) -> Non
         assert all(explainer.schema[c.feature].title in said and str(c.after) in said for c in answer.changes)
     assert "average in the training data: 46 %" in tab.text("#now") and "Stays as it is: Resting blood pressure" in tab.text(".card")
     assert tab.browser.run("return document.activeElement.id") == "now-title"
-    assert "3 options, the best at a risk of 40 %." not in tab.text("#record")
+    assert tab.text("#said") == "3 options, the best at a risk of 40 %."
+    adds = [said for said in tab.texts("#now .why li strong") if said]  # the others are folded away
+    assert len(adds) == 6 and all(said[0] in "+−" and said.endswith(("point", "points")) for said in adds)
+    assert "of all training people" in tab.text("#now") and "Measured on unseen people with Sex male" in tab.text("#now")
 
 
 def test_a_record_is_filled_in_with_the_keyboard_alone(tab: Tab) -> None:

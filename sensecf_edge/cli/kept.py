@@ -23,19 +23,28 @@ def _place(_context: click.Context, _option: click.Parameter, path: Path | None)
     return path
 
 
+def audit(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--audit` and `--audit-values`."""
+    for option in reversed([
+        click.option(
+            "--audit", type=click.Path(path_type=Path), metavar="FILE.jsonl", callback=_place,
+            help="Add a line to an audit log: what was asked and shown, no value of the record. Off by default.",
+        ),
+        click.option("--audit-values", is_flag=True, help="Write the record and the answers' values to the audit log as well."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--why`, `--report`, `--audit` and `--audit-values`."""
+    command = audit(command)
     for option in reversed([
         click.option("--why", is_flag=True, help="Say as well what the prediction goes by, and what it rests on."),
         click.option(
             "--report", type=click.Path(path_type=Path), metavar="FILE.html", callback=_place,
             help="Write the answer as one page as well, with what it rests on, to print and to keep; a file there is replaced.",
         ),
-        click.option(
-            "--audit", type=click.Path(path_type=Path), metavar="FILE.jsonl", callback=_place,
-            help="Add a line to an audit log: what was asked and shown, no value of the record. Off by default.",
-        ),
-        click.option("--audit-values", is_flag=True, help="Write the record and the answers' values to the audit log as well."),
     ]):  # fmt: skip
         command = option(command)
     return command

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..settings import DEVICES, ENGINE, SERVE
-from . import terminal
+from . import kept, terminal
 from .options import require_signed, threads_option
 
 
@@ -15,24 +17,28 @@ from .options import require_signed, threads_option
 @click.option("--port", type=click.IntRange(0, 65535), default=SERVE.port, help="0 for any that is free.")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address of this machine to listen on.")
 @click.option("--plain", is_flag=True, help="Allow an address that other machines can reach: records then cross the network unencrypted.")
+@kept.audit
 @require_signed
 @threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
-def serve(models: tuple[str, ...], only: bool, port: int, host: str, plain: bool, threads: int, device: str) -> int:
+def serve(models: tuple[str, ...], only: bool, port: int, host: str, plain: bool, audit: Path | None, audit_values: bool, threads: int,
+          device: str) -> int:  # fmt: skip
     """Serve a page on this machine: fill in a record, see its risk, what would change it, and try values by hand.
 
-    Prints the address to open, with a key in it that is new each time. Keeps no record. Ctrl-C ends it.
+    Prints the address to open, with a key in it that is new each time. Keeps no record, but for an audit log that is asked for. Ctrl-C
+    ends it.
     """
     if only and not models:
         raise click.UsageError("--only needs --model: which ones?")
     with terminal.extra("serve"):
         from ..serve.server import Place
-        from ..serve.server import serve as made
+        from ..serve.server import Serving as made  # noqa: N813
+        from ..serve.shelf import Shelf
 
         place = Place(host, port)
         if not place.loopback and not plain:
             raise click.UsageError(f"other machines can reach {host}, and records would cross the network unencrypted; --plain allows it")
-        serving = made(models, place, only, threads, device, terminal.say)
+        serving = made(Shelf.of(models, only, threads, device), place, terminal.say, kept.log_of(audit, audit_values))
         for name in ("SIGTERM", "SIGINT"):
             terminal.on_signal(name, serving.stop)
         serving.run(_ready)

@@ -7,14 +7,13 @@ from typing import Any
 
 from .. import arguments
 from ..answer.result import Change, Counterfactual, Explanation
-from ..budget import Budget
 from ..errors import ConstraintError
 from ..explain import Explainer
+from ..report import resting
 from ..report.rendering import DISCLAIMER, HEADINGS, by_text
 from ..report.wording import Wording, plain
 from ..schema.feature import Feature, number_text
 from ..settings import LOOP, SERVE
-from ..space.admissible import require_within_bounds
 from ..space.constraints import Constraints
 from .form import cell_text, record_of
 from .texts import text
@@ -50,10 +49,8 @@ class Asked:
 
 
 def explained(explainer: Explainer, asked: Asked) -> Explanation:
-    """The answer. Raises FieldsError, ConstraintError."""
-    record = record_of(explainer.schema, asked.values)
-    require_within_bounds(record, asked.constraints)
-    return explainer.explain_many([record], asked.constraints, Budget(asked.answers))[0]
+    """The answer, and why the prediction is what it is. Raises FieldsError, ConstraintError."""
+    return explainer.explain(record_of(explainer.schema, asked.values), asked.answers, asked.constraints, why=True)
 
 
 def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:
@@ -67,6 +64,7 @@ def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:
             "risk": {key: getattr(e.risk, key) for key in ("now", "low", "high", "threshold", "goal", "base_rate")},
             "texts": {key: say.risk(getattr(e.risk, key)) for key in ("now", "low", "high", "threshold", "goal")}, "base": say.base(),
         },
+        "basis": basis(say),
         "options": say.options() if e.found else "",
         "none": say.none() if not e.found and e.status != "already" else "",
         "refusals": say.refusals() if not e.reason else [], "advice": say.advice() if not e.found else "", "proof": say.proof(),
@@ -74,6 +72,18 @@ def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:
         "cards": [card(say, answer, k) for k, answer in enumerate(e.found)],
         "made": f"{plain(e.provenance.model)} · {e.provenance.bundle[:12]} · seed {e.provenance.seed} · {e.seconds:.2f} s",
     }  # fmt: skip
+
+
+def basis(say: Wording) -> dict[str, Any]:
+    """What the answer rests on: what moves the risk, whether anybody is like the record, on whom the model was measured."""
+    why = say.explanation.why
+    out: dict[str, Any] = {"likeness": resting.likeness(say), "groups": resting.groups(say), "next": resting.measure_next(say), "why": None}
+    if why is None:
+        return out
+    parts = resting.told(why)
+    most = max((abs(part.adds) for part in parts), default=1.0) or 1.0
+    told = [{"text": resting.values(say, part), "adds": resting.signed(part), "share": part.adds / most} for part in parts]
+    return {**out, "why": {"start": resting.start(why), "parts": told, "error": resting.error(why)}}
 
 
 def card(say: Wording, answer: Counterfactual, k: int) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from hashlib import sha256
 from typing import Any
@@ -19,6 +20,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ..arguments import whole
+from ..audit.log import Log
 from ..errors import ConstraintError, SenseCFError, place
 from ..explain import Explainer
 from ..page import sheet
@@ -35,6 +38,7 @@ from .tried import tried
 
 STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 JSON, FORM, FILES = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
+MOST_ENTRIES = 10_000
 WORDS = {408: "slow", 413: "large", 415: "kind", 499: "gone", 503: "busy", 504: "long"}
 Handler = Callable[["Page", Request], Awaitable[Response]]
 
@@ -65,19 +69,34 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 @dataclass
 class Page:
-    """What the handlers share: the models, the one line before them, where to talk to."""
+    """What the handlers share: the models, the one line before them, where to talk to, and the audit log where one is kept.
+
+    `entries` are the lines of answers that this page has shown: a note can be about no other.
+    """
 
     shelf: Shelf
     line: Line
     say: Callable[[str], None]
+    log: Log | None = None
+    entries: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_ENTRIES))
 
     def __post_init__(self) -> None:
         folder = FileSystemLoader(HERE / "templates")
         templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         models = [{"key": o.key, "title": plain(o.manifest.title or o.manifest.name)} for o in self.shelf.offered.values()]
-        start = {"models": models, "texts": texts(), "limits": {"answers": SERVE.answers, "most_answers": SERVE.most_answers}}
+        limits = {"answers": SERVE.answers, "most_answers": SERVE.most_answers}
+        start = {"models": models, "texts": texts(), "limits": limits, "audit": self.log is not None}
         self.html = templates.get_template("page.html").render(start=start, t=texts(), models=models)
         self.static = {path.name: path.read_bytes() for path in (HERE / "static").iterdir() if path.suffix[1:] in STATIC}
+
+    def answer(self, explainer: Explainer, asked: Asked) -> dict[str, Any]:
+        """An answer as the page shows it; in the audit log before it is shown."""
+        explanation = explained(explainer, asked)
+        told = shown(explanation, explainer)
+        if self.log is None:
+            return told
+        self.entries.append(self.log.answered(explanation))
+        return {**told, "entry": self.entries[-1]}
 
     async def asked(self, request: Request, work: Callable[[Explainer], Any], data: Any) -> Any:
         """What some work with the model of a question gives, in its turn."""
@@ -123,7 +142,7 @@ async def explain(page: Page, request: Request) -> Response:
     """An answer."""
     data = parse_object(await _body(request, JSON), "the question")
     asked = Asked.of(data)
-    return JSONResponse(await page.asked(request, lambda explainer: shown(explained(explainer, asked), explainer), data))
+    return JSONResponse(await page.asked(request, lambda explainer: page.answer(explainer, asked), data))
 
 
 @guarded
@@ -132,6 +151,23 @@ async def by_hand(page: Page, request: Request) -> Response:
     data = parse_object(await _body(request, JSON), "the question")
     asked = Asked.of(data)
     return JSONResponse(await page.asked(request, lambda explainer: tried(explainer, asked), data))
+
+
+@guarded
+async def note(page: Page, request: Request) -> Response:
+    """What came of an answer, into the audit log."""
+    data = parse_object(await _body(request, JSON), "the note")
+    entry, option, accepted, reason = (data.get(key) for key in ("entry", "option", "accepted", "reason"))
+    log = page.log
+    if log is None:
+        raise ConstraintError(text("note_off"))
+    if entry not in page.entries:
+        raise ConstraintError(text("note_unknown"))
+    if not isinstance(accepted, bool) or not isinstance(reason, str):
+        raise ConstraintError(text("note_choose"))
+    which = None if option is None else whole("the option", option, 1, SERVE.most_answers)
+    made = await page.line.do(lambda: log.noted(str(entry), accepted, reason, which), request.is_disconnected)
+    return JSONResponse({"entry": made})
 
 
 @guarded
@@ -183,7 +219,8 @@ def app(page: Page) -> Starlette:
     """The application, without its door."""
     routes = [
         Route("/", index), Route("/static/{name}", static), Route("/api/model", model), Route("/api/explain", explain, methods=["POST"]),
-        Route("/api/try", by_hand, methods=["POST"]), Route("/api/read", read, methods=["POST"]), Route("/keep", keep, methods=["POST"]),
+        Route("/api/try", by_hand, methods=["POST"]), Route("/api/read", read, methods=["POST"]),
+        Route("/api/note", note, methods=["POST"]), Route("/keep", keep, methods=["POST"]),
     ]  # fmt: skip
     made = Starlette(routes=routes, exception_handlers={404: _nothing, 405: _nothing})
     made.state.page, made.router.redirect_slashes = page, False

@@ -8,7 +8,7 @@ import errno
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ..audit.log import Log
 from ..errors import ConstraintError
 from ..settings import SERVE
 from .app import Page, app
@@ -110,10 +111,10 @@ class Quiet(uvicorn.Server):
 class Serving:
     """The page, from its first request to its last."""
 
-    def __init__(self, shelf: Shelf, place: Place, say: Callable[[str], None]) -> None:
+    def __init__(self, shelf: Shelf, place: Place, say: Callable[[str], None], log: Log | None = None) -> None:
         self.shelf, self.line, token = shelf, Line(), secrets.token_urlsafe(24)
         self.sock, self.address = listening(place)
-        door = Door(app(Page(shelf, self.line, say)), self.address, token)
+        door = Door(app(Page(shelf, self.line, say, log)), self.address, token)
         self.url = f"{self.address.url}?token={token}"
         self.server = Quiet(uvicorn.Config(
             door, http=Patient, ws="none", loop="asyncio", lifespan="off", log_config=None, log_level="critical", access_log=False,
@@ -142,7 +143,3 @@ class Serving:
         with contextlib.suppress(Exception):  # whoever asks for it is told why
             self.shelf.explainer(next(iter(self.shelf.offered)))
 
-
-def serve(models: Sequence[str], place: Place, only: bool, threads: int, device: str, say: Callable[[str], None]) -> Serving:
-    """A page that is ready to run. Raises SenseCFError."""
-    return Serving(Shelf.of(models, only, threads, device), place, say)

@@ -1,7 +1,7 @@
 // Elements made by hand: texts are only ever texts, so nothing that a record or a model says can become markup.
 
 const start = JSON.parse(document.getElementById("start").textContent);
-export const { limits } = start;
+export const { limits, audit } = start;
 
 export function t(key, values = {}) {
   let text = start.texts[key];

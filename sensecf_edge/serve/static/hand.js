@@ -23,7 +23,7 @@ export class Hand {
       el("div", { class: "row" }, el("span", { class: "label" }, t("start_from")), this.from),
       el("div", { class: "hand" }, el("ul", { class: "movers" }, this.form.fields.map((field, k) => this.mover(field, k))), this.result));
     this.offer(cards);
-    this.compute();
+    this.compute(true);
   }
 
   offer(cards) {
@@ -83,7 +83,7 @@ export class Hand {
     entry.closest("li")?.classList.toggle("moved", moved);
   }
 
-  async compute() {
+  async compute(quiet) {
     const moved = {};
     for (const field of this.form.fields) {
       if (!field.follows && this.values[field.name] !== this.record[field.name]) moved[field.name] = this.values[field.name] ?? null;
@@ -91,7 +91,7 @@ export class Hand {
     for (const { entry } of this.inputs.values()) this.error(entry, "");
     try {
       const answer = await api.post("try", { ...this.question(), values: this.record, moved });
-      if (answer) this.told(answer);
+      if (answer) this.told(answer, quiet);
     } catch (error) {
       for (const [name, text] of Object.entries(error.fields || {})) if (this.inputs.has(name)) this.error(this.inputs.get(name).entry, text);
       this.result.replaceChildren(el("p", { class: "problem", role: "alert" }, error.message));
@@ -107,7 +107,7 @@ export class Hand {
     else entry.removeAttribute("aria-invalid");
   }
 
-  told(answer) {
+  told(answer, quiet) {
     for (const field of this.form.fields) if (field.follows) this.values[field.name] = answer.values[field.name];
     this.refresh();
     const span = answer.texts.low === answer.texts.high ? "" : el("p", {}, t("risk_range", { low: answer.texts.low, high: answer.texts.high }));
@@ -119,6 +119,6 @@ export class Hand {
       el("p", { class: "lead" }, answer.predicted), ...rules, answer.typical ? el("p", {}, answer.typical) : "",
       answer.changes.length ? el("h3", {}, t("hand_moved")) : "",
       el("ul", { class: "changes" }, answer.changes.map((change) => changeRow(change, null))));
-    say(`${t("risk_of", { unwanted: this.form.unwanted })}: ${answer.texts.now}`);
+    if (!quiet) say(`${t("risk_of", { unwanted: this.form.unwanted })}: ${answer.texts.now}`);
   }
 }

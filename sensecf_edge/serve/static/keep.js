@@ -1,6 +1,6 @@
 // Keep: on paper, as a file, and what was decided.
 
-import { content, el, say, t } from "./dom.js";
+import { audit, content, el, say, t } from "./dom.js";
 
 function send(kind, question) {
   const paper = document.getElementById("paper");
@@ -27,7 +27,7 @@ export class Keep {
       cards.map((c, k) => el("option", { value: String(k + 1) }, t("option", { number: k + 1 }))));
     const verdict = el("fieldset", { class: "row" }, el("legend", {}, t("note")),
       ["accepted", "refused"].map((v) => el("label", {}, el("input", { type: "radio", name: "verdict", value: v }), t(`note_${v}`))));
-    const reason = el("textarea", { id: "note-reason", rows: "2", maxlength: "1000", autocomplete: "off" });
+    const reason = el("textarea", { id: "note-reason", rows: "2", maxlength: "500", autocomplete: "off" });
     const problem = el("p", { class: "problem", role: "alert", hidden: true });
     const lines = el("ul", { class: "noted" }, this.notes.map((line) => el("li", {}, line)));
     const add = async () => {
@@ -58,6 +58,6 @@ export class Keep {
       el("p", { class: "quiet" }, t("keep_hint")),
       el("form", { class: "note", novalidate: true, onsubmit: (event) => { event.preventDefault(); add(); } }, verdict,
         el("div", {}, el("label", { for: "note-about" }, t("note_option")), about), el("div", {}, el("label", { for: "note-reason" }, t("note_reason")), reason), problem,
-        el("button", { type: "submit" }, t("note_add")), el("p", { class: "quiet" }, t("note_hint")), lines));
+        el("button", { type: "submit" }, t("note_add")), el("p", { class: "quiet" }, t(audit ? "note_hint_logged" : "note_hint")), lines));
   }
 }

@@ -1,7 +1,7 @@
 // The page's flow: a model, a record, an answer; a changed record takes its answer away.
 
 import * as api from "./api.js";
-import { content, el, later, say, show, t } from "./dom.js";
+import { audit, content, el, say, show, t } from "./dom.js";
 import { Fields } from "./record.js";
 import { Limits, drawOptions } from "./options.js";
 import { Hand } from "./hand.js";
@@ -82,8 +82,9 @@ function refuseLimits(error) {
   content("options").replaceChildren(el("p", { class: "problem", role: "alert" }, error.message), held.limits.box);
 }
 
-async function note() {
-  return false;
+async function note(what) {
+  if (!audit) return false;
+  return Boolean(await api.post("note", { ...what, entry: held.answer.entry }));
 }
 
 async function open(key) {

@@ -19,6 +19,21 @@ export function scale(texts, base) {
     base ? el("span", { class: "key base-key" }, base) : null, el("span", {}, "100 %"));
 }
 
+function basis(held) {
+  const { why } = held;
+  const parts = why ? why.parts.map((part) => el("li", {}, el("span", {}, part.text),
+    el("span", { class: "adds", "aria-hidden": "true" }, place(el("span", { class: part.share > 0 ? "up" : "down" }),
+      part.share > 0 ? 0.5 : 0.5 + part.share / 2, Math.abs(part.share) / 2)), el("strong", {}, part.adds))) : [];
+  const first = parts.slice(0, 6);
+  const rest = parts.slice(6);
+  return el("div", { class: "basis" }, el("h3", {}, t("basis")),
+    why ? el("div", {}, el("p", {}, why.start), el("ul", { class: "why" }, first),
+      rest.length ? el("details", {}, el("summary", {}, t("basis_more", { count: rest.length })), el("ul", { class: "why" }, rest)) : null,
+      el("p", { class: "quiet" }, why.error)) : null,
+    el("p", {}, held.likeness), ...(held.groups.length ? held.groups : [t("basis_no_groups")]).map((line) => el("p", { class: "quiet" }, line)),
+    held.next.length ? el("div", {}, el("h3", {}, t("basis_next")), list(held.next)) : null);
+}
+
 export function drawNow(answer, form) {
   const { now } = answer;
   const base = now.base;
@@ -32,6 +47,6 @@ export function drawNow(answer, form) {
     el("p", { class: "lead" }, first), ...others.map((line) => el("p", {}, line)),
     now.deciding ? el("p", { class: "warning" }, now.deciding) : "",
     now.notes.length ? el("div", { class: "notes" }, el("h3", {}, t("what_weakens")), list(now.notes)) : "",
-    ...(now.more || []).map((part) => el("div", { class: "basis" }, el("h3", {}, part.title), list(part.lines))),
+    basis(answer.basis),
     el("p", { class: "quiet" }, answer.disclaimer));
 }
