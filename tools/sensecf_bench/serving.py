@@ -75,9 +75,9 @@ class Page:
         return next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmRSS"))
 
     def processor(self) -> float:
-        """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
+        """Seconds of processor time that its threads have had so far."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
     def end(self) -> None:
         """Stop it."""
@@ -132,21 +132,22 @@ def serving(model: str | None, answers: int, starts: int) -> int:
         worked.append(page.worked)
         if len(ready) < starts:
             page.end()
-    asked, seconds, told = questions(name, answers), [], []
-    before, busy = page.memory(), page.processor()
+    asked, seconds, busy, told = questions(name, answers), [], [], []
+    before = page.memory()
     for question in asked:
-        began = time.perf_counter()
+        began, so_far = time.perf_counter(), page.processor()
         told.append(page.ask("POST", "/api/explain", question))
         seconds.append(time.perf_counter() - began)
-    busy = (page.processor() - busy) / answers
-    median, most = np.quantile(seconds, [0.5, 0.95]) * 1e3
+        busy.append(page.processor() - so_far)
+    (median, most), (middle, high) = (np.quantile(times, [0.5, 0.95]) * 1e3 for times in (seconds, busy))
     fifty = min(50, answers)
     last, same = at_once(page, asked[:fifty], told)
     spent = f"of processor time {sorted(worked)[len(worked) // 2]:.2f} s"
     lines = [
         ("ready after the command (page, files, form)", f"{sorted(ready)[len(ready) // 2]:.2f} s",
          f"{min(ready):.2f} to {max(ready):.2f} s, {spent}"),
-        (f"an answer, {answers} asked, 95 %", f"{most:.0f} ms", f"median {median:.0f} ms, of processor time {1e3 * busy:.0f} ms"),
+        (f"an answer, {answers} asked, 95 %", f"{most:.0f} ms",
+         f"median {median:.0f} ms; of processor time {high:.0f} ms, median {middle:.0f} ms"),
         (f"memory after {answers} answers", f"{page.memory():.0f} MB", f"before {before:.0f} MB"),
         (f"{fifty} at once by two sessions", f"{same} of {fifty} as alone", f"the last after {last:.1f} s"),
     ]
