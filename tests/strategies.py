@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -44,6 +45,7 @@ def numbers(draw: st.DrawFn, name: str, most: int = 12) -> Feature:
         step=float(step),
         reference=tuple(min(max(end, float(low)), float(high)) for end in reference) if reference else None,
         max_change=draw(st.none() | st.sampled_from([float(step), 2.5 * float(step), 6 * float(step)])),
+        relative_max_change=draw(st.none() | st.none() | st.sampled_from([0.2, 0.5, 1.0])),
         advise=draw(st.none() | st.just((float(low), float(high) - (float(high) - float(low)) / 4))),
         advise_for=draw(st.none() | st.none() | st.just((float(low) + (float(high) - float(low)) / 3, float(high)))),
         **draw(st.sampled_from([{}, {"error": 0.0}, {"error": float(step), "error_source": "A, 2001"}, {"relative_error": 0.1}])),
@@ -76,12 +78,22 @@ def schemas(draw: st.DrawFn, most: int = 6, relations: bool = True) -> Schema:
     """1 to `most` features, mostly mutable, and where it makes sense a relation or two."""
     kinds = draw(st.lists(st.sampled_from([numbers, numbers, choices]), min_size=1, max_size=most))
     titles = draw(st.lists(names(), min_size=len(kinds), max_size=len(kinds), unique=True))
-    features = tuple(draw(kind(name)) for kind, name in zip(kinds, titles, strict=True))
+    features = draw(_whom(tuple(draw(kind(name)) for kind, name in zip(kinds, titles, strict=True))))
     try:
         rate = draw(st.none() | st.just(0.2))
         return Schema(features, tuple(draw(_relations(features))) if relations else (), base_rate=rate)
     except SchemaError:  # two of them move the same feature, in a circle, or one that is never advised
         return Schema(features)
+
+
+@st.composite
+def _whom(draw: st.DrawFn, features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Now and then a feature that is advised to some people only."""
+    if len(features) < 2 or not draw(st.sampled_from([False, False, True])):
+        return features
+    meant, other = draw(st.permutations(features))[:2]
+    among = other.choices[:-1] if other.kind == "choice" else (float(other.low), (float(other.low) + float(other.high)) / 2)
+    return tuple(replace(f, advise_if=((other.name, among),)) if f is meant else f for f in features)
 
 
 @st.composite

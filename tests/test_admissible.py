@@ -22,7 +22,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import rules
 from sensecf_edge.space.admissible import Admissible, admissible, require_within_bounds
 from sensecf_edge.space.constraints import EPSILON, Constraints
-from sensecf_edge.space.reasons import BOUND, FAR, FROZEN, MOVES, PAST, SIDE, STEP, UNKNOWN, WELL
+from sensecf_edge.space.reasons import BOUND, FAR, FROZEN, MOVES, OTHERS, PAST, SIDE, STEP, UNKNOWN, WELL
 
 TOY = Schema.from_json(SCHEMA)
 RECORD = Record.from_mapping(TOY, STRESSED)
@@ -37,6 +37,15 @@ def drawn(data: st.DataObject) -> tuple[Admissible, Constraints]:
     except ConstraintError:
         assume(False)
         raise
+
+
+def meant(record: Record, feature: Feature) -> bool:
+    """Whether the record's other values are those to which the feature is advised."""
+    for name, among in feature.advise_if:
+        value = record.to_mapping()[name]
+        if value is None or not (value in among if isinstance(value, str) else among[0] - EPSILON <= value <= among[1] + EPSILON):
+            return False
+    return True
 
 
 @given(st.data())
@@ -55,6 +64,9 @@ def test_every_value_is_on_the_lattice_within_every_limit_and_never_the_present_
             assert (values > code).all() if feature.direction == "increase" else (values < code).all()
         if feature.max_change is not None:
             assert (np.abs(values - code) <= feature.max_change + EPSILON).all()
+        if feature.relative_max_change is not None:
+            assert (np.abs(values - code) <= feature.relative_max_change * abs(code) + EPSILON).all()
+        assert not values.size or meant(space.record, feature)
         for low, high in [r for r in (feature.reference, feature.advise, limits.bounds.get(feature.name)) if r]:
             assert (values >= low - EPSILON).all() and (values <= high + EPSILON).all()
 
@@ -65,7 +77,8 @@ def test_no_value_that_keeps_every_limit_is_left_out(data: st.DataObject) -> Non
     space, limits = drawn(data)
     for i in space.features:
         feature, code = space.record.schema.features[i], space.record.vector[i]
-        far = feature.max_change or math.inf
+        share = math.inf if feature.relative_max_change is None else feature.relative_max_change * abs(code)
+        far = min(feature.max_change or math.inf, share)
         low, high = -math.inf, math.inf
         for a, b in [r for r in (feature.reference, feature.advise, limits.bounds.get(feature.name)) if r]:
             low, high = max(low, a), min(high, b)
@@ -147,6 +160,7 @@ NARROW: dict[str, tuple[Feature, float, str]] = {
     "advice begins beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, advise=(20, 30)), 40, FAR),
     "training people begin beyond max_change": (Feature("a", low=0, high=50, step=1, max_change=5, reference=(20, 30)), 4, FAR),
     "not whom it is advised to": (Feature("a", low=0, high=50, step=1, advise_for=(20, 50)), 15, WELL),
+    "a share that is less than a step": (Feature("a", low=0, high=9, step=1, relative_max_change=0.1), 3, STEP),
     "past what is advised": (Feature("a", low=0, high=50, step=1, direction="decrease", advise=(20, 50)), 15, PAST),
 }
 
@@ -246,6 +260,34 @@ def test_what_may_be_advised_is_apart_from_what_data_and_records_hold() -> None:
     for present, most in ((250.0, 180.0), (70.0, 180.0)):
         values = admissible(Record(Schema((glucose,)), np.array([present]))).values[0]
         assert (values[0], values[-1]) == (90.0, most)
+
+
+AGE = Feature("age", low=0, high=99, step=1, mutable=False, optional=True)
+SEX = Feature("sex", "choice", choices=("f", "m"), mutable=False)
+WEIGHT = Feature("w", low=0, high=200, step=1, relative_max_change=0.1, advise_if=(("age", (18, 64)), ("sex", ("f",))))
+
+
+@pytest.mark.parametrize(
+    "age, sex, outside", [(65, 0, "age"), (17, 0, "age"), (40, 1, "sex"), (70, 1, "age and sex"), (math.nan, 0, "age")]
+)
+def test_nothing_is_advised_to_people_for_whom_it_is_not_meant(age: float, sex: float, outside: str) -> None:
+    assert why(Schema((AGE, SEX, WEIGHT)), age, sex, 90).causes == {"w": f"{OTHERS} {outside}"}
+
+
+@pytest.mark.parametrize("age", [18, 40, 64])
+def test_a_change_is_no_more_than_its_share_of_the_present_value(age: float) -> None:
+    values = admissible(Record(Schema((AGE, SEX, WEIGHT)), np.array([age, 0, 90]))).values[2]
+    assert (values[0], values[-1]) == (81, 99)
+
+
+def test_what_follows_others_is_bound_by_whom_it_is_meant_for_and_by_its_share() -> None:
+    age, height, weight, bmi, other = SHAPE.features
+    for limit, least in (({"advise_if": (("age", (20, 40)),)}, None), ({"relative_max_change": 0.1}, 90)):
+        schema = replace(SHAPE, features=(age, height, weight, replace(bmi, **limit), other))
+        person = Record(schema, PERSON.vector)
+        Y = rules.complete(schema, person.vector, np.concatenate(list(every_answer(admissible(person, Constraints(max_changes=1))))))
+        kept = Y[rules.admitted(admissible(person), Y)][:, 2]
+        assert set(kept) == ({100.0} if least is None else {*map(float, range(90, 111))})
 
 
 def test_what_is_never_advised_is_never_said_whatever_else_the_schema_says() -> None:

@@ -27,6 +27,7 @@ SCHEMA = Schema(
         Feature("rate", low=60, high=220, step=1),
         Feature("smokes", "choice", choices=("no", "yes"), direction="decrease"),
         Feature("packs", low=0, high=3, step=1),
+        Feature("weight", low=0, high=200, step=1, relative_max_change=0.1, advise_if=(("age", (18, 75)), ("smokes", ("yes",)))),
     ),
     (
         Relation("causes", ("mean", "above"), slope=0.5, completes="above"),
@@ -34,7 +35,7 @@ SCHEMA = Schema(
         Relation("implies", ("packs", "smokes"), if_values=("1", "2", "3"), then_values=("yes",)),
     ),
 )
-ME = [70.0, 6.0, 180.0, 40.0, 140.0, 1.0, 1.0]
+ME = [70.0, 6.0, 180.0, 40.0, 140.0, 1.0, 1.0, 90.0]
 ANSWERS: dict[str, tuple[dict[str, float], set[str]]] = {
     "nothing wrong": ({"sleep": 8, "mean": 160, "above": 30, "rate": 165, "packs": 0, "smokes": 0}, set()),
     "less sleep": ({"sleep": 5.5}, {"against", "past"}),
@@ -44,6 +45,8 @@ ANSWERS: dict[str, tuple[dict[str, float], set[str]]] = {
     "older": ({"age": 71}, {"against"}),
     "the mean without the time above": ({"mean": 160}, {"broken"}),
     "the time above without the mean": ({"above": 30}, {"broken"}),
+    "a tenth of the weight": ({"weight": 81}, set()),
+    "more than a tenth of the weight": ({"weight": 80}, {"past"}),
     "a heart rate that nobody of that age has": ({"rate": 190}, {"broken"}),
 }
 
@@ -61,17 +64,20 @@ def test_an_answer_that_no_clinician_would_give_is_counted(case: str) -> None:
 
 
 def test_who_is_not_meant_is_not_moved() -> None:
-    x = np.array([[70.0, 6.0, 115.0, 10.0, 140.0, 0.0, 0.0]])
-    y = np.where(np.arange(7) == 2, 110.0, x)
+    x = np.array([[70.0, 6.0, 115.0, 10.0, 140.0, 0.0, 0.0, 90.0]])
+    y = np.where(np.arange(8) == 2, 110.0, x)
     y[0, 3] = 7.5
     assert advice.measured(SCHEMA, x, y)["past"] == 1
+    for age, smokes, past in ((75, 1, 0), (76, 1, 1), (75, 0, 1), (np.nan, 1, 1)):
+        x = np.array([[age, 6.0, 180.0, 40.0, 140.0, smokes, 0.0, 90.0]])
+        assert advice.measured(SCHEMA, x, np.where(np.arange(8) == 7, 85.0, x))["past"] == past
 
 
 def test_the_table_says_how_often_which_way_and_why() -> None:
     x = np.array([ME, ME])
     y = x.copy()
     y[:, 1] = [7, 8]
-    y[0, 5:] = 0
+    y[0, 5:7] = 0
     told = advice.measured(SCHEMA, x, y)
     text = advice.table(SCHEMA, told)
     assert "| sleep | lever | 2 | 0 | up | B A, 2015 |" in text and "| mean | finding | 0 | 0 | down | not stated |" in text

@@ -147,7 +147,16 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a relative error over 1": (schema(number(relative_error=5)), "relative_error is a share of the reading, 0 to 1, not 5"),
     "the source of no error": (schema(number(error_source="x")), "neither error nor relative_error is stated"),
     "whom out of range": (schema(number(advise_for=[-1, 5])), r"advise_for \[-1, 5\] does not lie inside"),
-    "the source of no advice": (schema(number(advise_source="x")), "and neither advise nor advise_for is stated"),
+    "the source of no advice": (schema(number(advise_source="x")), "and none of advise, advise_for and advise_if is stated"),
+    "a share over 1": (schema(number(relative_max_change=20)), "relative_max_change is a share of the present value, above 0"),
+    "a share of a choice": (schema(choice(relative_max_change=0.1)), "relative_max_change and error belong to numbers"),
+    "whom in another form": (schema(number(advise_if={"a": 5})), "advise_if cannot be {'a': 5}; it is an object of ranges and lists"),
+    "whom that is nobody": (schema(number(advise_if={"b": []})), "advise_if cannot be"),
+    "whom by its own value": (schema(number(advise_if={"a": [0, 5]})), "of its own values advise_for speaks"),
+    "whom by no feature": (schema(number(advise_if={"z": [0, 5]})), "'a': advise_if names 'z', which is no feature"),
+    "whom by no choice": (schema(number(), choice(advise_if={"a": ["x"]})), r"advise_if needs \[low, high\] inside 0 to 10 for a, not"),
+    "whom by no range": (schema(number(advise_if={"d": [0, 5]}), choice()), "advise_if: d is never 0, 5; it is one of x, y, z0"),
+    "whom past the ends": (schema(number(), number(name="c", advise_if={"a": [0, 11]})), r"inside 0 to 10 for a, not \[0, 11\]"),
     "another role": (schema(number(role="drug")), "role 'drug' is none of lever, marker"),
     "a label of two lines": (schema(number(label="a\nb")), "label must be a text of at most 64 characters in one line"),
     "half a character": (schema(number(unit="\ud800")), "unit must be a text of at most 64 characters in one line"),
@@ -231,7 +240,8 @@ def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path) -> None:
 
 def test_keys_that_are_not_used_leave_the_hash_as_it_was() -> None:
     assert Schema.from_json(schema(number(), choice())).hash == "f75e1e922e9763ff12bd2bf9739d4adddc18ff7c0820d9d913485884decd63a7"
-    for more in ({"role": "lever"}, {"moves": {}}, {"error_source": ""}, {"advise_source": ""}, {"direction_source": ""}):
+    unused = {"role": "lever", "moves": {}, "advise_if": {}, "error_source": "", "advise_source": "", "direction_source": ""}
+    for more in ({key: value} for key, value in unused.items()):
         assert Schema.from_json(schema(number(), choice(**more))).hash == Schema.from_json(schema(number(), choice())).hash
 
 
@@ -326,7 +336,7 @@ def test_what_is_new_in_a_schema_is_written_only_where_it_is_set() -> None:
     assert bare.hash == Schema.from_json(bare.to_json()).hash and not {"horizon"} & set(bare.to_json())
     assert not {"advise", "never_advise", "error"} & {k for f in bare.to_json()["features"] for k in f}
     full = Schema(
-        (Feature("a", low=0, high=9, step=1, advise=(1, 5), error=0.5), B),
+        (Feature("a", low=0, high=9, step=1, advise=(1, 5), error=0.5, advise_if=(("b", (1, 5)),)), B),
         (Relation("causes", ("a", "b"), slope=0.5), Relation("band", ("b", "a"), slope=2, intercept=1, tolerance=3)),
         "four weeks",
     )
@@ -353,7 +363,8 @@ def test_a_shipped_schema_says_where_its_errors_and_its_advice_come_from(file: P
     for feature in Schema.from_json({"features": json.loads(file.read_text())["features"]}).features:
         stated = feature.error is not None or feature.relative_error is not None
         assert not stated or re.search(r"(19|20)\d\d", feature.error_source), feature.name
-        assert feature.advise is feature.advise_for is None or re.search(r"(19|20)\d\d", feature.advise_source), feature.name
+        limits = (feature.advise, feature.advise_for, *feature.advise_if, feature.relative_max_change)
+        assert not any(limits) or re.search(r"(19|20)\d\d", feature.advise_source), feature.name
 
 
 GUIDED = [file for file in SHIPPED if file.name.partition(".")[0] in ("heart", "metabolic", "stress")]
@@ -375,11 +386,14 @@ METABOLIC = {
 
 def test_the_shipped_schema_tells_no_thin_person_to_lose_weight_and_asks_for_no_low_blood_pressure() -> None:
     made = Schema.load(SHIPPED[0].parent / "metabolic.schema.json")
-    for weight, low in ((62, None), (80, None), (90, 73)):
-        record = Record.from_mapping(made, {**METABOLIC, "Weight": weight, "BMI": round(weight / 3.24, 1)})
+    for weight, age, low in ((62, 50, None), (80, 50, None), (90, 65, None), (90, 50, 77), (84, 64, 73)):
+        record = Record.from_mapping(made, {**METABOLIC, "Weight": weight, "BMI": round(weight / 3.24, 1), "Age": age})
         space, at = admissible(record), made.index["Weight"]
         Y = np.repeat(record.vector[None], len(space.values[at]), axis=0)
         Y[:, at] = space.values[at]
         kept = space.values[at][rules.admitted(space, rules.complete(made, record.vector, Y))]
         assert (kept.min() == low) if low else not kept.size
-    assert space.values[made.index["BPSysAve"]].tolist() == [120] and space.values[made.index["BPDiaAve"]].tolist() == [70]
+    for age, high, low, asked in ((50, 134, 82, True), (50, 128, 78, False), (80, 134, 82, False)):
+        space = admissible(Record.from_mapping(made, {**METABOLIC, "Age": age, "BPSysAve": high, "BPDiaAve": low}))
+        above, below = (space.values[made.index[name]].tolist() for name in ("BPSysAve", "BPDiaAve"))
+        assert (above[0], below[0]) == (120, 70) if asked else above == below == []

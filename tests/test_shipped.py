@@ -76,7 +76,7 @@ def keeps_the_schema(schema: Schema, made: Explanation, answer: Counterfactual) 
         now, then = code(feature, change.before), code(feature, change.after)
         if feature.direction != "either":
             assert (then > now) == (feature.direction == "increase")
-        assert abs(then - now) <= (feature.max_change or math.inf) + 1e-6
+        assert abs(then - now) <= min(feature.max_change or math.inf, (feature.relative_max_change or math.inf) * abs(now)) + 1e-6
         if not change.follows:
             low, high = feature.reference or (-math.inf, math.inf)
             assert np.abs(feature.lattice - then).min() < 1e-9 and low <= then <= high

@@ -12,6 +12,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.risk_scale import scale_of
 from ..errors import SenseCFError
 from ..schema.feature import Feature, number_text
+from ..schema.schema import Schema
 from ..settings import WEAK_AUC
 from .phrases import auc_text, class_text, percent, rate_text
 from .rendering import columns, drawn, hanging
@@ -50,7 +51,7 @@ def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
     parts += [hanging(f"{key:<11}", value) for key, value in told.items()]
     parts += [columns(("Feature", "What", "Allowed", "May change"), right=(), rows=[tuple(map(plain, row)) for row in rows])]
     parts += [f"Always true: {plain(relation.sentence())}" for relation in schema.relations]
-    why = [(f.title, text) for f in schema.features for text in _sources(f)]
+    why = [(f.title, text) for f in schema.features for text in _sources(schema, f)]
     parts += [*(["", "Where that comes from:"] if why else []), *(hanging("  ", plain(f"{title}: {text}")) for title, text in why)]
     return drawn(parts, **look)
 
@@ -127,18 +128,23 @@ def _may(feature: Feature, completed: bool) -> str:
 WAYS = {"either": "yes", "increase": "only up", "decrease": "only down"}
 
 
-def _sources(feature: Feature) -> Iterator[str]:
+def _sources(schema: Schema, feature: Feature) -> Iterator[str]:
     """Why a feature moves that way, what is advised and to whom, and how far one reading may be off; each with its source."""
     if feature.direction_source and feature.mutable:
         yield feature.direction_source
     if feature.advise_source:
         to = f"advised {_range(feature, feature.advise)}" if feature.advise else ""
         whom = f"to whom it stands at {_range(feature, feature.advise_for)}" if feature.advise_for else ""
-        yield f"{' '.join(filter(None, (to, whom)))}. {feature.advise_source}"
+        others = " and ".join(f"{name} is {_among(schema[name], among)}" for name, among in feature.advise_if)
+        yield f"{' '.join(filter(None, (to, whom, others and f'where {others}')))}. {feature.advise_source}"
     if feature.error_source:
         share, size = feature.relative_error, number_text(feature.error or 0)
         error = f"{number_text(round(100 * share, 4))} % of it" if share is not None else f"{size} {feature.unit}".rstrip()
         yield f"a reading errs by {error}. {feature.error_source}"
+
+
+def _among(feature: Feature, among: tuple[Any, ...]) -> str:
+    return " or ".join(among) if feature.kind == "choice" else _range(feature, (among[0], among[1]))
 
 
 def _range(feature: Feature, ends: tuple[float, float]) -> str:

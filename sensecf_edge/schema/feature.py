@@ -60,9 +60,11 @@ class Feature:
     that it does not name any other may be reached, from one with an empty list none. `cost` weighs a change of this
     feature against the others. `advise` is what a clinician would advise at all, apart from what the data hold
     (`advise_source`): advised values lie in it. `advise_for` is whom it is advised to: a number whose present value lies outside
-    does not move (a body mass index of 23 is no reason to lose weight). `never_advise` marks what no answer may ever move (a
-    drug dose): it counts as not mutable, and nothing may follow it there. `direction_source` says why a change goes that way,
-    or why either way is right.
+    does not move (a body mass index of 23 is no reason to lose weight). `advise_if` is the same by other features, each with the
+    ends of its range or its choices: whoever's present values lie outside, or are unknown, is not advised (no weight loss from
+    65 years on). `relative_max_change` limits a change to a share of the present value. `never_advise` marks what no answer may
+    ever move (a drug dose): it counts as not mutable, and nothing may follow it there. `direction_source` says why a change goes
+    that way, or why either way is right.
 
     `role` is "marker" for the result of an examination or a reading, which nobody can simply change, and "lever" for all
     else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
@@ -82,10 +84,12 @@ class Feature:
     optional: bool = False
     direction: str = "either"
     max_change: float | None = None
+    relative_max_change: float | None = None
     cost: float = 1.0
     reference: tuple[float, float] | None = None
     advise: tuple[float, float] | None = None
     advise_for: tuple[float, float] | None = None
+    advise_if: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     never_advise: bool = False
     error: float | None = None
     relative_error: float | None = None
@@ -119,6 +123,11 @@ class Feature:
             yield f"role {self.role!r} is none of {', '.join(ROLES)}"
         if self.max_change is not None and not self.max_change > 0:
             yield f'max_change must be above 0, not {readable(self.max_change)}; use "mutable": false to forbid a change'
+        named = [name for name, _ in self.advise_if]
+        if self.name in named or len(set(named)) != len(named):
+            yield "advise_if names other features, each once; of its own values advise_for speaks"
+        if self.advise_source and self.advise is None and self.advise_for is None and not self.advise_if:
+            yield "advise_source says where advise comes from, and none of advise, advise_for and advise_if is stated"
         if not (math.isfinite(self.cost) and self.cost > 0):
             yield f"cost must be a finite number above 0, not {readable(self.cost)}"
         for key, most in TEXTS.items():
@@ -134,9 +143,9 @@ class Feature:
                 yield fault
             if choice == UNKNOWN:
                 yield f"{UNKNOWN!r} stands for unknown and cannot be a choice; leave it out and mark the feature optional"
-        of_numbers = ("low", "high", "step", "reference", "advise", "advise_for", "error", "relative_error")
-        if any(getattr(self, key) is not None for key in of_numbers) or self.error_source or self.advise_source:
-            yield "low, high, step, reference, advise, advise_for and error belong to numbers, not to choices"
+        of_numbers = ("low", "high", "step", "reference", "advise", "advise_for", "relative_max_change", "error", "relative_error")
+        if any(getattr(self, key) is not None for key in of_numbers) or self.error_source:
+            yield "low, high, step, reference, advise, advise_for, relative_max_change and error belong to numbers, not to choices"
         yield from self._move_faults()
 
     def _move_faults(self) -> Iterator[str]:
@@ -166,8 +175,8 @@ class Feature:
         for key, ends in (("reference", self.reference), ("advise", self.advise), ("advise_for", self.advise_for)):
             if ends is not None and not (self.low <= ends[0] <= ends[1] <= self.high):
                 yield f"{key} [{readable(ends[0])}, {readable(ends[1])}] does not lie inside {readable(self.low)}..{readable(self.high)}"
-        if self.advise_source and self.advise is None and self.advise_for is None:
-            yield "advise_source says where advise comes from, and neither advise nor advise_for is stated"
+        if self.relative_max_change is not None and not 0 < self.relative_max_change <= 1:
+            yield f"relative_max_change is a share of the present value, above 0 and at most 1, not {readable(self.relative_max_change)}"
 
     @staticmethod
     def _step_faults(largest: float, step: float) -> Iterator[str]:
@@ -188,6 +197,11 @@ class Feature:
             yield "error and relative_error are both stated; keep one"
         if self.error_source and self.error is None and self.relative_error is None:
             yield "error_source says where error comes from, and neither error nor relative_error is stated"
+
+    def farthest(self, code: float) -> float:
+        """How far a known value may move at most, in units (of a choice, in places of its list): the nearer of its two limits."""
+        far = math.inf if self.max_change is None else self.max_change
+        return far if self.relative_max_change is None else min(far, self.relative_max_change * abs(code))
 
     def moves_from(self, code: float) -> tuple[str, ...] | None:
         """What the choice with this code may become; None where `moves` does not say, so anything."""
@@ -242,4 +256,4 @@ class Feature:
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         kept = {k: v for k, v in plain.items() if k in ("name", "kind") or v != Feature.__dataclass_fields__[k].default}
         out: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
-        return {**out, "moves": {now: list(to) for now, to in self.moves}} if self.moves else out
+        return {**out, **{key: {name: list(part) for name, part in getattr(self, key)} for key in ("moves", "advise_if") if key in out}}

@@ -14,16 +14,19 @@ LONGEST = 60
 """Characters of a wrong value that a message repeats."""
 
 _TEXT, _NUMBER, _FLAG, _TEXTS, _PAIR, _MOVES = "a text", "a number", "true or false", "a list of texts", "a list [low, high]", "an object"
+_WHOM = "an object of ranges and lists of choices"
 _FORMS: Mapping[str, str] = {
     "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
     "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
-    "reference": _PAIR, "advise": _PAIR, "advise_for": _PAIR, "never_advise": _FLAG, "group": _FLAG,
-    "error": _NUMBER, "relative_error": _NUMBER,
+    "relative_max_change": _NUMBER, "reference": _PAIR, "advise": _PAIR, "advise_for": _PAIR, "advise_if": _WHOM,
+    "never_advise": _FLAG, "group": _FLAG, "error": _NUMBER, "relative_error": _NUMBER,
     "role": _TEXT, "error_source": _TEXT, "advise_source": _TEXT, "direction_source": _TEXT, "moves": _MOVES, "features": _TEXTS,
     "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER, "if_values": _TEXTS, "then_values": _TEXTS,
     "completes": _TEXT, "slope": _NUMBER, "intercept": _NUMBER, "horizon": _TEXT, "base_rate": _NUMBER,
 }  # fmt: skip
-_EXAMPLES = {"moves": ' as {"from": ["to", ...]}', "horizon": ', for example "four weeks"'}
+_EXAMPLES = {
+    "moves": ' as {"from": ["to", ...]}', "advise_if": ' as {"age": [18, 64], "sex": ["female"]}', "horizon": ', for example "four weeks"',
+}  # fmt: skip
 
 
 class LooseJsonError(ValueError):
@@ -90,19 +93,25 @@ def key_fault(key: str, value: Any) -> str | None:
         _FLAG: lambda: isinstance(value, bool),
         _NUMBER: lambda: _is_number(value),
         _TEXTS: lambda: _are_texts(value),
-        _PAIR: lambda: isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value)),
+        _PAIR: lambda: _is_pair(value),
         _MOVES: lambda: isinstance(value, dict) and all(map(_are_texts, value.values())),
+        _WHOM: lambda: isinstance(value, dict) and all(_is_pair(part) or (_are_texts(part) and part) for part in value.values()),
     }[form]()
     if not right:
         return f"{key} cannot be {short(value)}; it is {form}{_EXAMPLES.get(key, '')}"
-    numbers = value if form == _PAIR else [value] if form == _NUMBER else []
+    of_whom = [number for part in value.values() for number in part if _is_number(number)] if form == _WHOM else []
+    numbers = value if form == _PAIR else [value] if form == _NUMBER else of_whom
     if not all(-LARGEST <= number <= LARGEST for number in numbers):  # false for NaN as well
-        return f"{key} must be {'numbers' if form == _PAIR else 'a number'} of at most {LARGEST:,}"
+        return f"{key} must be {'a number' if form == _NUMBER else 'numbers'} of at most {LARGEST:,}"
     return None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _are_texts(value: Any) -> bool:

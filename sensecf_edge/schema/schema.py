@@ -43,6 +43,7 @@ class Schema:
     def __post_init__(self) -> None:
         known, names = {f.name: f for f in self.features}, [f.name for f in self.features]
         faults = [*_name_faults(names), *_own_faults(self.horizon, self.base_rate), *_relation_faults(known, names, self.relations)]
+        faults += _whom_faults(known, names)
         if faults:
             raise SchemaError(*faults)
         object.__setattr__(self, "index", {n: i for i, n in enumerate(names)})
@@ -176,6 +177,7 @@ class Schema:
             names = [item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str)]
             known = {f.name: f for f in features if f is not None}
             faults += [*_name_faults(names), *_relation_faults(known, names, [r for r in relations if r is not None])]
+            faults += _whom_faults(known, names)
             raise SchemaError(*faults)
         return cls(tuple(features), tuple(relations), **stated)
 
@@ -208,6 +210,21 @@ def _name_faults(names: Sequence[str]) -> Iterator[str]:
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         yield f"the schema names {', '.join(twice)} more than once"
+
+
+def _whom_faults(known: Mapping[str, Feature], names: Sequence[str]) -> Iterator[str]:
+    """What is wrong with `advise_if` beside the features; those that are at fault themselves are in `names` alone."""
+    for feature in known.values():
+        for name, among in feature.advise_if:
+            other, where = known.get(name), f"feature {feature.name!r}: advise_if"
+            if name not in names:
+                yield f"{where} names {name!r}, which is no feature"
+            elif other is not None and other.kind == "choice":
+                never = [part for part in among if part not in other.choices]
+                if never:
+                    yield f"{where}: {name} is never {', '.join(map(short, never))}; it is {other.allowed()}"
+            elif other is not None and (isinstance(among[0], str) or not (other.low or 0) <= among[0] <= among[1] <= (other.high or 0)):
+                yield f"{where} needs [low, high] inside {other.allowed()} for {name}, not {short(list(among))}"
 
 
 def _relation_faults(known: Mapping[str, Feature], names: Sequence[str], relations: Sequence[Relation]) -> Iterator[str]:

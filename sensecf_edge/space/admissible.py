@@ -107,30 +107,31 @@ def require_within_bounds(record: Record, constraints: Constraints) -> None:
 def _all_values(record: Record, constraints: Constraints) -> tuple[Vector, ...]:
     schema = record.schema
     return tuple(
-        np.empty(0) if f.name in schema.completed else _values(f, code, constraints)
+        np.empty(0) if f.name in schema.completed else _values(record, f, code, constraints)
         for f, code in zip(schema.features, record.vector, strict=True)
     )
 
 
-def reach(feature: Feature, code: float, constraints: Constraints) -> tuple[float, float]:
-    """How far a known value may move, (lowest, highest): direction, max_change and the request. Itself alone where it may not."""
-    if not feature.mutable or feature.name in constraints.freeze or not concerns(feature, code):
+def reach(record: Record, feature: Feature, code: float, constraints: Constraints) -> tuple[float, float]:
+    """How far a known value may move, (lowest, highest): direction, both limits of a change and the request. Itself alone where it
+    may not."""
+    if not feature.mutable or feature.name in constraints.freeze or not concerns(record, feature, code):
         return code, code
     low = code if feature.direction == "increase" else -math.inf
     high = code if feature.direction == "decrease" else math.inf
-    far = math.inf if feature.max_change is None else feature.max_change
+    far = feature.farthest(code)
     least, most = constraints.bounds.get(feature.name, (-math.inf, math.inf))
     return max(low, code - far, least), min(high, code + far, most)
 
 
-def _values(feature: Feature, code: float, constraints: Constraints) -> Vector:
+def _values(record: Record, feature: Feature, code: float, constraints: Constraints) -> Vector:
     """Lattice values within reach, reference range and what may be advised, but for the present one; none where it is unknown."""
     if math.isnan(code):
         return np.empty(0)
     lattice = feature.lattice
     keep = np.abs(lattice - code) > EPSILON
     wide = (-math.inf, math.inf)
-    for low, high in (reach(feature, code, constraints), feature.reference or wide, feature.advise or wide):
+    for low, high in (reach(record, feature, code, constraints), feature.reference or wide, feature.advise or wide):
         keep &= (lattice >= low - EPSILON) & (lattice <= high + EPSILON)
     allowed = feature.moves_from(code)
     if allowed is not None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .. import arguments
 from ..errors import ConstraintError
 from ..schema.feature import Feature, readable
+from ..schema.record import Record
 from ..schema.schema import Schema, spell_difference
 from ..settings import LOOP
 
@@ -41,9 +42,21 @@ class Constraints:
             object.__setattr__(self, name, value)
 
 
-def concerns(feature: Feature, code: float) -> bool:
-    """Whether anything is advised to somebody with this value."""
-    return feature.advise_for is None or feature.advise_for[0] - EPSILON <= code <= feature.advise_for[1] + EPSILON
+def concerns(record: Record, feature: Feature, code: float) -> bool:
+    """Whether anything is advised of a feature to whom this record is, `code` its own value, known or worked out."""
+    own = feature.advise_for is None or feature.advise_for[0] - EPSILON <= code <= feature.advise_for[1] + EPSILON
+    return own and not outside(record, feature)
+
+
+def outside(record: Record, feature: Feature) -> list[str]:
+    """The features for whose present values nothing is advised of this one (`advise_if`); an unknown value is one."""
+    out = []
+    for name, among in feature.advise_if:
+        other, code = record.schema[name], float(record.vector[record.schema.index[name]])
+        plain = other.kind == "number"
+        if math.isnan(code) or not (among[0] - EPSILON <= code <= among[1] + EPSILON if plain else other.text(code) in among):
+            out.append(name)
+    return out
 
 
 def check_constraints(schema: Schema, constraints: Constraints) -> None:

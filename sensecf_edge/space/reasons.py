@@ -9,16 +9,17 @@ import numpy as np
 from ..errors import NothingToChangeError
 from ..schema.feature import Feature, Vector, number_text
 from ..schema.record import Record
-from .constraints import EPSILON, Constraints, concerns
+from .constraints import EPSILON, Constraints, concerns, outside
 
 ENDLESS = (-math.inf, math.inf)
 FROZEN = "frozen"
 UNKNOWN = "unknown"
 WELL = "where nothing else is advised"
+OTHERS = "not advised to people of this"
 SIDE = "at the end of the allowed side"
 MOVES = "allowed no move from the present choice"
-STEP = "left no value by max_change"
-FAR = "further than max_change from where advice begins"
+STEP = "left no value by how far it may change"
+FAR = "further from where advice begins than it may change"
 PAST = "where advice ends already"
 BOUND = "left no value by the bound"
 
@@ -28,16 +29,19 @@ def causes(record: Record, constraints: Constraints) -> dict[str, str]:
     out = {}
     for feature, code in zip(record.schema.features, record.vector, strict=True):
         if feature.mutable and feature.name not in record.schema.completed:
-            out[feature.name] = _cause(feature, float(code), constraints)
+            out[feature.name] = _cause(record, feature, float(code), constraints)
     return out
 
 
-def _cause(feature: Feature, code: float, constraints: Constraints) -> str:
+def _cause(record: Record, feature: Feature, code: float, constraints: Constraints) -> str:
     if feature.name in constraints.freeze:
         return FROZEN
     if math.isnan(code):
         return UNKNOWN
-    if not concerns(feature, code):
+    others = outside(record, feature)
+    if others:
+        return f"{OTHERS} {' and '.join(others)}"
+    if not concerns(record, feature, code):
         return WELL
     values = feature.lattice[np.abs(feature.lattice - code) > EPSILON]
     if feature.direction != "either":
@@ -49,7 +53,7 @@ def _cause(feature: Feature, code: float, constraints: Constraints) -> str:
         values = values[[feature.text(value) in allowed for value in values]]
         if not values.size:
             return MOVES
-    near = values if feature.max_change is None else values[np.abs(values - code) <= feature.max_change + EPSILON]
+    near = values[np.abs(values - code) <= feature.farthest(code) + EPSILON]
     if not near.size:
         return STEP
     if not _advised(feature, near).size:

@@ -161,7 +161,7 @@ def _range(space: Admissible, i: int, present: float) -> tuple[float, float]:
     low, high = feature.reference or (feature.low, feature.high)
     if feature.advise:
         low, high = max(low, feature.advise[0]), min(high, feature.advise[1])
-    near, far = reach(feature, present, space.constraints)
+    near, far = reach(space.record, feature, present, space.constraints)
     return max(near, min(low, present)), min(far, max(high, present))
 
 

@@ -24,7 +24,10 @@ CAUSES = "causes"
 
 def relaxed_schema(schema: Schema) -> Schema:
     """The schema without what limits or follows advice: every feature may change, either way, by itself, as far as records reach."""
-    limits = ("mutable", "direction", "max_change", "advise", "advise_source", "never_advise", "moves", "cost")
+    limits = (
+        "mutable", "direction", "max_change", "relative_max_change", "advise", "advise_for", "advise_if", "advise_source", "never_advise",
+        "moves", "cost",
+    )  # fmt: skip
     free = {key: Feature.__dataclass_fields__[key].default for key in limits}
     relations = tuple(r for r in schema.relations if r.kind != CAUSES)
     return replace(schema, features=tuple(replace(f, **free) for f in schema.features), relations=relations)

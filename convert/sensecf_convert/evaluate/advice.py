@@ -17,7 +17,7 @@ from sensecf_edge.schema.schema import Schema
 SAME, NEAR = 1e-9, 1e-6
 FAULTS = {
     "against": "answers that move a feature against its stated direction",
-    "past": "answers that move a feature past what is advised, or whom it is not advised to",
+    "past": "answers that move a feature past what is advised, too far, or for somebody it is not advised to",
     "broken": "answers that break a relation (sum, ratio, order, implication, band, cause)",
 }
 """What must be 0, in words."""
@@ -98,16 +98,28 @@ def _against(schema: Schema, up: Any, down: Any) -> Any:
 
 
 def _past(schema: Schema, X: Vector, Y: Vector, moved: Any) -> Any:
-    """Whoever moves outside what is advised, unless a record that began further out comes nearer, as what follows others may."""
+    """Whoever moves outside what is advised, unless a record that began further out comes nearer, as what follows others may; further
+    than a change may go; or although this is advised to others only."""
     bad = []
     for i, feature in enumerate(schema.features):
         if feature.advise_for is not None:
             bad.append(moved[:, i] & ((X[:, i] < feature.advise_for[0] - SAME) | (X[:, i] > feature.advise_for[1] + SAME)))
+        for name, among in feature.advise_if:
+            bad.append(moved[:, i] & ~_stands(schema[name], X[:, schema.index[name]], among))
+        limits = (feature.max_change, None if feature.relative_max_change is None else feature.relative_max_change * np.abs(X[:, i]))
+        bad += [moved[:, i] & (np.abs(Y[:, i] - X[:, i]) > most + SAME) for most in limits if most is not None]
         if feature.advise is not None:
             outside = [np.maximum(feature.advise[0] - Z[:, i], Z[:, i] - feature.advise[1]) for Z in (X, Y)]
             worse = outside[1] > (np.maximum(outside[0], 0.0) if feature.name in schema.moved else 0.0) + SAME
             bad.append(moved[:, i] & worse)
     return _any(bad, len(X))
+
+
+def _stands(feature: Feature, column: Vector, among: tuple[Any, ...]) -> Any:
+    """Which codes are known and in a range, or among choices."""
+    if feature.kind == "number":
+        return (column >= among[0] - SAME) & (column <= among[1] + SAME)
+    return np.array([feature.text(code) in among for code in column], dtype=bool)
 
 
 def _broken(schema: Schema, X: Vector, Y: Vector) -> Any:

@@ -60,7 +60,8 @@ def variants(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def _freed(feature: Feature) -> Feature:
-    return replace(feature, direction="either", direction_source="", advise=None, advise_for=None, advise_source="", max_change=None)
+    keys = ("direction", "direction_source", "advise", "advise_for", "advise_if", "advise_source", "max_change", "relative_max_change")
+    return replace(feature, **{key: Feature.__dataclass_fields__[key].default for key in keys})
 
 
 def _less(schema: Schema, free: set[str], apart: set[str]) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,9 +28,9 @@ def sentence(schema: Schema, X: Vector, unwanted: str) -> str:
     locked = locked_out(schema, X)
     if not len(locked):
         return ""
-    wide = replace(schema, features=tuple(replace(f, max_change=None) for f in schema.features))
+    wide = replace(schema, features=tuple(replace(f, max_change=None, relative_max_change=None) for f in schema.features))
     too_far = len(locked) - len(locked_out(wide, locked))
-    names = [f.name for f in schema.features if f.mutable and f.max_change is not None and f.advise is not None]
+    names = [f.name for f in schema.features if f.mutable and f.farthest(1) < math.inf and f.advise is not None]
     said = f"{len(locked):,} of {len(X):,} training rows predicted {unwanted} may change nothing and get no answer"
     return f"{said}; {too_far:,} of them only because max_change ends before advise begins{_listed(names)}" if too_far else said
 

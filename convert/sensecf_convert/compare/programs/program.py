@@ -135,7 +135,7 @@ class Program:
         low, high = feature.reference or (feature.low, feature.high)
         if feature.advise:
             low, high = max(low, feature.advise[0]), min(high, feature.advise[1])
-        near, far = reach(feature, now, Constraints())
+        near, far = reach(self.space.record, feature, now, Constraints())
         least, most = max(near, min(low, now)), min(far, max(high, now))
         for rule in (
             self.model.Add(change >= int(np.ceil(max(-1e6, least - now) * SCALE - 0.5))),
