@@ -17,7 +17,7 @@ from sensecf_edge.schema.schema import Schema
 SAME, NEAR = 1e-9, 1e-6
 FAULTS = {
     "against": "answers that move a feature against its stated direction",
-    "past": "answers that move a feature past what is advised, too far, or for somebody it is not advised to",
+    "past": "answers that move a feature past what is advised, or whom it is not advised to",
     "broken": "answers that break a relation (sum, ratio, order, implication, band, cause)",
 }
 """What must be 0, in words."""
