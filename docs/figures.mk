@@ -8,7 +8,7 @@ kept = @mkdir -p $(@D) && echo "$@" && $(1) > $@.part && mv $@.part $@
 
 TARGET_stress = --target stress --wanted calm --person person --test-share 0.23 --final-share 0.23
 TARGET_heart = --target disease --wanted healthy --test-share 0.2 --final-share 0.2
-TARGET_metabolic = --target Diabetes --wanted No --test-share 0.2 --final-share 0.2
+TARGET_metabolic = --target Diabetes --wanted No --test-share 0.2 --final-share 0.2 --seed 1
 POSITIVE_stress = --target stress --positive stressed --person person
 POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
@@ -48,6 +48,6 @@ $(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(mo
 	$(call kept,$(RUN) augment pool $(^D) -o $(@D)/pooled)
 
 $(FIGURES)/scale.txt: | $(VENV)/.test              # scale.md
-	$(call kept,$(VENV)/bin/python tests/soak/scale.py heart --sizes 100 1000 10000)
+	$(call kept,$(VENV)/bin/python tests/soak/scale.py heart --sizes 1000 --only engine --only one --only two)
 $(FIGURES)/bench.txt: | $(VENV)/.test              # engine.md; `make bench` measures beside llama.cpp's own bench, too
 	$(call kept,PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model stress)
