@@ -131,7 +131,8 @@ def _limits(say: Wording) -> Html:
 
 def _advised(schema: Schema) -> str:
     """What else bounds a change, in words."""
-    ways = {"direction": any(f.direction != "either" for f in schema.features), "size": any(f.max_change for f in schema.features)}
+    sized = any(f.max_change or f.relative_max_change for f in schema.features)
+    ways = {"direction": any(f.direction != "either" for f in schema.features), "size": sized}
     stated = [word for word, there in ways.items() if there]
     return f", in the {listed(stated)} that its schema states" if stated else ""
 

@@ -65,7 +65,7 @@ def _beyond(record: Record, moved: Record, wished: Record, constraints: Constrai
         if np.isnan(code):
             continue  # an unknown value that is tried is no advice
         if feature.name in schema.completed:
-            low, high = reach(feature, code, constraints)
+            low, high = reach(record, feature, code, constraints)
             if not low - EPSILON <= moved.vector[i] <= high + EPSILON:
                 out.append(text("try_follows_far", title=title))
             continue
