@@ -18,7 +18,7 @@ schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
 figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
-    $(call ALL,teachers) $(call ALL,types) $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+    $(call ALL,teachers) $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
@@ -34,8 +34,6 @@ $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
 	$(call kept,$(MODULE).classifier $< $(TARGET_$*) $(schema) $(ALLOW_$*))
 $(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md
 	$(call kept,$(MODULE).evaluate.teacher_answers $< $(TARGET_$*) $(schema) $(TEACHERS_$*) --count 500)
-$(FIGURES)/types-%.txt: $(TABLES)/%.csv            # export.md; needs the work folder of `make models`
-	$(call kept,$(RUN) export report --model $* --table $<)
 
 $(FIGURES)/compare/%/done.txt: $(TABLES)/%.csv     # compare.md
 	$(call kept,$(RUN) compare $< --model $* -o $(@D) --limit 40 --shift --fewest)
