@@ -25,7 +25,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: demo test check axe fuzz soak models evaluate figures bench bench-8b llama-server wheel kit kit-speed clean
 
 demo: $(VENV)/.runtime
-	@$(RUN) explain --sample 3 --model metabolic
+	@$(RUN) explain --sample 2 --model metabolic
 	@echo
 	@$(RUN) explain --sample 1 --model stress -n 2
 

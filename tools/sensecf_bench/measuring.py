@@ -139,7 +139,7 @@ class SpiedEngine(LlamaEngine):
 
     def said(self, answers: Sequence[str]) -> int:
         """Tokens that the answers take, in the model's own spelling."""
-        return sum(len(self._plain_tokens(text.encode())) for text in answers)
+        return sum(len(self._tokenizer.plain(text.encode())) for text in answers)
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ def guidance(engine: LlamaEngine) -> Keeper | None:
         special_token_ids = [i for i, piece in enumerate(engine.vocabulary.pieces) if not piece]  # noqa: RUF012
 
         def __call__(self, text: bytes | str) -> list[int]:
-            return engine._plain_tokens(text if isinstance(text, bytes) else text.encode())
+            return engine._tokenizer.plain(text if isinstance(text, bytes) else text.encode())
 
     tokenizer = llguidance.LLTokenizer(llguidance.TokenizerWrapper(Tokens()))
     mask = bytearray((engine.n_vocab + 31) // 32 * 4)
@@ -273,7 +273,7 @@ def answers(engine: LlamaEngine, where: Sequence[Admissible], seed: int = 0) -> 
         while not node.final:
             place = chance.choice(node.possible().tolist())
             text, node = text + node.texts.texts[place], node.then(place)
-        out.append(engine._plain_tokens(text))
+        out.append(engine._tokenizer.plain(text))
     return out
 
 
