@@ -211,3 +211,18 @@ def test_a_real_pretrained_model_answers_within_the_grammar() -> None:
         said = explainer.explain(explainer.bundle.samples[0].values, proposals=1, rounds=1)
         assert said.found and said.first_try is not None and said.first_try.changes
         assert said.provenance.generator == "smollm2 b179c9523d0e"
+
+
+def test_a_batch_may_be_asked_of_another_generator_and_goes_on_only_with_the_same(
+    command: Callable[..., Ran], toy: Path, general: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("age,steps,deep_sleep,smoker\n44,3000,10,yes\n50,2000,12,yes\n")
+    asked = ("batch", table, "-o", tmp_path / "out.jsonl", "--model", toy, "--chunk", 1)
+    assert command(*asked, "--generator", general, "--shots", 1, "--workers", 2).code == 0
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    made = [line.get("explanation", line)["provenance"] for line in lines]
+    assert [how["generator"] for how in made] == [f"any.gguf {weights.digest(general)[:12]}"] * 2 and made[0]["shots"] == 1
+    assert command(*asked, "--resume", "--generator", general, "--shots", 1).code == 0
+    other = command(*asked, "--resume", "--generator", "none")
+    assert other.code == 2 and "another generator" in other.err

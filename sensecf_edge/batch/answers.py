@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..answer.result import Explanation
 from ..budget import Budget
 from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, place
 from ..explain import Explainer
+from ..generators.choice import Choice
 from ..schema.record import Record
 from ..schema.schema import Schema
 from ..space.constraints import Constraints
@@ -38,6 +39,7 @@ class JobSettings:
     budget: Budget
     constraints: Constraints
     base_rate: float | None = None
+    generator: Choice = field(default_factory=Choice)
 
     def header(self, schema: Schema) -> bytes:
         """What stands before the first row of the output."""
@@ -63,7 +65,7 @@ class Answered(NamedTuple):
 
 def load(plan: JobSettings) -> Explainer:
     """An engine of one's own. Raises BundleError where the bundle is no longer the one the job began with."""
-    explainer = Explainer.load(plan.folder, base_rate=plan.base_rate)
+    explainer = Explainer.load(plan.folder, base_rate=plan.base_rate, generator=plan.generator)
     if explainer.bundle.hash != plan.bundle:
         explainer.close()
         raise BundleError(f"the bundle {plan.folder} changed while the job ran; put it back and --resume, or start again with --force")

@@ -19,6 +19,8 @@ from .. import __version__, private_files
 from ..budget import Budget
 from ..bundle.bundle import Bundle
 from ..errors import SenseCFError, TableError
+from ..generators.choice import Choice
+from ..generators.opening import prepared
 from ..schema.schema import Schema
 from ..settings import BATCH
 from ..space.constraints import Constraints, check_constraints
@@ -54,6 +56,7 @@ class Job:
     workers: int = 1
     chunk: int = BATCH.chunk
     ray: str | None = None
+    generator: Choice = field(default_factory=Choice)
     resume: bool = False
     force: bool = False
 
@@ -67,10 +70,11 @@ def run(job: Job, say: Say) -> Counter[str]:
     bundle = Bundle.open(job.model)
     check_constraints(bundle.schema, job.constraints)
     plan = _plan(job, bundle)
+    who = prepared(job.generator, say)
     files = Files(Wishes(job.output, job.rejects, job.resume, job.force))
     with open_source(job.source, bundle.schema, job.columns) as source:
         if job.resume and files.whole:
-            _known_again(job, plan, source, files)
+            _known_again(job, _identity(job, plan, who), source, files)
             say(f"{job.output} is whole already; nothing to resume")
             return Counter()
         files.check(job.source)
@@ -78,7 +82,7 @@ def run(job: Job, say: Say) -> Counter[str]:
             say(f"the new value of {feature} stands in the column {column}, for {feature} is the name of another")
         before = _look(job.source)
         try:
-            progress = _complete(job, plan, source, bundle.schema, files, say)
+            progress = _complete(job, plan, who, source, bundle.schema, files, say)
         except KeyboardInterrupt:
             say(f"interrupted; {files.go_on}")
             raise
@@ -90,12 +94,12 @@ def run(job: Job, say: Say) -> Counter[str]:
     return Counter(progress.counts)
 
 
-def _known_again(job: Job, plan: JobSettings, source: Source, files: Files) -> None:
+def _known_again(job: Job, identity: Identity, source: Source, files: Files) -> None:
     """Raises TableError unless the output was made from these rows with these settings."""
     made = files.made_from()
     if made is None:
         raise TableError(f"{job.output} is there, and nothing says what it was made from; give another name, or --force to make it again")
-    if changed := differing(_identity(job, plan), made["job"]):
+    if changed := differing(identity, made["job"]):
         raise TableError(f"{job.output} was made with another {', '.join(changed)}; give another name, or --force to make it again")
     rows = Rows(source, job.source)
     rows.pass_over(Progress(made["rows"], read=made["read"]))
@@ -105,9 +109,9 @@ def _known_again(job: Job, plan: JobSettings, source: Source, files: Files) -> N
         )
 
 
-def _complete(job: Job, plan: JobSettings, source: Source, schema: Schema, files: Files, say: Say) -> Progress:
+def _complete(job: Job, plan: JobSettings, who: str, source: Source, schema: Schema, files: Files, say: Say) -> Progress:
     """From wherever the store stands to published files. A job that fails before its first chunk leaves nothing behind."""
-    identity = _identity(job, plan)
+    identity = _identity(job, plan, who)
     with Store(files.journal, identity, job.resume, job.force) as store:
         if store.progress.rows:
             say(f"going on behind row {store.progress.rows:,}")
@@ -205,16 +209,16 @@ def _plan(job: Job, bundle: Bundle) -> JobSettings:
     layout = job.layout or ("json" if form == "json" else "long")
     if layout == "json" and form != "json":
         raise TableError(f"the layout json is JSON Lines; name the output {Path(job.output).stem}.jsonl, or choose long or wide")
-    return JobSettings(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints, job.base_rate)
+    return JobSettings(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints, job.base_rate, job.generator)
 
 
-def _identity(job: Job, plan: JobSettings) -> Identity:
+def _identity(job: Job, plan: JobSettings, who: str) -> Identity:
     """What must be the same for a resumed job to give the rows that the interrupted one would have given."""
     limits = job.constraints
     return {
         "version of sensecf-edge": __version__, "model": plan.bundle, "form": plan.form, "layout": plan.layout,
         "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
-        "id column": job.columns.id, "base rate": plan.base_rate, "encoding": ENCODING.get(),
+        "id column": job.columns.id, "base rate": plan.base_rate, "generator": who, "encoding": ENCODING.get(),
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
         "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),
     }  # fmt: skip

@@ -10,7 +10,7 @@ import click
 
 from ..settings import BATCH, WATCH
 from . import terminal
-from .options import constraints_of, encoding, model_or_usage_error, request
+from .options import choice_of, constraints_of, encoding, generators, model_or_usage_error, request
 
 if TYPE_CHECKING:
     pass
@@ -22,6 +22,7 @@ NOTHING_USABLE, NONE_FOUND = 2, 3
 @click.argument("source", metavar="INPUT", required=False)
 @click.option("-o", "--output", required=True, metavar="OUTPUT", help=".csv, .jsonl or .parquet; - for standard output.")
 @request
+@generators
 @click.option("--id", "id_column", metavar="COLUMN", help="Column that names the records.  [default: the row number]")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column to pass over. Repeatable.")
 @encoding
@@ -54,7 +55,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
             source, output, model_or_usage_error(options["model"]), options["layout"], options["rejects"],
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"]),
-            constraints=constraints_of(options),
+            constraints=constraints_of(options), generator=choice_of(options),
             **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip
         counts = run(job, terminal.say)

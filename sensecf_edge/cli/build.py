@@ -9,7 +9,7 @@ import click
 
 from ..settings import DEVICES, LOOP
 from . import terminal
-from .options import MODEL_HELP, encoding, model_or_usage_error
+from .options import MODEL_HELP, choice_of, encoding, generators, model_or_usage_error
 
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
 TEACHERS = ("search", "neighbours", "pairs")
@@ -80,10 +80,13 @@ def fit(**options: Any) -> int:
 @click.option("--model", help=MODEL_HELP)
 @click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
+@generators
 @click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside simpler rivals.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(table: Path, model: str | None, final: bool, limit: int | None, curve: bool, plot: Path | None, as_json: bool) -> int:
+def evaluate(
+    table: Path, model: str | None, final: bool, limit: int | None, curve: bool, plot: Path | None, as_json: bool, **generator: Any
+) -> int:  # fmt: skip
     """Measure MODEL on people of TABLE it has not seen.
 
     \b
@@ -107,7 +110,8 @@ def evaluate(table: Path, model: str | None, final: bool, limit: int | None, cur
     with terminal.extra("convert"):
         from sensecf_convert.evaluate.measure import evaluate as run
 
-        run(table=table, model=model_or_usage_error(model), limit=limit, as_json=as_json, final=final, curve=curve, plot=plot)
+        how = {"final": final, "curve": curve, "plot": plot, "generator": choice_of(generator)}
+        run(table=table, model=model_or_usage_error(model), limit=limit, as_json=as_json, **how)
     return 0
 
 

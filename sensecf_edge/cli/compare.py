@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..settings import LOOP
 from . import terminal
-from .options import MODEL_HELP, encoding, model_or_usage_error
+from .options import MODEL_HELP, choice_of, encoding, generators, model_or_usage_error
 
 NAMES = (
     "ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "additive", "chance",
@@ -35,9 +36,10 @@ NAMES = (
 @click.option("--max-changes", type=click.IntRange(1), default=LOOP.max_changes, help="Most features for ours; packages know no limit.")
 @click.option("--shift", is_flag=True, help="Show packages that cannot be asked for a probability a classifier whose 0.5 is the goal.")
 @click.option("--final", is_flag=True, help="People of the final part (`fit --final-share`) instead of the test part.")
+@generators
 @click.option("--fewest", is_flag=True, help="Prove as well how few features are enough, or that none is; 15 minutes at most.")
 def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...], limit: int | None, seed: int, seconds: float,
-            minutes: float, max_changes: int, shift: bool, final: bool, fewest: bool) -> int:  # fmt: skip
+            minutes: float, max_changes: int, shift: bool, final: bool, fewest: bool, **generator: Any) -> int:  # fmt: skip
     """Ask other packages for counterfactuals of TABLE's unseen people, and hold MODEL against them.
 
     Each method runs in a process of its own; packages get environments of their own, made on first use (that needs a network).
@@ -51,7 +53,8 @@ def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...],
         from sensecf_convert.compare.command import compare as run
         from sensecf_convert.compare.question import Options
 
-        run(table, model_or_usage_error(model), methods, Options(limit, seed, seconds, minutes, shift, max_changes, final), out, fewest)
+        options = Options(limit, seed, seconds, minutes, shift, max_changes, final, choice_of(generator))
+        run(table, model_or_usage_error(model), methods, options, out, fewest)
     return 0
 
 

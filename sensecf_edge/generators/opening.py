@@ -15,7 +15,7 @@ from ..llama.threads import settled
 from ..propose.engine import Engine
 from ..propose.prompt import GENERAL
 from ..settings import EngineSettings
-from .choice import BUNDLE, NONE, OPENAI, SMOLLM2, Choice
+from .choice import BUNDLE, FILE, NONE, OPENAI, SMOLLM2, Choice
 from .silent import Silent
 from .voice import Voice
 from .weights import digest, weights
@@ -50,13 +50,36 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
 
         server = Endpoint.open(choice, say)
         return Generator(server, replace(general, name=server.name))
-    path = weights(SMOLLM2, say) if choice.place == SMOLLM2 else Path(choice.place)
-    if not path.is_file():
-        raise EngineError(f"there is no file {path}; give the path of a GGUF, or one of bundle, none, smollm2")
+    path = _file(choice, say)
     name = f"{SMOLLM2 if choice.place == SMOLLM2 else path.name} {digest(path)[:12]}{' raw' if choice.raw else ''}"
     prompt, answer = general.longest(bundle.schema)
     engine = LlamaEngine(path, settled(path, settings), talk=Talk(prompt, answer, not choice.raw))
     return Generator(engine, replace(general, name=name))
+
+
+def prepared(choice: Choice, say: Say) -> str:
+    """Do once what every process that opens this choice would do: fetch, ask a server what it can. `say` hears of it.
+
+    Returns the choice's `identity`. Raises as `opened`.
+    """
+    if choice.kind == OPENAI:
+        from .endpoint import Endpoint
+
+        Endpoint.open(choice, say).close()
+    return identity(choice, say)
+
+
+def identity(choice: Choice, say: Say = quiet) -> str:
+    """What must be the same for work to go on later: the choice in words, with the hash of a file."""
+    return " ".join([choice.told, *([digest(_file(choice, say))[:12]] if choice.kind == FILE else [])])
+
+
+def _file(choice: Choice, say: Say) -> Path:
+    """The GGUF that is meant. Raises EngineError."""
+    path = weights(SMOLLM2, say) if choice.place == SMOLLM2 else Path(choice.place)
+    if not path.is_file():
+        raise EngineError(f"there is no file {path}; give the path of a GGUF, or one of bundle, none, smollm2")
+    return path
 
 
 def _own(bundle: Bundle, settings: EngineSettings) -> LlamaEngine:

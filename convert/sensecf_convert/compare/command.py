@@ -18,10 +18,11 @@ import sensecf_edge
 from sensecf_edge import __version__
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
+from sensecf_edge.generators.opening import prepared
 
 from ..classifier import trees
 from ..evaluate import formatting
-from ..progress import bar, console
+from ..progress import bar, console, note
 from ..table.split import kept_back, parts_of
 from . import environments, fewest, figures, page, prices, trade_off
 from .methods import METHODS, OWN, Method, chosen
@@ -54,6 +55,7 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
     """
     bundle = Bundle.open(model)
     drawn = parts_of(bundle, table)
+    prepared(options.generator, note)
     asked = questions_of(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)
     _private(out)
     runs: dict[str, Run] = {}

@@ -15,8 +15,9 @@ from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.realism import realism
 from sensecf_edge.errors import ConstraintError
 from sensecf_edge.explain import Explainer
+from sensecf_edge.generators.choice import Choice
 from sensecf_edge.judge.classifier import OnnxChecker
-from sensecf_edge.propose import prompt, reply
+from sensecf_edge.propose import reply
 from sensecf_edge.propose.engine import Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
 from sensecf_edge.schema.feature import Vector
@@ -42,7 +43,8 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
         return _teacher(question)
     if method in RIVALS:
         return _rival(question, method)
-    explainer = Explainer.load(question.plain["bundle"], threads=1)
+    given = question.plain.get("generator") or {}
+    explainer = Explainer.load(question.plain["bundle"], threads=1, generator=Choice(**{**given, "hosts": tuple(given.get("hosts", ()))}))
     if method.startswith("ours-without-llm"):
         explainer.close()
         explainer = Explainer(explainer.bundle, RandomEngine(), explainer.checker, explainer.realism)
@@ -74,7 +76,7 @@ def _first(explainer: Explainer, x: Vector, seed: int, limits: Constraints) -> A
         space = admissible(Record(explainer.schema, x), limits)
     except ConstraintError:
         return None, "nothing may change"
-    text = prompt.build(explainer.bundle.manifest.generator.prompt, space, explainer.target.wanted, _now(explainer, x))
+    text = explainer.voice.prompt(space, _now(explainer, x), explainer.checker)
     (answers,) = explainer.engine.propose([Request(text, Grammar(space), 1, seed, LOOP.temperature)])
     if isinstance(answers, Unanswered) or not answers or not answers[0].complete:
         return None, "the engine gave no whole answer"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 import sensecf_edge
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import ConstraintError, TableError
+from sensecf_edge.generators.choice import Choice
+from sensecf_edge.generators.opening import identity
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
@@ -30,7 +32,8 @@ class Options:
     """What decides the answers beside bundle and table. `seconds` of processor time limit a record, `minutes` by the clock a method.
 
     With `shift`, packages that cannot be asked for a probability are shown a classifier whose 0.5 is the goal. `max_changes`
-    is ours to keep: the packages know no such limit. `final`: people of the final part instead of the test part.
+    is ours to keep: the packages know no such limit. `final`: people of the final part instead of the test part. `generator`: who
+    proposes in our methods, instead of the bundle's own.
     """
 
     limit: int | None = None
@@ -40,10 +43,13 @@ class Options:
     shift: bool = False
     max_changes: int = LOOP.max_changes
     final: bool = False
+    generator: Choice = field(default_factory=Choice)
 
     def of(self, own: bool) -> dict[str, Any]:
         """What of it decides the answers of our own methods, or of the packages."""
-        return asdict(self) if own else {k: v for k, v in asdict(self).items() if k != "max_changes"}
+        apart = {"generator"} if own else {"generator", "max_changes"}
+        who = {"generator": identity(self.generator)} if own and self.generator != Choice() else {}
+        return {**{k: v for k, v in asdict(self).items() if k not in apart}, **who}
 
 
 @dataclass(frozen=True)
@@ -168,6 +174,7 @@ def write(asked: Questions, folder: Path, options: Options, shifted: bool, pin: 
         "seed": options.seed,
         "max_changes": options.max_changes,
         "bundle": str(asked.bundle.folder),
+        "generator": asdict(options.generator),
     }
     (folder / "question.json").write_text(json.dumps(plain), encoding="utf-8")
     train = np.where(np.isnan(asked.train.X), imputed_values(asked.train), asked.train.X)

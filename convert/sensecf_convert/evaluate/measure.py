@@ -22,6 +22,8 @@ from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import TableError
 from sensecf_edge.explain import Explainer
+from sensecf_edge.generators.choice import Choice
+from sensecf_edge.generators.opening import prepared
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record, encode
 from sensecf_edge.schema.schema import Schema
@@ -31,7 +33,7 @@ from sensecf_edge.space.constraints import Constraints
 
 from .. import statistics
 from ..classifier import calibration
-from ..progress import bar
+from ..progress import bar, note
 from ..proof.effort import Effort
 from ..proof.prover import Fewest, Prover, summed
 from ..rivals import allowance
@@ -50,14 +52,15 @@ ALTERNATIVES = 3
 
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
-    prover: Prover | None = None, fewest: bool = False, curve: bool = False,
+    prover: Prover | None = None, fewest: bool = False, curve: bool = False, generator: Choice | None = None,
 ) -> Figures:  # fmt: skip
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
 
     `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
     how few features an answer must change. `curve`: measure as well who is answered for how few rows of the classifier.
+    `generator`: who proposes instead of the bundle's own.
     """
-    with Explainer.load(bundle.folder) as explainer:
+    with Explainer.load(bundle.folder, generator=generator or Choice()) as explainer:
         explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
         unwanted = np.flatnonzero(p < explainer.target.threshold)[:limit]
@@ -199,8 +202,9 @@ def _mean(values: Any) -> float | None:
 
 
 def evaluate(
-    table: Path, model: str, limit: int | None, as_json: bool, final: bool = False, curve: bool = False, plot: Path | None = None
-) -> Figures:
+    table: Path, model: str, limit: int | None, as_json: bool, final: bool = False, curve: bool = False, plot: Path | None = None,
+    generator: Choice | None = None,
+) -> Figures:  # fmt: skip
     """Measure the test part, or the final part, print to stdout, return.
 
     `curve`: measure as well who is answered for how few rows of the classifier; `plot`: write a PNG of that there.
@@ -210,9 +214,10 @@ def evaluate(
     bundle = Bundle.open(model)
     drawn = parts_of(bundle, table)
     asked = kept_back(bundle, drawn) if final else drawn.test
-    began = time.monotonic()
+    began, generator = time.monotonic(), generator or Choice()
+    prepared(generator, note)
     with bar("evaluate") as show:
-        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve or plot is not None)
+        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve or plot is not None, generator=generator)
     figures = dataclasses.replace(figures, part="final" if final else "test")
     by_group = groups.measured(bundle, drawn.train, asked)
     if as_json:
