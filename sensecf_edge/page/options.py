@@ -27,6 +27,12 @@ def table(say: Wording) -> Html:
     return el("div", el("table", el("thead", el("tr", el("td"), *titles)), el("tbody", *rows)), cls="wide")
 
 
+def kinds(say: Wording) -> list[str]:
+    """What is in the answers that are shown: levers, markers or both."""
+    changed = {_role(say, c.feature) for answer in say.explanation.found[:MOST] for c in answer.changes}
+    return [role for role in HEADINGS if role in changed]
+
+
 def _kind(say: Wording, role: str, found: tuple[Counterfactual, ...]) -> Iterator[Html]:
     """The rows of levers, or of markers, under their heading."""
     changed = {c.feature for answer in found for c in answer.changes}
@@ -76,7 +82,7 @@ def _figures(say: Wording, found: tuple[Counterfactual, ...]) -> Iterator[tuple[
     if any(a.agreement is not None for a in found):
         yield "Other models as good that agree", ["–" if a.agreement is None else percent(a.agreement) for a in found]
     if len(found) > 1:
-        yield "Best at", [", ".join(a.strengths) or "–" for a in found]
+        yield "Best at", [", ".join(say.best_at(a)) or "–" for a in found]
 
 
 def _role(say: Wording, name: str) -> str:

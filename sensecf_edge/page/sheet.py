@@ -25,7 +25,7 @@ from .html import Html, el, joined
 STYLE = (Path(__file__).parent / "sheet.css").read_text(encoding="utf-8")
 PAGE = (
     "@page { size: A4; margin: 11mm 12mm; } html { color-scheme: light dark; } body { margin: 0 auto; max-width: 186mm; }"
-    "@media screen { body { padding: 4mm; } }"
+    "@media screen { body { padding: 4mm; } } @media screen and (prefers-color-scheme: dark) { html { background: #16181c; } }"
 )
 """The style of the whole document, which `card_html` leaves to the page around it."""
 MOST_REASONS = 5
@@ -89,7 +89,9 @@ def _options(say: Wording) -> Html:
         more = len(e.found) - options.MOST
         notes = [say.options(), f"{more} more stand in the JSON of this answer." if more > 0 else "", say.proof()]
         moved = any(c.follows for a in e.found[: options.MOST] for c in a.changes)
-        head = f"If these were so, the model would put the risk at {say.goal()} or less"
+        so = {"lever": "were so", "marker": "read so"}
+        kinds = options.kinds(say)
+        head = f"If these {so[kinds[0]] if len(kinds) == 1 else 'were and read so'}, the model would put the risk at {say.goal()} or less"
         return el("section", el("h2", head), options.table(say), el("p", "* moves along with the others", cls="dim") if moved else None,
                   *(el("p", note, cls="dim") for note in notes if note))  # fmt: skip
     if e.status == "already" or not (e.reason or e.rounds_used):
