@@ -307,6 +307,9 @@ def test_nothing_is_left_in_the_browser_and_two_tabs_stand_apart(tab: Tab) -> No
 def test_markup_of_a_bundle_and_of_a_record_stays_text(tab: Tab) -> None:
     tab.sample(0, "marked")
     assert "<img src=x onerror" in tab.text("#record") and "</script><b>Smokes</b>" in tab.text("#record")
+    tab.choose("#sample", "1")
+    tab.ask()
+    assert "The prediction is the wanted one already" in tab.text("#options") and tab.texts(".card") == []
     assert tab.browser.run("return [document.images.length, document.querySelectorAll('main b').length, document.title]") == [
         0,
         0,

@@ -91,7 +91,8 @@ def card(say: Wording, answer: Counterfactual, k: int) -> dict[str, Any]:
     schema, found = say.schema, say.explanation.found
     moved = {change.feature for change in answer.changes}
     frozen = set(say.explanation.provenance.freeze)
-    free = [f for f in schema.features if f.mutable and f.name not in schema.completed and f.name not in moved]
+    known = {name for name, held in say.explanation.factual.items() if held is not None}
+    free = [f for f in schema.features if f.mutable and f.name in known - schema.completed - moved]
     roles = {role for change in answer.changes if (role := schema[change.feature].role)}
     return {
         "title": text("option", number=k + 1), "best": say.best_at(answer) if len(found) > 1 else [],
