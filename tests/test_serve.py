@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import os
@@ -420,6 +421,7 @@ def test_files_become_records(served: Served) -> None:
         ("x.csv", b"a,b\n1,2\n"),
         ("../../etc/passwd", b"\x00\x01"),
         ("x.xlsx", b"PK\x03\x04"),
+        ("x.gz", gzip.compress(b"age\n" + b"x" * 10**7)),
         ("x.csv", b""),
         ("x", b"[1]"),
     ):

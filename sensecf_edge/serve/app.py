@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -39,6 +40,7 @@ from .tried import tried
 STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 JSON, FORM, FILES = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
 MOST_ENTRIES = 10_000
+MultiPartParser.spool_max_size = SERVE.upload_bytes  # a file that is handed over stays in memory; else a large one goes to the disk
 WORDS = {408: "slow", 413: "large", 415: "kind", 499: "gone", 503: "busy", 504: "long"}
 Handler = Callable[["Page", Request], Awaitable[Response]]
 
@@ -98,9 +100,8 @@ class Page:
         self.entries.append(self.log.answered(explanation))
         return {**told, "entry": self.entries[-1]}
 
-    async def asked(self, request: Request, work: Callable[[Explainer], Any], data: Any) -> Any:
+    async def asked(self, request: Request, asked: Asked, work: Callable[[Explainer], Any]) -> Any:
         """What some work with the model of a question gives, in its turn."""
-        asked = Asked.of(data)
         return await self.line.do(lambda: work(self.shelf.explainer(asked.model, asked.base_rate)), request.is_disconnected)
 
 
@@ -140,17 +141,15 @@ async def model(page: Page, request: Request) -> Response:
 @guarded
 async def explain(page: Page, request: Request) -> Response:
     """An answer."""
-    data = parse_object(await _body(request, JSON), "the question")
-    asked = Asked.of(data)
-    return JSONResponse(await page.asked(request, lambda explainer: page.answer(explainer, asked), data))
+    asked = Asked.of(parse_object(await _body(request, JSON), "the question"))
+    return JSONResponse(await page.asked(request, asked, lambda explainer: page.answer(explainer, asked)))
 
 
 @guarded
 async def by_hand(page: Page, request: Request) -> Response:
     """A try by hand."""
-    data = parse_object(await _body(request, JSON), "the question")
-    asked = Asked.of(data)
-    return JSONResponse(await page.asked(request, lambda explainer: tried(explainer, asked), data))
+    asked = Asked.of(parse_object(await _body(request, JSON), "the question"))
+    return JSONResponse(await page.asked(request, asked, lambda explainer: tried(explainer, asked)))
 
 
 @guarded
@@ -193,7 +192,7 @@ async def keep(page: Page, request: Request) -> Response:
     if kind not in ("json", "html", "print"):
         raise ConstraintError("an answer is kept as json, html or print")
     asked = Asked.of(question)
-    explanation, bundle = await page.asked(request, lambda explainer: (explained(explainer, asked), explainer.bundle), question)
+    explanation, bundle = await page.asked(request, asked, lambda explainer: (explained(explainer, asked), explainer.bundle))
     name = "".join(c if c.isascii() and c.isalnum() else "-" for c in bundle.name) or "answer"
     if kind == "json":
         body, media = json.dumps(explanation.to_json(), indent=2, allow_nan=False), JSON

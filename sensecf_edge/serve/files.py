@@ -19,7 +19,7 @@ from ..errors import RecordError, TableError
 from ..schema.cells import Cell, as_text, cell, value
 from ..schema.record import parse_object
 from ..schema.schema import Schema
-from ..table.opening import held
+from ..table.opening import GZIP, held
 from ..table.read import table_of
 from .form import cell_text, texts_of
 
@@ -36,6 +36,8 @@ def rows_of(schema: Schema, files: Sequence[tuple[str, bytes]], place: str = "")
     """
     if not files or not any(data for _, data in files):
         raise RecordError("the file is empty; give a record as JSON, a table with a header line, or a sensor's export")
+    if any(data.startswith(GZIP) for _, data in files):
+        raise TableError("the file is packed (gzip); unpack it first")  # who knows how long it is
     if len(files) > 1:
         return _days(schema, files, place)
     name, data = files[0]
