@@ -18,16 +18,18 @@ schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
 figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
-    $(call ALL,teachers) $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
 $(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside simpler rivals
 	$(call kept,$(RUN) evaluate $< --model $* --curve)
 $(FIGURES)/price-%.txt: $(TABLES)/%.csv            # advice.md
-	$(call kept,$(MODULE).evaluate.price $< --model $*)
+	$(call kept,$(MODULE).evaluate.price $< --model $* --limit 300)
 $(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
 	$(call kept,$(MODULE).memorisation $< --model $*)
+$(FIGURES)/parrots-%.txt: $(TABLES)/%.csv          # memorisation.md: what it can see
+	$(call kept,$(MODULE).memorisation.parrots $< --model $*)
 $(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
 	$(call kept,$(MODULE).evaluate.density_study $< --model $*)
 $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
