@@ -32,6 +32,9 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("fresh", derandomize=False, deadline=None)
 settings.load_profile("same")
 
+PATIENCE = 300.0
+"""Seconds after which what should have come counts as lost. No measure of speed: a machine that others use too takes its time."""
+
 SHIPPED = ("heart", "metabolic", "stress")
 STRESSED = {"age": 44, "steps": 3000, "deep_sleep": 10, "smoker": "yes"}
 CALM = {"age": 44, "steps": 14000, "deep_sleep": 30, "smoker": "no"}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from bases import NARROW, SCHEMA, narrow, need_sources, pairs
+from conftest import PATIENCE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
@@ -157,7 +158,7 @@ def test_cuda_is_refused_where_there_is_none(folder: Path) -> None:
 def test_a_hub_id_without_a_network_says_what_to_bring_and_where_to_put_it(tmp_path: Path) -> None:
     program = "from sensecf_convert.generator.base.checkpoint import Base; Base.open('meta-llama/Llama-3.1-8B', device='cpu')"
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     told = ran.stderr.splitlines()[-1]
     assert "BaseModelError" in told
     for words in ("meta-llama/Llama-3.1-8B", "hf download", "config.json", "tokenizer", "safetensors", "--base FOLDER"):

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 from cohort import HOSTILE, PROGRAM, launch, people, read_csv, write_csv, write_lines
-from conftest import CALM, STRESSED, Ran
+from conftest import CALM, PATIENCE, STRESSED, Ran
 
 from sensecf_edge import Explainer
 from sensecf_edge.answer.result import Explanation
@@ -372,7 +372,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_finished_job_is_left_alone(command: Comm
     job = launch(*arguments)
     wait_for(tmp_path / "out.csv", job)
     job.send_signal(signal.SIGINT)
-    out, err = job.communicate(timeout=30)
+    out, err = job.communicate(timeout=PATIENCE)
     assert (job.returncode, out) == (130, b"") and b"--resume" in err and b"Traceback" not in err
     assert command(*arguments).code == 2 and not (tmp_path / "out.csv").exists()
     other = command(*arguments, "--resume", "--seed", 9)
@@ -494,7 +494,7 @@ def test_a_worker_that_is_killed_is_replaced(toy: Path, tmp_path: Path, command:
     children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
     workers = [c for c in children if Path(f"/proc/{c}").exists() and b"spawn_main" in Path(f"/proc/{c}/cmdline").read_bytes()]
     os.kill(int(workers[0]), signal.SIGKILL)
-    _, err = job.communicate(timeout=60)
+    _, err = job.communicate(timeout=PATIENCE)
     assert job.returncode == 0, err
     assert batch(command, toy, cohort, tmp_path / "whole.csv", "--chunk", 5).code == 0
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()

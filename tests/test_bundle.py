@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CALM, SCHEMA, SHIPPED, STRESSED, toy_classifier, toy_density, toy_manifest, turn_to_format_1, write_toy
+from conftest import CALM, PATIENCE, SCHEMA, SHIPPED, STRESSED, toy_classifier, toy_density, toy_manifest, turn_to_format_1, write_toy
 
 from sensecf_edge import Explainer
 from sensecf_edge.bundle.bundle import Bundle, find, write_manifest
@@ -202,7 +202,7 @@ def test_no_engine_opens_anything_of_a_harmed_bundle(toy: Path, tmp_path: Path) 
         "    except BundleError:\n        pass\n"
         "print([m for m in ('llama_cpp', 'onnxruntime') if m in sys.modules])\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program, *map(str, folders)], capture_output=True, text=True, timeout=120)
+    ran = subprocess.run([sys.executable, "-c", program, *map(str, folders)], capture_output=True, text=True, timeout=PATIENCE)
     assert (ran.returncode, ran.stdout) == (0, "[]\n"), ran.stdout + ran.stderr
 
 

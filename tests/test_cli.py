@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import click
 import jsonschema
 import pytest
-from conftest import CALM, STRESSED, Ran, toy_manifest
+from conftest import CALM, PATIENCE, STRESSED, Ran, toy_manifest
 from test_result import SHAPE
 
 from sensecf_edge.answer.result import Explanation
@@ -198,14 +199,17 @@ def test_a_record_that_cannot_be_read_exits_2_in_one_line(command: Command, toy:
 def test_a_hundred_megabytes_are_refused_without_being_read(command: Command, toy: Path, tmp_path: Path) -> None:
     with (tmp_path / "huge.json").open("wb") as file:
         file.truncate(100_000_000)
-    began = time.perf_counter()
-    refused(command("explain", tmp_path / "huge.json", "--model", toy), 2, "huge.json holds over 1,000,000 bytes")
-    assert time.perf_counter() - began < 2
+    tracemalloc.start()
+    try:
+        refused(command("explain", tmp_path / "huge.json", "--model", toy), 2, "huge.json holds over 1,000,000 bytes")
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_endless_standard_input_is_refused(toy: Path) -> None:
     with Path("/dev/zero").open("rb") as endless:
-        ran = subprocess.run([*PROGRAM, "explain", "-", "--model", toy], stdin=endless, capture_output=True, text=True, timeout=60)
+        ran = subprocess.run([*PROGRAM, "explain", "-", "--model", toy], stdin=endless, capture_output=True, text=True, timeout=PATIENCE)
     refused(Ran(ran.returncode, ran.stdout, ran.stderr), 2, "over 1,000,000 bytes")
 
 
@@ -290,7 +294,7 @@ def test_ctrl_c_leaves_with_130_and_without_a_word(delay: float, record: Any, to
         running.stdin = None
     time.sleep(delay)
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=PATIENCE)
     assert err == b""
     # An interpreter that is shutting down has given SIGINT back to the system, which ends it without a word, too.
     done = record is not None and running.returncode in (0, -signal.SIGINT) and out
@@ -308,7 +312,7 @@ def test_an_interrupted_build_tidies_up_before_it_leaves_with_130(tmp_path: Path
     (tmp_path / "t.csv").write_text("c,a\n" + "".join(f"{k % 7},{'ab'[k % 2]}\n" for k in range(60)))
     (tmp_path / "s.json").write_text('{"features": [{"name": "c", "low": 0, "high": 9, "step": 1}]}')
     options = ["fit", "t.csv", "--target", "a", "--wanted", "b", "--schema", "s.json", "-o", "x"]
-    ran = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True, timeout=30, cwd=tmp_path)
+    ran = subprocess.run([sys.executable, "-c", program, *options], capture_output=True, text=True, timeout=PATIENCE, cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "tidy\n", "")
 
 
@@ -317,7 +321,7 @@ def test_a_closed_pipe_is_no_traceback(arguments: tuple[str, ...], toy: Path) ->
     reading, writing = os.pipe()
     os.close(reading)
     model = () if arguments == ("--help",) else (toy,) if arguments[0] == "models" else ("--model", toy)
-    ran = subprocess.run([*PROGRAM, *arguments, *map(str, model)], stdout=writing, stderr=subprocess.PIPE, timeout=30)
+    ran = subprocess.run([*PROGRAM, *arguments, *map(str, model)], stdout=writing, stderr=subprocess.PIPE, timeout=PATIENCE)
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (141, b"")
 
@@ -326,14 +330,14 @@ def test_a_full_disk_is_one_line_and_exit_1(toy: Path) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no /dev/full")
     with open("/dev/full", "wb") as full:
-        ran = subprocess.run([*PROGRAM, "models", "show", toy], stdout=full, stderr=subprocess.PIPE, timeout=30)
+        ran = subprocess.run([*PROGRAM, "models", "show", toy], stdout=full, stderr=subprocess.PIPE, timeout=PATIENCE)
     assert ran.returncode == 1 and ran.stderr.count(b"\n") == 1 and b"No space left" in ran.stderr
 
 
 def test_plain_ascii_where_the_terminal_has_no_more(toy: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     for arguments in (("explain", "--sample", "1", "--model"), ("models", "show", "--card"), ("models", "show")):
-        ran = subprocess.run([*PROGRAM, *arguments, toy], env=environment, capture_output=True, timeout=30)
+        ran = subprocess.run([*PROGRAM, *arguments, toy], env=environment, capture_output=True, timeout=PATIENCE)
         assert ran.returncode == 0 and ran.stdout.isascii() and ran.stderr == b"", ran
 
 

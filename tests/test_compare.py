@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
+from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.classifier import trees
@@ -110,7 +110,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     bundle, table = known(folder)
     named = [part for name in (*OURS, "treecf") for part in ("--methods", name)]
     line = ["compare", table, "--model", bundle, "-o", folder / "out", "--limit", ASKED, *named]
-    ran = subprocess.run([sys.executable, "-m", "sensecf_edge", *map(str, line)], capture_output=True, text=True, timeout=300)
+    ran = subprocess.run([sys.executable, "-m", "sensecf_edge", *map(str, line)], capture_output=True, text=True, timeout=PATIENCE)
     return Compared(bundle, table, folder / "out", Ran(ran.returncode, ran.stdout, ran.stderr))
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 PLACES = {"sensecf_edge": ROOT / "sensecf_edge", "sensecf_convert": ROOT / "convert" / "sensecf_convert"}
@@ -91,14 +92,14 @@ INSIDE = [name for name in MODULES if name not in PLACES and not name.startswith
                                      "sys.argv = ['x', 'watch', '--help']; from sensecf_edge.cli.main import main; main()"])  # fmt: skip
 def test_import_and_help_load_nothing_heavy(program: str) -> None:
     watch = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)); "
-    ran = subprocess.run([sys.executable, "-c", watch + program], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", watch + program], capture_output=True, text=True, timeout=PATIENCE)
     assert (ran.returncode, ran.stderr) == (0, "[]\n")
 
 
 @pytest.mark.parametrize("module", ["judge.classifier", "llama.engine", "explain", "bundle.bundle", "report.rendering", "cli.doctor"])
 def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
     watch = f"import sys, sensecf_edge.{module}; print([m for m in {HEAVY!r} if m != 'numpy' and m in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout == "[]\n", ran.stderr
 
 
@@ -164,7 +165,7 @@ def test_a_package_says_what_goes_in_and_out_and_imports_nothing(package: str) -
 def test_public_names_of_packages_are_loaded_when_they_are_asked_for() -> None:
     watch = "import sys; from importlib import import_module; packages = {0!r}; [import_module(p) for p in packages]; " + \
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sensecf_edge', 'sensecf_convert') and m not in packages))"
-    ran = subprocess.run([sys.executable, "-c", watch.format(PACKAGES)], capture_output=True, text=True, timeout=30)
+    ran = subprocess.run([sys.executable, "-c", watch.format(PACKAGES)], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout == "['sensecf_edge.lazy']\n", ran.stderr
     for package in PACKAGES:
         for name, module in public_names(package).items():

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from cohort import PROGRAM, launch, people, read_csv, write_csv, write_lines
-from conftest import STRESSED, Ran
+from conftest import PATIENCE, STRESSED, Ran
 
 from sensecf_edge.cli.main import main
 
@@ -59,7 +59,7 @@ def test_a_batch_talks_of_odd_records_without_their_values(command: Command, toy
 
 
 def test_a_watch_talks_of_odd_messages_without_their_values(toy: Path) -> None:
-    ran = subprocess.run([*PROGRAM, "watch", "--model", toy, "--id", "id"], input=odd_lines(), capture_output=True, timeout=60)
+    ran = subprocess.run([*PROGRAM, "watch", "--model", toy, "--id", "id"], input=odd_lines(), capture_output=True, timeout=PATIENCE)
     assert ran.returncode == 0 and ran.stderr.count(b"put aside") == odd_lines().count(b"\n"), ran.stderr
     silent(ran.stderr + ran.stdout)
 
@@ -131,9 +131,9 @@ def test_without_any_network_interface_explain_batch_and_watch_work(toy: Path, t
     assert b"unreachable" in up.stderr, "there is no network in there"
     record = json.dumps(STRESSED).encode()
     for arguments in (["explain", "-", "--model", toy], ["watch", "--model", toy], ["batch", "-", "-o", "-", "--model", toy]):
-        ran = subprocess.run([*alone, *PROGRAM, *map(str, arguments)], input=record, capture_output=True, timeout=60)
+        ran = subprocess.run([*alone, *PROGRAM, *map(str, arguments)], input=record, capture_output=True, timeout=PATIENCE)
         assert ran.returncode == 0 and ran.stdout, ran.stderr
     cohort = write_csv(tmp_path / "in.csv", [{k: v for k, v in p.items() if k != "id"} for p in people(20)])
     ran = subprocess.run([*alone, *PROGRAM, "batch", cohort, "-o", tmp_path / "out.parquet", "--model", toy, "--workers", "2"],
-                         capture_output=True, timeout=60)  # fmt: skip
+                         capture_output=True, timeout=PATIENCE)  # fmt: skip
     assert ran.returncode == 0, ran.stderr

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from toys import toy_gguf
 
 from sensecf_edge.errors import EngineError
@@ -26,7 +27,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 FORK = """
@@ -176,6 +178,6 @@ EXPLAINED = "from sensecf_edge import Explainer; e = Explainer.load('heart'); pr
 def test_explaining_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
     """No identifier and no record of use, which onnxruntime would write there, and send, if it were let."""
     surroundings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", EXPLAINED], env=surroundings, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", EXPLAINED], env=surroundings, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout == "True\n"
     assert not list(tmp_path.iterdir())

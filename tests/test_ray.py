@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cohort import launch, people, write_csv
+from conftest import PATIENCE
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra ray is not installed")
 
@@ -42,7 +43,7 @@ def family(process: int, parent: int) -> bool:
 def test_a_cluster_that_is_not_there_is_said_at_once(toy: Path, tmp_path: Path) -> None:
     cohort = write_csv(tmp_path / "in.csv", people(3))
     job = launch("batch", cohort, "--model", toy, "--id", "id", "-o", tmp_path / "out.csv", "--ray", "127.0.0.1:1")
-    _, err = job.communicate(timeout=60)
+    _, err = job.communicate(timeout=PATIENCE)
     assert job.returncode == 1 and b"Ray cannot be reached at 127.0.0.1:1" in err and err.count(b"\n") == 1, err
     assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
 
@@ -53,17 +54,17 @@ def test_two_actors_one_killed_in_the_middle_give_the_same_bytes_as_one_process(
     cohort = write_csv(tmp_path / "in.csv", rows)
     arguments = ("batch", cohort, "--model", toy, "--id", "id", "--chunk", 16)
     alone = launch(*arguments, "-o", tmp_path / "alone.csv")
-    _, err = alone.communicate(timeout=300)
+    _, err = alone.communicate(timeout=PATIENCE)
     assert alone.returncode == 0, err
     job = launch(*arguments, "-o", tmp_path / "ray.csv", "--workers", 2, "--ray", start_new_session=True)
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while sum(p.stat().st_size for p in tmp_path.glob("ray.csv.journal*")) < 40_000:
         assert job.poll() is None and time.monotonic() < end, job.communicate()
         time.sleep(0.05)
     there = actors(job.pid)
     assert len(there) == 2
     os.kill(there[0], signal.SIGKILL)
-    _, err = job.communicate(timeout=300)
+    _, err = job.communicate(timeout=PATIENCE)
     assert job.returncode == 0, err
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
     assert (tmp_path / "ray.csv.rejects.csv").read_bytes() == (tmp_path / "alone.csv.rejects.csv").read_bytes()

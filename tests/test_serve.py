@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cohort import PROGRAM
-from conftest import CALM, SCHEMA, STRESSED, Ran, write_toy
+from conftest import CALM, PATIENCE, SCHEMA, STRESSED, Ran, write_toy
 from sensors import clarity
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
@@ -87,7 +87,7 @@ class Served:
             "Content-Type": None if body is None else "application/json",
         }
         given = {**plain, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in given.items():
@@ -108,7 +108,7 @@ class Served:
 
     def raw(self, data: bytes, slowly: bytes = b"") -> bytes:
         """What comes back for bytes, and for more of them one by one, until the other side closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as sock:
             try:
                 sock.sendall(data)
                 for k in range(len(slowly)):
@@ -126,7 +126,7 @@ class Served:
 
     def end(self, signum: int = signal.SIGINT) -> Ran:
         self.process.send_signal(signum)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=PATIENCE)
         return Ran(self.process.returncode, out, err)
 
 
@@ -246,7 +246,7 @@ def test_what_is_too_large_or_too_slow_is_cut_off(served: Served) -> None:
     begun = f"GET / HTTP/1.1\r\nHost: {served.host}\r\n\r\n"
     assert served.raw(begun.encode(), b"GET / HTTP/1.1\r\nX: no end in sight")[9:12] == b"403"  # nor does the second one
     assert served.raw(b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000)[9:12] in (b"400", b"431", b"")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
     assert served.post("explain", QUESTION)[0] == 200
 
 
@@ -479,7 +479,8 @@ def test_a_days_export_fills_in_what_it_knows() -> None:
 
 
 def test_a_port_in_use_is_told_with_what_to_do(served: Served) -> None:
-    ran = subprocess.run([*PROGRAM, "serve", "--model", "heart", "--port", str(served.port)], capture_output=True, text=True, timeout=60)
+    program = [*PROGRAM, "serve", "--model", "heart", "--port", str(served.port)]
+    ran = subprocess.run(program, capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 2 and ran.stdout == "" and f"port {served.port} is in use" in ran.stderr and "--port 0" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
 
@@ -502,7 +503,7 @@ def test_a_place_that_cannot_be_is_refused(arguments: tuple[str, ...], said: str
 
 def test_ctrl_c_ends_it_quietly_with_tabs_open() -> None:
     page = Served("--model", "heart", "--only", "--port", 0)
-    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=PATIENCE)
     connection.request("GET", "/", headers={"Host": page.host, "Cookie": page.cookie})
     assert connection.getresponse().read()
     began = time.monotonic()

@@ -12,6 +12,7 @@ from typing import Any
 import browser as chromium
 import jsonschema
 import pytest
+from conftest import PATIENCE
 from test_serve import Served, marked
 
 from sensecf_edge.answer.result import Explanation
@@ -277,7 +278,7 @@ def test_an_answer_is_printed_saved_and_noted(tab: Tab) -> None:
 
 
 def _downloaded(path: Path) -> str:
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while not path.exists():
         assert time.monotonic() < end, f"{path.name} never came"
         time.sleep(0.05)

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from conftest import STRESSED, Ran
+from conftest import PATIENCE, STRESSED, Ran
 
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
@@ -106,7 +106,7 @@ def test_each_kind_is_one_page_of_a4_in_a_real_browser(answers: dict[str, tuple[
     program = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer",
                f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={tmp_path / 'all.pdf'}",
                (tmp_path / "all.html").as_uri()]  # fmt: skip
-    subprocess.run(program, check=True, capture_output=True, timeout=120)
+    subprocess.run(program, check=True, capture_output=True, timeout=PATIENCE)
     pdf = (tmp_path / "all.pdf").read_bytes()
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == len(KINDS)
     assert {tuple(map(round, map(float, box.split()))) for box in re.findall(rb"/MediaBox\s*\[([^]]+)\]", pdf)} == {(0, 0, 595, 842)}

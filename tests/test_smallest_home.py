@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from sensecf_bench import measuring
 
 from sensecf_edge.answer.result import Explanation
@@ -102,7 +103,7 @@ def test_explain_runs_in_256_mb_on_one_core_with_a_read_only_file_system(tmp_pat
     environment = {**os.environ, "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(home)}
     with memory_group(LIMIT_MB) as group:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, env=environment, preexec_fn=confined(group), cwd=home
+            command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment, preexec_fn=confined(group), cwd=home
         )
     home.chmod(0o755)
     assert done.returncode in (0, 3), done.stderr
