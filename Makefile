@@ -1,6 +1,7 @@
 # make demo     explain real records with the shipped models
 # make test     everything the project is held to
 # make check    style and types only
+# make smoke    what a record goes through, with another Python: make smoke PYTHON=python3.13 (the oldest is 3.10)
 # make fuzz     the properties again, on examples drawn anew, TIMES times (default 10)
 # make models   fit the shipped models again      (SENSECF_DATA: folder with the public tables; hours)
 # make evaluate measure the shipped models on their final people again  (SENSECF_DATA as above)
@@ -17,24 +18,44 @@ TORCH ?= torch==2.13.0
 SENSECF_DATA ?= data
 TABLES ?= fit-work
 RUN = $(VENV)/bin/sensecf-edge
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge
 
 # llama.cpp without its multimodal part; set CMAKE_ARGS yourself for another build (CUDA, say).
 export CMAKE_ARGS ?= -DLLAVA_BUILD=OFF
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check axe fuzz soak models evaluate figures bench bench-8b llama-server wheel kit kit-speed clean
+.PHONY: demo test check smoke axe fuzz soak models evaluate figures bench bench-8b llama-server wheel kit kit-speed clean
 
 demo: $(VENV)/.runtime
 	@$(RUN) explain --sample 2 --model metabolic
 	@echo
 	@$(RUN) explain --sample 1 --model stress -n 2
 
+# One process for each of up to four processors, with the tests of one file together: they share what is fitted for them.
+PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
+
+test: export OMP_NUM_THREADS = 1
 test: check
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(PYTEST)
 
 check: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+# The runtime and its tests alone, in an environment of that Python's own; llama.cpp's wheel is made once and serves them all.
+SMOKE = $(CACHE)/smoke/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+SMOKED = admissible bundle check density engine exact exchange generators grammar layouts lightness loop measure process prompt rank \
+    reader record refine reply report result risk rules schema sensors sensor_exports serve shipped stability trial watch
+
+smoke: $(CACHE)/wheels/.made
+	$(PYTHON) -m venv $(SMOKE)
+	$(SMOKE)/bin/python -m pip install -q --find-links $(CACHE)/wheels --only-binary llama-cpp-python -e '.[batch,mqtt,sensors]' \
+	    pytest hypothesis jsonschema onnx gguf
+	$(SMOKE)/bin/python -m pytest $(SMOKED:%=tests/test_%.py)
+
+$(CACHE)/wheels/.made:
+	$(firstword $(wildcard $(VENV)/bin/python) $(PYTHON)) -m pip wheel -q --no-deps -w $(@D) llama-cpp-python==0.3.36
+	@touch $@
 
 TIMES ?= 10
 fuzz: $(VENV)/.test
@@ -83,7 +104,6 @@ evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 include docs/figures.mk
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
-CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sensecf-edge
 LLAMA = llama_cpp_python-0.3.36
 LLAMA_CPP = $(CACHE)/llama/$(LLAMA)/vendor/llama.cpp
 BENCH_MODEL ?= stress

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 pytest.importorskip("pandas", reason="the build side is not installed")
 
 from sensecf_convert.table.cohort import Cohort
-from sensecf_convert.table.fit_relations import SHARE, fill_slopes, fit_band, fit_cause, fit_causes, read_schema, with_fitted_relations
+from sensecf_convert.table.fit_relations import SHARE, fill_slopes, fit_band, fit_causes, read_schema, with_fitted_relations
 
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.schema.feature import Feature
@@ -39,8 +39,8 @@ def test_a_cause_within_persons_is_not_misled_by_who_they_are() -> None:
     persons = np.repeat(np.arange(10), 40)
     steps = 1000.0 * persons + rng.uniform(0, 2000, 400)
     active = 0.01 * steps - 30.0 * persons + rng.normal(0, 0.5, 400)
-    assert fit_cause("steps", "active", steps, active, persons).slope == pytest.approx(0.01, rel=0.05)
-    assert fit_cause("steps", "active", steps, active).slope < 0
+    assert fit_causes(["steps"], "active", steps[:, None], active, persons)[0].slope == pytest.approx(0.01, rel=0.05)
+    assert fit_causes(["steps"], "active", steps[:, None], active)[0].slope < 0
 
 
 @pytest.mark.parametrize("each", [1, 2])
@@ -49,7 +49,7 @@ def test_a_cause_is_fitted_between_rows_where_people_have_one_each(each: int) ->
     rng = np.random.default_rng(0)
     persons = np.repeat(np.arange(100), each)
     x = np.repeat(rng.uniform(0, 10, 100), each)
-    made = fit_cause("x", "y", x, 3 * x + np.repeat(rng.normal(0, 0.1, 100), each), persons)
+    (made,) = fit_causes(["x"], "y", x[:, None], 3 * x + np.repeat(rng.normal(0, 0.1, 100), each), persons)
     assert made.slope == pytest.approx(3, rel=0.05)
 
 
@@ -81,7 +81,7 @@ def test_too_few_rows_and_columns_that_stand_still_are_named() -> None:
     with pytest.raises(TableError, match="both known in 3 rows"):
         fit_band("a", "b", np.arange(3.0), np.arange(3.0))
     with pytest.raises(TableError, match="does not vary"):
-        fit_cause("a", "b", np.ones(50), np.arange(50.0))
+        fit_causes(["a"], "b", np.ones((50, 1)), np.arange(50.0))
 
 
 def test_a_relation_left_open_is_checked_as_well_as_any_other(tmp_path: Path) -> None:
@@ -109,6 +109,6 @@ def test_causes_of_one_effect_are_fitted_together_so_that_what_they_share_counts
     assert [r.slope for r in made] == pytest.approx([50, 150], rel=0.02) and [r.completes for r in made] == ["steps", None]
     stated = {**open_, "relations": [{**open_["relations"][0], "slope": 50}, open_["relations"][1]]}
     assert Schema.from_json(fill_slopes(stated, columns)).relations[1].slope == pytest.approx(150, rel=0.02)
-    assert fit_cause("active", "steps", active, columns["steps"]).slope > 100
+    assert fit_causes(["active"], "steps", active[:, None], columns["steps"])[0].slope > 100
     with pytest.raises(TableError, match="steps does not move with active and again in this table apart"):
         fit_causes(["active", "again"], "steps", np.column_stack([active, active]), columns["steps"])

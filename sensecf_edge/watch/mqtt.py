@@ -289,4 +289,4 @@ class MqttPort:
                 self.unsent += 1
         self.client.disconnect()
         self.client.loop_stop()
-        getattr(self.client, "_reset_sockets", lambda: None)()  # what a thread that ended in the middle leaves open
+        self.client.reinitialise()  # closes what a thread that ended in the middle leaves open

@@ -39,14 +39,6 @@ def fit_band(first: str, second: str, y: Vector, x: Vector, share: float = SHARE
     return Relation("band", (first, second), slope=slope, intercept=intercept, tolerance=_rounded(width, up=True), completes=completes)
 
 
-def fit_cause(cause: str, effect: str, x: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None) -> Relation:
-    """The edge cause -> effect with its least-squares slope; see `fit_causes`, of which this is the case of one cause.
-
-    x are values of `cause`, y of `effect`, shape (rows,).
-    """
-    return fit_causes([cause], effect, x[:, None], y, persons, completes)[0]
-
-
 def fit_causes(
     causes: Sequence[str], effect: str, X: Vector, y: Vector, persons: NDArray[Any] | None = None, completes: str | None = None
 ) -> list[Relation]:

@@ -13,7 +13,6 @@ from ..readings import HIGH, LOW, Readings
 
 NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv and date"
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
-ERRORS = 12
 
 
 def recognises(export: Export) -> bool:
