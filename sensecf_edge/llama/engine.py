@@ -81,7 +81,8 @@ class LlamaEngine:
         lib, tokens = self._lib, self._tokenizer
         template = lib.llama_model_chat_template(self._model, None) if talk.chat else None
         if template:
-            tokens.wear(chat.frame(template.decode("utf-8", "replace"), "" if tokens.begin else tokens.named("bos"), tokens.named("eos")))
+            begin = "" if tokens.begin else tokens.named("bos")
+            tokens.set_frame(chat.frame(template.decode("utf-8", "replace"), begin, tokens.named("eos")))
         self.answer_tokens = min(self.answer_tokens, talk.answer_tokens(len(tokens.inner(talk.answer.encode()))))
         self.context = len(tokens.prompt(talk.prompt)) + self.answer_tokens
         if self.settings.device == "cpu" or not lib.llama_supports_gpu_offload():

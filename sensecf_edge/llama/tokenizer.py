@@ -24,7 +24,7 @@ class Tokenizer:
         self.begin = [int(lib.llama_vocab_bos(self._vocab))] if lib.llama_vocab_get_add_bos(self._vocab) else []
         self._around: tuple[list[int], list[int]] = ([], [])
 
-    def wear(self, frame: Frame) -> None:
+    def set_frame(self, frame: Frame) -> None:
         """Put this frame around every prompt from now on."""
         before, behind = (self.plain(part.encode(), special=True) for part in frame)
         self._around = (before[1:] if self.begin and before[:1] == self.begin else before, behind)
