@@ -23,7 +23,8 @@ from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.classifier import trees
-from sensecf_convert.compare import command, environments, figures, methods, plots, question, running, scoring, steps
+from sensecf_convert.compare import command, environments, fewest, figures, methods, plots, question, running, scoring, steps
+from sensecf_convert.evaluate import formatting
 from sensecf_convert.table.cohort import cohort, read_table
 from sensecf_convert.table.split import parts
 
@@ -231,7 +232,7 @@ def test_the_fewest_features_are_proven_for_what_ours_answers(compared: Compared
     said = json.loads((tmp_path / "out" / "results.json").read_text())["fewest"]
     more, mean = int((ours.n_changed > ours.fewest).sum()), round(ours.fewest.mean(), 4)
     assert said == {"changed": round(ours.n_changed.mean(), 4), "answers": len(ours), "proven": len(ours), "mean": mean, "more": more,
-                    "agreement": {}}  # fmt: skip
+                    "unproven": [], "agreement": {}}  # fmt: skip
     line = f"the fewest possible {ours.fewest.mean():.2f}  (proven for {len(ours)} of {len(ours)}; {more} change more)"
     assert line in ran.out and line.split("possible ")[1] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     pooled = command("compare-pool", tmp_path / "out", "-o", tmp_path / "pooled")
@@ -535,3 +536,15 @@ def test_every_picture_is_drawn_with_one_method_alone(name: str, compared: Compa
         plots.latency(alone, {name: None}),
     ):
         assert picture.startswith(b"\x89PNG") and len(picture) > (2000 if name != "nobody" else 500)
+
+
+def test_records_that_nobody_answers_and_nobody_has_proven_to_have_no_answer_are_named() -> None:
+    rows = pd.DataFrame({
+        "table": "t", "record": [0, 1, 2, 3], "row": [5, 6, 7, 8], "method": "ours", "same_rules": [True, False, False, False],
+        "possible": [1.0, 0.0, np.nan, 1.0], "fewest": [2.0] + [np.nan] * 3, "fewest_proven": [False, None, None, None],
+        "n_changed": [2.0] + [np.nan] * 3, "why": "",
+    })  # fmt: skip
+    found = figures.possible(rows)
+    assert (found["proven"], found["open"], found["unproven"], found["missing"]) == (1, 1, [["t", 7]], [["t", 8]])
+    assert formatting.possible(found).endswith("1 proven to have none, 1 open: t row 7; ours answers 1 of the 2, not t row 8")
+    assert fewest.summary(rows)["unproven"] == [["t", 5]]

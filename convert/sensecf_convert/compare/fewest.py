@@ -14,6 +14,7 @@ from sensecf_edge.space.constraints import Constraints
 
 from ..proof.effort import Effort
 from ..proof.prover import Fewest, Prover, summed
+from . import figures
 from .question import Questions
 
 PROVERS = ("treecf-exact", "oceanpy-fewest", "oceanpy-nearest")
@@ -58,10 +59,10 @@ def agreement(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Beside what ours changes, all in all: see `prover.summed`. Empty where nothing was to be proven."""
+    """Beside what ours changes, all in all: see `prover.summed`; `unproven` names the rest. Empty where nothing was to be proven."""
     ours = rows[(rows.method == "ours") & rows.same_rules.astype(bool) & rows.fewest.notna()]
     if not len(ours):
         return {}
     proven = [Fewest(int(least), bool(exact)) for least, exact in zip(ours.fewest, ours.fewest_proven, strict=True)]
     out = {"changed": round(float(ours.n_changed.mean()), 4), **summed([int(n) for n in ours.n_changed], proven)}
-    return {**out, "agreement": agreement(rows)}
+    return {**out, "unproven": figures.named(ours[~ours.fewest_proven.eq(True)]), "agreement": agreement(rows)}

@@ -126,18 +126,24 @@ def possible(rows: pd.DataFrame) -> dict[str, Any]:
     """Records that have an answer under the same rules, each method's share of them, and which of them `missing` ours has none for.
 
     `missing` names table and row among the people asked. `proven`: of the records that no method answers, those proven to have no
-    answer; `open`: those of which that is not known.
+    answer; `open`: those of which that is not known, named by `unproven`.
     """
     some, names = answerable(rows), keys(rows)
     records = set(names[some])
     share = {str(n): len(set(names[part.index][part.same_rules.astype(bool)])) / max(1, len(records))
              for n, part in rows.groupby("method", sort=False)}  # fmt: skip
     mine = set(names[(rows.method == "ours") & rows.same_rules.astype(bool)])
-    lacking = rows[names.isin(records - mine)].drop_duplicates(["table", "record"])
+    lacking = rows[names.isin(records - mine)]
     none = set(names[rows.possible.eq(0)]) - records
-    missing = [] if "ours" not in share else [[str(one.table), int(one.row)] for one in lacking.itertuples()]
+    missing = [] if "ours" not in share else named(lacking)
+    unproven = named(rows[~names.isin(records | none)])
     return {"records": len(records), "asked": names.nunique(), "share": share, "missing": missing, "proven": len(none),
-            "open": names.nunique() - len(records) - len(none)}  # fmt: skip
+            "open": len(unproven), "unproven": unproven}  # fmt: skip
+
+
+def named(rows: pd.DataFrame) -> list[list[Any]]:
+    """Table and row, among the people asked, of each record that these rows are of."""
+    return [[str(one.table), int(one.row)] for one in rows.drop_duplicates(["table", "record"]).itertuples()]
 
 
 def changes(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:

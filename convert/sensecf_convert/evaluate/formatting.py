@@ -94,15 +94,21 @@ def fewest_text(figures: dict[str, Any]) -> str:
     if figures.get("mean") is None:
         return "-"
     least = "" if figures["proven"] == figures["answers"] else "at least "
-    return f"{least}{figures['mean']:.2f}  (proven for {figures['proven']:,} of {figures['answers']:,}; {figures['more']:,} change more)"
+    rest = f", not for {_rows(figures['unproven'])}" if figures.get("unproven") else ""
+    proven = f"proven for {figures['proven']:,} of {figures['answers']:,}{rest}"
+    return f"{least}{figures['mean']:.2f}  ({proven}; {figures['more']:,} change more)"
+
+
+def _rows(named: list[list[Any]]) -> str:
+    return ", ".join(f"{table} row {row}" for table, row in named)
 
 
 def possible(found: dict[str, Any]) -> str:
     """Which records have an answer under the same rules, and whether ours has one for each of them."""
     mine = round(found["share"].get("ours", 0.0) * found["records"])
     text = f"an answer under the same rules: {found['records']:,} of {found['asked']:,} records; {found['proven']:,} proven to have none"
-    text += f", {found['open']:,} open" if found["open"] else ""
+    text += f", {found['open']:,} open: {_rows(found['unproven'])}" if found["open"] else ""
     if "ours" not in found["share"]:
         return text
-    named = ", ".join(f"{table} row {row}" for table, row in found["missing"])
-    return f"{text}; ours answers {mine:,} of the {found['records']:,}" + (f", not {named}" if named else "")
+    lacking = f", not {_rows(found['missing'])}" if found["missing"] else ""
+    return f"{text}; ours answers {mine:,} of the {found['records']:,}{lacking}"
