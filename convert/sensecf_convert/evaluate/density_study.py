@@ -30,6 +30,7 @@ from .plausibility import sampled
 
 MOST_COMBINATIONS = 20_000
 MOST_PEOPLE = 2_000
+"""Rows of a table that are looked at, and that a density is fitted to here."""
 UNITS = ((1 / 18.016, 0.0), (1.8, 32.0), (1_000.0, 0.0))
 """Factors and summands that stand for other units: mmol/l, Fahrenheit, thousandths; one number after the other gets the next."""
 FLOOR = 0.01
@@ -137,7 +138,7 @@ def main(table: Path, model: str, doubles: int) -> None:
     told = f"Gaussian times categories {nats['mixed']:.2f}, Gaussian over codes {nats['codes']:.2f}"
     click.echo(f"{len(wanted):,} rows of {train.classes[1]}, nats a row: {told}")
     people = found.test.X[sampled(np.arange(len(found.test)), MOST_PEOPLE)]
-    for how, points in moves(train, people, 0, doubles).items():
+    for how, points in moves(train.take(sampled(np.arange(len(train)), MOST_PEOPLE)), people, 0, doubles).items():
         told = f"mean {points.mean():.2f}, most {points.max():.2f}"
         click.echo(f"{how}, points of percentile over {len(people):,} test rows: {told}")
 
