@@ -5,9 +5,10 @@ It holds training rows (pairs): keep it where the table is kept.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,14 @@ def save(path: Path, arrays: Mapping[str, Any]) -> None:
     part = path.with_suffix(".tmp.npz")
     np.savez(part, **arrays)
     part.replace(path)
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Two processes are not in this block at once, where the system has file locks."""
+    with lock.open("w") as file:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

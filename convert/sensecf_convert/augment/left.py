@@ -14,7 +14,7 @@ from sensecf_edge.errors import SenseCFError
 from sensecf_edge.schema.feature import Vector
 
 from ..table.cohort import Cohort, folds_by_person
-from ..work import Work
+from ..work import Work, alone
 from . import rows
 from .relaxed import towards_class
 from .training import SHORT, Effort, train_bundle
@@ -59,9 +59,11 @@ class Left:
         return max(0, round(self.ratio * int((~y).sum())) - int(y.sum()))
 
     def bundle(self) -> Bundle:
-        """The checker and generator for rows of the class, forged once."""
+        """The checker and generator for rows of the class, forged once: also where several methods share the folder."""
         if self.made not in self.bundles:
-            self.bundles[self.made] = train_bundle(self.towards, self.effort, Work(self.work), self.seed, self.checker, lambda _: None)
+            work = Work(self.work)
+            with alone(work / "lock"):
+                self.bundles[self.made] = train_bundle(self.towards, self.effort, work, self.seed, self.checker, lambda _: None)
         return self.bundles[self.made]
 
     def folds(self) -> list[tuple[Left, NDArray[np.intp]]]:

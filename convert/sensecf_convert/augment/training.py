@@ -72,6 +72,8 @@ def train_bundle(data: Cohort, effort: Effort, work: Work, seed: int, kind: str,
     )  # fmt: skip
     work.belongs({"rows": data.fingerprint, "wanted": data.classes[1], "schema": data.schema.hash, "effort": vars(effort), "seed": seed,
                   "classifier": kind})  # fmt: skip
+    if (work / "bundle" / "manifest.json").exists():  # written last
+        return Bundle.open(work / "bundle")
     graph = work.kept("classifier.onnx", lambda: _checker(data, kind, work, seed, say))
     lesson = Lesson(data.schema, graph, fitting.kept(work, data, seed), THRESHOLD, GOALS, plan.max_changes, data=data)
     made = _generator(data, lesson, plan, work, say, jobs)

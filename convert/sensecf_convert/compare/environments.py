@@ -12,13 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from sensecf_edge.errors import MissingExtraError
 
 from ..progress import step
+from ..work import alone
 
 PROGRAMS = Path(__file__).parent / "programs"
 LOCKS = PROGRAMS / "locks"
@@ -92,7 +92,7 @@ def environment_python(name: str) -> Path:
     if cached(name) is not None:
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with step(f"{name} setup") as say, _alone(folder.with_suffix(".lock")):
+    with step(f"{name} setup") as say, alone(folder.with_suffix(".lock")):
         if cached(name) is None:
             _make(name, folder)
             _install(name, python)
@@ -128,14 +128,3 @@ def _install(name: str, python: Path) -> None:
             f"the packages of {name} cannot be installed for {interpreter(name)} ({said[0].removeprefix('ERROR: ')[:200]}); "
             f"they are needed once, with a network, and then kept in {python.parents[1]}"
         )
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Two processes do not make the same environment at once, where the system has file locks."""
-    with lock.open("w") as file:
-        with contextlib.suppress(ImportError):
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

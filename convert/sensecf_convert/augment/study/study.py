@@ -168,7 +168,7 @@ def _place(out: Path, method: str, cell: Cell) -> Path:
 def _task(material: Material, plan: StudyPlan, out: Path, method: str, cell: Cell) -> float:
     """Make a method's rows, learn, judge, and write it whole. Returns its seconds."""
     began, parts = time.monotonic(), Parts.of(material.data, plan, cell.seed)
-    left, kinds = given(parts.train, material, plan, cell, out / "work" / f"{cell.name}-{method}"), plan.classifiers
+    left, kinds = given(parts.train, material, plan, cell, out / "work" / cell.name), plan.classifiers
     nobody = np.full((len(kinds), len(parts.test)), np.nan), np.zeros((len(kinds), len(parts.test)), dtype=bool)
     held, (scores, predicted) = np.full((len(kinds), len(left.data)), np.nan), nobody
     added = nothing(left)
