@@ -37,12 +37,20 @@ def fit(data: Cohort, seed: int) -> dict[str, Any]:
     give the same densities."""
     from threadpoolctl import threadpool_limits
 
-    wanted = data.take(data.y)
     with threadpool_limits(1):  # threads gain nothing on so little, and sums in another order are not the same seed's
-        count = _best(wanted, seed)
-        density = {"format": 1, "wanted": _mixture(wanted, count, seed), "everybody": _mixture(data, _best(data, seed), seed)}
-        scores = np.quantile(_held_out_scores(wanted, count, seed), LEVELS)
-    return {**density, "scores": [round(float(s), 6) for s in scores]}
+        mixture, scores = _of(data.take(data.y), seed)
+        return {"format": 1, "wanted": mixture, "everybody": _mixture(data, _best(data, seed), seed), "scores": scores}
+
+
+def of_wanted(data: Cohort, seed: int) -> Density:
+    """The density of the wanted class alone: it says what is typical, and nothing of what is unknown."""
+    mixture, scores = _of(data.take(data.y), seed)
+    return Density.from_json({"format": 1, "wanted": mixture, "everybody": mixture, "scores": scores}, data.schema)
+
+
+def _of(data: Cohort, seed: int) -> tuple[dict[str, Any], list[float]]:
+    count = _best(data, seed)
+    return _mixture(data, count, seed), [round(float(s), 6) for s in np.quantile(_held_out_scores(data, count, seed), LEVELS)]
 
 
 def population(data: Cohort, density: Density, seed: int) -> dict[str, Any]:

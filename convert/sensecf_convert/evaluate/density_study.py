@@ -8,7 +8,6 @@ density is divided by its sum over all combinations of choices, so that both are
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,6 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
-from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.mixture import log_sum
 from sensecf_edge.schema.feature import Feature, Vector
 
@@ -30,7 +28,8 @@ from .plausibility import sampled
 
 MOST_COMBINATIONS = 20_000
 MOST_PEOPLE = 2_000
-"""Rows of a table that are looked at, and that a density is fitted to here."""
+MOST_REFITTED = 1_000
+"""Training rows that a density is fitted to again each time."""
 UNITS = ((1 / 18.016, 0.0), (1.8, 32.0), (1_000.0, 0.0))
 """Factors and summands that stand for other units: mmol/l, Fahrenheit, thousandths; one number after the other gets the next."""
 FLOOR = 0.01
@@ -115,14 +114,13 @@ def moves(train: Cohort, people: Vector, seed: int, doubles: int) -> dict[str, V
 
 
 def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
-    fitted = fitting.packed(fitting.fit(data.take(np.arange(trained)), seed))
-    return Density.from_json(json.loads(fitted), data.schema).percentile(data.X[trained:])
+    return fitting.of_wanted(data.take(np.arange(trained)), seed).percentile(data.X[trained:])
 
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
-@click.option("--doubles", type=click.IntRange(0), default=3, help="Numbers, and choices, that are told twice, one at a time.")
+@click.option("--doubles", type=click.IntRange(0), default=1, help="Numbers, and choices, that are told twice, one at a time.")
 def main(table: Path, model: str, doubles: int) -> None:
     """Held-out log-density of the wanted class's training people of TABLE, which MODEL was fitted on; and by how many points the
     percentiles of its test people move where lists are ordered otherwise, units are others, a column stands there twice."""
@@ -138,7 +136,7 @@ def main(table: Path, model: str, doubles: int) -> None:
     told = f"Gaussian times categories {nats['mixed']:.2f}, Gaussian over codes {nats['codes']:.2f}"
     click.echo(f"{len(wanted):,} rows of {train.classes[1]}, nats a row: {told}")
     people = found.test.X[sampled(np.arange(len(found.test)), MOST_PEOPLE)]
-    for how, points in moves(train.take(sampled(np.arange(len(train)), MOST_PEOPLE)), people, 0, doubles).items():
+    for how, points in moves(train.take(sampled(np.arange(len(train)), MOST_REFITTED)), people, 0, doubles).items():
         told = f"mean {points.mean():.2f}, most {points.max():.2f}"
         click.echo(f"{how}, points of percentile over {len(people):,} test rows: {told}")
 
