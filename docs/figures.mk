@@ -14,6 +14,14 @@ POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
+FITTED = diabetes breast-cancer
+TARGET_diabetes = --target progression --wanted slow --pairs 1000 --passes 4 --no-improve
+TARGET_breast-cancer = --target diagnosis --wanted benign --pairs 100 --passes 1 --no-improve --allow all-mutable
+$(foreach table,$(FITTED),$(eval MODEL_$(table) = $(TABLES)/compared/$(table)))
+DRAW = --limit 20 --seconds 1 --minutes 20 --shift
+$(foreach model,$(SHIPPED),$(eval OPTIONS_$(model) = --final --fewest))
+OPTIONS_diabetes = --fewest
+OPTIONS_breast-cancer = --max-changes 8
 schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
@@ -38,13 +46,19 @@ $(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md
 	$(call kept,$(MODULE).evaluate.teacher_answers $< $(TARGET_$*) $(schema) $(TEACHERS_$*) --count 500)
 
 $(FIGURES)/compare/%/done.txt: $(TABLES)/%.csv     # compare.md
-	$(call kept,$(RUN) compare $< --model $* -o $(@D) --limit 40 --shift --fewest)
-$(FIGURES)/compare/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/compare/$(model)/done.txt)
+	$(call kept,$(RUN) compare $< --model $(or $(MODEL_$*),$*) -o $(@D) $(DRAW) $(OPTIONS_$*))
+$(foreach table,$(FITTED),$(FIGURES)/compare/$(table)/done.txt): $(FIGURES)/compare/%/done.txt: $(TABLES)/compared/%/manifest.json
+$(TABLES)/compared/%/manifest.json: $(TABLES)/%.csv
+	$(RUN) fit $< $(TARGET_$*) $(schema) -o $(@D) --work $(TABLES)/compared/work-$*
+$(FIGURES)/compare/index.txt: $(foreach table,$(SHIPPED) $(FITTED),$(FIGURES)/compare/$(table)/done.txt)
 	$(call kept,$(RUN) compare-pool $(^D) -o $(@D)/pooled)
 
 $(FIGURES)/augment/%/done.txt: $(TABLES)/%.csv     # augmentation.md
 	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --method class-weights --method smote)
-$(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt)
+$(FIGURES)/augment/elsewhere/done.txt: $(TABLES)/heart.csv $(TABLES)/heart-elsewhere.csv
+	$(call kept,$(RUN) augment study $< $(POSITIVE_heart) --schema convert/schemas/heart.schema.json -o $(@D) --seeds 1 --scenario A --scenario C \
+	    --elsewhere $(TABLES)/heart-elsewhere.csv --method elsewhere --method taught)
+$(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt) | $(FIGURES)/augment/elsewhere/done.txt
 	$(call kept,$(RUN) augment pool $(^D) -o $(@D)/pooled)
 
 $(FIGURES)/scale.txt: | $(VENV)/.test              # scale.md

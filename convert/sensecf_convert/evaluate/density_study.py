@@ -28,7 +28,7 @@ from .plausibility import sampled
 
 MOST_COMBINATIONS = 20_000
 MOST_PEOPLE = 2_000
-MOST_REFITTED = 1_000
+MOST_REFITTED = 500
 """Training rows that a density is fitted to again each time."""
 UNITS = ((1 / 18.016, 0.0), (1.8, 32.0), (1_000.0, 0.0))
 """Factors and summands that stand for other units: mmol/l, Fahrenheit, thousandths; one number after the other gets the next."""
