@@ -156,7 +156,7 @@ wheel: $(VENV)/bin/python
 # the best of which is chosen when it is loaded. Left out: what NumPy does not run on (x64), and what differs from a neighbour by
 # instructions that the shipped models do not use.
 KIT_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sensecf_edge/__init__.py)
-KIT_PYTHONS ?= 3.11 3.12 3.13
+KIT_PYTHONS ?= 3.11 3.12 3.13 3.14
 KIT_MACHINE ?= $(shell uname -m)
 KIT_COMPILER ?= cc
 KIT_CMAKE ?=
