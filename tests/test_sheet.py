@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, STRESSED, Ran
 
+from sensecf_edge.answer.basis import Group, Measure, Part, Why
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.explain import Explainer
 from sensecf_edge.page.html import Html, el
 from sensecf_edge.page.sheet import STYLE, report_html, sheet
+from sensecf_edge.report import resting
 from sensecf_edge.report.wording import Wording
 from sensecf_edge.space.constraints import Constraints
 
@@ -35,16 +37,16 @@ def answers() -> Iterator[dict[str, tuple[Explanation, Bundle]]]:
     with Explainer.load("metabolic") as explainer:
         bundle, schema = explainer.bundle, explainer.schema
         record = dict(bundle.samples[1].values)
-        out["found"] = explainer.explain(record, n=3), bundle
-        out["unknown"] = explainer.explain({name: None if schema[name].optional else value for name, value in record.items()}), bundle
+        out["found"] = explainer.explain(record, n=3, why=True), bundle
+        out["unknown"] = explainer.explain({n: None if schema[n].optional else v for n, v in record.items()}, why=True), bundle
         heavy = {**record, "Age": 79, "Weight": 140.0, "BMI": 140e4 / float(record["Height"]) ** 2}
         request = Constraints(frozenset({"Pulse"}), {"SleepHrsNight": (5, 9)}, 1, {"BPSysAve": 3})
-        out["none"] = explainer.explain(heavy, constraints=request), bundle
+        out["none"] = explainer.explain(heavy, constraints=request, why=True), bundle
     with Explainer.load("heart") as explainer:
         record = dict(explainer.bundle.samples[0].values)
         healthy = {"age": 35, "thal": "normal", "ca": 0, "exang": "no", "oldpeak": 0.0}
-        out["already"] = explainer.explain({**record, **healthy}), explainer.bundle
-        out["unlike"] = explainer.explain({**record, "age": 77, "chol": 560, "thalach": 75, "trestbps": 200}), explainer.bundle
+        out["already"] = explainer.explain({**record, **healthy}, why=True), explainer.bundle
+        out["unlike"] = explainer.explain({**record, "age": 77, "chol": 560, "thalach": 75, "trestbps": 200}, why=True), explainer.bundle
     return out
 
 
@@ -84,7 +86,8 @@ def test_a_sheet_says_all_of_the_answer(kind: str, answers: dict[str, tuple[Expl
     text, say = Read(report_html(explanation, bundle, "2031-02-03")).text, Wording(explanation, bundle.schema)
     m = bundle.manifest
     for part in ("2031-02-03", m.title, m.data.licence, m.not_for, explanation.provenance.bundle, "Seen by (signature)", *say.prediction(),
-                 *say.notes(), "not medical advice"):  # fmt: skip
+                 *say.notes(), "not medical advice", resting.likeness(say), *resting.groups(say), *resting.measure_next(say), m.intended,
+                 *resting.why(say)[::len(resting.why(say)) - 1]):  # fmt: skip
         assert " ".join(part.split()) in text, part
     for name, value in explanation.factual.items():
         assert f"{say.title(name)} {'not known' if value is None else value}" in text, name
@@ -130,14 +133,18 @@ def test_no_label_choice_reason_or_title_becomes_markup(toy: Path) -> None:
     manifest = replace(bundle.manifest, title=HOSTILE, not_for=HOSTILE, name=HOSTILE, created=HOSTILE, version=HOSTILE,
                        data=replace(bundle.manifest.data, source=HOSTILE, licence=HOSTILE))  # fmt: skip
     hostile = replace(bundle, schema=replace(bundle.schema, features=features), manifest=manifest)
+    explanation = replace(explanation, why=Why(0.1, 0.2, (Part(("age",), 0.1, 0.0), Part(("steps",), -0.1, 0.0)), True, 9))
     plain = set(Read(report_html(explanation, bundle)).tags) | set(Read(report_html(none, bundle)).tags)
     for made in (explanation, none):
         wicked = replace(made, target=HOSTILE, predicted=HOSTILE, unwanted=HOSTILE, outcome="", warnings=(HOSTILE,), refusals={HOSTILE: 2},
-                         reason=HOSTILE if made is none else "", factual={**made.factual, "smoker": HOSTILE},
+                         reason=HOSTILE if made is none else "", next=(Measure(HOSTILE, 0.5, 0.1, 0.9),),
+                         why=Why(0.1, 0.2, (Part((HOSTILE, "smoker"), 0.1, 0.01), Part(("steps",), -0.1, 0.01)), True, 9),
+                         measured=(Group(HOSTILE, HOSTILE, 9, 0.5, 0.5), Group("age", HOSTILE + "9", 9, 0.5, 0.5, auc=0.5)),
+                         factual={**made.factual, "smoker": HOSTILE},
                          provenance=replace(made.provenance, versions={HOSTILE: HOSTILE}, bundle=HOSTILE))  # fmt: skip
         page = report_html(wicked, hostile, when=HOSTILE)
         read = Read(page)
-        assert set(read.tags) <= plain and "alert(1)" in read.text and page.count("</style>") == 1
+        assert set(read.tags) <= plain and "alert(1)" in read.text and "To measure next" in read.text and page.count("</style>") == 1
         assert not [name for name, _ in read.attributes if name.startswith("on") or name == "src"]
 
 

@@ -14,6 +14,7 @@ from .html import Html, el
 
 MOST = 3
 """Answers that a sheet has room for."""
+BEST = "Best at"
 
 
 def table(say: Wording) -> Html:
@@ -22,7 +23,8 @@ def table(say: Wording) -> Html:
     head = ["Now", "Range", *(f"Option {k}" if len(found) > 1 else "Instead" for k in range(1, len(found) + 1))]
     rows = [row for role in HEADINGS for row in _kind(say, role, found)]
     for words, cells in _figures(say, found):
-        rows.append(el("tr", el("th", words, colspan=3, scope="row"), *(el("td", cell) for cell in cells)))
+        wide = "words" if words == BEST else ""
+        rows.append(el("tr", el("th", words, colspan=3, scope="row"), *(el("td", cell) for cell in cells), cls=wide))
     titles = [el("th", part, scope="col", cls="bar" if part == "Range" else "") for part in head]
     return el("div", el("table", el("thead", el("tr", el("td"), *titles)), el("tbody", *rows)), cls="wide")
 
@@ -82,7 +84,7 @@ def _figures(say: Wording, found: tuple[Counterfactual, ...]) -> Iterator[tuple[
     if any(a.agreement is not None for a in found):
         yield "Other models as good that agree", ["–" if a.agreement is None else percent(a.agreement) for a in found]
     if len(found) > 1:
-        yield "Best at", [", ".join(say.best_at(a)) or "–" for a in found]
+        yield BEST, [", ".join(say.best_at(a)) or "–" for a in found]
 
 
 def _role(say: Wording, name: str) -> str:

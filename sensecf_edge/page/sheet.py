@@ -24,7 +24,7 @@ from .html import Html, el, joined
 
 STYLE = (Path(__file__).parent / "sheet.css").read_text(encoding="utf-8")
 PAGE = (
-    "@page { size: A4; margin: 11mm 12mm; } html { color-scheme: light dark; } body { margin: 0 auto; max-width: 186mm; }"
+    "@page { size: A4; margin: 9mm 12mm; } html { color-scheme: light dark; } body { margin: 0 auto; max-width: 186mm; }"
     "@media screen { body { padding: 4mm; } } @media screen and (prefers-color-scheme: dark) { html { background: #16181c; } }"
 )
 """The style of the whole document, which `card_html` leaves to the page around it."""
@@ -49,7 +49,8 @@ def sheet(explanation: Explanation, bundle: Bundle, when: str | None = None) -> 
     say = Wording(explanation, bundle.schema)
     parts = [_head(bundle, when or date.today().isoformat()), _risk(say), _record(say), _options(say), basis(say), *_weak(say),
              _limits(say), _origin(say, bundle), _signature(say)]  # fmt: skip
-    return el("div", *parts, cls="sensecf")
+    full = explanation.why is not None and bool(explanation.found)
+    return el("div", *parts, cls="sensecf full" if full else "sensecf")  # a full one is printed a little smaller, to stay on its sheet
 
 
 def _head(bundle: Bundle, when: str) -> Html:
@@ -87,13 +88,13 @@ def _options(say: Wording) -> Html:
     e = say.explanation
     if e.found:
         more = len(e.found) - options.MOST
-        notes = [say.options(), f"{more} more stand in the JSON of this answer." if more > 0 else "", say.proof()]
         moved = any(c.follows for a in e.found[: options.MOST] for c in a.changes)
+        notes = ["* moves along with the others." if moved else "", say.options(),
+                 f"{more} more stand in the JSON of this answer." if more > 0 else "", say.proof()]  # fmt: skip
         so = {"lever": "were so", "marker": "read so"}
         kinds = options.kinds(say)
         head = f"If these {so[kinds[0]] if len(kinds) == 1 else 'were and read so'}, the model would put the risk at {say.goal()} or less"
-        return el("section", el("h2", head), options.table(say), el("p", "* moves along with the others", cls="dim") if moved else None,
-                  *(el("p", note, cls="dim") for note in notes if note))  # fmt: skip
+        return el("section", el("h2", head), options.table(say), el("p", " ".join(filter(None, notes)), cls="dim"))
     if e.status == "already" or not (e.reason or e.rounds_used):
         return Html()
     return el("section", el("h2", "No answer"), el("p", say.none(), cls="note"), *_reasons(say),
@@ -151,7 +152,7 @@ def _origin(say: Wording, bundle: Bundle) -> Html:
         f"Not for: {m.not_for}" if m.not_for else "",
     ]
     versions = ", ".join(f"{name} {number}" for name, number in e.provenance.versions.items())
-    made = f"bundle {e.provenance.bundle} · schema {bundle.schema.hash} · seed {e.provenance.seed} · {versions}"
+    made = f"bundle {e.provenance.bundle} · schema {bundle.schema.hash[:12]} · seed {e.provenance.seed} · {versions}"
     said = [*(el("p", plain(text), cls="small") for text in words if text), el("p", made, cls="hash"), el("p", DISCLAIMER, cls="note")]
     return el("section", el("h2", "Model and data"), _calibration(bundle, said))
 
