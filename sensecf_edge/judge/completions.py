@@ -148,9 +148,10 @@ class Completed:
             then = [_status(float(h), float(p), threshold) for h, p in zip(holds, mean, strict=True)]
             turns = round(float(total[total > 0] @ np.array([word != status for word in then], dtype=np.float64)), 9)
             share = _explained(values, each, self.weights, drawn)
+            turns = turns if share >= LEAST else 0.0  # a group of few draws falls on another side by chance
             found.append((turns, share, (schema.names[i], turns, float(mean.min()), float(mean.max()))))
         found.sort(key=lambda one: (-one[0], -one[1]))
-        return tuple(one for k, (turns, share, one) in enumerate(found) if turns or share >= LEAST or not k)
+        return tuple(one for k, (_, share, one) in enumerate(found) if share >= LEAST or not k)
 
     def deciding(self, threshold: float) -> tuple[Unknown, ...]:
         """The unknown values that the verdict hangs on, most deciding first: how much of it each alone would explain."""
