@@ -133,7 +133,7 @@ def _sources(schema: Schema, feature: Feature) -> Iterator[str]:
     if feature.direction_source and feature.mutable:
         yield feature.direction_source
     if feature.advise_source:
-        to = f"advised {_range(feature, feature.advise)}" if feature.advise else ""
+        to = f"advised {_range(feature, feature.advise)}" if feature.advise else "advised"
         whom = f"to whom it stands at {_range(feature, feature.advise_for)}" if feature.advise_for else ""
         others = " and ".join(f"{name} is {_among(schema[name], among)}" for name, among in feature.advise_if)
         yield f"{' '.join(filter(None, (to, whom, others and f'where {others}')))}. {feature.advise_source}"
