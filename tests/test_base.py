@@ -18,6 +18,8 @@ from conftest import PATIENCE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from sensecf_convert.export import upstream
+from sensecf_convert.export.convert import hf_to_gguf
 from sensecf_convert.generator.answers import answer_text
 from sensecf_convert.generator.base import adapters, memory, rehearsal, tuning
 from sensecf_convert.generator.base.architecture import Architecture
@@ -30,7 +32,7 @@ from strategies import spaces
 
 from sensecf_edge.errors import BaseModelError, SenseCFError, TableError
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.prompt import build
+from sensecf_edge.propose.prompt import GENERAL, build
 from sensecf_edge.propose.reply import read
 from sensecf_edge.schema.record import Record
 from sensecf_edge.space.admissible import Admissible, admissible
@@ -232,8 +234,9 @@ def test_lessons_hold_the_prompt_and_the_answer_and_count_the_answer_only(base: 
         ids = tokens[row].tolist()
         answer = [t for t in labels[row].tolist() if t != IGNORE]
         start = len(lessons.prompts[i])
-        assert base.tokens.text(ids[:start]).strip(" ") == build("instruct", space, "calm", p[i]).strip(" ")
+        assert base.tokens.text(ids[:start]).strip(" ") == build(GENERAL, space, "calm", p[i]).strip(" ")
         assert base.tokens.text(answer) == answer_text(space, Y[i]) and ids[start : start + len(answer)] == answer
+        assert len(base.tokens.end) == 1 and answer[-1:] == base.tokens.end
         assert all(t == IGNORE for t in labels[row, :start].tolist())
     assert lessons.longest == max(map(sum, zip(map(len, lessons.prompts), map(len, lessons.answers), strict=True)))
 
@@ -254,7 +257,7 @@ def test_what_is_taught_is_what_the_grammar_derives_and_reads_back(space: Admiss
 def test_lora_lowers_the_loss_and_leaves_everything_but_the_projections_alone(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(96)
     tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=2, device="cpu", recipe=QUICK)
-    assert tuned.checkpoint is not None and tuned.adapter is not None and tuned.style == "instruct"
+    assert tuned.checkpoint is not None and tuned.adapter is not None and tuned.style == GENERAL
     assert tuned.facts["loss"] < 0.8 * tuned.facts["loss_first"] and tuned.facts["steps"] == 24
     assert tuned.facts["base"] == base.name == base.folder.name
     assert str(base.folder) not in (tuned.adapter / "adapter_config.json").read_text()
@@ -333,6 +336,40 @@ def test_minutes_end_a_tuning_early(base: Base, tmp_path: Path) -> None:
     assert 0 < tuned.facts["steps"] < min(1e4, tuned.facts["steps_planned"]) and tuned.checkpoint is None
 
 
+def test_minutes_hold_inside_a_step(base: Base, tmp_path: Path) -> None:
+    X, Y, p = pairs(64)
+    slow = replace(QUICK, batch=64, rows=1)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=9, minutes=1e-9, device="cpu", recipe=slow, merged=False)
+    assert tuned.facts["steps"] == 1 and tuned.facts["steps_planned"] == 9 and 0 < tuned.facts["loss"] < 50
+
+
+def test_pairs_are_held_out_and_end_a_tuning_that_gains_nothing(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"EVERY": 1, "PATIENCE": 2}.items():
+        monkeypatch.setattr(tuning, name, value)
+    X, Y, p = pairs(200)
+    idle = replace(QUICK, rate=1e-12)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=9, device="cpu", recipe=idle, merged=False)
+    assert tuned.facts["steps"] == tuned.facts["steps_planned"] == 3 and tuned.facts["loss_held"] > 0
+    learnt, held = encode(base.tokens, SCHEMA, "calm", X, Y, p, 4).parted(0)
+    assert len(held) == 16 and len(learnt) == 184 and not {*map(tuple, held.prompts)} & {*map(tuple, learnt.prompts)}
+
+
+def test_a_gguf_is_a_base_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources_home = upstream.home()
+    hf_to_gguf(folder, tmp_path / "given.gguf")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(upstream, "home", lambda: sources_home)
+    opened, plain = Base.open(tmp_path / "given.gguf", device="cpu"), Base.open(folder, device="cpu")
+    assert opened.name == "given.gguf" and opened.stored == "float32"
+    assert replace(opened.sizes, name="") == replace(plain.sizes, name="", context=opened.sizes.context)
+    one, other = (adapters.load(b, torch.float32, "cpu") for b in (opened, plain))
+    ids = torch.tensor([plain.tokens.prompt("Change the steps to 9000.")])
+    assert opened.tokens.prompt("Change the steps to 9000.") == ids[0].tolist()
+    assert torch.allclose(one(ids).logits, other(ids).logits, atol=1e-4)
+    with pytest.raises(BaseModelError, match="there is no file"):
+        Base.open(tmp_path / "gone.gguf", device="cpu")
+
+
 def test_every_pass_sees_every_pair_once_in_another_order() -> None:
     rows = [i for step in range(12) for i in batch_rows(3, step, 5, 20)]
     passes = [rows[at : at + 20] for at in (0, 20, 40)]
@@ -344,7 +381,7 @@ def test_pairs_the_grammar_cannot_say_and_prompts_longer_than_the_base_reads_are
     with pytest.raises(BaseModelError, match="no pair has an answer"):
         tune(base, SCHEMA, "calm", X, X, p=p, work=tmp_path, device="cpu", recipe=QUICK)
     short = replace(base, sizes=replace(base.sizes, context=100))
-    with pytest.raises(BaseModelError, match=r"take 1\d\d tokens, .* reads 100"):
+    with pytest.raises(BaseModelError, match=r"take 2\d\d tokens, .* reads 100"):
         tune(short, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK)
 
 

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from bases import narrow, need_sources
 from conftest import SCHEMA, Ran
+from sensecf_convert.export import upstream
+from sensecf_convert.export.convert import hf_to_gguf
 from sensecf_convert.fit import fit
 from sensecf_convert.generator import learners
 
 from sensecf_edge.bundle.bundle import Bundle
-from sensecf_edge.errors import BaseModelError
+from sensecf_edge.errors import BaseModelError, BundleError
 
 CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "quantization": "Q4_K_M"}
 
@@ -41,12 +43,14 @@ def test_a_base_becomes_a_bundle_that_explains_and_another_run_only_reads(
     schema.write_text(json.dumps(SCHEMA))
     base = narrow(tmp_path / "base")
 
+    given = {"base": str(base), "tune": "lora", "name": "calm", "improve": True, **CHOICES}
+
     def run(where: Path) -> None:
-        fit(table=table, schema_file=schema, out=where, work=tmp_path / "work", base=str(base), tune="lora", name="calm", **CHOICES)  # type: ignore[arg-type]
+        fit(table=table, schema_file=schema, out=where, work=tmp_path / "work", **given)  # type: ignore[arg-type]
 
     run(out)
     bundle = Bundle.open(out)
-    assert bundle.manifest.generator.prompt == "instruct" and str(tmp_path) not in (out / "manifest.json").read_text()
+    assert bundle.manifest.generator.prompt == "instruct-2" and str(tmp_path) not in (out / "manifest.json").read_text()
     assert "tuned (lora)" in bundle.card and "improvement" in bundle.card
     record = json.dumps({"age": 50, "steps": 2000, "deep_sleep": 8, "smoker": "yes"}).encode()
     explained = command("explain", "-", "--model", out, "--json", stdin=record)
@@ -56,6 +60,36 @@ def test_a_base_becomes_a_bundle_that_explains_and_another_run_only_reads(
     run(tmp_path / "again")
     assert written == {n: (tmp_path / "work" / n).stat().st_mtime_ns for n in written}
     assert (tmp_path / "again" / "generator.gguf").read_bytes() == (out / "generator.gguf").read_bytes()
+
+
+def test_a_gguf_as_the_base_is_referred_to_by_its_hash_and_the_bundle_holds_the_adapter(
+    tmp_path: Path, command: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_sources()
+    table, schema, out = tmp_path / "days.csv", tmp_path / "schema.json", tmp_path / "calm"
+    days(200).to_csv(table, index=False)
+    schema.write_text(json.dumps(SCHEMA))
+    hf_to_gguf(narrow(tmp_path / "base"), tmp_path / "narrow.gguf")
+    llama = upstream.home()
+    monkeypatch.setattr(upstream, "home", lambda: llama)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    given = {**CHOICES, "pairs": 100, "passes": 0.2, "rank": 4, "batch": 4}
+    fit(table=table, schema_file=schema, out=out, work=tmp_path / "work", base=str(tmp_path / "narrow.gguf"), **given)  # type: ignore[arg-type]
+    bundle = Bundle.open(out)
+    facts = json.loads((out / "manifest.json").read_text())["generator"]
+    assert not (out / "generator.gguf").exists() and (out / "adapter.gguf").stat().st_size < 300_000
+    assert facts["weights"]["sha256"] == bundle.generator_sha256 == bundle.generator_path.stem and facts["weights"]["name"] == "narrow.gguf"
+    assert "improvement" not in facts and facts["steps"] == 5
+    record = json.dumps({"age": 50, "steps": 2000, "deep_sleep": 8, "smoker": "yes"}).encode()
+    answer = json.loads(command("explain", "-", "--model", out, "--json", stdin=record).out)
+    assert answer["first_try"] is not None
+    held = bundle.generator_path.read_bytes()
+    bundle.generator_path.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+    with pytest.raises(BundleError, match="is not the file that its name says"):
+        Bundle.open(out)
+    bundle.generator_path.unlink()
+    with pytest.raises(BundleError, match=r"weights that are not on this machine \(narrow\.gguf\); copy narrow\.gguf to"):
+        Bundle.open(out)
 
 
 def test_a_base_that_cannot_be_used_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -18,10 +18,13 @@ import numpy as np
 
 from sensecf_edge import __version__
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import MANIFEST
+from sensecf_edge.bundle.manifest import MANIFEST, Target
+from sensecf_edge.bundle.shared import SharedWeights
 from sensecf_edge.errors import TableError
+from sensecf_edge.generators.voice import task_of
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.judge.density import Density
+from sensecf_edge.propose.words import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
@@ -56,6 +59,12 @@ if TYPE_CHECKING:
 ADDED = ("study", "rivals")
 """Parts of a plan that add to a bundle and change nothing else of it."""
 
+OF_A_BASE = ("batch", "rate", "rank")
+"""Parts of a plan that nothing depends on without a base."""
+
+MOST_OF_A_BASE = 100
+"""Records that a given base is measured on at most: each of its answers takes seconds."""
+
 AS_GOOD = 0.02
 """AUC over folds of people that another classifier may lack and still be called as good."""
 
@@ -77,7 +86,7 @@ class Fit:
             note(warning)
         self.table = data.fingerprint
         self.work = Work(work)
-        made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED}
+        made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED and (plan.base or k not in OF_A_BASE)}
         brought = file_hash(Path(plan.classifier)) if plan.classifier not in recipes.KINDS else None
         self.work.belongs({"version": __version__, "plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left),
                            "classifier file": brought})  # fmt: skip
@@ -100,13 +109,13 @@ class Fit:
         generator = self._generator(lesson, pairs)
         inside = Contents(
             self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.table,
-            self._rivals(facts) if self.plan.rivals else (), self._population(lesson),
+            self._rivals(facts) if self.plan.rivals else (), self._population(lesson), generator.adapter,
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
         with step("evaluate") as say, bar("evaluate") as show:
-            name, people = self.parts.last
-            figures = replace(measure_bundle(Bundle.open(folder), self.train, people, report=show), part=name)
+            limit, (name, people) = MOST_OF_A_BASE if self.base else None, self.parts.last
+            figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show), part=name)
             say(figures.line())
         figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
         if self.plan.study:
@@ -176,7 +185,9 @@ class Fit:
     def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector]) -> learners.Made:
         plan, vocabulary = self.plan, SchemaVocabulary(self.schema, self.plan.wanted)
         learner: learners.Learner = (
-            learners.FromBase(self.work, plan, self.base, self.schema) if self.base else learners.FromNothing(self.work, plan, vocabulary)
+            learners.FromBase(self.work, plan, self.base, self.schema, self._task(), _shared(plan))
+            if self.base
+            else learners.FromNothing(self.work, plan, vocabulary)
         )
         with step("generator") as say:
             made = learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)
@@ -189,6 +200,10 @@ class Fit:
         if told := cut(made.facts):
             note(f"{told}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
+
+    def _task(self) -> Task:
+        """What a general model is told it is for."""
+        return task_of(Target(self.plan.target, tuple(self.train.classes), self.plan.wanted, sensecf_convert_plan.THRESHOLD))
 
     def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector]) -> dict[str, Any]:
         with step("memorisation") as say:
@@ -233,6 +248,16 @@ def _base(plan: FitPlan) -> Base | None:
     from .generator.base.checkpoint import Base  # transformers
 
     return Base.open(plan.base, plan.tune, plan.device)
+
+
+def _shared(plan: FitPlan) -> SharedWeights | None:
+    """The weights that the bundle refers to instead of holding them: of a GGUF under a LoRA adapter, where nothing is to be tuned over
+    that."""
+    from .generator.base import dequantized
+
+    if plan.base is None or plan.tune != "lora" or plan.improve or plan.study or not dequantized.is_gguf(plan.base):
+        return None
+    return dequantized.shared(plan.base)
 
 
 def fit(

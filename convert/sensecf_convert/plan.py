@@ -33,7 +33,8 @@ is said of them should at least be valid."""
 class FitPlan:
     """All that decides what a fit makes. Equal plans on equal tables make equal bundles, byte for byte, on equal machines and
     versions; processors that add in another order differ in the last digits. `minutes` is a limit that is turned into steps by
-    this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default."""
+    this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default. `batch`, `rate` and `rank` are
+    those of a given base's tuning; 0 leaves them to it."""
 
     name: str
     target: str
@@ -50,7 +51,7 @@ class FitPlan:
     max_changes: int = LOOP.max_changes
     classifier: str = "random-forest"
     teachers: tuple[str, ...] = ("search",)
-    improve: bool = True
+    improve: bool | None = None
     study: bool = False
     rivals: bool = False
     base: str | None = None
@@ -60,6 +61,9 @@ class FitPlan:
     turned: bool = False
     threshold: float | None = None
     miss_cost: float | None = None
+    batch: int = 0
+    rate: float = 0.0
+    rank: int = 16
 
     def __post_init__(self) -> None:
         if min(self.test_share, self.final_share) < 0 or self.test_share + self.final_share > MOST_UNSEEN:
@@ -78,9 +82,11 @@ class FitPlan:
         return self.threshold if self.miss_cost is None else 1 / (1 + self.miss_cost)
 
     def sized(self, rows: int) -> FitPlan:
-        """The plan with pairs and passes filled in where they were left open."""
+        """The plan with pairs, passes and whether to practise filled in where they were left open: a given base does not, for each of
+        its answers takes seconds."""
         effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
-        return replace(self, pairs=self.pairs or int(effort["pairs"]), passes=self.passes or effort["passes"])
+        improve = self.base is None if self.improve is None else self.improve
+        return replace(self, pairs=self.pairs or int(effort["pairs"]), passes=self.passes or effort["passes"], improve=improve)
 
 
 @dataclass(frozen=True)

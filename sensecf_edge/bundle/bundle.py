@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from ..errors import BundleError, SchemaError
 from ..judge.density import Density
 from ..schema.schema import Schema
+from .audit import audited, check_place, entry_of
 from .manifest import (
     ADAPTER,
     CARD,
@@ -37,11 +37,11 @@ from .manifest import (
     RIVALS,
     SAMPLES,
     SCHEMA,
-    FileEntry,
     Manifest,
     parse_json,
 )
 from .reference import Reference
+from .shared import SharedWeights
 from .signature import REQUIRED, SIGNATURE, check, trusted
 
 MAX_TEXT = 4_000_000
@@ -83,13 +83,22 @@ class Bundle:
 
     @property
     def generator_path(self) -> Path:
-        """The GGUF whose hash held when the bundle was opened."""
-        return self.folder / GENERATOR
+        """The GGUF whose hash held when the bundle was opened: its own, or one that it shares with other bundles."""
+        return self._shared.path if self._shared else self.folder / GENERATOR
+
+    @property
+    def _shared(self) -> SharedWeights | None:
+        return None if GENERATOR in self.manifest.files else self.manifest.generator.weights
 
     @property
     def generator_sha256(self) -> str:
         """What the generator's file must still be when it is opened."""
-        return self.manifest.files[GENERATOR].sha256
+        return self._shared.sha256 if self._shared else self.manifest.files[GENERATOR].sha256
+
+    @property
+    def generator_bytes(self) -> int:
+        """The size of that file."""
+        return self._shared.bytes if self._shared else self.manifest.files[GENERATOR].bytes
 
     @property
     def adapter_path(self) -> Path | None:
@@ -127,7 +136,9 @@ class Bundle:
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
         texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY, POPULATION)
-        contents = {n: _audit(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
+        contents = {n: audited(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
+        if (shared := manifest.generator.weights) is not None and GENERATOR not in contents:
+            shared.audit()
         for name in set(texts) & set(contents):
             if len(contents[name]) > MAX_TEXT:
                 raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
@@ -183,7 +194,7 @@ def find(name_or_path: str | Path) -> Path:
 def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """The parsed manifest and its sha256; no other file is looked at. Raises BundleError."""
     path = folder / MANIFEST
-    _check_place(folder, path)
+    check_place(folder, path)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_TEXT + 1)
@@ -200,12 +211,14 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf, rivals and a
     population.json in the folder are listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
     """
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    needed = [name for name in FILES if name != GENERATOR or not manifest.get("generator", {}).get("weights")]
+    missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
     schema = Schema.load(folder / SCHEMA)
+    present = (*needed, *(name for name in (ADAPTER, *RIVALS) if (folder / name).is_file()))
     present = (*FILES, *(name for name in (ADAPTER, POPULATION, *RIVALS) if (folder / name).is_file()))
-    entries = {name: _entry(folder / name) for name in present}
+    entries = {name: entry_of(folder / name) for name in present}
     files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
     whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}
     Manifest.from_json(whole)
@@ -219,47 +232,6 @@ def _roots() -> list[Path]:
     package = Path(__file__).resolve().parents[1]
     checkout = [package.parent / "models"] if (package.parent / "pyproject.toml").is_file() else []
     return [package / "models", *checkout]
-
-
-def _entry(path: Path) -> FileEntry:
-    data = path.read_bytes()
-    return FileEntry(hashlib.sha256(data).hexdigest(), len(data))
-
-
-def _check_place(folder: Path, path: Path) -> None:
-    """A regular file inside the folder, also when every link is followed."""
-    try:
-        mode = path.stat().st_mode
-        inside = path.resolve().parent == folder.resolve()
-    except (OSError, RuntimeError) as error:
-        raise BundleError(f"{path.name} is missing from {folder}; {REBUILD}") from error
-    if not inside:
-        raise BundleError(f"{path.name} is a link that leads out of {folder}; put the file itself there")
-    if not stat.S_ISREG(mode):
-        raise BundleError(f"{path.name} in {folder} is not a plain file; {REBUILD}")
-
-
-def _audit(folder: Path, name: str, entry: FileEntry, keep: bool) -> bytes:
-    """Size, then sha256, of the bytes as they are read, once. Returns them where `keep`, else nothing."""
-    path = folder / name
-    _check_place(folder, path)
-    digest, kept = hashlib.sha256(), bytearray()
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != entry.bytes:
-                raise BundleError(f"{name} in {folder} holds {size:,} bytes, the manifest says {entry.bytes:,}; {REBUILD}")
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-                if keep:
-                    kept += chunk
-    except OSError as error:
-        raise BundleError(f"cannot read {name} in {folder}: {error.strerror}; {REBUILD}") from error
-    if digest.hexdigest() != entry.sha256:
-        raise BundleError(
-            f"{name} in {folder} was altered: sha256 is {digest.hexdigest()[:12]}…, the manifest says {entry.sha256[:12]}…; {REBUILD}"
-        )
-    return bytes(kept)
 
 
 def _schema(data: bytes, manifest: Manifest) -> Schema:

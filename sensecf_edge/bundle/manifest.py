@@ -13,10 +13,14 @@ from ..answer.risk import TRAINING, RiskScale
 from ..errors import BundleError
 from ..propose.prompt import STYLES
 from ..schema.parsing import strict
+from .part import MANIFEST as MANIFEST
+from .part import REBUILD as REBUILD
+from .part import Part
+from .shared import SharedWeights
 
 FORMAT, READ = 2, (1, 2)
 """The bundle format that is written, and those that are read. Format 1 had an ONNX graph for its density."""
-MANIFEST, SCHEMA, CLASSIFIER, GENERATOR = "manifest.json", "schema.json", "classifier.onnx", "generator.gguf"
+SCHEMA, CLASSIFIER, GENERATOR = "schema.json", "classifier.onnx", "generator.gguf"
 REFERENCE, DENSITY, SAMPLES, CARD = "reference.json", "density.json", "samples.json", "CARD.md"
 REALISM = "realism.onnx"
 POPULATION = "population.json"
@@ -26,7 +30,6 @@ RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
 """Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
 FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, DENSITY, SAMPLES, CARD)
 FILES_1 = tuple(REALISM if name == DENSITY else name for name in FILES)
-REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class ClassifierFacts:
 
 @dataclass(frozen=True)
 class GeneratorFacts:
-    """How to speak to the generator: the style of prompt, its context length in tokens, and whether it was tuned with hints."""
+    """How to speak to the generator: the style of prompt, its context length in tokens, whether it was tuned with hints; `weights` are
+    those that it shares with other bundles, an adapter.gguf over them or none."""
 
     prompt: str
     context: int
@@ -83,6 +87,7 @@ class GeneratorFacts:
     parameters: int | None
     quantization: str
     hints: bool = False
+    weights: SharedWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ class Manifest:
         if not isinstance(data, dict):
             raise BundleError(f"{MANIFEST} is not a JSON object; {REBUILD}")
         _check_format(data.get("format"))
-        top = _Part(data, "")
+        top = Part(data, "")
         return cls(
             name=top.text("name"),
             files=_files(top),
@@ -166,46 +171,7 @@ def _check_format(number: Any) -> None:
     raise BundleError(f"{MANIFEST} has bundle format {number!r}, {reads}; {REBUILD}")
 
 
-_NEEDED: Any = object()
-
-
-class _Part:
-    """One JSON object of the manifest; every look says where it looked. Absent and null are the same where not needed."""
-
-    def __init__(self, data: Mapping[str, Any], where: str) -> None:
-        self.data, self.where = data, where
-
-    def take(self, key: str, kind: type | tuple[type, ...], default: Any = _NEEDED) -> Any:
-        value = self.data.get(key)
-        if value is None:
-            if default is _NEEDED:
-                raise BundleError(f"{MANIFEST}: {self.where}{key} is missing; {REBUILD}")
-            return default
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.wrong(key)
-        return value
-
-    def wrong(self, key: str) -> BundleError:
-        return BundleError(f"{MANIFEST}: {self.where}{key} cannot be {self.data[key]!r:.60}; {REBUILD}")
-
-    def text(self, key: str, default: Any = _NEEDED) -> str:
-        return str(self.take(key, str, default))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.take(key, list)
-        if not value or not all(isinstance(v, str) for v in value) or len(set(value)) != len(value):
-            raise self.wrong(key)
-        return tuple(value)
-
-    def whole(self, key: str, default: Any = None) -> int | None:
-        value = self.take(key, int, default)
-        return None if value is None else int(value)
-
-    def part(self, key: str) -> _Part:
-        return _Part(self.take(key, dict), f"{self.where}{key}.")
-
-
-def _target(part: _Part) -> Target:
+def _target(part: Part) -> Target:
     target = Target(part.text("column"), part.texts("classes"), part.text("wanted"), float(part.take("threshold", (int, float))))
     if len(target.classes) < 2:
         raise part.wrong("classes")
@@ -216,7 +182,7 @@ def _target(part: _Part) -> Target:
     return target
 
 
-def _classifier(part: _Part) -> ClassifierFacts:
+def _classifier(part: Part) -> ClassifierFacts:
     if "auc" not in part.data:
         raise BundleError(f"{MANIFEST}: classifier.auc is missing (null where it was not measured); {REBUILD}")
     auc = part.take("auc", (int, float), None)
@@ -230,7 +196,7 @@ def _classifier(part: _Part) -> ClassifierFacts:
     )  # fmt: skip
 
 
-def _risk(part: _Part) -> RiskScale:
+def _risk(part: Part) -> RiskScale:
     intercept, slope, rate = (float(part.take(key, (int, float))) for key in ("intercept", "slope", "base_rate"))
     if not math.isfinite(intercept):
         raise part.wrong("intercept")
@@ -241,11 +207,11 @@ def _risk(part: _Part) -> RiskScale:
     return RiskScale(intercept, slope, rate, TRAINING)
 
 
-def _group(top: _Part, k: int, item: Any) -> Group:
+def _group(top: Part, k: int, item: Any) -> Group:
     """How well the model did on unseen people of one group."""
     if not isinstance(item, dict):
         raise top.wrong("groups")
-    part = _Part(item, f"groups[{k}].")
+    part = Part(item, f"groups[{k}].")
     numbers: dict[str, float | None] = {}
     for name in ("low", "high", "auc", "auc_low", "auc_high", "seen_low", "seen_high", "told", "seen"):
         value = part.take(name, (int, float), None)
@@ -258,7 +224,7 @@ def _group(top: _Part, k: int, item: Any) -> Group:
     return Group(part.text("feature"), part.text("label"), rows, told, seen, people=part.whole("people"), **numbers)
 
 
-def _generator(part: _Part) -> GeneratorFacts:
+def _generator(part: Part) -> GeneratorFacts:
     prompt, context = part.text("prompt"), int(part.take("context", int))
     if context < 1:
         raise part.wrong("context")
@@ -267,14 +233,17 @@ def _generator(part: _Part) -> GeneratorFacts:
     hints = part.data.get("hints", False)
     if not isinstance(hints, bool):
         raise part.wrong("hints")
-    return GeneratorFacts(prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints)
+    weights = SharedWeights.of(part.part("weights")) if part.data.get("weights") is not None else None
+    return GeneratorFacts(
+        prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints, weights
+    )
 
 
-def _data(part: _Part) -> DataFacts:
+def _data(part: Part) -> DataFacts:
     return DataFacts(part.text("source"), part.text("licence"), part.text("attribution", ""), part.text("dates", ""))
 
 
-def _files(top: _Part) -> dict[str, FileEntry]:
+def _files(top: Part) -> dict[str, FileEntry]:
     """Plain names of files beside the manifest, each with hash and size; the required ones are all there."""
     files = {}
     for name, item in top.take("files", dict).items():
@@ -282,11 +251,12 @@ def _files(top: _Part) -> dict[str, FileEntry]:
             raise BundleError(f"{MANIFEST} lists {name!r}, which leads out of the bundle's folder or could; do not use this bundle")
         if not isinstance(item, dict):
             raise BundleError(f"{MANIFEST}: files.{name} is not an object with sha256 and bytes; {REBUILD}")
-        part = _Part(item, f"files.{name}.")
+        part = Part(item, f"files.{name}.")
         files[name] = FileEntry(part.text("sha256"), int(part.take("bytes", int)))
         if not re.fullmatch("[0-9a-f]{64}", files[name].sha256):
             raise part.wrong("sha256")
-    missing = [name for name in (FILES_1 if top.data["format"] == 1 else FILES) if name not in files]
+    shared = isinstance(generator := top.data.get("generator"), dict) and generator.get("weights") is not None
+    missing = [n for n in (FILES_1 if top.data["format"] == 1 else FILES) if n not in files and not (shared and n == GENERATOR)]
     if missing:
         raise BundleError(f"{MANIFEST} does not list {', '.join(missing)}; {REBUILD}")
     return files

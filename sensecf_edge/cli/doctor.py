@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..bundle.bundle import Bundle
-from ..bundle.manifest import ADAPTER, GENERATOR
+from ..bundle.manifest import ADAPTER
 from ..errors import SenseCFError
 from ..llama.engine import LlamaEngine
 from ..llama.threads import calibrate, rule, usable
@@ -43,7 +43,7 @@ def examine() -> list[Finding]:
 def memory_mb(bundle: Bundle) -> int:
     """Estimated peak of one `explain` process in MB: the interpreter and libraries, then the models with their buffers."""
     size = {name: entry.bytes / 1e6 for name, entry in bundle.manifest.files.items()}
-    generator, others = size[GENERATOR] + size.get(ADAPTER, 0), sum(n for name, n in size.items() if name.endswith(".onnx"))
+    generator, others = bundle.generator_bytes / 1e6 + size.get(ADAPTER, 0), sum(n for name, n in size.items() if name.endswith(".onnx"))
     return round(BASE_MB + GENERATOR_FACTOR * generator + ONNX_FACTOR * others)
 
 

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..bundle.shared import SharedWeights, cache
+from ..bundle.shared import weights_home as home
 from ..errors import EngineError
+
+__all__ = ["cache", "digest", "home", "make", "path_of", "weights"]
 
 Say = Callable[[str], None]
 
@@ -49,24 +53,9 @@ SMOLLM2 = Package(
 PACKAGES = {"smollm2": SMOLLM2}
 
 
-def cache() -> Path:
-    """Where what is fetched or built once is kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sensecf-edge"
-
-
-def home() -> Path:
-    """Where weights lie that several bundles may share."""
-    return cache() / "weights"
-
-
 def path_of(name: str) -> Path:
     """Where a package's GGUF lies once it is fetched; under its hash, as every shared file of weights."""
-    return shared(PACKAGES[name].sha256)
-
-
-def shared(sha256: str) -> Path:
-    """Where weights of this hash lie in the cache, whether they are there or not."""
-    return home() / f"{sha256}.gguf"
+    return SharedWeights(PACKAGES[name].sha256, 0, name).path
 
 
 def weights(name: str, say: Say = lambda text: None) -> Path:

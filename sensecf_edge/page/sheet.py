@@ -152,7 +152,8 @@ def _origin(say: Wording, bundle: Bundle) -> Html:
         f"Not for: {m.not_for}" if m.not_for else "",
     ]
     versions = ", ".join(f"{name} {number}" for name, number in e.provenance.versions.items())
-    made = f"bundle {e.provenance.bundle} · schema {bundle.schema.hash[:12]} · seed {e.provenance.seed} · {versions}"
+    who = "" if e.provenance.generator == "bundle" else f" · generator {e.provenance.generator}"
+    made = f"bundle {e.provenance.bundle} · schema {bundle.schema.hash[:12]}{who} · seed {e.provenance.seed} · {versions}"
     said = [*(el("p", plain(text), cls="small") for text in words if text), el("p", made, cls="hash"), el("p", DISCLAIMER, cls="note")]
     return el("section", el("h2", "Model and data"), _calibration(bundle, said))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import POPULATION, RIVALS
+from sensecf_edge.bundle.manifest import ADAPTER, GENERATOR, POPULATION, RIVALS
 from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -33,7 +33,8 @@ OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
 @dataclass(frozen=True)
 class Contents:
     """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF;
-    `rivals` other classifiers as good, as ONNX, three at most; `population` is population.json."""
+    `rivals` other classifiers as good, as ONNX, three at most; `population` is population.json; with an
+    `adapter` that is held instead of a GGUF of its own."""
 
     schema: Schema
     lesson: Lesson
@@ -45,6 +46,7 @@ class Contents:
     table: str
     rivals: tuple[bytes, ...] = ()
     population: bytes | None = None
+    adapter: Path | None = None
 
     @property
     def people(self) -> tuple[int | None, int | None]:
@@ -66,7 +68,8 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
         write(folder / POPULATION, inside.population)
     for name, graph in zip(RIVALS, inside.rivals, strict=False):
         write(folder / name, graph)
-    shutil.copyfile(inside.generator_file, folder / "generator.gguf")
+    adapter = inside.adapter
+    shutil.copyfile(adapter or inside.generator_file, folder / (ADAPTER if adapter else GENERATOR))
     write(folder / "reference.json", pretty_json(_reference(inside)))
     write(folder / "samples.json", pretty_json(_samples(inside, about.samples, plan.seed)))
     write(folder / "CARD.md", b"Not measured yet.\n")
@@ -88,7 +91,8 @@ def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
             **{k: v for k, v in inside.classifier.items() if k != "risk"}, "people_train": people[0], "people_test": people[1],
             "rows_train": len(inside.train), "rows_test": len(inside.test),
         },
-        "generator": {**generator, "quantization": plan.quantization, "pairs": plan.pairs, "teachers": list(plan.teachers)},
+        "generator": {**generator, "quantization": "as given" if inside.adapter else plan.quantization,
+                      "pairs": plan.pairs, "teachers": list(plan.teachers)},
         "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution} | stated(about),
         "split": {"seed": plan.seed, "test_share": plan.test_share, "final_share": plan.final_share, "person": plan.person,
                   "table": inside.table},

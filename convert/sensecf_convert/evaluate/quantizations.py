@@ -20,6 +20,7 @@ from typing import Any
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import GENERATOR, MANIFEST
 from sensecf_edge.errors import ConstraintError, ExportError
+from sensecf_edge.generators.voice import task_of
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.llama.threads import settled, usable
@@ -157,7 +158,7 @@ def _requests(bundle: Bundle, people: Cohort, limit: int | None) -> list[Request
             space = admissible(Record(bundle.schema, x), Constraints())
         except ConstraintError:
             continue
-        text = prompt.build(manifest.generator.prompt, space, target.wanted, now)
+        text = prompt.build(manifest.generator.prompt, space, target.wanted, now, task_of(target))
         out.append(Request(text, Grammar(space), LOOP.proposals, LOOP.seed, LOOP.temperature))
     return out
 

@@ -17,10 +17,10 @@ import tarfile
 import tempfile
 from pathlib import Path, PurePosixPath
 
+from sensecf_edge.bundle.shared import cache
 from sensecf_edge.errors import ExportError
 
 from ..progress import step
-from .cache import cache
 
 VERSION, SHA256 = "0.3.36", "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from sensecf_edge.bundle.shared import SharedWeights
+from sensecf_edge.propose.words import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
@@ -35,15 +37,18 @@ Pairs = Mapping[str, Vector]
 
 @dataclass(frozen=True)
 class Made:
-    """A generator as a quantized GGUF, the same unquantized, and facts for manifest and card (prompt style, context, …)."""
+    """A generator as a quantized GGUF, the same unquantized, and facts for manifest and card (prompt style, context, …). With an
+    `adapter` the GGUF is one that bundles share, and the adapter goes over it."""
 
     file: Path
     plain: Path
     facts: dict[str, Any]
+    task: Task | None = None
+    adapter: Path | None = None
 
     def speaker(self, target: str) -> Speaker:
         """The generator, ready to be asked."""
-        return Speaker(self.file, self.facts["prompt"], target, self.facts["context"])
+        return Speaker(self.file, self.facts["prompt"], target, self.facts["context"], self.adapter, self.task)
 
 
 class Learner(Protocol):
@@ -97,17 +102,35 @@ class FromNothing:
 
 @dataclass(frozen=True)
 class FromBase:
-    """A given Llama or Mistral checkpoint, tuned whole or by LoRA; adapters are merged before the export."""
+    """A given Llama or Mistral checkpoint, tuned whole or by LoRA; adapters are merged before the export.
+
+    Where the base is `shared` weights, a GGUF, the adapter alone is exported, to go over them.
+    """
 
     work: Work
     plan: FitPlan
     base: Base
     schema: Schema
+    task: Task
+    shared: SharedWeights | None = None
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """See `Learner`."""
+        if self.shared:
+            return self._over(self.shared, pairs, name, passes)
         plain = self.work / f"{name}-plain.gguf"
-        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
+        return replace(_quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain)), task=self.task)
+
+    def _over(self, shared: SharedWeights, pairs: Pairs, name: str, passes: float) -> Made:
+        """An adapter over weights that stay as they are."""
+        from ..export.convert import lora_to_gguf
+
+        adapter, facts = self.work / f"{name}-adapter.gguf", f"{name}.json"
+        if not adapter.exists():
+            tuned, found = self._tune(pairs, name, passes)
+            self.work.note(facts, {**found, "weights": asdict(shared)})
+            lora_to_gguf(tuned, self.base.folder, adapter, "f16")
+        return Made(shared.path, shared.path, self.work.facts(facts), self.task, adapter)
 
     def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
         from ..export.convert import hf_to_gguf
@@ -118,8 +141,9 @@ class FromBase:
         return facts
 
     def _tune(self, pairs: Pairs, name: str, passes: float) -> tuple[Path, dict[str, Any]]:
+        """The merged checkpoint, or the adapter's folder where weights are shared; and the facts."""
         from .base.checkpoint import Base
-        from .base.tuning import tune
+        from .base.tuning import Recipe, tune
 
         plan, folder = self.plan, self.work / name
         base = Base.open(self.work / FIRST / "merged", plan.tune, plan.device) if name == BETTER else self.base
@@ -127,12 +151,14 @@ class FromBase:
             tuned = tune(
                 base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, how=plan.tune, passes=passes,
                 minutes=plan.minutes or math.inf, seed=plan.seed, device=plan.device, max_changes=plan.max_changes,
-                report=lambda share, loss: show(share, f"loss {loss:.3f}"),
+                recipe=Recipe(plan.batch, rate=plan.rate, rank=plan.rank), task=self.task,
+                report=lambda share, loss: show(share, f"loss {loss:.3f}"), merged=not self.shared,
             )  # fmt: skip
-        assert tuned.checkpoint is not None  # merged unless told otherwise
         facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": tuned.style, "context": tuned.longest,
                  "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip
-        return tuned.checkpoint, facts
+        made = tuned.adapter if self.shared else tuned.checkpoint
+        assert made is not None  # an adapter where weights are shared, else merged
+        return made, facts
 
 
 def _quantized(learner: Learner, name: str, plain: Path, train: Callable[[], dict[str, Any]]) -> Made:

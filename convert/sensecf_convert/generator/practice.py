@@ -19,6 +19,7 @@ from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.propose import prompt, reply
 from sensecf_edge.propose.engine import Proposal, Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.words import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import LOOP, EngineSettings
 from sensecf_edge.space import rules
@@ -39,20 +40,26 @@ PRACTICE, HELD_OUT = 31, 32
 
 @dataclass(frozen=True)
 class Speaker:
-    """A generator that is asked: its GGUF, the style of its prompts, its target class, and its adapter where it wears one."""
+    """A generator that is asked: its GGUF, the style of its prompts, its target class, its adapter where it wears one, and what a
+    general model is told it is for."""
 
     path: Path
     style: str
     target: str
     context: int
     adapter: Path | None = None
+    task: Task | None = None
+
+    def prompt(self, space: Admissible, p: float) -> str:
+        """What it is asked of a person of this probability."""
+        return prompt.build(self.style, space, self.target, p, self.task)
 
     def answers(self, people: Sequence[tuple[Admissible, float]], n: int, seed: int) -> Iterator[tuple[Admissible, list[Vector]]]:
         """For every person and their probability the proposals that can be read, completed; the first is the greedy one."""
         with LlamaEngine(self.path, EngineSettings(threads=1), self.context, self.adapter) as engine:
             for at in range(0, len(people), CHUNK):
                 part = people[at : at + CHUNK]
-                asked = [Request(prompt.build(self.style, s, self.target, p), Grammar(s), n, seed, LOOP.temperature) for s, p in part]
+                asked = [Request(self.prompt(s, p), Grammar(s), n, seed, LOOP.temperature) for s, p in part]
                 for (space, _), said in zip(part, engine.propose(asked), strict=True):
                     yield space, [] if isinstance(said, Unanswered) else _read(space, said)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.realism import realism
+from sensecf_edge.generators.voice import task_of
 from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.objective import Judge
 from sensecf_edge.schema.feature import Vector
@@ -108,7 +109,8 @@ def lesson_of(bundle: Bundle, train: Cohort) -> Lesson:
 def speaker_of(bundle: Bundle) -> Speaker:
     """A bundle's generator, ready to be asked."""
     facts = bundle.manifest.generator
-    return Speaker(bundle.generator_path, facts.prompt, bundle.manifest.target.wanted, facts.context, bundle.adapter_path)
+    target = bundle.manifest.target
+    return Speaker(bundle.generator_path, facts.prompt, target.wanted, facts.context, bundle.adapter_path, task_of(target))
 
 
 def of_generator(subject: Subject, inside: Cohort, outside: Cohort, most: int, rng: np.random.Generator) -> Figures:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensecf_edge.llama.engine import LlamaEngine
-from sensecf_edge.propose import prompt
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import EngineSettings
 from sensecf_edge.space.admissible import Admissible
@@ -46,7 +45,7 @@ def log_likelihoods(speaker: Speaker, asked: Sequence[Asked]) -> Vector:
     with LlamaEngine(speaker.path, EngineSettings(threads=1), speaker.context, speaker.adapter) as engine:
         tokenise = engine.vocabulary.tokenise
         assert tokenise is not None  # an engine's vocabulary has its model's
-        prompts = [prompt.build(speaker.style, a.space, speaker.target, a.p) for a in asked]
+        prompts = [speaker.prompt(a.space, a.p) for a in asked]
         answers = [answer_text(a.space, a.y).encode() for a in asked]
         return of_tokens(engine, [(engine.tokenise(p), tokenise(a)) for p, a in zip(prompts, answers, strict=True)])
 

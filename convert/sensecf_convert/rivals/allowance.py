@@ -18,7 +18,7 @@ import numpy as np
 
 from sensecf_edge.explain import Explainer
 from sensecf_edge.judge.objective import Judge
-from sensecf_edge.propose import prompt, reply
+from sensecf_edge.propose import reply
 from sensecf_edge.propose.engine import Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
 from sensecf_edge.schema.feature import Vector
@@ -105,7 +105,7 @@ def _additive(explainer: Explainer, space: Admissible, allowed: int) -> bool:
 def said(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]:
     """Proposals of the generator that can be read and keep the rules, each once: greedy first, then samples, as hot as the loop's."""
     schema, x = explainer.schema, space.record.vector
-    text = prompt.build(explainer.bundle.manifest.generator.prompt, space, explainer.target.wanted, _now(explainer, x))
+    text = explainer.voice.prompt(space, _now(explainer, x), explainer.checker)
     grammar, known, dry, round_ = Grammar(space), set[bytes](), 0, 0
     while dry < DRY and len(known) < most:
         heat = LOOP.temperature + LOOP.temperature_step * min(round_, LOOP.rounds - 1)

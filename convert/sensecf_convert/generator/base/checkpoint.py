@@ -13,6 +13,7 @@ from ...export import checks as exported
 from ...export.upstream import sources
 from . import hub, memory
 from .architecture import PROJECTIONS, Architecture
+from .dequantized import checkpoint, is_gguf
 from .tokens import Tokens, highest
 
 
@@ -32,27 +33,28 @@ class Base:
 
     @classmethod
     def open(cls, where: str | Path, how: str = "lora", device: str = "auto", work: memory.Work | None = None) -> Base:
-        """A checkpoint folder, or a hub id, to be tuned in the way `how` on `device` (auto, cpu or cuda).
+        """A checkpoint folder, a hub id, a GGUF or `smollm2`, to be tuned in the way `how` on `device` (auto, cpu or cuda).
 
         Raises BaseModelError for another architecture, a tokenizer that llama.cpp does not know, too little memory, files
         that are missing or damaged, a hub that cannot be reached; MissingExtraError for a package. Weights of a hub id are
         fetched last, when all else has been found right.
         """
         for_what = work or memory.Work(how, chosen(device, how))
-        folder = hub.small(where)
+        name = Path(where).resolve().name if Path(where).is_dir() else Path(where).name if is_gguf(where) else str(where)
+        folder = checkpoint(where) if is_gguf(where) else hub.small(where)
         config = hub.read_config(folder)
         sizes = Architecture.from_config(config, str(where))
-        memory.check(sizes, memory.Work(**{**vars(for_what), "rows": 1}), str(where))
+        memory.check(sizes, memory.least(sizes, memory.Work(**{**vars(for_what), "rows": 1})), str(where))
         if (most := highest(folder)) >= sizes.vocabulary:
             raise BaseModelError(
                 f"{where}: the tokenizer has a token {most:,}, config.json says vocab_size {sizes.vocabulary:,}; "
                 "they belong to different models, fetch the checkpoint again"
             )
         tokens = Tokens.of(folder, str(where))
-        folder = hub.whole(where)
+        folder = folder if is_gguf(where) else hub.whole(where)
         _weights(folder, sizes, str(where))
         stored = str(config.get("dtype") or config.get("torch_dtype") or "float32").removeprefix("torch.")
-        return cls(Path(where).resolve().name if Path(where).is_dir() else str(where), folder, sizes, stored, tokens)
+        return cls(name, folder, sizes, stored, tokens)
 
 
 def chosen(device: str, how: str) -> str:

@@ -11,6 +11,7 @@ import torch
 from sensecf_edge.errors import ConstraintError
 from sensecf_edge.propose import prompt
 from sensecf_edge.propose.grammar import Grammar
+from sensecf_edge.propose.words import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -20,8 +21,10 @@ from sensecf_edge.space.constraints import Constraints
 from ..answers import answer_text
 from .tokens import Tokens
 
-STYLE = "instruct"
+STYLE = prompt.GENERAL
 IGNORE = -100
+HELD, LEAST_TO_PART = 16, 200
+"""Pairs held out of a tuning, and how many there must be for that."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ class Lessons:
         """Tokens of the longest answer."""
         return max(map(len, self.answers))
 
+    def parted(self, seed: int) -> tuple[Lessons, Lessons]:
+        """Most of them to learn from, and a few held out; none of few."""
+        count = HELD if len(self) >= LEAST_TO_PART else 0
+        order = np.random.default_rng((seed, HELD)).permutation(len(self)).tolist()
+        held, rest = order[:count], sorted(order[count:])
+        parts = (Lessons([self.prompts[i] for i in at], [self.answers[i] for i in at], self.left_out) for at in (rest, held))
+        return next(parts), next(parts)
+
     def rows(self, which: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """(tokens, labels), both (rows, longest of them) int64. Padding lies behind the answer, where causal attention keeps
         it from being seen; labels are IGNORE everywhere but on the answer."""
@@ -57,8 +68,13 @@ class Lessons:
         return torch.from_numpy(tokens), torch.from_numpy(labels)
 
 
-def encode(tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p: Vector, max_changes: int) -> Lessons:
-    """Pairs X -> Y, both (pairs, features), with the probability p of the target as X stands, (pairs,)."""
+def encode(
+    tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p: Vector, max_changes: int, task: Task | None = None
+) -> Lessons:
+    """Pairs X -> Y, both (pairs, features), with the probability p of the target as X stands, (pairs,).
+
+    An answer ends with the token that ends a text, so that the model stops where no grammar makes it.
+    """
     prompts, answers, limits = list[list[int]](), list[list[int]](), Constraints(max_changes=max_changes)
     for x, y, now in zip(X, Y, p, strict=True):
         try:
@@ -67,6 +83,6 @@ def encode(tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p:
             continue
         said = answer_text(space, y)
         if Grammar(space).start.accepts(said):
-            prompts.append(tokens.prompt(prompt.build(STYLE, space, target, float(now))))
-            answers.append(tokens.answer(said))
+            prompts.append(tokens.prompt(prompt.build(STYLE, space, target, float(now), task)))
+            answers.append(tokens.answer(said) + tokens.end)
     return Lessons(prompts, answers, len(X) - len(prompts))

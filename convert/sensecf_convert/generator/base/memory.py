@@ -6,7 +6,7 @@ and optimizer states are exact; activations and reserves are estimates on the hi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sensecf_edge.errors import BaseModelError
 
@@ -22,13 +22,20 @@ NF4 = 4.127 / 8
 
 _RESERVE = {"cpu": 0.6e9, "cuda": 1.2e9}
 _FRAGMENTED = 1.1
+_HELD = 2.1
+MOST_ON_CPU = 6e9
+"""What tuning takes of main memory at most where it has the choice: more prompts at once gain nothing on a CPU."""
+
 _ADAM = 4 + 4 + 4
 """Bytes beside each trained weight: its gradient and two moments, float32."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """One tuning: how, on which device, `rows` prompts of `length` tokens at once, `answer` of them answer; LoRA's rank."""
+    """One tuning: how, on which device, `rows` prompts of `length` tokens at once, `answer` of them answer; LoRA's rank.
+
+    `again`: layers are computed a second time on the way back instead of being kept. Slower by a third; None: on CUDA only.
+    """
 
     how: str = "lora"
     device: str = "cuda"
@@ -36,6 +43,12 @@ class Work:
     length: int = 640
     answer: int = 24
     rank: int = 16
+    again: bool | None = None
+
+    @property
+    def twice(self) -> bool:
+        """Whether layers are computed again."""
+        return self.device == "cuda" if self.again is None else self.again
 
 
 def tuning(sizes: Architecture, work: Work) -> dict[str, float]:
@@ -55,13 +68,26 @@ def tuning(sizes: Architecture, work: Work) -> dict[str, float]:
 
 
 def _activations(sizes: Architecture, work: Work, wide: int) -> float:
-    """The input of every layer, one layer in full (the others are computed again), and the scores of the answers."""
+    """What autograd keeps of the layers, and the scores of the answers.
+
+    Where layers are computed again: the input of every layer, and one layer in full. Where they are not: all of every layer. That
+    was counted tensor by tensor; the process holds `_HELD` times as much, for what is passing through and what the allocator
+    does not give back.
+    """
     tokens = work.rows * work.length
+    if not work.twice:
+        kept = tokens * sizes.layers * (4 * sizes.width + 5 * sizes.heads * sizes.head + 4 * sizes.inner)
+        return float(_HELD * wide * kept + 3 * 4 * work.rows * work.answer * sizes.vocabulary)
     layer = tokens * (8 * sizes.width + 4 * sizes.heads * sizes.head + 4 * sizes.inner + 2 * sizes.kv_heads * sizes.head)
     if work.how != "full":
         layer += tokens * work.rank * 14
     scores = 3 * 4 * work.rows * work.answer * sizes.vocabulary
     return float(wide * (tokens * sizes.width * (sizes.layers + 2) + 2 * layer) + scores)
+
+
+def least(sizes: Architecture, work: Work) -> Work:
+    """The work as it is, or with layers computed again where it would not fit otherwise."""
+    return work if work.twice or tuning(sizes, work)["total"] <= available(work.device) else replace(work, again=True)
 
 
 def after(sizes: Architecture, kind: str, context: int = 1024, sequences: int = 8) -> dict[str, dict[str, float]]:
@@ -97,7 +123,7 @@ def flops(sizes: Architecture, work: Work, pairs: float) -> float:
     more for layers computed again.
     """
     learns = 2 if work.how == "full" else 0
-    again = 2 if work.device == "cuda" else 0
+    again = 2 if work.twice else 0
     tokens = pairs * work.length
     attention = 2.0 * sizes.layers * sizes.heads * sizes.head * work.length  # 4 per pair of positions, half of them masked
     adapters = 0 if work.how == "full" else 6.0 * sizes.adapter(work.rank)

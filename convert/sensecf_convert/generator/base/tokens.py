@@ -22,7 +22,7 @@ _AWAY = "\n"
 
 
 class Tokens:
-    """A vocabulary in llama.cpp's hands, without weights. `size`: number of tokens."""
+    """A vocabulary in llama.cpp's hands, without weights. `size`: number of tokens; `end`: the token that ends a text, if there is one."""
 
     def __init__(self, gguf: Path) -> None:
         self._lib = lib = library()
@@ -35,6 +35,8 @@ class Tokens:
         self._vocab: Any = lib.llama_model_get_vocab(self._model)
         self.size = int(lib.llama_vocab_n_tokens(self._vocab))
         self._away = len(self.plain(_AWAY))
+        end = int(lib.llama_vocab_eos(self._vocab))
+        self.end = [end] if end >= 0 else []
 
     @classmethod
     def of(cls, folder: Path, where: str) -> Tokens:

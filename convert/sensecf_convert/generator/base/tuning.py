@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from sensecf_edge.errors import BaseModelError
+from sensecf_edge.propose.words import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP
@@ -31,15 +32,22 @@ CHECKPOINT_SECONDS = 50.0
 SAVING_SHARE = 0.1
 """At most this share of the time goes into checkpoints: a fully tuned 8B model's is too large for one a minute."""
 
+EVERY, PATIENCE, LEAST_FALL = 25, 4, 0.002
+"""Steps between two looks at held-out pairs; how many looks without a fall of this share end a tuning."""
+
+BATCH = {"cpu": 8, "cuda": 32}
+"""Pairs a step, where the recipe does not say."""
+
 Report = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to tune. `batch` pairs make a step, `rows` of them go through the model at once (0: as many as memory takes,
-    at most 16). `rate` 0 means 2e-4 for adapters and 2e-5 for whole models. `scale` is LoRA's alpha over its rank."""
+    """How to tune. `batch` pairs make a step (0: 8 on a CPU, 32 on CUDA), `rows` of them go through the model at once (0: as many
+    as memory takes, at most 16; on a CPU within 6 GB). `rate` 0 means 2e-4 for adapters and 2e-5 for whole models. `scale` is
+    LoRA's alpha over its rank."""
 
-    batch: int = 32
+    batch: int = 0
     rows: int = 0
     rate: float = 0.0
     rank: int = 16
@@ -62,7 +70,7 @@ class Tuned:
 def tune(
     base: Base, schema: Schema, target: str, X: Vector, Y: Vector, *, p: Vector, work: Path, how: str = "lora",
     passes: float = 1.0, minutes: float = math.inf, seed: int = 0, device: str = "auto", report: Report | None = None,
-    max_changes: int = LOOP.max_changes, recipe: Recipe | None = None, merged: bool = True,
+    max_changes: int = LOOP.max_changes, recipe: Recipe | None = None, merged: bool = True, task: Task | None = None,
 ) -> Tuned:  # fmt: skip
     """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
 
@@ -70,9 +78,9 @@ def tune(
     each step. `work` belongs to this tuning: run the same call again to go on or to get the finished result. Raises
     BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
     """
-    recipe = recipe or Recipe()
-    device = chosen(device, how)
-    lessons = encode(base.tokens, schema, target, X, Y, p, max_changes)
+    device, recipe = chosen(device, how), recipe or Recipe()
+    recipe = replace(recipe, batch=recipe.batch or BATCH[device])
+    lessons = encode(base.tokens, schema, target, X, Y, p, max_changes, task)
     _check_lengths(base, lessons)
     plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, "how": how, "seed": seed, "passes": passes,
             "recipe": asdict(recipe), "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
@@ -80,8 +88,8 @@ def tune(
     adapter, whole, done = work / "adapter", work / "merged", work / "tuned.json"
     if not done.exists():
         room = _room(base, lessons, how, device, recipe)
-        tuner = Tuner(base, how, device, seed, replace(recipe, rows=room.rows), work / "tuning.pt")
-        tuner.run(lessons, passes, minutes, report or (lambda share, loss: None))
+        tuner = Tuner(base, how, device, seed, replace(recipe, rows=room.rows), work / "tuning.pt", room.twice)
+        tuner.run(*lessons.parted(seed), passes, minutes, report or (lambda share, loss: None))
         if how == "full":
             adapters.save(tuner.model, base, whole)
         else:
@@ -100,42 +108,53 @@ def tune(
 class Tuner:
     """The loop. `checkpoint` holds what is being trained, and is read back by the next Tuner of the same plan."""
 
-    def __init__(self, base: Base, how: str, device: str, seed: int, recipe: Recipe, checkpoint: Path) -> None:
+    def __init__(self, base: Base, how: str, device: str, seed: int, recipe: Recipe, checkpoint: Path, again: bool = False) -> None:
         self.recipe, self.seed, self.device, self.checkpoint, self.whole = recipe, seed, device, checkpoint, how == "full"
         plain = torch.bfloat16 if device == "cuda" and not self.whole else torch.float32
         self.model = adapters.load(base, plain, device, packed=how == "qlora")
         if not self.whole:
             self.model = adapters.adapted(self.model, recipe.rank, recipe.scale, seed, packed=how == "qlora")
         self.inner = self.model if self.whole else self.model.get_base_model()
-        if device == "cuda":
+        if again:
             self.inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         self.model.train()
         self.trained = {name: weights for name, weights in self.model.named_parameters() if weights.requires_grad}
         self.rate = recipe.rate or (2e-5 if self.whole else 2e-4)
         self.optimizer = torch.optim.AdamW(self.trained.values(), lr=self.rate, betas=(0.9, 0.98), weight_decay=0.01)
         self.step, self.decided, self.spent, self.loss, self.first, self.resumed = 0, 0, 0.0, math.nan, math.nan, 0
+        self.held: list[float] = []
         if checkpoint.exists():
             self._load()
 
-    def run(self, lessons: Lessons, passes: float, minutes: float, report: Report) -> None:
-        """Train to the end."""
+    def run(self, lessons: Lessons, held: Lessons, passes: float, minutes: float, report: Report) -> None:
+        """Train to the end, or until the loss on held-out pairs has not fallen for `PATIENCE` looks at it."""
         steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.decided)
         began, saved, cost = time.monotonic() - self.spent, time.monotonic(), 0.0
         while (done := steps.share(self.step)) < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * _schedule(done, steps.total)
-            loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist())
+            ends = began + 60 * minutes
+            loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist(), ends)
             self.first = loss if math.isnan(self.first) else self.first
             self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
             self.step += 1
             steps.took(self.step)
+            if time.monotonic() >= ends:
+                steps.decided = self.step
+            if len(held) and self.step % EVERY == 0:
+                self.held.append(self._loss_of(held))
+                if len(self.held) > PATIENCE and min(self.held[-PATIENCE:]) > (1 - LEAST_FALL) * min(self.held[:-PATIENCE]):
+                    steps.decided = steps.planned = self.step
             self.spent = time.monotonic() - began
             report(steps.share(self.step), self.loss)
             if time.monotonic() - saved > max(CHECKPOINT_SECONDS, cost / SAVING_SHARE):
                 cost, saved = self.save(), time.monotonic()
 
-    def _one(self, lessons: Lessons, rows: list[int]) -> float:
-        """One step over a batch, `recipe.rows` pairs at a time. The output layer sees positions that predict an answer only."""
+    def _one(self, lessons: Lessons, rows: list[int], ends: float = math.inf) -> float:
+        """One step over a batch, `recipe.rows` pairs at a time. The output layer sees positions that predict an answer only.
+
+        Where the time `ends` inside it, the step is made of the pairs that were seen.
+        """
         wanted = sum(len(lessons.answers[i]) for i in rows)
         loss = 0.0
         wide = torch.autocast("cuda", torch.bfloat16) if self.device == "cuda" and self.whole else nullcontext()
@@ -148,6 +167,9 @@ class Tuner:
             part = functional.cross_entropy(scores.float(), labels[:, 1:][keep], reduction="sum") / wanted
             part.backward()
             loss += float(part.detach())
+            if time.monotonic() >= ends and at + self.recipe.rows < len(rows):
+                loss *= wanted / sum(len(lessons.answers[i]) for i in rows[: at + self.recipe.rows])
+                break
         torch.nn.utils.clip_grad_norm_(list(self.trained.values()), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -155,13 +177,26 @@ class Tuner:
             raise BaseModelError(f"the loss is {loss} at step {self.step}; lower Recipe.rate, or check the base's weights")
         return loss
 
+    @torch.no_grad()
+    def _loss_of(self, lessons: Lessons) -> float:
+        """The loss per token of pairs that are not learnt from."""
+        loss, count = 0.0, 0
+        for at in range(0, len(lessons), self.recipe.rows):
+            tokens, labels = (part.to(self.device) for part in lessons.rows(range(at, min(at + self.recipe.rows, len(lessons)))))
+            hidden = self.inner.model(input_ids=tokens).last_hidden_state[:, :-1]
+            keep = labels[:, 1:] != IGNORE
+            loss += float(functional.cross_entropy(self.inner.lm_head(hidden[keep]).float(), labels[:, 1:][keep], reduction="sum"))
+            count += int(keep.sum())
+        return loss / max(1, count)
+
     def facts(self) -> dict[str, Any]:
         """For the manifest and the card."""
         frozen = sum(w.numel() for w in self.model.parameters() if not w.requires_grad)
         trained = sum(w.numel() for w in self.trained.values())
         return {
             "parameters": frozen + (trained if self.whole else 0), "trainable": trained, **self.steps.facts(),
-            "resumed_at": self.resumed, "loss_first": self.first, "loss": self.loss, "minutes": self.spent / 60,
+            "resumed_at": self.resumed, "loss_held": self.held[-1] if self.held else None,
+            "loss_first": self.first, "loss": self.loss, "minutes": self.spent / 60,
         }  # fmt: skip
 
     def save(self) -> float:
@@ -169,7 +204,7 @@ class Tuner:
         began, part = time.monotonic(), self.checkpoint.with_suffix(".part")
         weights = {name: w.detach() for name, w in self.trained.items()}
         state = {"weights": weights, "optimizer": self.optimizer.state_dict(), "step": self.step, "decided": self.steps.decided,
-                 "spent": self.spent, "loss": self.loss, "first": self.first}  # fmt: skip
+                 "spent": self.spent, "loss": self.loss, "first": self.first, "held": self.held}  # fmt: skip
         torch.save(state, part)
         part.replace(self.checkpoint)
         return time.monotonic() - began
@@ -181,7 +216,7 @@ class Tuner:
                 weights.copy_(state["weights"][name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.decided, self.spent, self.loss, self.first = (state[k] for k in ("step", "decided", "spent", "loss", "first"))
-        self.resumed = self.step
+        self.held, self.resumed = list(state.get("held", ())), self.step
 
 
 def _schedule(done: float, total: int) -> float:
@@ -190,14 +225,15 @@ def _schedule(done: float, total: int) -> float:
 
 
 def _room(base: Base, lessons: Lessons, how: str, device: str, recipe: Recipe) -> memory.Work:
-    """As many rows at once as fit in what is free, or as many as the recipe says."""
+    """As many rows at once as fit in what is free, or as many as the recipe says; layers computed again where not even one fits."""
     one = memory.Work(how, device, 1, lessons.longest, lessons.longest_answer, recipe.rank)
     if recipe.rows:
         one = replace(one, rows=recipe.rows)
     else:
-        free = memory.available(device)
+        free = memory.available(device) if device == "cuda" else min(memory.available(device), memory.MOST_ON_CPU)
         sizes = (replace(one, rows=n) for n in (16, 8, 4, 2) if n <= recipe.batch)
         one = next((w for w in sizes if memory.tuning(base.sizes, w)["total"] <= free), one)
+    one = memory.least(base.sizes, one)
     memory.check(base.sizes, one, base.name)
     return one
 
