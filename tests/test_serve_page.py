@@ -184,6 +184,7 @@ def test_what_is_not_known_is_a_range_and_what_would_decide_is_named(tab: Tab) -
     tab.browser.click("#f11-unknown")
     tab.ask()
     assert "depending on what is unknown" in tab.text("#now") and "Thallium test" in tab.text("#now")
+    assert tab.browser.run("return document.querySelector('#m11').parentElement.firstChild.getAttribute('aria-valuetext')") == "Not known"
     tab.browser.write("#base", "10")
     tab.ask()
     assert "average, as the request states it: 10 %" in tab.text("#now")

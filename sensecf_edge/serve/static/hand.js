@@ -77,6 +77,11 @@ export class Hand {
     if (field.kind === "choice") entry.value = value === null ? "" : `=${value}`;
     else if (document.activeElement !== entry || value !== entry.value.trim()) entry.value = value ?? "";
     if (slider && document.activeElement !== slider) slider.value = value ?? String((field.low + field.high) / 2);
+    if (slider) {
+      slider.classList.toggle("unset", value === null);
+      if (value === null) slider.setAttribute("aria-valuetext", t("unknown"));
+      else slider.removeAttribute("aria-valuetext");
+    }
     const moved = value !== (this.record[name] ?? null);
     back.hidden = !moved || field.follows;
     back.setAttribute("aria-label", t("back_one", { title: field.title, value: this.record[name] ?? t("unknown") }));
