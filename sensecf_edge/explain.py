@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import __version__, arguments
+from . import __version__, arguments, page
 from .answer.basis import Measure, Why
 from .answer.result import Explanation, FirstTry, Proof, Provenance
 from .answer.risk import Risk
@@ -32,7 +31,6 @@ from .judge.density import Realism
 from .judge.objective import Judge, Scored, score
 from .judge.reasons import reasons
 from .llama.library import llama_version
-from .page.sheet import card_html
 from .propose import reply
 from .propose.engine import Closing, Engine, Proposal, Request, Unanswered
 from .propose.grammar import Grammar
@@ -125,7 +123,8 @@ class Explainer:
         explanation = self.explain_many([factual], constraints, budget)[0]
         if why:
             explanation = replace(explanation, why=self.why(factual, budget.seed))
-        return explanation.shown_by(partial(card_html, bundle=self.bundle))
+        bundle = self.bundle
+        return explanation.shown_by(lambda shown: page.card_html(shown, bundle))  # what draws it is loaded where it is shown
 
     def why(self, record: Record, seed: int = LOOP.seed) -> Why | None:
         """What the prediction goes by (see `judge.shapley`); None where the bundle has no density to draw people from."""
