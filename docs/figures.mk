@@ -21,7 +21,7 @@ $(foreach table,$(FITTED),$(eval MODEL_$(table) = $(TABLES)/compared/$(table)))
 DRAW = --limit 20 --seconds 1 --minutes 20 --shift
 $(foreach model,$(SHIPPED),$(eval OPTIONS_$(model) = --final --fewest))
 OPTIONS_diabetes = --fewest
-OPTIONS_breast-cancer = --max-changes 8
+OPTIONS_breast-cancer = --fewest --max-changes 8
 schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
