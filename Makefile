@@ -97,9 +97,9 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	    --pairs 40000 --passes 4 --seed 1
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
-	$(RUN) evaluate $(TABLES)/stress.csv --model stress --final
-	$(RUN) evaluate $(TABLES)/heart.csv --model heart --final
-	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic --final
+	$(RUN) evaluate $(TABLES)/stress.csv --model stress --final --curve
+	$(RUN) evaluate $(TABLES)/heart.csv --model heart --final --curve
+	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic --final --curve
 
 include docs/figures.mk
 
