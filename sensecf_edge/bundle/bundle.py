@@ -216,8 +216,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")
     schema = Schema.load(folder / SCHEMA)
-    present = (*needed, *(name for name in (ADAPTER, *RIVALS) if (folder / name).is_file()))
-    present = (*FILES, *(name for name in (ADAPTER, POPULATION, *RIVALS) if (folder / name).is_file()))
+    present = (*needed, *(name for name in (ADAPTER, POPULATION, *RIVALS) if (folder / name).is_file()))
     entries = {name: entry_of(folder / name) for name in present}
     files = {name: dataclasses.asdict(entry) for name, entry in entries.items()}
     whole = {"format": FORMAT, **manifest, "files": files, "schema_hash": schema.hash, "features": list(schema.names)}
