@@ -51,7 +51,7 @@ class Judge:
     """llama.cpp's grammar sampler over a toy vocabulary: which tokens may follow a text, token by token."""
 
     def __init__(self, engine: LlamaEngine) -> None:
-        self.lib, self.vocab, self.pieces = engine._lib, engine._vocab, engine.vocabulary.pieces
+        self.lib, self.vocab, self.pieces = engine._lib, engine._tokenizer.vocab, engine.vocabulary.pieces
         self.end = int(self.lib.llama_vocab_eos(self.vocab))
         self._data = (self.lib.llama_token_data * len(self.pieces))()
         self._view = np.ctypeslib.as_array(self._data)

@@ -19,9 +19,9 @@ class Tokenizer:
 
     def __init__(self, lib: Any, model: Any) -> None:
         self._lib = lib
-        self._vocab = lib.llama_model_get_vocab(model)
-        self.size = int(lib.llama_vocab_n_tokens(self._vocab))
-        self.begin = [int(lib.llama_vocab_bos(self._vocab))] if lib.llama_vocab_get_add_bos(self._vocab) else []
+        self.vocab = lib.llama_model_get_vocab(model)
+        self.size = int(lib.llama_vocab_n_tokens(self.vocab))
+        self.begin = [int(lib.llama_vocab_bos(self.vocab))] if lib.llama_vocab_get_add_bos(self.vocab) else []
         self._around: tuple[list[int], list[int]] = ([], [])
 
     def set_frame(self, frame: Frame) -> None:
@@ -41,18 +41,18 @@ class Tokenizer:
     def plain(self, data: bytes, special: bool = False) -> list[int]:
         """Token ids of a text by itself; control tokens where `special`."""
         out = (ctypes.c_int32 * (len(data) + 2))()
-        count = self._lib.llama_tokenize(self._vocab, data, len(data), out, len(out), False, special)
+        count = self._lib.llama_tokenize(self.vocab, data, len(data), out, len(out), False, special)
         return list(out[: max(0, count)])
 
     def named(self, which: str) -> str:
         """The text of the model's `bos` or `eos`, as templates write it; empty where there is none."""
-        token = int(getattr(self._lib, f"llama_vocab_{which}")(self._vocab))
-        text = self._lib.llama_vocab_get_text(self._vocab, token) if token >= 0 else None
+        token = int(getattr(self._lib, f"llama_vocab_{which}")(self.vocab))
+        text = self._lib.llama_vocab_get_text(self.vocab, token) if token >= 0 else None
         return (text or b"").decode("utf-8", "replace")
 
     def vocabulary(self) -> Vocabulary:
         """All token texts; empty for those that end an answer."""
-        lib, vocab, out = self._lib, self._vocab, []
+        lib, vocab, out = self._lib, self.vocab, []
         buffer = ctypes.create_string_buffer(256)
         for token in range(self.size):
             size = 0 if lib.llama_vocab_is_eog(vocab, token) else lib.llama_token_to_piece(vocab, token, buffer, len(buffer), 0, False)

@@ -217,7 +217,7 @@ def masks(engine: LlamaEngine) -> Keeper:
 
 def llama_sampler(engine: LlamaEngine, verify: bool = False) -> Keeper:
     """llama.cpp's grammar sampler over all tokens; or `verify`: over the token that was sampled, as if it always held."""
-    lib, vocab, n = engine._lib, engine._tokenizer._vocab, 1 if verify else engine.n_vocab
+    lib, vocab, n = engine._lib, engine._tokenizer.vocab, 1 if verify else engine.n_vocab
     data = (lib.llama_token_data * n)()
     view = np.ctypeslib.as_array(data)
     ids = np.arange(n)
@@ -242,7 +242,7 @@ def guidance(engine: LlamaEngine) -> Keeper | None:
     llguidance, lark = import_module("llguidance"), import_module("llguidance.gbnf_to_lark")
 
     class Tokens:
-        eos_token_id = int(engine._lib.llama_vocab_eos(engine._tokenizer._vocab))
+        eos_token_id = int(engine._lib.llama_vocab_eos(engine._tokenizer.vocab))
         bos_token_id = None
         tokens = [piece or b"\xff<x>" for piece in engine.vocabulary.pieces]  # noqa: RUF012
         special_token_ids = [i for i, piece in enumerate(engine.vocabulary.pieces) if not piece]  # noqa: RUF012

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensecf_convert.export.cache import cache
+from sensecf_edge.bundle.shared import cache
 
 BASELINE = "import llama_cpp, onnxruntime"
 
