@@ -50,7 +50,7 @@ SMOKED = admissible bundle check density engine exact exchange generators gramma
 smoke: $(CACHE)/wheels/.made
 	$(PYTHON) -m venv $(SMOKE)
 	$(SMOKE)/bin/python -m pip install -q --find-links $(CACHE)/wheels --only-binary llama-cpp-python -e '.[batch,mqtt,sensors]' \
-	    pytest hypothesis jsonschema onnx gguf psutil scipy
+	    pytest hypothesis jsonschema onnx gguf psutil scikit-learn
 	$(SMOKE)/bin/python -m pytest $(SMOKED:%=tests/test_%.py)
 
 $(CACHE)/wheels/.made:
