@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,8 @@ def test_public_names_of_packages_are_loaded_when_they_are_asked_for() -> None:
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sensecf_edge', 'sensecf_convert') and m not in packages))"
     ran = subprocess.run([sys.executable, "-c", watch.format(PACKAGES)], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout == "['sensecf_edge.lazy']\n", ran.stderr
-    for package in PACKAGES:
+    built = find_spec("torch") is not None
+    for package in [name for name in PACKAGES if built or name.startswith("sensecf_edge")]:
         for name, module in public_names(package).items():
             assert f"{package}.{name}" not in MODULES, f"{package}.{name} is a module, too"
             value = getattr(import_module(package), name)
