@@ -146,7 +146,8 @@ def test_the_converted_vocabulary_is_the_golden_one_token_by_token(way: Way) -> 
 
 def test_lora_learns_and_the_prompt_fits(way: Way) -> None:
     facts = way.tuned.facts
-    assert facts["loss"] < 0.6 * facts["loss_first"] and facts["steps"] == 20
+    assert facts["loss"] < 0.6 * facts["loss_first"]
+    assert facts["steps"] == 18  # in tens, of 200 pairs 16 of which are held out
     assert facts["trainable"] == way.base.sizes.adapter(16) and facts["left_out"] == 0
     assert 100 < way.tuned.longest < 400
 
