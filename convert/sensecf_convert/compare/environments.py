@@ -15,6 +15,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
+from sensecf_edge.bundle.shared import cache
 from sensecf_edge.errors import MissingExtraError
 
 from ..progress import step
@@ -65,11 +66,10 @@ def _started(name: str) -> Path | None:
 
 def home(name: str) -> Path:
     """Where the environment lies: in the user's cache, by all that it holds and the Python it is made with."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     python = interpreter(name)
     made_with = list(sys.version_info[:2]) if python == Path(sys.executable) else str(python.resolve())
     held = hashlib.sha256(json.dumps([made_with, lock(name)]).encode()).hexdigest()[:12]
-    return cache / "sensecf-edge" / "peers" / f"{name}-{held}"
+    return cache() / "peers" / f"{name}-{held}"
 
 
 def cached(name: str) -> dict[str, str] | None:

@@ -9,16 +9,14 @@ Nothing of the distribution is built or run here but the converters, and those o
 
 from __future__ import annotations
 
-import hashlib
 import os
-import subprocess
-import sys
 import tarfile
-import tempfile
 from pathlib import Path, PurePosixPath
 
 from sensecf_edge.bundle.shared import cache
 from sensecf_edge.errors import ExportError
+from sensecf_edge.generators.pinned import download
+from sensecf_edge.generators.weights import digest
 
 from ..progress import step
 
@@ -61,33 +59,16 @@ def home() -> Path:
 
 
 def _fetch(archive: Path) -> None:
-    """Through pip, so that its own settings (index, proxy, certificates) hold; the hash is part of the requirement."""
     _make(archive.parent)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="fetch-") as name:
-        wanted = Path(name) / "requirements.txt"
-        wanted.write_text(f"llama-cpp-python=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-input", "--retries", "1",
-                   "--no-deps", "--no-binary", "llama-cpp-python", "--require-hashes", "-d", name, "-r", str(wanted)]  # fmt: skip
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
-        fetched = Path(name) / ARCHIVE
-        if ran.returncode or not fetched.is_file():
-            said = next((line for line in reversed(ran.stderr.splitlines()) if line.startswith("ERROR")), "no reason given")
-            raise ExportError(
-                f"llama.cpp's converters are not on this machine and pip cannot fetch them ({said.removeprefix('ERROR: ')}). "
-                f"With a network, run the same command again. Without one, run `{_DOWNLOAD}` on a machine that has one "
-                f"and put {ARCHIVE} into {archive.parent}"
-            )
-        fetched.replace(archive)
+    pinned, form = f"llama-cpp-python=={VERSION}", ("--no-binary", "llama-cpp-python")
+    if why := download("llama.cpp's converters", pinned, SHA256, form, _DOWNLOAD, archive):
+        raise ExportError(why)
 
 
 def _audit(archive: Path) -> None:
-    with archive.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    if digest.hexdigest() != SHA256:
+    if (found := digest(archive)) != SHA256:
         raise ExportError(
-            f"{archive} is not llama-cpp-python {VERSION}: its sha256 is {digest.hexdigest()[:12]}…, not {SHA256[:12]}…; "
+            f"{archive} is not llama-cpp-python {VERSION}: its sha256 is {found[:12]}…, not {SHA256[:12]}…; "
             "delete it and run the same command again"
         )
 
