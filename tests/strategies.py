@@ -70,6 +70,7 @@ def _flags(draw: st.DrawFn) -> dict[str, object]:
         "optional": draw(st.booleans()),
         "role": draw(st.sampled_from(["lever", "lever", "marker"])),
         "direction": draw(st.sampled_from([*DIRECTIONS, "either", "either"])),
+        "code": draw(st.sampled_from([(), (), (("http://loinc.org", "8480-6"),), (("http://loinc.org", "1-8"), ("urn:oid:2.16", "a b"))])),
     }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SchemaError
+from . import codes
 
 DIRECTIONS = ("either", "increase", "decrease")
 ROLES = ("lever", "marker")
@@ -70,6 +71,9 @@ class Feature:
     else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
     `error_source` says where it was measured. `stability` draws from it. `group` asks for the model to be measured by this feature
     as well (sex and age are without asking).
+
+    `code` is what it is called where records are exchanged, (system, code) each; `ucum` its unit there. `choice_codes` are the codes of
+    choices; a `cut` makes a choice of a number: over it the second choice, up to it the first. No answer depends on these.
     """
 
     name: str
@@ -99,6 +103,10 @@ class Feature:
     role: str = "lever"
     moves: tuple[tuple[str, tuple[str, ...]], ...] = ()
     group: bool = False
+    code: tuple[codes.Coding, ...] = ()
+    ucum: str = ""
+    choice_codes: tuple[tuple[str, tuple[codes.Coding, ...]], ...] = ()
+    cut: float | None = None
 
     def __post_init__(self) -> None:
         faults = [*self._faults(), *(self._choice_faults() if self.kind == "choice" else self._number_faults())]
@@ -134,6 +142,7 @@ class Feature:
             text = getattr(self, key)
             if len(text) > most or NO_TEXT.search(text):
                 yield f"{key} must be a text of at most {most} characters in one line"
+        yield from codes.faults(self.kind, self.choices, self.code, self.ucum, dict(self.choice_codes), self.cut)
 
     def _choice_faults(self) -> Iterator[str]:
         if len(self.choices) < 2 or len(set(self.choices)) != len(self.choices):
@@ -256,4 +265,6 @@ class Feature:
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         kept = {k: v for k, v in plain.items() if k in ("name", "kind") or v != Feature.__dataclass_fields__[k].default}
         out: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
-        return {**out, **{key: {name: list(part) for name, part in getattr(self, key)} for key in ("moves", "advise_if") if key in out}}
+        out |= {key: {name: list(part) for name, part in getattr(self, key)} for key in ("moves", "advise_if") if key in out}
+        out |= {"code": codes.plain(self.code)} if self.code else {}
+        return out | ({"choice_codes": {name: codes.plain(part) for name, part in self.choice_codes}} if self.choice_codes else {})

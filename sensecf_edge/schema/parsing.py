@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..errors import SchemaError
+from . import codes
 
 LARGEST = 10**12
 LONGEST = 60
@@ -15,6 +16,7 @@ LONGEST = 60
 
 _TEXT, _NUMBER, _FLAG, _TEXTS, _PAIR, _MOVES = "a text", "a number", "true or false", "a list of texts", "a list [low, high]", "an object"
 _WHOM = "an object of ranges and lists of choices"
+_CODES, _CODES_OF = "a code or a list of codes", "an object of codes by choice"
 _FORMS: Mapping[str, str] = {
     "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
     "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
@@ -23,9 +25,12 @@ _FORMS: Mapping[str, str] = {
     "role": _TEXT, "error_source": _TEXT, "advise_source": _TEXT, "direction_source": _TEXT, "moves": _MOVES, "features": _TEXTS,
     "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER, "if_values": _TEXTS, "then_values": _TEXTS,
     "completes": _TEXT, "slope": _NUMBER, "intercept": _NUMBER, "horizon": _TEXT, "base_rate": _NUMBER,
+    "code": _CODES, "ucum": _TEXT, "choice_codes": _CODES_OF, "cut": _NUMBER,
 }  # fmt: skip
 _EXAMPLES = {
     "moves": ' as {"from": ["to", ...]}', "advise_if": ' as {"age": [18, 64], "sex": ["female"]}', "horizon": ', for example "four weeks"',
+    "code": ', each as {"system": "http://loinc.org", "code": "8480-6"}',
+    "choice_codes": ' as {"yes": {"system": "http://snomed.info/sct", "code": "373066001"}}',
 }  # fmt: skip
 
 
@@ -64,7 +69,7 @@ def built(kind: type[Any], items: Sequence[Any], needed: tuple[str, ...]) -> tup
         made = None
         if not wrong:
             try:
-                made = kind(**{key: _frozen(value) for key, value in item.items()})
+                made = kind(**{key: _frozen(key, value) for key, value in item.items()})
             except SchemaError as error:
                 wrong = list(error.faults)
         out.append(made)
@@ -96,6 +101,8 @@ def key_fault(key: str, value: Any) -> str | None:
         _PAIR: lambda: _is_pair(value),
         _MOVES: lambda: isinstance(value, dict) and all(map(_are_texts, value.values())),
         _WHOM: lambda: isinstance(value, dict) and all(_is_pair(part) or (_are_texts(part) and part) for part in value.values()),
+        _CODES: lambda: codes.are_codings(value),
+        _CODES_OF: lambda: isinstance(value, dict) and bool(value) and all(map(codes.are_codings, value.values())),
     }[form]()
     if not right:
         return f"{key} cannot be {short(value)}; it is {form}{_EXAMPLES.get(key, '')}"
@@ -118,8 +125,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(part, str) for part in value)
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(key: str, value: Any) -> Any:
     """Lists as tuples and objects as tuples of pairs, which can be hashed."""
+    if _FORMS[key] == _CODES:
+        return codes.frozen(value)
+    if _FORMS[key] == _CODES_OF:
+        return tuple((name, codes.frozen(part)) for name, part in value.items())
     if isinstance(value, dict):
         return tuple((key, tuple(part)) for key, part in value.items())
     return tuple(value) if isinstance(value, list) else value

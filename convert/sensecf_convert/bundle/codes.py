@@ -1,0 +1,67 @@
+"""Gives the features of a finished bundle the codes that a schema states for them, and touches nothing that an answer depends on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
+from sensecf_edge.bundle.manifest import MANIFEST, SCHEMA
+from sensecf_edge.errors import SchemaError, SenseCFError
+from sensecf_edge.schema.schema import Schema
+
+from ..table.fit_relations import read_schema
+from ..work import write
+from .pack import pretty_json, publish
+
+KEYS = ("code", "ucum", "choice_codes", "cut")
+
+
+def coded(bundle: Bundle, stated: Schema) -> Schema:
+    """The bundle's schema with the codes of another schema of the same features. Raises SchemaError."""
+    if stated.names != bundle.schema.names:
+        raise SchemaError(f"the schema's features are not those of {bundle.name}: {', '.join(stated.names[:6])}, …")
+    features = (replace(f, **{key: getattr(stated[f.name], key) for key in KEYS}) for f in bundle.schema.features)
+    return replace(bundle.schema, features=tuple(features))
+
+
+def give(model: str | Path, stated: Schema, out: Path) -> Bundle:
+    """The bundle with these codes, at `out`, which may be its own folder. Raises SchemaError, BundleError."""
+    bundle = Bundle.open(model)
+    manifest: dict[str, Any] = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "bundle"
+        folder.mkdir()
+        for name in bundle.manifest.files:
+            shutil.copyfile(bundle.folder / name, folder / name)
+        write(folder / SCHEMA, pretty_json(coded(bundle, stated).to_json()))
+        write_manifest(folder, manifest)
+        Bundle.open(folder)
+        publish(folder, out)
+    return Bundle.open(out)
+
+
+@click.command()
+@click.argument("schema", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; may be the bundle's own.")
+def main(schema: Path, model: str, output: Path) -> None:
+    """Give a bundle the codes that SCHEMA states for its features."""
+    try:
+        bundle = Bundle.open(model)
+        if output.exists() and output.resolve() != bundle.folder.resolve():
+            raise click.ClickException(f"{output} is there already; name another folder, or the bundle's own")
+        made = give(model, read_schema(schema)[0], output)
+    except SenseCFError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{output}: {sum(bool(f.code) for f in made.schema.features)} features with codes; manifest {made.hash[:12]}", err=True)
+
+
+if __name__ == "__main__":
+    main()
