@@ -64,6 +64,7 @@ fuzz: $(VENV)/.test
 soak: $(VENV)/.test
 	$(VENV)/bin/python tests/soak/soak.py
 	$(VENV)/bin/python tests/soak/mutated.py
+	$(VENV)/bin/python tests/soak/hostile_bundles.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'

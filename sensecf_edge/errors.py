@@ -95,7 +95,15 @@ class GrammarError(SenseCFError):
 
 
 class BundleError(SenseCFError):
-    """A bundle's files are not what its manifest says, or the manifest cannot be used."""
+    """A bundle's files are not what its manifest says, or the manifest cannot be used.
+
+    Of a message that quotes what stands in a file, the first `LONGEST` characters are kept.
+    """
+
+    LONGEST = 1_000
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= self.LONGEST else f"{message[: self.LONGEST]}…")
 
 
 class EngineError(SenseCFError):

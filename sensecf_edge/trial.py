@@ -7,6 +7,7 @@ end the whole process. Whoever takes a new bundle in while others depend on the 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
@@ -14,12 +15,34 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .errors import SenseCFError, place
+from .bundle.bundle import Bundle, find, read_manifest
+from .bundle.shared import cache
+from .errors import BundleError, SenseCFError, place
 
 SECONDS, MEGABYTES = 300.0, 4096
 """What the child may take: time, and memory of its own beside twice what the bundle's files hold."""
 _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sensecf_edge.trial import child; child(*sys.argv[1:])"
 _REFUSED = 3
+
+
+def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> None:
+    """Nothing where `model` is a shipped one or passed its trial on this machine before, else a `bundle_trial` now.
+
+    That it passed is remembered by hash, beside what else is cached: an empty file whose name is the hash of the bundle, of the libraries
+    and of `device`. Where nothing can be written each call tries again. Raises BundleError with the reason.
+    """
+    folder = find(model)
+    if folder.resolve() in {shipped.resolve() for _, shipped in Bundle.available()}:
+        return
+    told = " ".join([read_manifest(folder)[1], device, *_libraries()])
+    passed = cache() / "tried" / hashlib.sha256(told.encode()).hexdigest()
+    if passed.is_file():
+        return
+    if fault := bundle_trial(model, threads, device):
+        raise BundleError(fault)
+    with contextlib.suppress(OSError):
+        passed.parent.mkdir(parents=True, exist_ok=True)
+        passed.touch()
 
 
 def bundle_trial(
@@ -49,10 +72,19 @@ def bundle_trial(
     return f"{model} ends the process that opens it, {_ending(done.returncode)}{said}; build the bundle again, or fetch it again"
 
 
+def _libraries() -> list[str]:
+    """The versions of what opens the files, without loading it. onnxruntime goes by several names where it is installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    out = []
+    for name in ("llama-cpp-python", "onnxruntime", "onnxruntime-gpu"):
+        with contextlib.suppress(PackageNotFoundError):
+            out.append(version(name))
+    return out
+
+
 def child(model: str, kind: str, threads: str, device: str, megabytes: str) -> None:
     """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
-    from .bundle.bundle import find
-
     try:
         files = find(Path(model) if kind == "path" else model).iterdir()
         _limit(int(megabytes) + 2 * sum(file.stat().st_size for file in files if file.is_file()) // 1_000_000)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE, Ran
 
 from sensecf_edge import trial
 from sensecf_edge.bundle.bundle import write_manifest
-from sensecf_edge.trial import bundle_trial
+from sensecf_edge.errors import BundleError
+from sensecf_edge.trial import bundle_trial, ensure_tried
 
 
 def test_a_whole_bundle_passes_and_a_damaged_one_is_told_in_one_line(toy: Path, toy_copy: Path) -> None:
@@ -38,3 +42,60 @@ def test_a_bundle_that_wants_more_memory_than_it_may_have_ends_its_own_process_a
     told = str(bundle_trial(toy, megabytes=60))
     assert ("wants more than 60 MB" in told or "ends the process that opens it" in told) and "\n" not in told
     assert bundle_trial(toy, megabytes=1500) is None
+
+
+def rewritten(folder: Path, **files: bytes) -> None:
+    """Files changed by somebody who also knows how to write the manifest."""
+    from conftest import toy_manifest
+
+    for name, data in files.items():
+        (folder / name.replace("_", ".")).write_bytes(data)
+    write_manifest(folder, toy_manifest())
+
+
+def test_every_command_tries_a_bundle_that_this_machine_does_not_know_before_it_opens_it(
+    toy_copy: Path, command: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GGUF that llama.cpp aborts on must end neither a batch nor a hub: it is told, as one line."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(trial, "_CHILD", "import os; os.abort()")
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    for asked in (["explain", "--sample", "1"], ["batch", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv")], ["watch"]):
+        ran = command(*asked, "--model", str(toy_copy))
+        assert ran.code == 1 and "ends the process that opens it, by SIGABRT" in ran.err and ran.err.count("\n") == 1, ran
+    assert not (tmp_path / "out.csv").exists() and not list((tmp_path / "cache").rglob("*"))
+
+
+def test_a_trial_is_remembered_by_hash_and_a_shipped_model_needs_none(
+    toy: Path, toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    asked: list[object] = []
+    monkeypatch.setattr(trial, "bundle_trial", lambda model, *how: asked.append(model))
+    ensure_tried("heart")
+    assert not asked
+    ensure_tried(toy)
+    ensure_tried(toy_copy)  # the same bundle in another place
+    assert asked == [toy]
+    (kept,) = (tmp_path / "cache" / "sensecf-edge" / "tried").iterdir()
+    assert kept.stat().st_size == 0
+    rewritten(toy_copy, CARD_md=b"another card")
+    ensure_tried(toy_copy)
+    ensure_tried(toy_copy, device="cpu")
+    assert asked == [toy, toy_copy, toy_copy]
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # a disk that cannot be written
+    ensure_tried(toy)
+    ensure_tried(toy)
+    assert asked[3:] == [toy, toy]
+    monkeypatch.setattr(trial, "bundle_trial", lambda *_: "it aborts")
+    with pytest.raises(BundleError, match="it aborts"):
+        ensure_tried(toy)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory and forks are Linux's")
+def test_hostile_bundles_end_neither_this_process_nor_fill_its_memory() -> None:
+    """A few of what `make soak` does many of."""
+    program = Path(__file__).parent / "soak" / "hostile_bundles.py"
+    ran = subprocess.run([sys.executable, program, "150", "3", "--native", "15"], capture_output=True, text=True, timeout=PATIENCE)
+    assert ran.returncode == 0 and "150 hostile bundles, none ended this process" in ran.stdout, ran
+    assert "generator.gguf: opened" in ran.stdout and "density.json: refused" in ran.stdout and "child" in ran.stdout

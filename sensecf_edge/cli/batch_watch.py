@@ -10,7 +10,7 @@ import click
 
 from ..settings import BATCH, WATCH
 from . import terminal
-from .options import choice_of, constraints_of, encoding, generators, model_or_usage_error, request
+from .options import choice_of, constraints_of, encoding, generators, request, tried_model
 
 if TYPE_CHECKING:
     pass
@@ -52,7 +52,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
         from ..budget import Budget
 
         job = Job(
-            source, output, model_or_usage_error(options["model"]), options["layout"], options["rejects"],
+            source, output, tried_model(options["model"]), options["layout"], options["rejects"],
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"]),
             constraints=constraints_of(options), generator=choice_of(options),
@@ -102,7 +102,7 @@ def watch(**options: Any) -> int:
 
         watcher = Watcher(
             Watch(
-                model_or_usage_error(options["model"]), Budget(options["answers"], seed=options["seed"]),
+                tried_model(options["model"]), Budget(options["answers"], seed=options["seed"]),
                 constraints_of(options),
                 options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
                 options["health"], options["id_key"], options["base_rate"], options["time_key"], options["max_age"],

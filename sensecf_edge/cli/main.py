@@ -22,7 +22,6 @@ from ..settings import DEVICES, ENGINE, LOOP, SEARCH
 from . import days, kept, options, terminal
 from .commands import Commands
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
-from .options import model_or_usage_error as _named
 
 if TYPE_CHECKING:
     from ..answer.result import Explanation
@@ -82,7 +81,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     rows = SEARCH.exact_rows if exact else SEARCH.rows
     log = kept.log_of(audit, audit_values)
     choice = Choice.parse(generator, shots, hints, allow_host)
-    with Explainer.load(_named(model), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
+    with Explainer.load(options.tried_model(model, threads, device), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)

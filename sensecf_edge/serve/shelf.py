@@ -10,7 +10,7 @@ from ..bundle.bundle import Bundle, find, read_manifest
 from ..bundle.manifest import Manifest
 from ..errors import BundleError, SenseCFError
 from ..explain import Explainer
-from ..trial import bundle_trial
+from ..trial import ensure_tried
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,6 @@ class Offered:
     key: str
     given: str | Path
     manifest: Manifest
-    shipped: bool
 
 
 @dataclass
@@ -45,11 +44,11 @@ class Shelf:
             name = shipped.get(folder.resolve())
             manifest, _ = read_manifest(folder)
             key = name or next(k for k in _keys(manifest.name) if k not in out and k not in shipped.values())
-            out.setdefault(key, Offered(key, name or folder, manifest, name is not None))
+            out.setdefault(key, Offered(key, name or folder, manifest))
         for folder, name in shipped.items():
             if not (only and models) and name not in out:
                 try:
-                    out[name] = Offered(name, name, read_manifest(folder)[0], True)
+                    out[name] = Offered(name, name, read_manifest(folder)[0])
                 except SenseCFError:
                     continue
         if not out:
@@ -62,8 +61,7 @@ class Shelf:
             raise BundleError(f"no model {key!r} is offered here")
         if key not in self._open:
             offered = self.offered[key]
-            if not offered.shipped and (fault := bundle_trial(offered.given, self.threads, self.device)):
-                raise BundleError(fault)
+            ensure_tried(offered.given, self.threads, self.device)
             self._open[key] = Explainer.load(offered.given, self.threads, self.device)
         held = self._open[key]
         if base_rate is None:
