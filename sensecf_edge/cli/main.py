@@ -81,7 +81,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     rows = SEARCH.exact_rows if exact else SEARCH.rows
     log = kept.log_of(audit, audit_values)
     choice = Choice.parse(generator, shots, hints, allow_host)
-    with Explainer.load(options.tried_model(model, threads, device), threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
+    named = options.tried_model(model, threads, device)
+    with Explainer.load(named, threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)

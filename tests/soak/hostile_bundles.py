@@ -198,7 +198,8 @@ def main() -> int:
         print(f"BROKEN  {what}: {first}")
     if broken:
         return 1
-    print(f"{asked.count:,} hostile bundles, none ended this process; at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MB")
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    print(f"{asked.count:,} hostile bundles, none ended this process; at most {megabytes} MB")
     return 0
 
 
