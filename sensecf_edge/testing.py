@@ -10,6 +10,7 @@ import numpy as np
 
 from .errors import EngineError
 from .propose.engine import Proposal, Request, Unanswered
+from .propose.grammar import Grammar, Node
 from .schema.record import decode
 
 
@@ -36,7 +37,10 @@ class ScriptedEngine:
 
 
 class RandomEngine:
-    """Proposals by chance instead of a language model: 1 to `max_changes` features, each at any admissible value, all equally likely."""
+    """Proposals by chance instead of a language model: 1 to `max_changes` features, each at any admissible value, all equally likely.
+
+    Under a grammar of sentences: any text of it, at every state all that may follow equally likely.
+    """
 
     def propose(self, requests: Sequence[Request]) -> list[list[Proposal] | Unanswered]:
         """`n` proposals a request. The same record and seed get the same ones."""
@@ -44,6 +48,8 @@ class RandomEngine:
 
     @staticmethod
     def _one(request: Request, k: int) -> Proposal:
+        if not isinstance(request.grammar, Grammar):
+            return Proposal(by_chance(request.grammar.start, np.random.default_rng([request.seed, k])), True)
         space = request.grammar.space
         rng = np.random.default_rng([request.seed, k, *space.record.vector.view(np.uint32)])
         count = int(rng.integers(1, min(space.max_changes, len(space.features)) + 1))
@@ -51,3 +57,13 @@ class RandomEngine:
         schema = space.record.schema
         changes = {schema.names[i]: decode(schema.features[i], float(rng.choice(space.values[i]))) for i in chosen}
         return Proposal(json.dumps(changes), True)
+
+
+def by_chance(node: Node, rng: np.random.Generator) -> str:
+    """A whole text of a grammar, from a state on: among the texts that a state may say each is equally likely."""
+    out = b""
+    while not node.final:
+        at = int(rng.choice(node.possible()))
+        out += node.texts.texts[at][len(node.said) :]
+        node = node.then(at)
+    return out.decode()

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensecf_edge.answer.basis import Group, Measure, Part, Unknown, Why
+from sensecf_edge.answer.letter import Letter
 from sensecf_edge.answer.result import FORMAT, Change, Counterfactual, Explanation, FirstTry, Proof, Provenance
 from sensecf_edge.answer.risk import Risk, RiskScale
 from sensecf_edge.errors import SenseCFError
@@ -118,6 +119,7 @@ def explanations(draw: st.DrawFn) -> Explanation:
         likeness=draw(st.none() | st.floats(0, 100)),
         measured=tuple(draw(st.lists(groups, max_size=2))),
         next=() if known else draw(measures),
+        letter=draw(st.none() | st.builds(Letter, words, words, st.sampled_from(["letter", "note"]))),
     )
 
 
@@ -184,7 +186,7 @@ def test_an_explanation_of_the_second_format_still_opens_and_loses_nothing(file:
     old = json.loads((SECOND / file).read_text(encoding="utf-8"))
     new = Explanation.from_json(old).to_json()
     VALIDATOR.validate(new)
-    added = {"why": None, "likeness": None, "measured": [], "next": []}
+    added = {"why": None, "likeness": None, "measured": [], "next": [], "letter": None}
     assert new == {**old, **added, "format": FORMAT, "provenance": new["provenance"]}
     assert new["provenance"].items() >= old["provenance"].items()
 

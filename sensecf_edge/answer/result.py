@@ -15,6 +15,7 @@ from typing import Any
 from ..errors import SenseCFError
 from ..schema.record import Value
 from .basis import Group, Measure, Unknown, Why
+from .letter import Letter
 from .reading import from_first, known
 from .risk import Risk, RiskScale
 
@@ -175,6 +176,7 @@ class Explanation:
                  None where the bundle does not know
     measured     how well the model did on unseen people of this person's groups; empty where the bundle does not know
     next         the unknown values and what measuring each may show, the most telling first
+    letter       the answer in plain words; None where that was not asked
     """
 
     status: str
@@ -205,6 +207,7 @@ class Explanation:
     likeness: float | None = None
     measured: tuple[Group, ...] = ()
     next: tuple[Measure, ...] = ()
+    letter: Letter | None = None
     format: int = field(default=FORMAT)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -249,7 +252,7 @@ class Explanation:
 
     @classmethod
     def _read(cls, data: Mapping[str, Any]) -> Explanation:
-        first, proof, why = data["first_try"], data.get("proof"), data.get("why")
+        first, proof, why, letter = data["first_try"], *(data.get(name) for name in ("proof", "why", "letter"))
         parts = {
             "found": tuple(map(Counterfactual.from_json, data["found"])),
             "first_try": FirstTry.from_json(first) if first else None,
@@ -261,6 +264,7 @@ class Explanation:
             "why": Why.from_json(why) if why else None,
             "measured": tuple(Group(**known(Group, item)) for item in data.get("measured", ())),
             "next": tuple(Measure(**known(Measure, item)) for item in data.get("next", ())),
+            "letter": Letter(**known(Letter, letter)) if letter else None,
         }
         return cls(**{**known(cls, data), **parts})
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from ..errors import RecordError
+from . import terminal
 
 if TYPE_CHECKING:
     from ..answer.result import Explanation
     from ..audit.log import Log
     from ..bundle.bundle import Bundle
+    from ..letter.telling import Teller
+    from ..schema.schema import Schema
 
 
 def _place(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
@@ -48,6 +51,45 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     ]):  # fmt: skip
         command = option(command)
     return command
+
+
+def letters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--tell`, `--tell-as` and `--teller`; `told` does what they say."""
+    for option in reversed([
+        click.option("--tell", is_flag=True, help="Say the answer as a letter in plain words, in place of the tables."),
+        click.option("--tell-as", type=click.Choice(["letter", "note"]), help="A letter to the person, or a note for the file; with --tell."
+                     "  [default: letter]"),
+        click.option("--teller", metavar="TEXT", help="Who words it: auto (smollm2 where it was fetched, else the template), template, "
+                     "smollm2, FILE.gguf or raw:FILE.gguf; with --tell.  [default: auto]"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+class Tell(NamedTuple):
+    """What `letters` asks for: `kind` is letter or note, `teller` the text that names who words it."""
+
+    kind: str
+    teller: str
+
+    @classmethod
+    def of(cls, tell: bool, tell_as: str | None, teller: str | None) -> Tell | None:
+        """None where no letter is asked for. Raises UsageError."""
+        if not tell and (tell_as or teller):
+            raise click.UsageError("--tell-as and --teller belong to --tell")
+        return cls(tell_as or "letter", teller or "auto") if tell else None
+
+    def opened(self) -> Teller:
+        """Who words it. Raises ConstraintError, EngineError."""
+        from ..letter.telling import Teller
+
+        return Teller.of(self.teller, say=terminal.say)
+
+    def told(self, explanation: Explanation, schema: Schema, teller: Teller) -> Explanation:
+        """The explanation with its letter."""
+        from ..letter.telling import tell
+
+        return tell(explanation, schema, self.kind, teller, terminal.say)
 
 
 def log_of(path: Path | None, values: bool) -> Log | None:

@@ -62,10 +62,12 @@ def cli() -> None:
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
 @kept.options
+@kept.letters
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
             as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None,
-            audit: Path | None, audit_values: bool, **day: str | None) -> int:  # fmt: skip
+            audit: Path | None, audit_values: bool, tell: bool, tell_as: str | None, teller: str | None,
+            **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
@@ -80,12 +82,15 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
     log = kept.log_of(audit, audit_values)
-    choice = Choice.parse(generator, shots, hints, allow_host)
+    choice, letter = Choice.parse(generator, shots, hints, allow_host), kept.Tell.of(tell, tell_as, teller)
+    writer = letter.opened() if letter else None
     named = options.tried_model(model, threads, device)
     with Explainer.load(named, threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         if values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
+        if letter and writer:
+            explanation = letter.told(explanation, explainer.schema, writer)
         kept.keep(explanation, explainer.bundle, report, log)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
@@ -207,9 +212,12 @@ def _one_source(record: str | None, sample: str | None, model: str | None, sourc
 def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:
     from ..report.rendering import render
 
-    click.echo(
-        terminal.json_text(explanation.to_json()) + "\n" if as_json else render(explanation, schema, **terminal.print_style()), nl=False
-    )
+    if as_json:
+        click.echo(terminal.json_text(explanation.to_json()))
+    elif explanation.letter is not None:
+        click.echo(terminal.wrapped(explanation.letter.text), nl=False)
+    else:
+        click.echo(render(explanation, schema, **terminal.print_style()), nl=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

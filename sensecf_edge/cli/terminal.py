@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 LONGEST_MESSAGE = 900
 WIDEST = 100
+HARD_SPACE = "\ue000"
+"""Between a number and its sign for per cent while lines are broken."""
 
 
 def read_record(source: str) -> dict[str, Any]:
@@ -121,6 +123,16 @@ def printable(text: str) -> str:
     """Text of several lines that standard output can hold, whatever its encoding, and that cannot steer the terminal."""
     plain = "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text.replace("\r\n", "\n"))
     return plain if _unicode() else plain.encode("ascii", "replace").decode("ascii")
+
+
+def wrapped(text: str) -> str:
+    """A letter as `printable`: its lines broken at the width of the terminal, those of a list kept clear of their marks."""
+    import textwrap
+
+    width = print_style()["width"]
+    lines = [textwrap.wrap(line, width, subsequent_indent="  " * line.startswith("- "), break_long_words=False, break_on_hyphens=False)
+             or [""] for line in text.replace(" %", f"{HARD_SPACE}%").splitlines()]  # fmt: skip
+    return printable("\n".join(part for line in lines for part in line).replace(HARD_SPACE, " ") + "\n")
 
 
 def json_text(value: Any) -> str:

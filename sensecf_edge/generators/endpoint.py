@@ -71,6 +71,8 @@ class Endpoint:
     def _answers(self, request: Request) -> list[Proposal] | Unanswered:
         """What came before the server failed counts; where nothing did, the record goes without."""
         said: list[Proposal] = []
+        if not isinstance(request.grammar, Grammar):
+            return Unanswered("a server is asked for changes, and for nothing else")
         told = WAYS[self.way](request.grammar.gbnf(), schema_of(request.grammar)) if self.way else {}
         for k in range(request.n):
             greedy = (k == 0 and request.greedy_first) or not request.temperature

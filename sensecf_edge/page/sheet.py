@@ -6,7 +6,7 @@ fetched, nothing runs, no style stands in an element: a page with a strict polic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def sheet(explanation: Explanation, bundle: Bundle, when: str | None = None) -> 
     """The sheet itself, without its style."""
     say = Wording(explanation, bundle.schema)
     parts = [_head(bundle, when or date.today().isoformat()), _risk(say), _record(say), _options(say), basis(say), *_weak(say),
-             _limits(say), _origin(say, bundle), _signature(say)]  # fmt: skip
+             _limits(say), _origin(say, bundle), _signature(say), *_letter(say)]  # fmt: skip
     full = explanation.why is not None and bool(explanation.found)
     return el("div", *parts, cls="sensecf full" if full else "sensecf")  # a full one is printed a little smaller, to stay on its sheet
 
@@ -180,3 +180,19 @@ def _signature(say: Wording) -> Html:
     boxes = "" if not say.explanation.found else "☐ accepted   ☐ not followed, because: ____________________________________________"
     lines = [el("div", word) for word in ("Name or number of the person", "Seen by (signature)", "Date")]
     return el("section", el("p", boxes, cls="taken") if boxes else None, el("div", *lines, cls="sign"))
+
+
+def _letter(say: Wording) -> Iterator[Html]:
+    """The answer in plain words, on a sheet of its own; nothing where none was asked for."""
+    if say.explanation.letter is not None:
+        blocks = say.explanation.letter.text.strip().split("\n\n")
+        yield el("section", el("h2", "In plain words"), *(part for block in blocks for part in _block(block.splitlines())), cls="letter")
+
+
+def _block(lines: Sequence[str]) -> Iterator[Html]:
+    """A paragraph, and the list that stands in it or behind it."""
+    items = [line.removeprefix("- ") for line in lines if line.startswith("- ")]
+    if text := " ".join(line for line in lines if not line.startswith("- ")):
+        yield el("p", text)
+    if items:
+        yield el("ul", *(el("li", item) for item in items))

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from .grammar import Grammar
+from .grammar import Node
+
+
+class Language(Protocol):
+    """What may be answered, in the two forms that engines read: `grammar.Grammar` for changes, `branching.Branching` for sentences."""
+
+    @property
+    def start(self) -> Node:
+        """The automaton's first state."""
+        ...
+
+    def gbnf(self) -> str:
+        """The same in llama.cpp's notation."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -18,7 +31,7 @@ class Request:
     """
 
     prompt: str
-    grammar: Grammar
+    grammar: Language
     n: int
     seed: int
     temperature: float

@@ -14,7 +14,7 @@ from ..schema.feature import Feature, number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
 from . import resting
-from .phrases import change_texts, digits_of, weak_text
+from .phrases import change_texts, digits_of
 from .wording import Wording, plain
 
 if TYPE_CHECKING:
@@ -150,9 +150,6 @@ def _none(console: Console, say: Wording) -> None:
 def _notes(console: Console, say: Wording) -> None:
     """What the answer does not claim, what weakens it, and where it comes from."""
     explanation, notes = say.explanation, say.notes()
-    weak = weak_text(explanation.auc)
-    if weak and not any("AUC" in note for note in notes):
-        notes.insert(0, weak)
     console.print()
     for note in notes:
         console.print(hanging("! ", note, "yellow"))

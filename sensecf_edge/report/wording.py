@@ -14,7 +14,7 @@ from ..answer.risk import BALANCED, REQUEST, SCHEMA, TRAINING
 from ..schema.feature import number_text
 from ..schema.schema import Schema
 from ..settings import SEARCH, UNKNOWN
-from .phrases import class_text, percent, percents, rate_text
+from .phrases import class_text, percent, percents, rate_text, weak_text
 
 BASES = {
     TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
@@ -94,14 +94,26 @@ class Wording:
         return f"{self.goal()} or less{many}"
 
     def _already(self) -> str:
+        if self.narrow:
+            return f", but only just: an answer would have to reach {self.narrow} or less."
+        return ". Nothing needs to change." if self.settled else self.share(self.explanation.holds_now, ", in {}") + "."
+
+    @cached_property
+    def narrow(self) -> str:
+        """The risk that an answer would have to reach, where the record is on the wanted side by less; empty elsewhere."""
+        r = self.explanation.risk
+        return percents(r.goal, [r.now])(r.goal) if self._inside and r.now > r.goal else ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing needs to change: the record is on the wanted side for sure, and inside all that was asked for."""
+        return self._inside and not self.narrow
+
+    @cached_property
+    def _inside(self) -> bool:
         e = self.explanation
-        if self.open or e.completions:
-            return self.share(e.holds_now, ", in {}") + "."
-        if any(self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()):
-            return "."
-        if e.risk.now > e.risk.goal:
-            return f", but only just: an answer would have to reach {percents(e.risk.goal, [e.risk.now])(e.risk.goal)} or less."
-        return ". Nothing needs to change."
+        outside = any(self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items())
+        return e.status == "already" and not (self.open or e.completions or outside)
 
     def share(self, holds: float | None, text: str) -> str:
         """How much of what the unknown values may be something holds for; empty where that was not looked at."""
@@ -208,6 +220,9 @@ class Wording:
     def notes(self) -> list[str]:
         """What weakens an answer."""
         e, out = self.explanation, [plain(text) for text in self.explanation.warnings]
+        weak = weak_text(e.auc)
+        if weak and not any("AUC" in note for note in out):
+            out.insert(0, weak)
         if self.schema.horizon and e.found:
             out.append(f"How far each feature may change is meant for {plain(self.schema.horizon)}.")
         out += filter(None, (self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()))

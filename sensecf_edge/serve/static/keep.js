@@ -22,7 +22,7 @@ export class Keep {
     this.notes = [];
   }
 
-  draw(question, cards, note) {
+  draw(question, { cards, letter }, note) {
     const about = el("select", { id: "note-about" }, el("option", { value: "" }, t("note_all")),
       cards.map((c, k) => el("option", { value: String(k + 1) }, t("option", { number: k + 1 }))));
     const verdict = el("fieldset", { class: "row" }, el("legend", {}, t("note")),
@@ -56,6 +56,7 @@ export class Keep {
       el("div", { class: "row" }, ["print", "save_html", "save_json"].map((what) => el("button", { type: "button", class: what === "print" ? "main" : "",
         onclick: () => send(what.replace("save_", ""), question) }, t(what)))),
       el("p", { class: "quiet" }, t("keep_hint")),
+      el("details", {}, el("summary", {}, t("letter")), el("p", { class: "letter" }, letter)),
       el("form", { class: "note", novalidate: true, onsubmit: (event) => { event.preventDefault(); add(); } }, verdict,
         el("div", {}, el("label", { for: "note-about" }, t("note_option")), about), el("div", {}, el("label", { for: "note-reason" }, t("note_reason")), reason), problem,
         el("button", { type: "submit" }, t("note_add")), el("p", { class: "quiet" }, t(audit ? "note_hint_logged" : "note_hint")), lines));

@@ -68,7 +68,7 @@ function drawAnswer(first) {
   drawOptions(answer, limits, tryFrom);
   if (first) held.hand.draw(held.values, answer.cards);
   else held.hand.offer(answer.cards);
-  held.keep.draw(held.whole, answer.cards, note);
+  held.keep.draw(held.whole, answer, note);
   STAGES.forEach((stage) => show(stage, true));
   const best = answer.cards[0];
   say(best ? t("new_options", { count: answer.cards.length, risk: best.risk_text }) : answer.status === "already" ? t("options_none") : t("no_options"));
