@@ -22,9 +22,9 @@ from .bundle.risk_scale import scale_of
 from .errors import ConstraintError
 from .generators.choice import BUNDLE, Choice
 from .generators.opening import opened, quiet
+from .generators.prompting import Prompting
 from .generators.shots import DRAWN, people, shots_of
 from .generators.silent import Silent
-from .generators.voice import Voice
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
 from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed, spread
 from .judge.density import Realism
@@ -58,11 +58,11 @@ class Explainer:
 
     def __init__(
         self, bundle: Bundle, engine: Engine, checker: Checker, realism: Realism | None, rivals: Sequence[Checker] = (),
-        margin: float = LOOP.margin, base_rate: float | None = None, voice: Voice | None = None,
+        margin: float = LOOP.margin, base_rate: float | None = None, prompting: Prompting | None = None,
     ) -> None:  # fmt: skip
         self.bundle, self.engine, self.checker, self.realism, self.rivals = bundle, engine, checker, realism, rivals
         self.schema: Schema = bundle.schema
-        self.voice = voice or Voice.of(bundle)
+        self.prompting = prompting or Prompting.of(bundle)
         self.target = bundle.manifest.target
         self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
@@ -89,15 +89,15 @@ class Explainer:
         typical = realism(bundle, max(1, threads), device)
         alone = cls(bundle, Silent(), checker, typical, (), margin, base_rate)
         shots = alone.shots(choice) if choice.shots else ()
-        engine, voice = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
+        engine, prompting = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
-        return cls(bundle, engine, checker, typical, others, margin, base_rate, voice)
+        return cls(bundle, engine, checker, typical, others, margin, base_rate, prompting)
 
     def shots(self, choice: Choice) -> tuple[str, ...]:
         """Examples for a general model: made-up people and what is answered them."""
-        voice = replace(self.voice, hints=choice.hints)
+        prompting = replace(self.prompting, hints=choice.hints)
         asked = people(self.schema, self.complete or evenly(self.schema), self.checker, self.target.threshold)[: DRAWN * choice.shots]
-        return shots_of(voice, self.checker, list(zip(asked, self.explain_many(asked), strict=True)), choice.shots)
+        return shots_of(prompting, self.checker, list(zip(asked, self.explain_many(asked), strict=True)), choice.shots)
 
     def explain(
         self,
@@ -166,7 +166,7 @@ class Explainer:
             space = admissible(case.record, constraints)
         except ConstraintError as error:
             return str(error)
-        return RecordSearch(space, case.judge, Grammar(space), self.voice.prompt(space, case.p, case.judge.checker))
+        return RecordSearch(space, case.judge, Grammar(space), self.prompting.prompt(space, case.p, case.judge.checker))
 
     def _search(self, searches: Sequence[RecordSearch], budget: Budget) -> None:
         """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
@@ -284,7 +284,7 @@ class Explainer:
             freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
             search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
             threads=settings.threads or None, device=settings.device,
-            generator=self.voice.name, shots=self.voice.shots, hints=self.voice.hints,
+            generator=self.prompting.name, shots=self.prompting.shots, hints=self.prompting.hints,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -16,11 +16,11 @@ import pytest
 from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert.augment import learners, left, lines, output_table, relaxed, rows, training, trial
+from sensecf_convert.augment import decision_threshold, learners, out_of_fold, output_table, relaxed, remaining, rows, training
 from sensecf_convert.augment.command import _cohort, augment, wanted_rows
 from sensecf_convert.augment.relaxed import relaxed_schema, towards_class
 from sensecf_convert.augment.study import command as study_command
-from sensecf_convert.augment.study import knowing, methods, study
+from sensecf_convert.augment.study import methods, outside_knowledge, study
 from sensecf_convert.augment.study.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.classifier import recipes
 from sensecf_convert.compare import environments
@@ -54,7 +54,7 @@ POISON = 7
 
 @dataclass
 class Small:
-    """A table short of one class, and what was forged from it."""
+    """A table short of one class, and what was trained from it."""
 
     table: Path
     schema: Path
@@ -174,14 +174,14 @@ def outside_poisoned(data: Cohort, kept: np.ndarray) -> Cohort:
     return replace(data, X=X, y=y)
 
 
-def reduced(data: Cohort, work: Path, scenario: str = "A", poisoned: bool = False) -> left.Left:
+def reduced(data: Cohort, work: Path, scenario: str = "A", poisoned: bool = False) -> remaining.Remaining:
     """What a cell of seed 0 gives its methods: half of some labels taken away; everything else may be nonsense."""
     plan = study.StudyPlan("progression", "fast", seeds=(0,), effort="try", reductions=(50,))
     cell = study.Cell(0, Scarcity(scenario, 50))
     train = study.Parts.of(data, plan, 0).train
     if poisoned:  # labels decide who is left, and nothing else
         train = replace(outside_poisoned(train, cell.scarcity.left(train.y, 0)), y=train.y)
-    way = knowing.towards_positive(with_directions(data.schema))
+    way = outside_knowledge.towards_positive(with_directions(data.schema))
     return study.given(train, study.Material(data, way), plan, cell, work)
 
 
@@ -212,8 +212,8 @@ def test_no_score_out_of_fold_has_seen_its_own_person(small: Small, tmp_path: Pa
         made = [methods.METHODS["smote"](replace(one, data=one.data.take(rest))) for one in (whole, bad)]
         assert (made[0].X == made[1].X).all()
         if at == 0:
-            scores, _ = trial.judged(["svm"], part, made[0], whole.data.X[test])
-            held = trial.crossed(methods.METHODS["smote"], ["svm"], whole)
+            scores, _ = out_of_fold.judged(["svm"], part, made[0], whole.data.X[test])
+            held = out_of_fold.crossed(methods.METHODS["smote"], ["svm"], whole)
             assert (held[0, test] == scores[0]).all()
         seen += len(test)
     assert seen == len(whole.data)
@@ -259,7 +259,7 @@ def test_rows_by_directions_go_only_the_way_that_leads_to_their_class(small: Sma
         assert len(added.X) == whole.wanting > 0
         for row in added.X[:40]:
             gap = row - own
-            assert (((gap == 0) | (gap * way > 0)).all(axis=1) & ((gap != 0).sum(axis=1) <= knowing.AT_ONCE)).any()
+            assert (((gap == 0) | (gap * way > 0)).all(axis=1) & ((gap != 0).sum(axis=1) <= outside_knowledge.AT_ONCE)).any()
 
 
 def test_another_table_and_what_it_teaches_need_one(small: Small, tmp_path: Path) -> None:
@@ -275,11 +275,11 @@ def test_another_table_and_what_it_teaches_need_one(small: Small, tmp_path: Path
 
 
 def test_methods_add_the_same_number_and_repeat_rows_where_they_have_too_few(small: Small, tmp_path: Path) -> None:
-    rest = left.Left(small.data, "fast", 0, tmp_path, "random-forest", training.TRY, bundles={"fast": small.bundle})
+    rest = remaining.Remaining(small.data, "fast", 0, tmp_path, "random-forest", training.TRY, bundles={"fast": small.bundle})
     for name in ("smote", "ours"):
         added = methods.METHODS[name](rest)
         assert len(added.X) == rest.wanting == 80 and added.y.all() and 0 < added.distinct <= 80
-    few = left.filled(rest, lambda _: small.data.X[:3])
+    few = remaining.filled(rest, lambda _: small.data.X[:3])
     assert len(few.X) == 80 and few.distinct == 3 and len(np.unique(few.X, axis=0)) == 3
     weights = methods.METHODS["class-weights"](rest).weights
     assert weights is not None
@@ -293,7 +293,7 @@ scored = st.lists(st.tuples(st.integers(-6, 6), st.booleans()), min_size=2, max_
 def test_a_line_gives_the_highest_f1_that_any_line_gives(rows: list[tuple[int, bool]]) -> None:
     scores, y = np.array([s for s, _ in rows], dtype=float), np.array([y for _, y in rows])
     best = max(f1_score(y, scores >= at, zero_division=0.0) for at in (-np.inf, *scores))
-    line = lines.best_line(scores, y)
+    line = decision_threshold.best_threshold(scores, y)
     assert line.f1 == pytest.approx(best) == pytest.approx(f1_score(y, scores >= line.at, zero_division=0.0))
 
 
@@ -301,7 +301,8 @@ def test_a_line_gives_the_highest_f1_that_any_line_gives(rows: list[tuple[int, b
 def test_rows_that_count_several_times_move_a_line_as_if_they_were_there_several_times(rows: list[tuple[int, bool]], times: int) -> None:
     scores, y = np.array([s for s, _ in rows], dtype=float), np.array([y for _, y in rows])
     often = np.where(y, times, 1)
-    assert lines.best_line(scores, y, often.astype(float)) == lines.best_line(scores.repeat(often), y.repeat(often))
+    found = decision_threshold.best_threshold(scores, y, often.astype(float))
+    assert found == decision_threshold.best_threshold(scores.repeat(often), y.repeat(often))
 
 
 def test_the_line_of_scikit_learn_does_no_better() -> None:
@@ -317,7 +318,7 @@ def test_the_line_of_scikit_learn_does_no_better() -> None:
         plain = LogisticRegression()
         tuned = TunedThresholdClassifierCV(plain, scoring="f1", cv=folds, refit=True).fit(X, y)
         held = cross_val_predict(plain, X, y, cv=folds, method="decision_function")
-        line = lines.best_line(held, y.astype(bool))
+        line = decision_threshold.best_threshold(held, y.astype(bool))
         scores = plain.fit(X, y).decision_function(later)
         gaps.append(f1_score(truth, scores >= line.at) - f1_score(truth, tuned.predict(later)))
     assert abs(float(np.mean(gaps))) < 0.02
@@ -328,18 +329,18 @@ def test_a_sigmoid_tells_shares_as_they_are_and_as_they_will_be() -> None:
     rng = np.random.default_rng(0)
     y = rng.random(6_000) < 0.3
     scores = rng.normal(np.where(y, 1.0, -1.0), 1.5)
-    bent = lines.sigmoid(scores, y)
+    bent = decision_threshold.sigmoid(scores, y)
     assert bent.p(scores).mean() == pytest.approx(y.mean(), abs=1e-3)
     often = rng.random(6_000) < 0.6
     assert bent.p(rng.normal(np.where(often, 1.0, -1.0), 1.5), 0.6).mean() == pytest.approx(0.6, abs=0.03)
-    assert lines.sigmoid(-scores, y).slope > 0
+    assert decision_threshold.sigmoid(-scores, y).slope > 0
 
 
 @pytest.mark.parametrize("name", ["dice", "nice"])
 def test_packages_give_valid_rows_of_the_class_by_the_same_checker(small: Small, tmp_path: Path, name: str) -> None:
     if environments.cached(name) is None:
         pytest.skip(f"the environment of {name} is not installed here; `sensecf-edge augment study` makes it")
-    rest = left.Left(small.data, "fast", 0, tmp_path, "random-forest", training.TRY, 0.52, bundles={"fast": small.bundle})
+    rest = remaining.Remaining(small.data, "fast", 0, tmp_path, "random-forest", training.TRY, 0.52, bundles={"fast": small.bundle})
     added = methods.METHODS[name](rest)
     assert len(added.X) == rest.wanting == 13 and added.y.all() and added.distinct > 0
     assert (small.checker().p_target(added.X) >= 0.5).all()
@@ -361,7 +362,7 @@ def test_rows_keep_the_tables_columns_and_spellings_and_say_where_they_came_from
     out = tmp_path / "rows.csv"
     count = augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", ratio=0.6)
     said = re.sub(r"\s+", " ", capfd.readouterr().err)
-    told = r"plain random-forest over folds of rows: 0\.\d\d as it comes, 0\.\d\d with its line moved, 0\.\d\d with such rows"
+    told = r"plain random-forest over folds of rows: 0\.\d\d as it comes, 0\.\d\d with its threshold moved, 0\.\d\d with such rows"
     assert re.search(told, said), said
     whole, made = tables.frame(read_table(small.table)), pd.read_csv(out)
     assert count.rows == count.asked == len(made) > 0
@@ -475,7 +476,7 @@ def test_ours_in_a_study_makes_what_augment_makes(small: Small, tmp_path: Path) 
     out = tmp_path / "o.csv"
     augment(small.table, "progression", out, small.schema, work=tmp_path / "work", effort="try", trial=False)
     data = replace(small.data, schema=_cohort(read_table(small.table), "progression", small.schema, None, None).schema)
-    added = methods.METHODS["ours"](left.Left(data, "fast", 0, tmp_path / "method", "random-forest", training.TRY))
+    added = methods.METHODS["ours"](remaining.Remaining(data, "fast", 0, tmp_path / "method", "random-forest", training.TRY))
     names = [f.name for f in data.schema.features if f.kind == "number"]
     made = pd.read_csv(out)[names].to_numpy(dtype=float)
     assert added.distinct == len(made)
@@ -509,11 +510,11 @@ def test_a_cell_notes_what_a_method_cannot_do_and_not_what_the_machine_lacks(
     """A finished cell is never asked again: what a network or another folder would cure must not become its result."""
     for error in (TableError("no row"),) if lasting else (MissingExtraError("no network"), OtherWorkError("another study's")):
         if lasting:
-            with trial.told() as why:
+            with out_of_fold.noting_refusals() as why:
                 raise error
             assert why == ["no row"]
         else:
-            with pytest.raises(type(error)), trial.told():
+            with pytest.raises(type(error)), out_of_fold.noting_refusals():
                 raise error
 
 

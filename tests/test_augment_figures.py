@@ -507,8 +507,9 @@ def test_the_page_holds_everything_and_fetches_nothing(written: Path) -> None:
     assert "://" not in text and "<script" not in text and "<link" not in text and "url(" not in text
     assert all(source.startswith("data:image/png;base64,") for source in re.findall(r'src="([^"]*)', text))
     assert text.count("data:image/png") == 2  # by table only where there are several
-    parts = ("What rows add once the line lies right", "As they come", "Beside the papers", "The tables and the splits differ", "Left out",
-             "What a reader should know", "How each method works", "AUC of the checking classifier", "calibration slope", "everybody",
+    parts = ("What rows add once the threshold is right", "As they come", "Beside the papers", "The tables and the splits differ",
+             "Left out", "What a reader should know", "How each method works",
+             "AUC of the checking classifier", "calibration slope", "everybody",
              "METHOD+trial", *METHODS)  # fmt: skip
     for part in parts:
         assert part in text

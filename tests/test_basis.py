@@ -20,7 +20,7 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.groups import fitting
 from sensecf_edge.errors import BundleError
 from sensecf_edge.explain import Explainer
-from sensecf_edge.report import resting
+from sensecf_edge.report import basis as sentences
 from sensecf_edge.report.wording import Wording
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -57,14 +57,14 @@ def test_a_record_unlike_anything_says_so_whatever_is_predicted_and_found(knowin
     for e in (odd, fine):
         assert e.likeness is not None and e.likeness < 1
         assert any("unlike anybody this model has learnt from" in text for text in e.warnings)
-        assert "fewer than 1 of 100 training people" in resting.likeness(Wording(e, explainer.schema))
+        assert "fewer than 1 of 100 training people" in sentences.likeness(Wording(e, explainer.schema))
 
 
 def test_a_bundle_of_earlier_versions_opens_and_says_that_it_does_not_know(toy: Path) -> None:
     with Explainer.load(toy) as explainer:
         e = explainer.explain(STRESSED, why=True)
         assert explainer.bundle.population is None and e.likeness is None and e.measured == () and e.why is not None
-        assert "is not known for this model" in resting.likeness(Wording(e, explainer.schema))
+        assert "is not known for this model" in sentences.likeness(Wording(e, explainer.schema))
 
 
 @pytest.mark.parametrize("wrong", [{"format": 2}, {"scores": [0.0]}, {"scores": SCORES[::-1]}, {"scores": None}, {"scores": ["x"] * 101}])
@@ -90,11 +90,11 @@ def test_the_groups_that_fit_a_person_stand_in_the_answer_and_no_other(knowing: 
         others = explainer.explain({**STRESSED, "age": 45, "smoker": "no"})
     assert [(g.feature, g.label) for g in e.measured] == [("smoker", "yes"), ("age", "up to 44")]
     assert [(g.feature, g.label) for g in others.measured] == [("smoker", "no"), ("age", "over 44")]
-    first, second = resting.groups(Wording(e, schema))
+    first, second = sentences.groups(Wording(e, schema))
     assert "Smokes yes (40 rows of 20 people): AUC 0.80 (95 % interval 0.70 to 0.90)" in first
     assert "seen 50 % (95 % interval 40 % to 60 %)" in first
     assert "Age up to 44 years (9 rows): no AUC, all are of one class" in second
-    assert "too few people for an interval" in resting.groups(Wording(others, schema))[0]
+    assert "too few people for an interval" in sentences.groups(Wording(others, schema))[0]
     unknown = Record(schema, np.array([np.nan, 3000.0, np.nan, np.nan]))
     assert fitting([Group(**g) for g in GROUPS], unknown) == ()
 
@@ -134,8 +134,8 @@ def test_what_to_measure_next_is_what_may_change_the_verdict(knowing: Path) -> N
     assert [m.feature for m in near.next] == ["deep_sleep"] and near.next[0].turns > 0.3
     assert near.next[0].low < near.risk.now < near.next[0].high
     assert far.next[0].turns == 0 and far.next[0].high < 1 and whole.next == ()
-    assert "Deep sleep: it alone would" in resting.measure_next(Wording(near, schema))[0]
-    assert "alone it would not change what is said" in resting.measure_next(Wording(far, schema))[0]
+    assert "Deep sleep: it alone would" in sentences.measure_next(Wording(near, schema))[0]
+    assert "alone it would not change what is said" in sentences.measure_next(Wording(far, schema))[0]
 
 
 def test_the_command_tells_it_all_when_it_is_asked(command: Callable[..., Ran], knowing: Path, tmp_path: Path) -> None:

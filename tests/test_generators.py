@@ -17,7 +17,7 @@ from sensecf_edge.errors import ConstraintError, EngineError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.generators import weights
 from sensecf_edge.generators.choice import FILE, OPENAI, Choice
-from sensecf_edge.generators.voice import hints_of
+from sensecf_edge.generators.prompting import hints_of
 from sensecf_edge.llama.chat import MARK, frame
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.propose.grammar import Grammar
@@ -70,7 +70,7 @@ def test_the_room_is_that_of_the_longest_prompt_and_answer(toy: Path, general: P
     with Explainer.load(toy, threads=1, generator=f"{general}") as explainer:
         engine = explainer.engine
         assert isinstance(engine, LlamaEngine)
-        prompt, answer = explainer.voice.longest(explainer.schema)
+        prompt, answer = explainer.prompting.longest(explainer.schema)
         assert engine.answer_tokens == min(256, len(answer.encode()) * 3 // 2 + 8)  # a vocabulary of bytes
         assert engine.context == len(engine.tokenise(prompt)) + engine.answer_tokens
         assert engine.sequences == 8 and engine.cells < engine.context + 8 * engine.answer_tokens + 256

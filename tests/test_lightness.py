@@ -44,7 +44,7 @@ RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space
            "bundle", "report", "page", "generators", "search", "explain", "letter", "trial", "table", "sensors", "private_files", "audit",
            "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
-         "generator", "proof", "memorisation", "rivals", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
+         "generator", "proof", "memorisation", "baselines", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))
 """From the ground up: a module may import what stands before its own package, and its own package, also inside functions."""
 BUILD_COMMANDS = {"augment", "build", "compare", "export"}

@@ -14,9 +14,9 @@ from test_rules import SCHEMA as RELATED
 from test_rules import space as related
 
 from sensecf_edge.errors import BundleError
+from sensecf_edge.propose.instructions import MOST_HINTS, Hint, Task, longest, opening
+from sensecf_edge.propose.instructions import build as words_of
 from sensecf_edge.propose.prompt import ARROW, GENERAL, STYLES, build, items, score_item, score_items, want
-from sensecf_edge.propose.words import MOST_HINTS, Hint, Task, longest, opening
-from sensecf_edge.propose.words import build as words_of
 from sensecf_edge.schema.feature import UNKNOWN, Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema

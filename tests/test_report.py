@@ -27,7 +27,7 @@ from sensecf_edge.schema.schema import Schema
 TOY = Schema.from_json(SCHEMA)
 STEPS, SLEEP = Change("steps", 3000, 9500), Change("deep_sleep", 10.0, 12.5, "%", follows=True)
 SCALE = RiskScale(0.0, 1.0, 0.5, "training").at(0.2, "training")
-ANSWER = Counterfactual((STEPS, SLEEP, Change("smoker", "yes", "no")), 0.62, 3, 0.1, 53.4, "refined").told(SCALE)
+ANSWER = Counterfactual((STEPS, SLEEP, Change("smoker", "yes", "no")), 0.62, 3, 0.1, 53.4, "refined").with_risk(SCALE)
 RECORD = {"age": 44, "steps": 3000, "deep_sleep": 10, "smoker": "yes"}
 FOUND = Explanation(
     "found", "calm", "stressed", 0.29, 0.5, 0.05, RECORD, (ANSWER,),
@@ -198,13 +198,13 @@ def test_what_hangs_on_unknown_values_says_its_range_and_what_to_measure_first()
 
 def test_with_unknown_values_an_answer_says_what_it_holds_for() -> None:
     open_ = {"factual": BLANK, "risk": risk(0.29, 0.2, 0.4), "holds_now": 0.0, "completions": 12}
-    text = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=0.95).told(SCALE, 0.52, 0.7),)))
+    text = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=0.95).with_risk(SCALE, 0.52, 0.7),)))
     assert "risk 38 % (27 % to 50 % depending on what is unknown; average in the training data: 20 %)" in text
     assert "It holds in 95 % of the 12 cases tried for what is unknown: a risk of 10 % to 19 %." in text
     assert "as it does in none of the 12 cases tried for what is unknown; an answer must reach 17 % or less in 90 % of such" in text
-    whole = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
+    whole = words(shown(**open_, found=(dataclasses.replace(ANSWER, holds=1.0).with_risk(SCALE, 0.62, 0.62),)))
     assert "It holds in all of the 12 cases tried for what is unknown." in whole
-    one = words(shown(**{**open_, "completions": 1}, found=(dataclasses.replace(ANSWER, holds=1.0).told(SCALE, 0.62, 0.62),)))
+    one = words(shown(**{**open_, "completions": 1}, found=(dataclasses.replace(ANSWER, holds=1.0).with_risk(SCALE, 0.62, 0.62),)))
     assert "as it does in none of the cases tried for what" in one and "It holds in the one case tried for what is unknown." in one
 
 

@@ -33,9 +33,9 @@ from sensecf_edge.errors import RecordError, TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.serve.answers import Asked, explained
+from sensecf_edge.serve.by_hand import moved_by_hand
 from sensecf_edge.serve.files import rows_of
 from sensecf_edge.serve.texts import HERE, texts
-from sensecf_edge.serve.tried import tried
 
 ROOT = Path(__file__).parents[1]
 HASTY = """
@@ -46,7 +46,7 @@ for name, value in dict(body_seconds=1.0, head_seconds=1.0, waiting=60).items():
 from sensecf_edge.serve import app
 def fault(explainer, asked):
     raise ValueError(f"a value: {asked.values}")
-app.tried = fault
+app.moved_by_hand = fault
 from sensecf_edge.cli.main import main
 main(sys.argv[1:])
 """
@@ -438,7 +438,7 @@ def heart() -> Iterator[Explainer]:
 
 
 def _try(explainer: Explainer, values: dict[str, Any], moved: dict[str, str | None], **more: Any) -> dict[str, Any]:
-    return tried(explainer, Asked.of({"model": "x", "values": fields(values), "moved": moved, **more}))
+    return moved_by_hand(explainer, Asked.of({"model": "x", "values": fields(values), "moved": moved, **more}))
 
 
 def test_a_try_by_hand_says_the_risk_the_rules_and_what_follows() -> None:

@@ -21,7 +21,7 @@ from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.explain import Explainer
 from sensecf_edge.page.html import Html, el
 from sensecf_edge.page.sheet import STYLE, report_html, sheet
-from sensecf_edge.report import resting
+from sensecf_edge.report import basis as sentences
 from sensecf_edge.report.wording import Wording
 from sensecf_edge.space.constraints import Constraints
 
@@ -86,8 +86,8 @@ def test_a_sheet_says_all_of_the_answer(kind: str, answers: dict[str, tuple[Expl
     text, say = Read(report_html(explanation, bundle, "2031-02-03")).text, Wording(explanation, bundle.schema)
     m = bundle.manifest
     for part in ("2031-02-03", m.title, m.data.licence, m.not_for, explanation.provenance.bundle, "Seen by (signature)", *say.prediction(),
-                 *say.notes(), "not medical advice", resting.likeness(say), *resting.groups(say), *resting.measure_next(say), m.intended,
-                 *resting.why(say)[::len(resting.why(say)) - 1]):  # fmt: skip
+                 *say.notes(), "not medical advice", sentences.likeness(say), *sentences.groups(say), *sentences.measure_next(say),
+                 m.intended, *sentences.why(say)[::len(sentences.why(say)) - 1]):  # fmt: skip
         assert " ".join(part.split()) in text, part
     for name, value in explanation.factual.items():
         assert f"{say.title(name)} {'not known' if value is None else value}" in text, name

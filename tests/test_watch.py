@@ -852,3 +852,19 @@ def test_one_line_holds_what_is_said_and_ends_between_words() -> None:
             made = explainer.explain(sample.values)
             assert 20 < len(short.line(made, explainer.schema)) <= 255
     assert short.cut("one two three", 9) == "one two…" and short.cut("one", 3) == "one"
+
+
+def test_a_thread_that_ends_ends_the_watch_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("paho.mqtt.client", reason="the extra mqtt is not installed")
+    from sensecf_edge.watch.broker import Broker
+    from sensecf_edge.watch.mqtt import MqttPort, Topics
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("70 kg")
+
+    port = MqttPort(Broker.parse("mqtt://127.0.0.1:1"), Topics("records", "out"), lambda _: None)
+    monkeypatch.setattr(port.client, "reconnect", broken)
+    with pytest.raises(SenseCFError, match=r"cannot be listened to: the thread that listens to it has ended \(RuntimeError"):
+        port.start(MessageQueue(10, "block"))
+    assert port.state == "disconnected"
+    port.close()

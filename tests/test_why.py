@@ -15,7 +15,7 @@ from sensecf_edge.explain import Explainer
 from sensecf_edge.judge.completions import exactly
 from sensecf_edge.judge.reasons import reasons, risks
 from sensecf_edge.judge.shapley import together, why
-from sensecf_edge.report import resting
+from sensecf_edge.report import basis as sentences
 from sensecf_edge.report.wording import Wording
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
@@ -140,13 +140,13 @@ def test_an_answer_says_why_when_it_is_asked_and_not_else(toy: Path) -> None:
         assert explainer.explain(STRESSED).why is None and explainer.explain(STRESSED, why=True).why == asked.why
         explainer.realism = None
         assert explainer.explain(STRESSED, why=True).why is None  # nobody to draw
-    said = " ".join(resting.why(Wording(asked, explainer.schema)))
+    said = " ".join(sentences.why(Wording(asked, explainer.schema)))
     assert "Raises the risk most: Steps a day 3000" in said and "Lowers the risk most" not in said.split("Raises")[0]
     assert asked.why is not None and f"{asked.why.people} made-up people" in said and "does not show what causes" in said
 
 
 def test_parts_that_are_lost_in_their_error_are_not_told() -> None:
     reason = Why(0.2, 0.3, (Part(("a",), 0.101, 0.004), Part(("b",), -0.001, 0.004)), False, 100)
-    assert [part.features for part in resting.told(reason)] == [("a",)]
-    assert resting.points(0.101, 0.004) == "10.1 points" and resting.points(0.101, 0.02) == "10 points"
-    assert resting.points(0.01, 0.01) == "1 point"
+    assert [part.features for part in sentences.beyond_error(reason)] == [("a",)]
+    assert sentences.points(0.101, 0.004) == "10.1 points" and sentences.points(0.101, 0.02) == "10 points"
+    assert sentences.points(0.01, 0.01) == "1 point"

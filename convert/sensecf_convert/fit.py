@@ -21,10 +21,10 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import MANIFEST, Target
 from sensecf_edge.bundle.shared import SharedWeights
 from sensecf_edge.errors import TableError
-from sensecf_edge.generators.voice import task_of
+from sensecf_edge.generators.prompting import task_of
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.judge.density import Density
-from sensecf_edge.propose.words import Task
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 

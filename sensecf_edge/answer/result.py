@@ -86,7 +86,7 @@ class Counterfactual:
     holds: float = 1.0
     draws: int | None = None
 
-    def told(self, scale: RiskScale, low: float | None = None, high: float | None = None) -> Counterfactual:
+    def with_risk(self, scale: RiskScale, low: float | None = None, high: float | None = None) -> Counterfactual:
         """With its risk; `low` and `high` are the scores that completions of unknown values range over."""
         worst, best = (self.p_target if p is None else p for p in (low, high))
         return replace(self, risk=scale.risk(self.p_target), risk_low=scale.risk(best), risk_high=scale.risk(worst))

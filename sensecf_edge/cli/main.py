@@ -19,7 +19,7 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import days, kept, options, terminal
+from . import days, options, outputs, terminal
 from .commands import Commands
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 
@@ -61,8 +61,8 @@ def cli() -> None:
 @options.threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
-@kept.options
-@kept.letters
+@outputs.options
+@outputs.letters
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
             as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None,
@@ -81,8 +81,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
 
     constraints = Constraints(frozenset(freeze), terminal.bounds(bound), max_changes, terminal.costs(cost))
     rows = SEARCH.exact_rows if exact else SEARCH.rows
-    log = kept.log_of(audit, audit_values)
-    choice, letter = Choice.parse(generator, shots, hints, allow_host), kept.Tell.of(tell, tell_as, teller)
+    log = outputs.log_of(audit, audit_values)
+    choice, letter = Choice.parse(generator, shots, hints, allow_host), outputs.Tell.of(tell, tell_as, teller)
     writer = letter.opened() if letter else None
     named = options.tried_model(model, threads, device)
     with Explainer.load(named, threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
@@ -91,7 +91,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
         if letter and writer:
             explanation = letter.told(explanation, explainer.schema, writer)
-        kept.keep(explanation, explainer.bundle, report, log)
+        outputs.keep(explanation, explainer.bundle, report, log)
         _print_explanation(explanation, explainer.schema, as_json)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..settings import DEVICES, ENGINE, SERVE
-from . import kept, terminal
+from . import outputs, terminal
 from .options import require_signed, threads_option
 
 
@@ -17,7 +17,7 @@ from .options import require_signed, threads_option
 @click.option("--port", type=click.IntRange(0, 65535), default=SERVE.port, help="0 for any that is free.")
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address of this machine to listen on.")
 @click.option("--plain", is_flag=True, help="Allow an address that other machines can reach: records then cross the network unencrypted.")
-@kept.audit
+@outputs.audit
 @require_signed
 @threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
@@ -31,14 +31,14 @@ def serve(models: tuple[str, ...], only: bool, port: int, host: str, plain: bool
     if only and not models:
         raise click.UsageError("--only needs --model: which ones?")
     with terminal.extra("serve"):
+        from ..serve.models import Models
         from ..serve.server import Place
         from ..serve.server import Serving as made  # noqa: N813
-        from ..serve.shelf import Shelf
 
         place = Place(host, port)
         if not place.loopback and not plain:
             raise click.UsageError(f"other machines can reach {host}, and records would cross the network unencrypted; --plain allows it")
-        serving = made(Shelf.of(models, only, threads, device), place, terminal.say, kept.log_of(audit, audit_values))
+        serving = made(Models.of(models, only, threads, device), place, terminal.say, outputs.log_of(audit, audit_values))
         for name in ("SIGTERM", "SIGINT"):
             terminal.on_signal(name, serving.stop)
         serving.run(_ready)

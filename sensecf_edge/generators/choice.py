@@ -57,6 +57,6 @@ class Choice:
         return f"{RAW if self.raw else ''}{self.place}" if self.kind == FILE else self.kind
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """The whole choice in a word or two: for what must be the same when a job goes on."""
         return " ".join([self.text, *([f"{self.shots} shots"] if self.shots else []), *(["hints"] if self.hints else [])])

@@ -1,4 +1,4 @@
-"""A choice and a bundle -> an open engine and its voice. The one place where `--generator` becomes a generator."""
+"""A choice and a bundle -> an open engine and its way of prompting. The one place where `--generator` becomes a generator."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..propose.engine import Engine
 from ..propose.prompt import GENERAL
 from ..settings import EngineSettings
 from .choice import BUNDLE, FILE, NONE, OPENAI, SMOLLM2, Choice
+from .prompting import Prompting
 from .silent import Silent
-from .voice import Voice
 from .weights import digest, weights
 
 Say = Callable[[str], None]
@@ -31,7 +31,7 @@ class Generator(NamedTuple):
     """What proposes, and how it is spoken to."""
 
     engine: Engine
-    voice: Voice
+    prompting: Prompting
 
 
 def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tuple[str, ...] = (), say: Say = quiet) -> Generator:
@@ -39,7 +39,7 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
 
     Raises ConstraintError for a choice that cannot be, EngineError for one that does not open.
     """
-    own = Voice.of(bundle)
+    own = Prompting.of(bundle)
     if choice.kind == BUNDLE:
         return Generator(_own(bundle, settings), _told(own, choice))
     if choice.kind == NONE:
@@ -71,7 +71,7 @@ def prepared(choice: Choice, say: Say) -> str:
 
 def identity(choice: Choice, say: Say = quiet) -> str:
     """What must be the same for work to go on later: the choice in words, with the hash of a file."""
-    return " ".join([choice.told, *([digest(_file(choice, say))[:12]] if choice.kind == FILE else [])])
+    return " ".join([choice.description, *([digest(_file(choice, say))[:12]] if choice.kind == FILE else [])])
 
 
 def _file(choice: Choice, say: Say) -> Path:
@@ -88,7 +88,7 @@ def _own(bundle: Bundle, settings: EngineSettings) -> LlamaEngine:
     return LlamaEngine(path, settled(path, settings), facts.context, bundle.adapter_path, bundle.generator_sha256)
 
 
-def _told(own: Voice, choice: Choice) -> Voice:
+def _told(own: Prompting, choice: Choice) -> Prompting:
     """A bundle's generator is spoken to as it was tuned. Raises ConstraintError where more is asked."""
     if choice.shots or (choice.hints and not own.hints):
         raise ConstraintError("a bundle's own generator is asked as it was tuned; shots and hints are for others, such as smollm2")

@@ -9,14 +9,14 @@ import numpy as np
 from ..answer.result import Explanation
 from ..judge.classifier import Checker
 from ..judge.completions import Complete, completed
-from ..propose import words
+from ..propose import instructions
 from ..propose.grammar import answer_value
 from ..schema.feature import Vector
 from ..schema.record import Record, encode
 from ..schema.schema import Schema
 from ..space.admissible import admissible
 from ..space.constraints import Constraints
-from .voice import Voice, hints_of
+from .prompting import Prompting, hints_of
 
 DRAWN = 4
 """People drawn for each example wanted: not all are predicted unwanted, not all have an answer."""
@@ -41,7 +41,7 @@ def _on_the_lattice(schema: Schema, x: Vector) -> Vector:
     return out
 
 
-def shots_of(voice: Voice, checker: Checker, told: Sequence[tuple[Record, Explanation]], count: int) -> tuple[str, ...]:
+def shots_of(prompting: Prompting, checker: Checker, told: Sequence[tuple[Record, Explanation]], count: int) -> tuple[str, ...]:
     """`count` examples, fewer where there are not so many: different sets of changed features before the same again."""
     out, again, seen = list[str](), list[str](), set[frozenset[str]]()
     for record, explanation in told:
@@ -53,7 +53,7 @@ def shots_of(voice: Voice, checker: Checker, told: Sequence[tuple[Record, Explan
         texts = (f.text(encode(f, change.after)) for f, change in zip(features, changes, strict=True))
         answer = ",".join(f'"{f.name}":{answer_value(text, f.kind)}' for f, text in zip(features, texts, strict=True))
         p = explanation.p_target
-        hints = hints_of(checker, space, p) if voice.hints else ()
-        (again if names in seen else out).append(words.shot(space, p, voice.task.wanted, "{" + answer + "}", hints))
+        hints = hints_of(checker, space, p) if prompting.hints else ()
+        (again if names in seen else out).append(instructions.shot(space, p, prompting.task.wanted, "{" + answer + "}", hints))
         seen.add(names)
     return tuple([*out, *again][:count])

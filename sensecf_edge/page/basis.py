@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..report import resting
+from ..report import basis as sentences
 from ..report.wording import Wording
 from . import bars
 from .html import Html, el
@@ -13,9 +13,9 @@ MOST = 6
 
 def basis(say: Wording) -> Html:
     """The section: why on the left, the rest beside it; without the left where nobody asked why."""
-    measured = resting.groups(say) or ["How well the model does on people like this one, by group, was not measured."]
-    said = [el("p", text, cls="small") for text in (resting.likeness(say), *measured)]
-    said += [el("p", f"To measure next. {text}", cls="small") for text in resting.measure_next(say)]
+    measured = sentences.groups(say) or ["How well the model does on people like this one, by group, was not measured."]
+    said = [el("p", text, cls="small") for text in (sentences.likeness(say), *measured)]
+    said += [el("p", f"To measure next. {text}", cls="small") for text in sentences.measure_next(say)]
     why = _why(say)
     inside = [el("div", el("div", *why), el("div", *said), cls="halves")] if why else said
     return el("section", el("h2", "What it rests on"), *inside)
@@ -25,11 +25,11 @@ def _why(say: Wording) -> list[Html]:
     reason = say.explanation.why
     if reason is None:
         return []
-    parts = resting.told(reason)[:MOST]
+    parts = sentences.beyond_error(reason)[:MOST]
     largest = max((abs(part.adds) for part in parts), default=0.0)
     rows = list[Html]()
     for part in parts:
         bar = el("td", bars.share_bar(part.adds, largest), cls="bar")
-        rows.append(el("tr", el("th", resting.values(say, part), scope="row"), bar, el("td", resting.signed(part))))
+        rows.append(el("tr", el("th", sentences.values(say, part), scope="row"), bar, el("td", sentences.signed(part))))
     table = el("table", el("tbody", *rows), cls="why") if rows else None
-    return [el("p", resting.start(reason)), table or Html(), el("p", resting.error(reason), cls="small")]
+    return [el("p", sentences.start(reason)), table or Html(), el("p", sentences.error(reason), cls="small")]

@@ -16,8 +16,8 @@ from ..errors import BundleError
 from ..schema.feature import UNKNOWN, Feature
 from ..schema.schema import Schema
 from ..space.admissible import Admissible
-from . import words
-from .words import Task, told
+from . import instructions
+from .instructions import Task, quoted
 
 STYLES = ("scored", "instruct-2", "instruct")
 GENERAL = "instruct-2"
@@ -33,7 +33,7 @@ def build(style: str, space: Admissible, target: str, p: float, task: Task | Non
     if style == "scored":
         return want(target) + score_item(p) + _values(space) + ARROW
     if style == GENERAL:
-        return words.build(task or Task(target), space, p)
+        return instructions.build(task or Task(target), space, p)
     if style == "instruct":
         return _instruct(space, target, p)
     raise BundleError(f"prompt style {style!r} is not known; this version has {', '.join(STYLES)}")
@@ -87,7 +87,7 @@ def _instruct(space: Admissible, target: str, p: float) -> str:
     ]
     for i, feature in enumerate(record.schema.features):
         text = feature.text(record.vector[i])
-        now = f"{told(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
+        now = f"{quoted(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
         lines.append(f"- {feature.name} = {now}{_may(feature, space, i)}")
     lines += [
         "",
@@ -104,7 +104,7 @@ def _may(feature: Feature, space: Admissible, i: int) -> str:
     if not values.size:
         return " (fixed)"
     if feature.kind == "choice":
-        return f" (may become {', '.join(told(feature.text(v)) for v in values)})"
+        return f" (may become {', '.join(quoted(feature.text(v)) for v in values)})"
     return f" (may become {feature.text(values[0])} to {feature.text(values[-1])} in steps of {feature.step:g})"
 
 

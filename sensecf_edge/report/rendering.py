@@ -13,7 +13,7 @@ from ..answer.result import Change, Counterfactual, Explanation
 from ..schema.feature import Feature, number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
-from . import resting
+from . import basis
 from .phrases import change_texts, digits_of
 from .wording import Wording, plain
 
@@ -49,7 +49,7 @@ def render(explanation: Explanation, schema: Schema, *, width: int = WIDTH, colo
         _found(console, say)
     if explanation.why is not None:
         console.print()
-        for text in resting.block(say):
+        for text in basis.block(say):
             _say(console, text)
     _notes(console, say)
     return _text(console, unicode)

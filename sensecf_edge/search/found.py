@@ -145,7 +145,7 @@ class Found:
                     strengths=best[k],
                     given_up=tuple(name for name, yes in worse.items() if yes),
                     holds=round(float(now.holds[k]), 9),
-                ).told(scale, float(now.low[k]), float(now.high[k]))
+                ).with_risk(scale, float(now.low[k]), float(now.high[k]))
             )
         return tuple(out)
 

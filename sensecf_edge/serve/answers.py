@@ -11,7 +11,7 @@ from ..errors import ConstraintError
 from ..explain import Explainer
 from ..letter.content import content
 from ..letter.grammar import template
-from ..report import resting
+from ..report import basis as sentences
 from ..report.rendering import DISCLAIMER, HEADINGS, by_text
 from ..report.wording import Wording, plain
 from ..schema.feature import Feature, number_text
@@ -79,13 +79,13 @@ def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:
 def basis(say: Wording) -> dict[str, Any]:
     """What the answer rests on: what moves the risk, whether anybody is like the record, on whom the model was measured."""
     why = say.explanation.why
-    out: dict[str, Any] = {"likeness": resting.likeness(say), "groups": resting.groups(say), "next": resting.measure_next(say), "why": None}
+    out = {"likeness": sentences.likeness(say), "groups": sentences.groups(say), "next": sentences.measure_next(say)}
     if why is None:
-        return out
-    parts = resting.told(why)
+        return {**out, "why": None}
+    parts = sentences.beyond_error(why)
     most = max((abs(part.adds) for part in parts), default=1.0) or 1.0
-    told = [{"text": resting.values(say, part), "adds": resting.signed(part), "share": part.adds / most} for part in parts]
-    return {**out, "why": {"start": resting.start(why), "parts": told, "error": resting.error(why)}}
+    told = [{"text": sentences.values(say, part), "adds": sentences.signed(part), "share": part.adds / most} for part in parts]
+    return {**out, "why": {"start": sentences.start(why), "parts": told, "error": sentences.error(why)}}
 
 
 def card(say: Wording, answer: Counterfactual, k: int) -> dict[str, Any]:

@@ -30,12 +30,12 @@ from ..report.wording import plain
 from ..schema.record import parse_object
 from ..settings import SERVE
 from .answers import Asked, explained, shown
+from .by_hand import moved_by_hand
 from .files import rows_of
 from .form import FieldsError, form
 from .line import Line
-from .shelf import Shelf
+from .models import Models
 from .texts import HERE, text, texts
-from .tried import tried
 
 STATIC = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 JSON, FORM, FILES = "application/json", "application/x-www-form-urlencoded", "multipart/form-data"
@@ -76,7 +76,7 @@ class Page:
     `entries` are the lines of answers that this page has shown: a note can be about no other.
     """
 
-    shelf: Shelf
+    models: Models
     line: Line
     say: Callable[[str], None]
     log: Log | None = None
@@ -85,7 +85,7 @@ class Page:
     def __post_init__(self) -> None:
         folder = FileSystemLoader(HERE / "templates")
         templates = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        models = [{"key": o.key, "title": plain(o.manifest.title or o.manifest.name)} for o in self.shelf.offered.values()]
+        models = [{"key": o.key, "title": plain(o.manifest.title or o.manifest.name)} for o in self.models.offered.values()]
         limits = {"answers": SERVE.answers, "most_answers": SERVE.most_answers}
         start = {"models": models, "texts": texts(), "limits": limits, "audit": self.log is not None}
         self.html = templates.get_template("page.html").render(start=start, t=texts(), models=models)
@@ -102,7 +102,7 @@ class Page:
 
     async def asked(self, request: Request, asked: Asked, work: Callable[[Explainer], Any]) -> Any:
         """What some work with the model of a question gives, in its turn."""
-        return await self.line.do(lambda: work(self.shelf.explainer(asked.model, asked.base_rate)), request.is_disconnected)
+        return await self.line.do(lambda: work(self.models.explainer(asked.model, asked.base_rate)), request.is_disconnected)
 
 
 async def _body(request: Request, kind: str) -> bytes:
@@ -135,7 +135,7 @@ async def static(page: Page, request: Request) -> Response:
 async def model(page: Page, request: Request) -> Response:
     """A model's form."""
     key = request.query_params.get("key", "")
-    return JSONResponse(await page.line.do(lambda: form(page.shelf.explainer(key), key), request.is_disconnected))
+    return JSONResponse(await page.line.do(lambda: form(page.models.explainer(key), key), request.is_disconnected))
 
 
 @guarded
@@ -149,7 +149,7 @@ async def explain(page: Page, request: Request) -> Response:
 async def by_hand(page: Page, request: Request) -> Response:
     """A try by hand."""
     asked = Asked.of(parse_object(await _body(request, JSON), "the question"))
-    return JSONResponse(await page.asked(request, asked, lambda explainer: tried(explainer, asked)))
+    return JSONResponse(await page.asked(request, asked, lambda explainer: moved_by_hand(explainer, asked)))
 
 
 @guarded
@@ -177,7 +177,7 @@ async def read(page: Page, request: Request) -> Response:
     async with request.form(max_files=50, max_fields=4, max_part_size=SERVE.record_bytes) as sent:
         key, local = str(sent.get("model", "")), str(sent.get("zone", ""))
         files = [(f.filename or "file", await f.read()) for f in sent.getlist("file") if isinstance(f, UploadFile)]
-    rows = await page.line.do(lambda: rows_of(page.shelf.explainer(key).schema, files, local), request.is_disconnected)
+    rows = await page.line.do(lambda: rows_of(page.models.explainer(key).schema, files, local), request.is_disconnected)
     return JSONResponse({"rows": rows})
 
 

@@ -22,7 +22,7 @@ from ..settings import SERVE
 from .app import Page, app
 from .door import Address, Door
 from .line import Line
-from .shelf import Shelf
+from .models import Models
 
 LOOPBACK = "127.0.0.1"
 
@@ -111,10 +111,10 @@ class Quiet(uvicorn.Server):
 class Serving:
     """The page, from its first request to its last."""
 
-    def __init__(self, shelf: Shelf, place: Place, say: Callable[[str], None], log: Log | None = None) -> None:
-        self.shelf, self.line, token = shelf, Line(), secrets.token_urlsafe(24)
+    def __init__(self, models: Models, place: Place, say: Callable[[str], None], log: Log | None = None) -> None:
+        self.models, self.line, token = models, Line(), secrets.token_urlsafe(24)
         self.sock, self.address = listening(place)
-        door = Door(app(Page(shelf, self.line, say, log)), self.address, token)
+        door = Door(app(Page(models, self.line, say, log)), self.address, token)
         self.url = f"{self.address.url}?token={token}"
         self.server = Quiet(uvicorn.Config(
             door, http=Patient, ws="none", loop="asyncio", lifespan="off", log_config=None, log_level="critical", access_log=False,
@@ -137,9 +137,9 @@ class Serving:
             self.sock.close()
             self.line.close()
             self.line.worker.shutdown(wait=True)
-            self.shelf.close()
+            self.models.close()
 
     def _open_first(self) -> None:
         with contextlib.suppress(Exception):  # whoever asks for it is told why
-            self.shelf.explainer(next(iter(self.shelf.offered)))
+            self.models.explainer(next(iter(self.models.offered)))
 

@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from ..answer.result import Explanation
 from ..answer.risk import Risk
@@ -54,9 +54,7 @@ class Topics:
         except ValueError as error:
             raise TableError(f"{self.records!r} is no topic to listen to") from error
         if echo:
-            raise TableError(
-                f"{echo[0]} is also listened to with --topic {self.records}: answers would come back as records; choose another"
-            )
+            raise TableError(f"{echo[0]} is also listened to by --topic {self.records}: answers would come back as records; choose another")
 
 
 @dataclass
@@ -81,6 +79,19 @@ def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+class _Client(paho.Client):
+    """Keeps why its thread ended: what paho's own code raises there would end it without a word."""
+
+    ended = ""
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        try:
+            return super().loop_forever(timeout, retry_first_connection)
+        except Exception as error:
+            self.ended = f"the thread that listens to it has ended ({place(error)})"
+            return MQTTErrorCode.MQTT_ERR_UNKNOWN
+
+
 class MqttPort:
     """A Port on a broker. `state` is ok, connecting, disconnected or refused."""
 
@@ -88,8 +99,7 @@ class MqttPort:
 
     def __init__(self, broker: Broker, topics: Topics, say: Say, home: HomeAssistant | None = None) -> None:
         self.broker, self.topics, self.say, self.home, self.shows = broker, topics, say, home, home is not None
-        self.state = "connecting"
-        self.fault = ""
+        self.state, self.fault = "connecting", ""
         self.waiting: MessageQueue | None = None
         self.unsent = self._connection = 0
         self._facts = ""
@@ -101,9 +111,9 @@ class MqttPort:
         self._early: set[int] = set()
         self.client = self._client()
 
-    def _client(self) -> paho.Client:
+    def _client(self) -> _Client:
         broker = self.broker
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=broker.client, clean_session=not broker.client, manual_ack=True)
+        client = _Client(CallbackAPIVersion.VERSION2, client_id=broker.client, clean_session=not broker.client, manual_ack=True)
         if broker.user:
             client.username_pw_set(broker.user, broker.password)
         if broker.tls:
@@ -133,9 +143,7 @@ class MqttPort:
 
     def check(self) -> None:
         """Raises SenseCFError where the broker refuses us for good, or where nobody listens to it any more."""
-        thread = self.client._thread
-        if not self.fault and thread is not None and not thread.is_alive():
-            self.fault = "the thread that listens to it has ended"
+        self.fault = self.fault or self.client.ended
         if self.fault:
             self.state = "refused" if self.state == "refused" else "disconnected"
             raise SenseCFError(f"the broker {self._where} cannot be listened to: {self.fault}")

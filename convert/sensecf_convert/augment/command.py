@@ -24,12 +24,12 @@ from ..table.cohort import Cohort, cohort, frame, read_table
 from ..table.draft import drafted
 from ..work import Work
 from . import output_table, relaxed
-from .left import Left, nothing, ours
-from .lines import best_line
+from .decision_threshold import best_threshold
+from .out_of_fold import crossed, noting_refusals
 from .relaxed import towards_class
+from .remaining import Remaining, nothing, ours
 from .rows import make_rows
 from .training import EFFORTS, require_enough_rows, train_bundle
-from .trial import crossed, told
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def augment(
     if len(got) < count:
         note(f"only {len(got):,} of the {count:,} rows that were asked for could be made: no more are both new and of class {short}")
     if got and trial:
-        _worth(Left(faced, short, seed, folder / "trial", checker, EFFORTS[effort], ratio))
+        _worth(Remaining(faced, short, seed, folder / "trial", checker, EFFORTS[effort], ratio))
     if got:
         _write(whole, output_table.as_table(whole, bundle.schema, target, short, got, seed), out, append)
     return Made(count, len(got))
@@ -101,21 +101,21 @@ def wanted_rows(data: Cohort, ratio: float) -> int:
     return count
 
 
-def _worth(left: Left) -> None:
+def _worth(left: Remaining) -> None:
     """What a plain classifier of the checker's kind may expect of such rows, made anew from the training part of every fold."""
     kind, y = left.checker, left.data.y
     with step("worth") as say, bar("worth") as show:
         plain = crossed(nothing, (kind,), left)[0]
-        with told() as why:
+        with noting_refusals() as why:
             made = crossed(ours, (kind,), left, lambda done: show(done, "folds of people, rows made anew in each"))[0]
-        without = best_line(plain, y)
-        rows = "" if why else f", {best_line(made, y).f1:.2f} with such rows and its line moved"
-        now = f"{f1_score(y, plain >= 0, zero_division=0.0):.2f} as it comes, {without.f1:.2f} with its line moved{rows}"
+        without = best_threshold(plain, y)
+        rows = "" if why else f", {best_threshold(made, y).f1:.2f} with such rows and its threshold moved"
+        now = f"{f1_score(y, plain >= 0, zero_division=0.0):.2f} as it comes, {without.f1:.2f} with its threshold moved{rows}"
         say(f"F1 of {left.data.classes[1]} by a plain {kind} over folds of {left.data.unit}: {now}")
     if why:
         note(f"whether rows help cannot be told from so few: {why[0]}")
-    elif round(best_line(made, y).f1, 2) <= round(without.f1, 2):
-        note(f"these rows give no more than a moved line does: call a row {left.data.classes[1]} {_from(kind, without.at)}, without them")
+    elif round(best_threshold(made, y).f1, 2) <= round(without.f1, 2):
+        note(f"these rows give no more than a moved threshold: call a row {left.data.classes[1]} {_from(kind, without.at)}, without them")
 
 
 def _from(kind: str, at: float) -> str:

@@ -119,7 +119,7 @@ class _Workspace:
 def make_rows(bundle: Bundle, data: Cohort, count: int, seed: int, report: Report = lambda *_: None) -> tuple[list[Row], Counter[str]]:
     """At most `count` different rows of class `data.classes[1]`, in an order drawn by `seed`, and what was refused, by reason.
 
-    `data` are the rows the bundle was forged from. OTHERS of the rows are made from the other class where it has so many answers.
+    `data` are the rows the bundle was trained from. OTHERS of the rows are made from the other class where it has so many answers.
     Fewer than `count` where neither source has more.
     """
     data = Cohort(bundle.schema, data.X, data.y, data.persons, data.classes)  # whose reference ranges are filled in

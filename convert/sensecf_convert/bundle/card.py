@@ -11,6 +11,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import WEAK_AUC
 
 from .. import statistics
+from ..baselines import comparison
 from ..classifier import calibration
 from ..classifier.threshold import goal_of
 from ..evaluate import advice, groups, quantizations, teaching
@@ -18,7 +19,6 @@ from ..evaluate.formatting import around, sure
 from ..generator.steps import cut
 from ..memorisation import formatting as memorisation
 from ..presentation.numbers import percent, plain
-from ..rivals import beside
 
 
 def card_text(manifest: Mapping[str, Any], notes: str, schema: Schema | None = None) -> str:
@@ -217,7 +217,7 @@ def _more(manifest: Mapping[str, Any]) -> str:
     """Memorisation, teachers and quantizations, as far as they were measured."""
     out = []
     if figures := manifest["metrics"].get("rivals"):
-        table = beside.markdown(figures, _unit(manifest["classifier"]))
+        table = comparison.markdown(figures, _unit(manifest["classifier"]))
         out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{table}\n")
     if "said" in (figures := manifest["metrics"].get("memorisation", {})):
         out.append(f"\n## Memorisation\n\n{memorisation.markdown(figures)}\n\n{memorisation.COVERS}\n")

@@ -76,7 +76,7 @@ def _first(explainer: Explainer, x: Vector, seed: int, limits: Constraints) -> A
         space = admissible(Record(explainer.schema, x), limits)
     except ConstraintError:
         return None, "nothing may change"
-    text = explainer.voice.prompt(space, _now(explainer, x), explainer.checker)
+    text = explainer.prompting.prompt(space, _now(explainer, x), explainer.checker)
     (answers,) = explainer.engine.propose([Request(text, Grammar(space), 1, seed, LOOP.temperature)])
     if isinstance(answers, Unanswered) or not answers or not answers[0].complete:
         return None, "the engine gave no whole answer"
@@ -109,7 +109,7 @@ def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
 
 def _rival(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """A way to an answer without a language model: `additive` and `chance` hand over their first try, unchecked."""
-    from ..rivals.ways import answer
+    from ..baselines.methods import answer
 
     bundle = Bundle.open(question.plain["bundle"])
     typical, goal = realism(bundle), question.goal - asked.SAFE

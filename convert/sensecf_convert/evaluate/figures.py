@@ -38,8 +38,8 @@ class Figures:
                        `calibration.Calibration`
     intervals          name of a share or mean above -> its value, 95 % interval by person, rows and people; see `statistics`
     part               whose figures these are: people of the `test` part, or of the `final` part (see `split`)
-    rivals             the generator's first tries beside simpler ways to an answer, and the rows they ask; see `beside`
-    curve              share answered over rows of the classifier allowed; see `allowance`. Empty where that was not asked
+    rivals             the generator's first tries beside simpler ways to an answer, and the rows they ask; see `baselines.comparison`
+    curve              share answered over rows of the classifier allowed; see `baselines.row_budget`. Empty where that was not asked
     """
 
     auc: float

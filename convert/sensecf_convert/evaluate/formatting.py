@@ -81,10 +81,10 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
     head = f"{bundle.manifest.title or bundle.name}: figures on {WHOSE[figures.part].format(unit=unit)} ({seconds:.0f} s)"
     out = [head, *(f"  {k:<{width}}  {v}" for k, v in rows)]
     if figures.rivals:
-        from ..rivals import allowance, beside
+        from ..baselines import comparison, row_budget
 
-        out += ["", beside.text(figures.rivals, unit)]
-        out += ["", allowance.text(figures.curve)] if figures.curve else []
+        out += ["", comparison.text(figures.rivals, unit)]
+        out += ["", row_budget.text(figures.curve)] if figures.curve else []
     out += ["", *advice.lines(bundle.schema, figures.advice)] if figures.advice else []
     return "\n".join(out)
 

@@ -32,13 +32,13 @@ from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
 
 from .. import statistics
+from ..baselines import row_budget
+from ..baselines.comparison import first_tries_compared
+from ..baselines.usage import Usage
 from ..classifier import calibration
 from ..progress import bar, note
 from ..proof.effort import Effort
 from ..proof.prover import Fewest, Prover, summed
-from ..rivals import allowance
-from ..rivals.beside import beside
-from ..rivals.usage import Usage
 from ..table.cohort import Cohort
 from ..table.locked_out import locked_out
 from ..table.split import kept_back, parts_of
@@ -79,8 +79,8 @@ def measure_bundle(
             possible.append(_possible(explainer, x, e, prover, effort.record()))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: does an answer exist")
-        told_beside = beside(explainer, rows, answers, possible, usage, persons, report)
-        spent = allowance.curve(explainer, rows[[ok for _, ok, _ in possible]], report) if curve else {}
+        told_beside = first_tries_compared(explainer, rows, answers, possible, usage, persons, report)
+        spent = row_budget.curve(explainer, rows[[ok for _, ok, _ in possible]], report) if curve else {}
         least = _fewest(explainer, rows, answers, prover, report) if fewest else {}
         told = dataclasses.asdict(calibration.measured(scale_of(bundle.manifest), p, test.y, explainer.target.threshold, test.persons))
     figures = _figures(bundle, train, test, rows, answers, possible, persons)
@@ -226,7 +226,7 @@ def evaluate(
         print(table_of(bundle, figures, time.monotonic() - began, ALTERNATIVES))
         print(f"\nfor whom it was measured:\n{groups.text(by_group, bundle.schema)}" if by_group else "")
     if plot:
-        from ..rivals.drawn import picture
+        from ..baselines.plot import picture
 
         plot.write_bytes(picture(figures.curve))
     return figures

@@ -20,7 +20,7 @@ from typing import Any
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import GENERATOR, MANIFEST
 from sensecf_edge.errors import ConstraintError, ExportError
-from sensecf_edge.generators.voice import task_of
+from sensecf_edge.generators.prompting import task_of
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.llama.threads import settled, usable

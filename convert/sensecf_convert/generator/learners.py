@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from sensecf_edge.bundle.shared import SharedWeights
-from sensecf_edge.propose.words import Task
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 

@@ -19,7 +19,7 @@ from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.propose import prompt, reply
 from sensecf_edge.propose.engine import Proposal, Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.words import Task
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import LOOP, EngineSettings
 from sensecf_edge.space import rules

@@ -37,7 +37,7 @@ class Canary:
     times: int
 
 
-def hatched(lesson: Lesson, checker: Checker, times: Sequence[int], each: int, rng: np.random.Generator) -> list[Canary]:
+def draw(lesson: Lesson, checker: Checker, times: Sequence[int], each: int, rng: np.random.Generator) -> list[Canary]:
     """`each` canaries for every number of repetitions in `times`. Records are below the line, as all are that a generator is
     asked about; answers change CHANGES features to values that the record admits."""
     out = list[Canary]()

@@ -19,7 +19,7 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.realism import realism
-from sensecf_edge.generators.voice import task_of
+from sensecf_edge.generators.prompting import task_of
 from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.objective import Judge
 from sensecf_edge.schema.feature import Vector

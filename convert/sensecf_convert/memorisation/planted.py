@@ -30,7 +30,7 @@ from ..table.split import parts_of
 from ..teachers import collect
 from ..teachers.lesson import Lesson
 from ..work import Work
-from .canaries import BY_CHANCE, Canary, exposures, hatched, planted
+from .canaries import BY_CHANCE, Canary, draw, exposures, planted
 from .checks import MOST_PEOPLE, lesson_of, of_generator, of_pairs
 from .formatting import inference_text
 from .inference import Figures
@@ -49,7 +49,7 @@ def experiment(bundle: Bundle, train: Cohort, work: Work, plan: FitPlan, each: i
     inside, outside = train.take(half), train.take(~half)
     lesson = lesson_of(bundle, inside)
     judge = lesson.judge()
-    canaries = hatched(lesson, judge.checker, TIMES, each, rng)
+    canaries = draw(lesson, judge.checker, TIMES, each, rng)
     pairs = dict(collect.collect_pairs(work, lesson, inside, plan.pairs, plan.seed, jobs))
     made = _learnt(lesson, work, plan, pairs, canaries)
     subject = Subject(lesson, made.speaker(plan.wanted), judge)

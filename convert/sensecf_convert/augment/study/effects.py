@@ -57,7 +57,7 @@ def shown(draw: Draw | None) -> dict[str, float | None] | None:
 
 
 def block(draws: Draws, cells: Sequence[Cell], methods: Sequence[str], auc: Mapping[tuple[str, str, int], float]) -> dict[str, Any]:
-    """Everything over some cells: each method, what labels were worth (at even odds and with the line moved), the checker's AUC."""
+    """Everything over some cells: each method, what labels were worth (at even odds and with the threshold moved), the checker's AUC."""
     about = {m: one for m in methods if (one := _method(draws, cells, m)) is not None}
     return {
         "cells": len(cells),
@@ -76,7 +76,7 @@ def _range(auc: Mapping[tuple[str, str, int], float], cells: Sequence[Cell]) -> 
 
 
 def rival(method: str) -> str:
-    """Which of ours a method stands beside: the one whose line lies where the method's own does."""
+    """Which of ours a method stands beside: the one whose threshold lies where the method's own does."""
     for variant in (MOVED, TOLD, TRIED):
         if method.endswith(variant) or method == variant[1:]:
             return OURS + variant
@@ -89,7 +89,7 @@ def plain(methods: Sequence[str]) -> list[str]:
 
 
 def moved(methods: Sequence[str]) -> list[str]:
-    """The methods whose line was moved, `threshold` first: what rows add once the line lies right."""
+    """The methods whose threshold was moved, `threshold` first: what rows add once the threshold is right."""
     return [m for m in methods if m == THRESHOLD or m.endswith((MOVED, TRIED))]
 
 

@@ -1,4 +1,4 @@
-"""Study folders as they lie on disk -> cells and their runs, each method as it comes and with its line moved. What is damaged is named."""
+"""Study folders as they lie on disk -> cells and their runs, each method as it comes and with moved threshold. Names what is damaged."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ from ...compare.question import Options, Questions, questions_of, write
 from ...compare.running import run
 from ...compare.steps import as_given, brought
 from ...table.imputation import imputed_values
-from ..left import Added, Left, Method, filled, nothing, ours
-from . import knowing
+from ..remaining import Added, Method, Remaining, filled, nothing, ours
+from . import outside_knowledge
 
 TRIES = 2
 """Times a package that draws by chance is asked about the same people, with other seeds, before its rows are repeated."""
@@ -35,12 +35,12 @@ PACKAGED = {"dice": "dice-random", "nice": "nice-sparsity"}
 """Methods that are packages in environments of their own, by their names in `compare`."""
 
 
-def class_weights(left: Left) -> Added:
+def class_weights(left: Remaining) -> Added:
     """No row; both classes weigh alike in the loss."""
     return replace(nothing(left), weights=balance(left.data.y))
 
 
-def smote(left: Left) -> Added:
+def smote(left: Remaining) -> Added:
     """SMOTE, for tables with choices SMOTE-NC (imbalanced-learn). It takes no unknown values: medians stand for them."""
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
@@ -69,12 +69,12 @@ def environments(names: Iterable[str]) -> None:
             peers.environment_python(PACKAGES[PACKAGED[name]].environment)
 
 
-def package(left: Left, name: str) -> Added:
+def package(left: Remaining, name: str) -> Added:
     """Another package's counterfactuals of the rows that ours is asked about, with the same checker and the same freedom."""
     return filled(left, lambda count: _answers(left, name, count))
 
 
-def _answers(left: Left, name: str, count: int) -> Vector:
+def _answers(left: Remaining, name: str, count: int) -> Vector:
     """Valid answers in codes, numbers on their steps; asked again with other seeds while there are too few."""
     bundle, data = left.bundle(), left.towards
     sources = data.take(~data.y)
@@ -105,7 +105,7 @@ def _one_pass(asked: Questions, name: str, options: Options) -> list[Vector]:
 METHODS: dict[str, Method] = {
     "none": nothing, "class-weights": class_weights, "smote": smote,
     **{short: partial(package, name=name) for short, name in PACKAGED.items()}, "ours": ours,
-    "directions": knowing.directions, "unlabelled": knowing.unlabelled, "elsewhere": knowing.elsewhere,
-    "taught": knowing.taught,
+    "directions": outside_knowledge.directions, "unlabelled": outside_knowledge.unlabelled, "elsewhere": outside_knowledge.elsewhere,
+    "taught": outside_knowledge.taught,
 }  # fmt: skip
 """In the order of every table."""

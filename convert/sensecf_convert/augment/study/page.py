@@ -30,12 +30,12 @@ HOW = {
                   "Only where both classes lost labels: else having none would tell the class.",
     "elsewhere": "Another table's labelled rows, all of them.",
     "taught": "Invented people, as rows of both classes, weighing as a random forest of another table's labelled rows says.",
-    THRESHOLD: "No new row: the decision's line lies where F1 was highest over folds of the reduced rows' people.",
+    THRESHOLD: "No new row: the decision threshold lies where F1 was highest over folds of the reduced rows' people.",
     TOLD[1:]: "As threshold, each class counting as often as it was before labels were taken away. A study knows that; elsewhere somebody "
               "has to know how common the condition is.",
     PRIOR: "No new row and no search: positive from the share of positives among the reduced rows on.",
     EVERYBODY: "Everybody is called positive.",
-    "METHOD" + MOVED: "A method's rows, and the line as for threshold; in each fold the rows are made from its training part alone.",
+    "METHOD" + MOVED: "A method's rows, and the threshold as for threshold; in each fold the rows are made from its training part alone.",
     "METHOD" + TRIED: "METHOD" + MOVED + " where it has the higher F1 over those folds, else threshold.",
 }  # fmt: skip
 

@@ -37,7 +37,7 @@ def color(method: str) -> str:
 
 
 def drawn(methods: Sequence[str]) -> list[str]:
-    """What the curves show: `none`, and every method with its line moved."""
+    """What the curves show: `none`, and every method with its threshold moved."""
     return [BASE, *(m for m in effects.moved(methods) if not m.endswith(TRIED))]
 
 
@@ -78,7 +78,7 @@ def curves(results: dict[str, Any], classifier: str | None) -> bytes:
 
 
 def _whole(results: dict[str, Any], table: str, classifier: str | None) -> float | None:
-    """F1 with the full data and its line moved, over the same classifiers as the curves."""
+    """F1 with the full data and its threshold moved, over the same classifiers as the curves."""
     mine = [f for f in results["full"] if (f["table"], f["method"]) == (table, THRESHOLD) and classifier in (None, f["classifier"])]
     held = [f["metrics"]["f1"]["value"] for f in mine if f["metrics"]["f1"]]
     return sum(held) / len(held) if held else None
@@ -107,7 +107,7 @@ def _line(method: str) -> str:
 
 
 def bars(blocks: dict[str, dict[str, Any]], methods: Sequence[str]) -> bytes | None:
-    """Points of F1 over a moved line without rows, a bar a method with its interval; a panel for each (title -> block), all on one scale.
+    """Points of F1 over a moved threshold alone, a bar a method with its interval; a panel for each (title -> block), all on one scale.
 
     None where there is no such method. No bar for one with too few of a block's cells (`LEAST_CELLS`): it would stand for others than its
     neighbours do.

@@ -162,9 +162,9 @@ def _csv(studies: tuple[Study, ...], results: dict[str, Any], place: Path) -> No
 
 
 def lines(results: dict[str, Any]) -> str:
-    """Plain tables for the terminal: each method as it comes, then with its line moved, and what the study still lacks."""
+    """Plain tables for the terminal: each method as it comes, then with its threshold moved, and what the study still lacks."""
     out = list[str]()
-    for title, names in (("as it comes", effects.plain), ("line moved", effects.moved)):
+    for title, names in (("as it comes", effects.plain), ("threshold moved", effects.moved)):
         out += [*([""] if out else []), *_lines(results, title, names(results["methods"]))]
     for t in results["tables"]:
         if t["missing"]:

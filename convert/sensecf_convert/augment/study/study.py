@@ -1,7 +1,7 @@
 """`augment study`: what added rows are worth where labels are scarce. Every method's every cell once, whatever interrupts it.
 
     split by person -> scarcer training rows -> a method's rows -> four classifiers -> the untouched test people
-                                             -> the same in folds of people: where the line lies, whether rows help
+                                             -> the same in folds of people: where the threshold lies, whether rows help
 
 A cell is (seed, scenario, reduction). Of the table a cell's methods are given the reduced training rows alone; test rows are only
 judged, after everything is made. The folder holds people's data and trained weights: keep it where the table is kept.
@@ -27,14 +27,14 @@ from ...bundle.pack import versions
 from ...classifier import recipes
 from ...table.cohort import Cohort, cohort, read_table, split_people
 from ...work import Work, save, write_json
-from ..left import Left, nothing
+from ..out_of_fold import crossed, judged, noting_refusals
 from ..relaxed import relaxed_schema, towards_class
+from ..remaining import Remaining, nothing
 from ..training import EFFORTS, require_enough_rows
-from ..trial import crossed, judged, told
 from . import processes
 from .folders import FORMAT, MARK
-from .knowing import towards_positive
 from .methods import METHODS, environments
+from .outside_knowledge import towards_positive
 from .scarcity import FULL, SCENARIOS, Scarcity
 from .variants import BASE
 
@@ -172,7 +172,7 @@ def _task(material: Material, plan: StudyPlan, out: Path, method: str, cell: Cel
     nobody = np.full((len(kinds), len(parts.test)), np.nan), np.zeros((len(kinds), len(parts.test)), dtype=bool)
     held, (scores, predicted) = np.full((len(kinds), len(left.data)), np.nan), nobody
     added = nothing(left)
-    with told() as why:
+    with noting_refusals() as why:
         added = METHODS[method](left)
         scores, predicted = judged(kinds, left, added, parts.test.X)
         held = crossed(METHODS[method], kinds, left)
@@ -192,7 +192,7 @@ def _task(material: Material, plan: StudyPlan, out: Path, method: str, cell: Cel
     return seconds
 
 
-def given(train: Cohort, material: Material, plan: StudyPlan, cell: Cell, work: Path) -> Left:
+def given(train: Cohort, material: Material, plan: StudyPlan, cell: Cell, work: Path) -> Remaining:
     """What the methods of a cell may read."""
     kept = cell.scarcity.left(train.y, cell.seed)
     rows = train.take(kept)
@@ -201,11 +201,11 @@ def given(train: Cohort, material: Material, plan: StudyPlan, cell: Cell, work: 
         pool = train.take(np.setdiff1d(np.arange(len(train)), kept))
         pool = replace(pool, y=np.zeros(len(pool), dtype=bool))
     made = rows.classes[int(rows.y.sum() <= (~rows.y).sum())]
-    return Left(rows, made, cell.seed, work, plan.checker, EFFORTS[plan.effort], 1.0, material.directions,
+    return Remaining(rows, made, cell.seed, work, plan.checker, EFFORTS[plan.effort], 1.0, material.directions,
                 pool, material.elsewhere)  # fmt: skip
 
 
-def _auc(left: Left, test: Cohort) -> float | None:
+def _auc(left: Remaining, test: Cohort) -> float | None:
     """The AUC of the checker that judged this cell's counterfactuals, on the untouched test people; None where none was made."""
     for bundle in left.bundles.values():
         target = bundle.manifest.target

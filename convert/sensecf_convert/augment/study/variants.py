@@ -1,4 +1,4 @@
-"""What is made of each method's scores without another row: its line moved, told how common the classes are, let in by a trial or not.
+"""What is made of each method's scores without another row: its threshold moved, told how common the classes are, let in by a trial or not.
 
 METHOD             decides at even odds, as it comes
 METHOD+threshold   from the score on that gave the highest F1 out of fold; without rows it is called `threshold`
@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from sensecf_edge.schema.feature import Vector
 
-from ..lines import Line, Sigmoid, best_line, sigmoid
+from ..decision_threshold import Sigmoid, Threshold, best_threshold, sigmoid
 
 BASE = "none"
 """The method that all others are held against as they come."""
@@ -58,7 +58,7 @@ def named(method: str, variant: str) -> str:
 
 
 def base_of(method: str) -> str:
-    """What a method's gain is counted from: rows with a line of their own from the same line without rows, all else from `none`."""
+    """What a method's gain is counted from: rows with a moved threshold from a moved threshold alone, all else from `none`."""
     if method.endswith((MOVED, TRIED)):
         return THRESHOLD
     return named(BASE, TOLD) if method.endswith(TOLD) else BASE
@@ -72,29 +72,29 @@ def of(runs: Sequence[Run], y: NDArray[np.bool_], whole: tuple[int, int]) -> tup
         if run.why:
             out.append(run)
             continue
-        bent, line = sigmoid(run.held, y), best_line(run.held, y)
+        bent, threshold = sigmoid(run.held, y), best_threshold(run.held, y)
         # an SVM's margin is no probability; Platt's sigmoid makes one of it
         p = bent.p(run.scores) if run.classifier == "svm" else np.asarray(expit(run.scores.astype(np.float64)))
-        moved = _moved(run, line, bent)
+        moved = _moved(run, threshold, bent)
         out += [replace(run, p=p), moved, _told(run, y, whole, bent)]
         if run.method == BASE:
             out += [_prior(run, bent), _everybody(run, bent)]
         else:
             first = plain[run.classifier]
-            better = line.f1 > best_line(first.held, y).f1
-            let_in = moved if better else _moved(first, best_line(first.held, y), sigmoid(first.held, y))
+            better = threshold.f1 > best_threshold(first.held, y).f1
+            let_in = moved if better else _moved(first, best_threshold(first.held, y), sigmoid(first.held, y))
             out.append(replace(let_in, method=run.method + TRIED, seconds=run.seconds))
     return tuple(out)
 
 
-def _moved(run: Run, line: Line, bent: Sigmoid) -> Run:
-    return replace(run, method=named(run.method, MOVED), predicted=run.scores >= line.at, p=bent.p(run.scores))
+def _moved(run: Run, threshold: Threshold, bent: Sigmoid) -> Run:
+    return replace(run, method=named(run.method, MOVED), predicted=run.scores >= threshold.at, p=bent.p(run.scores))
 
 
 def _told(run: Run, y: NDArray[np.bool_], whole: tuple[int, int], bent: Sigmoid) -> Run:
     weights = np.where(y, whole[1] / y.sum(), whole[0] / (~y).sum())
-    line = best_line(run.held, y, weights)
-    return replace(run, method=named(run.method, TOLD), predicted=run.scores >= line.at, p=bent.p(run.scores, whole[1] / sum(whole)))
+    threshold = best_threshold(run.held, y, weights)
+    return replace(run, method=named(run.method, TOLD), predicted=run.scores >= threshold.at, p=bent.p(run.scores, whole[1] / sum(whole)))
 
 
 def _prior(run: Run, bent: Sigmoid) -> Run:

@@ -28,8 +28,8 @@ from ..recipes import Model
 from . import class_order
 from . import model as own_model
 from . import parts as own_parts
-from .foreign import line
 from .graph import tidy
+from .messages import first_line
 from .skops_file import opened
 
 SUFFIXES = (".onnx", ".skops")
@@ -87,7 +87,7 @@ def _from_skops(data: bytes, name: str, train: Cohort) -> OwnClassifier:
     try:
         parity(model, graph, train.schema, np.concatenate([train.X[:ASKED], lattice_points(train.schema, PROBES, seed=0)]))
     except CheckError as error:
-        raise own_model.differs(estimator, error) from error
+        raise own_model.why_it_differs(estimator, error) from error
     words, turned = class_order.settle(graph, labels, train)
     if turned:
         graph, model = _turned(graph), Model(_Turned(fitted))
@@ -109,7 +109,7 @@ def _answers(model: Model, name: str, schema: Schema) -> None:
             model.p_wanted(lattice_points(schema, 100, seed=0, unknown=unknown))
         except Exception as error:  # estimators raise what they like
             raise CheckError(
-                f"{name} does not take rows of codes with NaN for unknown: {line(error)}; choices are numbered in schema order"
+                f"{name} does not take rows of codes with NaN for unknown: {first_line(error)}; choices are numbered in schema order"
                 + (f", and {why}" if why else "")
             ) from error
 

@@ -23,7 +23,7 @@ from sensecf_edge.schema.schema import Schema
 from ..onnx import serialised
 from . import outputs
 from .columns import feed_columns, refuse_whole_numbers
-from .foreign import line
+from .messages import first_line
 
 NEWEST = {"": 21, "ai.onnx.ml": 5, "com.microsoft": 1}
 NEWEST_IR, OLDEST_IR = 10, 8
@@ -67,7 +67,7 @@ def _parsed(data: bytes) -> Any:
             part.type.tensor_type  # noqa: B018 - a damaged file fails here
         _read_every_text(model)
     except Exception as error:
-        raise CheckError(f"the file is no ONNX graph: {line(error)}; export the classifier again") from error
+        raise CheckError(f"the file is no ONNX graph: {first_line(error)}; export the classifier again") from error
     if not model.graph.output:
         raise CheckError("the graph has no output; export the classifier again")
     return model
@@ -167,7 +167,7 @@ def _asked(model: Any, rows: Vector) -> dict[str, NDArray[Any]]:
         return {name: np.asarray(value) for name, value in zip(names, session.run(names, feed), strict=True)}
     except Exception as error:
         one = _works_alone(session, feed)
-        why = "it takes one row at a time: export it with the number of rows left open (dynamic axes)" if one else line(error)
+        why = "it takes one row at a time: export it with the number of rows left open (dynamic axes)" if one else first_line(error)
         raise CheckError(f"the classifier does not answer {len(rows)} rows of the table: {why}") from error
 
 

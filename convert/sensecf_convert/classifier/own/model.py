@@ -20,7 +20,7 @@ from sensecf_edge.schema.schema import Schema
 
 from ..converters import converted
 from .boosters import unnamed
-from .foreign import line
+from .messages import first_line
 from .outputs import label_text
 from .parts import is_forest, parts
 
@@ -216,11 +216,12 @@ def _why_not(estimator: Any, error: Exception) -> str:
     culprit = next((n for n in sorted(names, key=len, reverse=True) if n in said), None)
     if "_TemperatureScaling" in said:
         culprit = 'CalibratedClassifierCV(method="temperature")'
-    part = f"skl2onnx has no form for {culprit} as it was fitted" if culprit else f"skl2onnx cannot write {_listed(names)} ({line(error)})"
+    cannot = f"skl2onnx cannot write {_listed(names)} ({first_line(error)})"
+    part = f"skl2onnx has no form for {culprit} as it was fitted" if culprit else cannot
     return f"{part}; {WAY_ROUND}"
 
 
-def differs(estimator: Any, error: CheckError) -> CheckError:
+def why_it_differs(estimator: Any, error: CheckError) -> CheckError:
     """Why a graph may answer otherwise than the model it is of, and what to do."""
     inside = list(parts(estimator))
     names = {type(part).__name__ for part in inside}

@@ -9,7 +9,7 @@ from typing import Any
 
 from sensecf_edge.errors import CheckError
 
-from .foreign import line
+from .messages import first_line
 
 _SKLEARN = (
     "calibration._CalibratedClassifier calibration._SigmoidCalibration calibration._TemperatureScaling "
@@ -62,7 +62,7 @@ def opened(data: bytes, name: str) -> tuple[Any, list[str]]:
     except CheckError:
         raise
     except Exception as error:  # a damaged file fails anywhere inside zipfile, json, numpy, scikit-learn or xgboost
-        raise CheckError(f"{name} cannot be opened as a skops file: {line(error)}; save it again with skops.io.dump") from error
+        raise CheckError(f"{name} cannot be opened as a skops file: {first_line(error)}; save it again with skops.io.dump") from error
 
 
 def _way_round(strange: list[str]) -> str:

@@ -11,7 +11,7 @@ import torch
 from sensecf_edge.errors import ConstraintError
 from sensecf_edge.propose import prompt
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.words import Task
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema

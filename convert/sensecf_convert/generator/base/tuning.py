@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from sensecf_edge.errors import BaseModelError
-from sensecf_edge.propose.words import Task
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP

@@ -2,7 +2,7 @@
 
 A way has answered within so many rows where what it hands over by then reaches the goal and keeps the rules. What proposes
 without asking (the generator, chance) checks one proposal a row and hands over its next one unchecked when the rows are spent;
-`additive` likewise within `ways.answer`; search and the whole loop hand over what the classifier was seen to put at the goal.
+`additive` likewise within `methods.answer`; search and the whole loop hand over what the classifier was seen to put at the goal.
 The generator and the loop need one row before all else: their prompt states the record's own p.
 """
 
@@ -29,9 +29,9 @@ from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
 
 from ..presentation.numbers import percent
-from .beside import GENERATOR, LOOP_NAME
+from .comparison import GENERATOR, LOOP_NAME
+from .methods import Metered, SpentError, additive, drawn, unled
 from .usage import standing_in
-from .ways import Metered, SpentError, additive, drawn, unled
 
 ALLOWED = (1, 3, 10, 30, 100, 300, 1_000)
 HELPING, DRY = 32, 4
@@ -50,7 +50,7 @@ def curve(explainer: Explainer, rows: Vector, report: Callable[[float, str], Non
     for k, x in enumerate(rows):
         record = Record(explainer.schema, x)
         space = admissible(record, Constraints())
-        took[GENERATOR].append(_handed(explainer, said(explainer, space, ALLOWED[-1]), 1))
+        took[GENERATOR].append(_handed(explainer, proposals_of(explainer, space, ALLOWED[-1]), 1))
         took["chance"].append(_handed(explainer, islice(drawn(space, LOOP.seed), ALLOWED[-1] + 1), 0))
         took["search"].append(_seen(explainer, space, lambda judge, space=space: unled(judge, space)))
         took[LOOP_NAME].append(_seen(explainer, space, lambda judge, record=record: _explained(explainer, judge, record)))
@@ -102,10 +102,10 @@ def _additive(explainer: Explainer, space: Admissible, allowed: int) -> bool:
     return y is not None and bool(explainer.checker.p_target(y[None])[0] >= explainer.goal)
 
 
-def said(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]:
+def proposals_of(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]:
     """Proposals of the generator that can be read and keep the rules, each once: greedy first, then samples, as hot as the loop's."""
     schema, x = explainer.schema, space.record.vector
-    text = explainer.voice.prompt(space, _now(explainer, x), explainer.checker)
+    text = explainer.prompting.prompt(space, _now(explainer, x), explainer.checker)
     grammar, known, dry, round_ = Grammar(space), set[bytes](), 0, 0
     while dry < DRY and len(known) < most:
         heat = LOOP.temperature + LOOP.temperature_step * min(round_, LOOP.rounds - 1)

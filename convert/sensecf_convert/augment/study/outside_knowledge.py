@@ -17,7 +17,7 @@ from sensecf_edge.schema.schema import Schema
 from ...table.cohort import Cohort
 from ...teachers.people import invent, settle
 from .. import learners
-from ..left import Added, Left, filled
+from ..remaining import Added, Remaining, filled
 
 AT_ONCE = 3
 """Features that one row has changed at most."""
@@ -34,7 +34,7 @@ def towards_positive(schema: Schema) -> Vector:
     return np.array([{"increase": -1.0, "decrease": 1.0}.get(f.direction, 0.0) for f in schema.features])
 
 
-def directions(left: Left) -> Added:
+def directions(left: Remaining) -> Added:
     """Real rows of the short class with up to three features moved further its own way, to values that other people have.
 
     What is added is the schema's word that the direction is so: a patient whose blood pressure is higher still is a patient.
@@ -68,7 +68,7 @@ def _some_of(columns: NDArray[np.intp], shape: tuple[int, ...], rng: np.random.G
     return chosen
 
 
-def unlabelled(left: Left) -> Added:
+def unlabelled(left: Remaining) -> Added:
     """People whose labels were taken away, each as a row of both classes, weighing as a random forest of the labelled rows says.
 
     What is added is how people are spread. Raises SenseCFError where one class alone lost labels: to have none would tell the class.
@@ -78,26 +78,26 @@ def unlabelled(left: Left) -> Added:
     return _softly(left, left.data.X, left.data.y, left.unlabelled.X)
 
 
-def elsewhere(left: Left) -> Added:
+def elsewhere(left: Remaining) -> Added:
     """Another table's labelled rows, as they are. What is added is other people."""
     other = _other(left)
     return Added(other.X, other.y, len(other))
 
 
-def taught(left: Left) -> Added:
+def taught(left: Remaining) -> Added:
     """Invented people, mixed from the rows at hand, each as a row of both classes, weighing as a forest of the other table says."""
     other = _other(left)
     people = invent(left.data, INVENTED, np.random.default_rng((left.seed, 5)))
     return _softly(left, other.X, other.y, people)
 
 
-def _other(left: Left) -> Cohort:
+def _other(left: Remaining) -> Cohort:
     if left.elsewhere is None:
         raise SenseCFError("no other table was given (--elsewhere)")
     return left.elsewhere
 
 
-def _softly(left: Left, X: Vector, y: NDArray[np.bool_], rows: Vector) -> Added:
+def _softly(left: Remaining, X: Vector, y: NDArray[np.bool_], rows: Vector) -> Added:
     """`rows` as rows of both classes, in the weights that a forest of X and y gives them."""
     p = expit(learners.learn(TEACHER, left.data.schema, X, y, None, rows, left.seed).scores.astype(np.float64))
     real = np.ones(len(left.data))

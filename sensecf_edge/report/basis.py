@@ -19,14 +19,14 @@ def why(say: Wording) -> list[str]:
     reason = say.explanation.why
     if reason is None:
         return []
-    up, down = ([part for part in told(reason) if (part.adds > 0) == raises][: WHY.listed] for raises in (True, False))
+    up, down = ([part for part in beyond_error(reason) if (part.adds > 0) == raises][: WHY.listed] for raises in (True, False))
     said = [start(reason)]
     for word, parts in (("Raises", up), ("Lowers", down)):
         said += [f"{word} the risk most: {'; '.join(_part(say, part) for part in parts)}."] if parts else []
     return [*said, error(reason)]
 
 
-def told(reason: Why) -> list[Part]:
+def beyond_error(reason: Why) -> list[Part]:
     """The parts that are not lost in their own error, largest first."""
     return [part for part in reason.parts if abs(part.adds) > part.error]
 

@@ -1,4 +1,4 @@
-"""What is kept of an answer beside standard output: the report, the audit log. Everything heavy is imported inside."""
+"""What is made of an answer beside standard output: report, letter, audit log. Everything heavy is imported inside."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def _line(schema: Schema, feature: Feature) -> str:
     """One column: what it means, its range or choices, and what is always true of its changes."""
     said = [feature.label] if feature.label and feature.label != feature.name else []
     if feature.kind == "choice":
-        said.append(f"one of {', '.join(map(told, feature.choices))}")
+        said.append(f"one of {', '.join(map(quoted, feature.choices))}")
     else:
         low, high = feature.reference or (feature.low or 0.0, feature.high or 0.0)
         said.append(f"{number_text(low)} to {number_text(high)} {feature.unit}".rstrip() + f" in steps of {number_text(feature.step or 0)}")
@@ -97,12 +97,12 @@ def _question(
     now: Sequence[tuple[str, str]], may: Sequence[tuple[str, str]], p: float, wanted: str, most: int, hints: Sequence[Hint]
 ) -> str:
     lines = [
-        f"Record: {', '.join(f'{name}={told(text)}' for name, text in now)}",
+        f"Record: {', '.join(f'{name}={quoted(text)}' for name, text in now)}",
         f"May change: {', '.join(f'{name} to {text}' for name, text in may)}",
         f"The model gives {wanted} a probability of {p:.2f}. Change {'one value' if most == 1 else f'at most {most} values'}.",
     ]
     if hints:
-        lines.append(f"Changed alone: {', '.join(f'{h.name}={told(h.text)} makes it {h.p:.2f}' for h in hints)}")
+        lines.append(f"Changed alone: {', '.join(f'{h.name}={quoted(h.text)} makes it {h.p:.2f}' for h in hints)}")
     return "\n".join([*lines, "Answer:", ""])
 
 
@@ -113,11 +113,11 @@ def shot(space: Admissible, p: float, wanted: str, answer: str, hints: Sequence[
 
 def _reach(feature: Feature, texts: Sequence[str]) -> str:
     if feature.kind == "choice":
-        return " or ".join(map(told, texts))
+        return " or ".join(map(quoted, texts))
     return texts[0] if len(texts) == 1 else f"{texts[0]}..{texts[-1]}"
 
 
-def told(choice: str) -> str:
+def quoted(choice: str) -> str:
     """A choice in running text: in quotes where it would not be clear where it ends."""
     return json.dumps(choice, ensure_ascii=False) if UNCLEAR & set(choice) else choice
 

@@ -2,8 +2,8 @@
 
     folds of people -> rows made from four fifths of them -> a classifier -> scores of the last fifth
 
-From these scores comes a decision's line (`lines`), and whether rows are worth adding once the line lies right: F1 over all scores with
-them against F1 without, each at its own best line. Nobody is told how common the classes were before labels were taken away.
+From these scores comes a decision threshold, and whether rows are worth adding once the threshold is right: F1 over all scores with
+them against F1 without, each at its own best threshold. Nobody is told how common the classes were before labels were taken away.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from sensecf_edge.schema.feature import Vector
 
 from ..work import OtherWorkError
 from .learners import learn
-from .left import Added, Left, Method
+from .remaining import Added, Method, Remaining
 
 Report = Callable[[float], None]
 
 
-def crossed(method: Method, kinds: Sequence[str], left: Left, report: Report = lambda _: None) -> Vector:
+def crossed(method: Method, kinds: Sequence[str], left: Remaining, report: Report = lambda _: None) -> Vector:
     """Log-odds of each row by classifiers that have seen neither it nor its person, nor a row made from them: shape (kinds, rows).
 
     NaN where a fold's training part lacks a class. Raises SenseCFError where the method makes no row in some fold.
@@ -36,7 +36,7 @@ def crossed(method: Method, kinds: Sequence[str], left: Left, report: Report = l
     return out
 
 
-def judged(kinds: Sequence[str], left: Left, added: Added, X: Vector) -> tuple[Vector, Vector]:
+def judged(kinds: Sequence[str], left: Remaining, added: Added, X: Vector) -> tuple[Vector, Vector]:
     """Scores and decisions of classifiers that learnt from real and added rows, each of shape (kinds, rows of X)."""
     rows, labels = np.concatenate([left.data.X, added.X]), np.concatenate([left.data.y, added.y])
     got = [learn(kind, left.data.schema, rows, labels, added.weights, X, left.seed) for kind in kinds]
@@ -44,7 +44,7 @@ def judged(kinds: Sequence[str], left: Left, added: Added, X: Vector) -> tuple[V
 
 
 @contextmanager
-def told() -> Iterator[list[str]]:
+def noting_refusals() -> Iterator[list[str]]:
     """Notes why something cannot be made from these rows; lets through what the machine lacks, or work of another study."""
     why = list[str]()
     try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..presentation.pictures import STYLE, plt, png
-from .allowance import WORDS
+from .row_budget import WORDS
 
 TONES = {"generator": "#1f6feb", "additive": "#d1782a", "chance": "#57606a", "search": "#2e8b57", "whole loop": "#8250df"}
 

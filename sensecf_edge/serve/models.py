@@ -15,7 +15,7 @@ from ..trial import ensure_tried
 
 @dataclass(frozen=True)
 class Offered:
-    """A model on the shelf. `given` is what opens it."""
+    """A model that is offered. `given` is what opens it."""
 
     key: str
     given: str | Path
@@ -23,7 +23,7 @@ class Offered:
 
 
 @dataclass
-class Shelf:
+class Models:
     """Models by key, in the order in which they are offered. Not for two threads at once, but for `offered`."""
 
     offered: dict[str, Offered]
@@ -32,7 +32,7 @@ class Shelf:
     _open: dict[str, Explainer] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, models: Sequence[str], only: bool = False, threads: int = 0, device: str = "auto") -> Shelf:
+    def of(cls, models: Sequence[str], only: bool = False, threads: int = 0, device: str = "auto") -> Models:
         """Those that are named, and behind them the shipped ones unless it is to be `only` these. Raises BundleError.
 
         A shipped model that is damaged is left out.
@@ -66,7 +66,7 @@ class Shelf:
         held = self._open[key]
         if base_rate is None:
             return held
-        return Explainer(held.bundle, held.engine, held.checker, held.realism, held.rivals, base_rate=base_rate, voice=held.voice)
+        return Explainer(held.bundle, held.engine, held.checker, held.realism, held.rivals, base_rate=base_rate, prompting=held.prompting)
 
     def close(self) -> None:
         """Give native memory back."""

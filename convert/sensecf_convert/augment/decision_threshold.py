@@ -1,4 +1,4 @@
-"""Where a decision's line lies, and how scores become probabilities: both learnt from out-of-fold scores, no row being made or changed.
+"""Where the decision threshold lies, and how scores become probabilities: both learnt from out-of-fold scores, without making a row.
 
 This is what scikit-learn's TunedThresholdClassifierCV and CalibratedClassifierCV do, for scores that lie there already and for folds that
 keep a person's rows together. TunedThresholdClassifierCV averages each fold's curve of F1; here the folds' scores are one list, since with
@@ -18,15 +18,15 @@ from sensecf_edge.schema.feature import Vector
 
 
 @dataclass(frozen=True)
-class Line:
+class Threshold:
     """The score from which on a row counts as positive, and the F1 that it gave where it was chosen (so a little too good)."""
 
     at: float
     f1: float
 
 
-def best_line(scores: Vector, y: NDArray[np.bool_], weights: Vector | None = None) -> Line:
-    """The line of the highest F1 over these rows, half way between two scores; -inf where that is "everybody".
+def best_threshold(scores: Vector, y: NDArray[np.bool_], weights: Vector | None = None) -> Threshold:
+    """The threshold of the highest F1 over these rows, half way between two scores; -inf where that is "everybody".
 
     scores, y: shape (rows,); a NaN score (a row that no fold could judge) is left out. weights: how much each row counts.
     """
@@ -38,7 +38,7 @@ def best_line(scores: Vector, y: NDArray[np.bool_], weights: Vector | None = Non
     f1 = 2 * hits / (said + hits[-1])
     f1[:-1][s[1:] == s[:-1]] = -1.0  # rows with the same score stand on one side
     best = int(f1.argmax())
-    return Line(float("-inf") if best + 1 == len(s) else float(s[best] + s[best + 1]) / 2, float(f1[best]))
+    return Threshold(float("-inf") if best + 1 == len(s) else float(s[best] + s[best + 1]) / 2, float(f1[best]))
 
 
 @dataclass(frozen=True)

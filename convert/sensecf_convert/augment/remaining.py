@@ -24,7 +24,7 @@ UNWILLING = "it makes no row here"
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """What a method is given: the rows that are left (y: positive), the class it makes rows of, chance, and a folder. No more than whoever
     has these rows has: that there were others once, it is not told.
 
@@ -32,7 +32,7 @@ class Left:
     unlabelled  people whose labels were taken away (its y says nothing), where both classes lost some: else having no label would tell
                 the class
     elsewhere   another table's labelled rows, of the same columns, or None
-    bundles     holds the checker and generator once they are forged
+    bundles     holds the checker and generator once they are trained
     """
 
     data: Cohort
@@ -59,14 +59,14 @@ class Left:
         return max(0, round(self.ratio * int((~y).sum())) - int(y.sum()))
 
     def bundle(self) -> Bundle:
-        """The checker and generator for rows of the class, forged once: also where several methods share the folder."""
+        """The checker and generator for rows of the class, trained once: also where several methods share the folder."""
         if self.made not in self.bundles:
             work = Work(self.work)
             with alone(work / "lock"):
                 self.bundles[self.made] = train_bundle(self.towards, self.effort, work, self.seed, self.checker, lambda _: None)
         return self.bundles[self.made]
 
-    def folds(self) -> list[tuple[Left, NDArray[np.intp]]]:
+    def folds(self) -> list[tuple[Remaining, NDArray[np.intp]]]:
         """The rows of some people, and the numbers of those that belong to the others: everybody is left out once.
 
         Nothing that a fold makes or learns has seen the people left out; its generator is taught anew.
@@ -74,7 +74,7 @@ class Left:
         divided = folds_by_person(self.data.persons, self.data.y, FOLDS, self.seed)
         return [(self._without(test, train, self.work / f"fold-{at}"), test) for at, (train, test) in enumerate(divided)]
 
-    def _without(self, away: NDArray[np.intp], rest: NDArray[np.intp], work: Path) -> Left:
+    def _without(self, away: NDArray[np.intp], rest: NDArray[np.intp], work: Path) -> Remaining:
         pool = self.unlabelled
         if pool is not None:  # a person may have rows with a label and rows without
             pool = pool.take(~np.isin(pool.persons, self.data.persons[away]))
@@ -92,15 +92,15 @@ class Added:
     weights: Vector | None = None
 
 
-Method = Callable[[Left], Added]
+Method = Callable[[Remaining], Added]
 
 
-def nothing(left: Left) -> Added:
+def nothing(left: Remaining) -> Added:
     """The reduced rows as they are."""
     return Added(np.empty((0, len(left.data.schema))), np.empty(0, dtype=bool), 0)
 
 
-def filled(left: Left, make: Callable[[int], Vector]) -> Added:
+def filled(left: Remaining, make: Callable[[int], Vector]) -> Added:
     """As many rows as are wanting, repeated where there are too few. Raises SenseCFError where there are none."""
     count = left.wanting
     if not count:
@@ -113,7 +113,7 @@ def filled(left: Left, make: Callable[[int], Vector]) -> Added:
     return Added(X[repeated], np.full(count, left.made == left.data.classes[1]), len(X))
 
 
-def ours(left: Left) -> Added:
+def ours(left: Remaining) -> Added:
     """This project's pipeline, trained on the reduced rows: the rows that `augment` writes."""
 
     def make(count: int) -> Vector:

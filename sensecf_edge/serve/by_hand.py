@@ -25,7 +25,7 @@ from .form import cell_text, record_of
 from .texts import text
 
 
-def tried(explainer: Explainer, asked: Asked) -> dict[str, Any]:
+def moved_by_hand(explainer: Explainer, asked: Asked) -> dict[str, Any]:
     """What the model would say of the record with `moved` in place of some values. Raises FieldsError, ConstraintError."""
     schema, record = explainer.schema, record_of(explainer.schema, asked.values)
     if not isinstance(asked.moved, dict):

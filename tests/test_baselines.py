@@ -14,10 +14,10 @@ from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_bench.measuring import records
-from sensecf_convert.rivals import allowance, beside
-from sensecf_convert.rivals.drawn import picture
-from sensecf_convert.rivals.usage import Usage
-from sensecf_convert.rivals.ways import NAMES, Metered, SpentError, answer, drawn
+from sensecf_convert.baselines import comparison, row_budget
+from sensecf_convert.baselines.methods import NAMES, Metered, SpentError, answer, drawn
+from sensecf_convert.baselines.plot import picture
+from sensecf_convert.baselines.usage import Usage
 from strategies import spaces
 from test_refine import QUICK, Slope, judges
 
@@ -170,7 +170,7 @@ def test_search_is_what_the_loop_does_without_a_generator(heart: tuple[Explainer
         assert (y is None) == (not e.found)
         if y is not None:
             found += 1
-            np.testing.assert_array_equal(y, beside.changed(explainer, x, e.found[0].changes))
+            np.testing.assert_array_equal(y, comparison.changed(explainer, x, e.found[0].changes))
     assert found
 
 
@@ -188,7 +188,7 @@ def test_usage_counts_what_the_classifier_counts_and_leaves_no_trace(heart: tupl
 def test_the_table_says_of_the_generator_and_the_loop_what_the_loop_says(heart: tuple[Explainer, Vector]) -> None:
     explainer, X = heart
     answers, usage = explained(explainer, X)
-    figures = beside.beside(explainer, X, answers, [(True, True, True)] * len(X), usage)
+    figures = comparison.first_tries_compared(explainer, X, answers, [(True, True, True)] * len(X), usage)
     methods, first = figures["methods"], [e.first_try for e in answers if e and e.first_try]
     assert methods["generator"]["valid"] == sum(f.valid for f in first)
     assert methods["generator"]["usable"] == sum(f.usable for f in first)
@@ -200,25 +200,25 @@ def test_the_table_says_of_the_generator_and_the_loop_what_the_loop_says(heart: 
     assert duel["cheaper"] + duel["dearer"] + duel["same"] + duel["loop_only"] == methods["whole loop"]["usable"]
     assert methods["whole loop"]["rows"] == pytest.approx(np.mean(usage.rows), abs=0.06)
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
-    for said in (beside.text(figures), beside.markdown(figures)):
-        assert all(words in said for words in beside.WORDS.values())
+    for said in (comparison.text(figures), comparison.markdown(figures)):
+        assert all(words in said for words in comparison.WORDS.values())
 
 
 def test_a_table_of_nobody_has_no_figures_and_no_fault(heart: tuple[Explainer, Vector]) -> None:
     explainer, X = heart
-    figures = beside.beside(explainer, X[:0], [], [], Usage())
-    assert figures["of_valid"] == 0 and "-" in beside.text(figures) and beside.markdown(figures)
-    nobody = allowance.curve(explainer, X[:0])
-    assert nobody["of"] == 0 and nobody["answered"]["additive"] == [None] * 7 and allowance.text(nobody) and picture(nobody)
+    figures = comparison.first_tries_compared(explainer, X[:0], [], [], Usage())
+    assert figures["of_valid"] == 0 and "-" in comparison.text(figures) and comparison.markdown(figures)
+    nobody = row_budget.curve(explainer, X[:0])
+    assert nobody["of"] == 0 and nobody["answered"]["additive"] == [None] * 7 and row_budget.text(nobody) and picture(nobody)
 
 
 def test_more_rows_answer_no_fewer_and_the_first_row_is_the_first_try(heart: tuple[Explainer, Vector]) -> None:
     explainer, X = heart
     answers, _ = explained(explainer, X)
     may = [bool(e and e.found) for e in answers]
-    figures = allowance.curve(explainer, X[may])
+    figures = row_budget.curve(explainer, X[may])
     shares = figures["answered"]
-    assert figures["of"] == sum(may) and list(shares) == list(beside.WORDS)
+    assert figures["of"] == sum(may) and list(shares) == list(comparison.WORDS)
     for name in ("generator", "chance", "search", "whole loop"):
         assert shares[name] == sorted(shares[name])
     usable = [bool(e.first_try and e.first_try.usable) for e in answers if e and e.found]
@@ -231,11 +231,11 @@ def test_the_generator_says_the_loops_first_try_first_and_nothing_twice(heart: t
     explainer, X = heart
     for x in X[:5]:
         space = admissible(Record(explainer.schema, x))
-        said = list(allowance.said(explainer, space, 40))
+        said = list(row_budget.proposals_of(explainer, space, 40))
         assert len(said) == len({y.tobytes() for y in said}) and rules.admitted(space, np.array(said)).all()
         first = explainer.explain(space.record).first_try
         assert first is not None and first.p_target is not None
-        np.testing.assert_array_equal(said[0], beside.changed(explainer, x, first.changes))
+        np.testing.assert_array_equal(said[0], comparison.changed(explainer, x, first.changes))
 
 
 def test_a_picture_that_has_no_place_is_refused_before_anything_is_measured(command: Callable[..., Ran], toy: Path, tmp_path: Path) -> None:

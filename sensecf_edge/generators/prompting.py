@@ -9,8 +9,8 @@ import numpy as np
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import Target
 from ..judge.classifier import Checker
-from ..propose import prompt, words
-from ..propose.words import Hint, Task
+from ..propose import instructions, prompt
+from ..propose.instructions import Hint, Task
 from ..report.phrases import class_text
 from ..schema.schema import Schema
 from ..settings import LOOP
@@ -25,7 +25,7 @@ LEAST_GAIN = 0.005
 
 
 @dataclass(frozen=True)
-class Voice:
+class Prompting:
     """`name` is what answers say of the generator, `style` one of prompt.STYLES; `task`, `shots` and `hints` are for general models."""
 
     style: str
@@ -36,7 +36,7 @@ class Voice:
     hints: bool = False
 
     @classmethod
-    def of(cls, bundle: Bundle) -> Voice:
+    def of(cls, bundle: Bundle) -> Prompting:
         """As the bundle's own generator is spoken to."""
         facts, target = bundle.manifest.generator, bundle.manifest.target
         return cls(facts.prompt, target.wanted, task_of(target), hints=facts.hints)
@@ -45,13 +45,13 @@ class Voice:
         """The prompt for one record of probability p; hints take one batch of the classifier."""
         if self.style != prompt.GENERAL:
             return prompt.build(self.style, space, self.target, p)
-        return words.build(self.task, space, p, hints_of(checker, space, p) if self.hints else ())
+        return instructions.build(self.task, space, p, hints_of(checker, space, p) if self.hints else ())
 
     def longest(self, schema: Schema) -> tuple[str, str]:
         """The longest prompt and answer that may come, as texts."""
-        return words.longest(schema, self.task, min(LOOP.max_changes, len(schema)), self.hints)
+        return instructions.longest(schema, self.task, min(LOOP.max_changes, len(schema)), self.hints)
 
-    def with_shots(self, shots: tuple[str, ...]) -> Voice:
+    def with_shots(self, shots: tuple[str, ...]) -> Prompting:
         """The same with examples in front of every record."""
         return replace(self, task=replace(self.task, shots=shots), shots=len(shots))
 
@@ -80,5 +80,5 @@ def hints_of(checker: Checker, space: Admissible, p: float) -> tuple[Hint, ...]:
     for i, value, score in zip(columns.tolist(), values.tolist(), scores.tolist(), strict=True):
         if score > best.get(i, (p + LEAST_GAIN, 0.0))[0]:
             best[i] = score, value
-    order = sorted(best, key=lambda i: -best[i][0])[: words.MOST_HINTS]
+    order = sorted(best, key=lambda i: -best[i][0])[: instructions.MOST_HINTS]
     return tuple(Hint(schema.names[i], schema.features[i].text(best[i][1]), best[i][0]) for i in order)

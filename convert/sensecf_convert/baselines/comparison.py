@@ -20,8 +20,8 @@ from sensecf_edge.space.constraints import Constraints
 
 from .. import statistics
 from ..presentation.numbers import percent, plain
+from .methods import NAMES, answer
 from .usage import Usage
-from .ways import NAMES, answer
 
 SAME = 1e-6
 GENERATOR, LOOP_NAME = "generator", "whole loop"
@@ -47,7 +47,7 @@ class _Tried:
         self.rows.append(rows)
 
 
-def beside(
+def first_tries_compared(
     explainer: Explainer, rows: Vector, answers: Sequence[Explanation | None], possible: Sequence[tuple[bool, bool, bool]], usage: Usage,
     persons: Any = None, report: Callable[[float, str], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
