@@ -29,7 +29,8 @@ def of(**keys: Any) -> Schema:
 @pytest.mark.parametrize("feature", [
     {**WEIGHT, "code": CODE, "ucum": "kg"},
     {**WEIGHT, "code": [CODE, {"system": "urn:oid:1.2", "code": "weight of body"}]},
-    {**YES_NO, "code": CODE, "choice_codes": {"no": CODE | {"code": "LA32-8"}, "yes": [CODE | {"code": "LA33-6"}, {"system": SNOMED, "code": "1"}]}},
+    {**YES_NO, "code": CODE,
+     "choice_codes": {"no": CODE | {"code": "LA32-8"}, "yes": [CODE | {"code": "LA33-6"}, {"system": SNOMED, "code": "1"}]}},
     {**YES_NO, "code": CODE, "ucum": "mg/dL", "cut": 120},
 ])  # fmt: skip
 def test_codes_go_to_json_and_back(feature: dict[str, Any]) -> None:
