@@ -192,3 +192,14 @@ class ServeSettings:
 
 
 SERVE = ServeSettings()
+
+
+@dataclass(frozen=True)
+class FhirSettings:
+    """How much of a Bundle is read, in bytes, and how old a reading may be (see `fhir.moments.within`)."""
+
+    max_bytes: int = SERVE.upload_bytes
+    within: str = "1y"
+
+
+FHIR = FhirSettings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import records
 from conftest import Ran
 
 from sensecf_edge.bundle.bundle import Bundle
@@ -136,6 +138,7 @@ def test_a_users_walk_through_a_page_goes_through(
     monkeypatch.chdir(tmp_path)
     _patients(tmp_path / "patients.csv")
     _cohort(tmp_path)
+    _health_record(tmp_path)
     walked = 0
     for line in ours(page):
         given, words = arguments(line), shlex.split(line, comments=True)
@@ -172,6 +175,13 @@ def _cohort(folder: Path) -> None:
     rows = [{"patient": f"p{k}", **sample.values} for k, sample in enumerate(Bundle.open("heart").samples)]
     pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
     pd.DataFrame(rows).to_parquet(folder / "cohort.parquet")
+
+
+def _health_record(folder: Path) -> None:
+    """A FHIR Bundle, and what heart's record has beside it."""
+    (folder / "bundle.json").write_text(json.dumps(records.bundle(*records.lately(records.survey()))), encoding="utf-8")
+    rest = {k: v for k, v in Bundle.open("heart").samples[1].values.items() if k not in ("age", "sex", "trestbps", "chol")}
+    (folder / "rest.json").write_text(json.dumps(rest), encoding="utf-8")
 
 
 @pytest.mark.parametrize("page, text", [(page, text) for page in PAGES for language, text in blocks(page) if language in PYTHON])

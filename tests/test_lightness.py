@@ -35,14 +35,14 @@ DOORS = {
     "paho": {"sensecf_edge.watch.mqtt"},
     "cryptography": {"sensecf_edge.bundle.signing"},
     "jinja2": {"sensecf_edge.llama.chat", "sensecf_edge.serve.app"},
-    "starlette": {"sensecf_edge.serve.app", "sensecf_edge.serve.door", "sensecf_edge.serve.line"},
+    "starlette": {"sensecf_edge.serve.app", "sensecf_edge.serve.door", "sensecf_edge.serve.line", "sensecf_edge.serve.hooks"},
     "uvicorn": {"sensecf_edge.serve.server"},
     "httpx": {"sensecf_edge.generators.wire"},
     "httpcore": {"sensecf_edge.generators.wire"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
-           "bundle", "report", "page", "generators", "search", "explain", "letter", "trial", "table", "sensors", "private_files", "audit",
-           "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
+           "bundle", "report", "page", "generators", "search", "explain", "letter", "trial", "table", "sensors", "fhir", "private_files",
+           "audit", "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "baselines", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))

@@ -19,12 +19,13 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import days, options, outputs, terminal
+from . import days, exchange, options, outputs, terminal
 from .commands import Commands
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 
 if TYPE_CHECKING:
     from ..answer.result import Explanation
+    from ..fhir.reading import Reading
     from ..schema.schema import Schema
 
 NONE_FOUND, READER_GONE = 3, 141
@@ -47,6 +48,7 @@ def cli() -> None:
 @options.require_signed
 @click.option("--sample", metavar="K", help="Explain the model's sample K (a number from 1, or its id).")
 @days.of_a_day
+@exchange.of_a_bundle
 @click.option("-n", "answers", type=click.IntRange(1, 100), default=LOOP.answers, help="Answers wanted, as different as possible.")
 @click.option("--freeze", multiple=True, metavar="F", help="Feature that must not change. Repeatable.")
 @click.option("--bound", multiple=True, metavar="F=LO:HI", help=BOUND_HELP)
@@ -60,20 +62,21 @@ def cli() -> None:
 @options.generators
 @options.threads_option
 @click.option("--device", type=click.Choice(DEVICES), default=ENGINE.device, help="Where the models compute.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole Explanation as JSON.")
+@exchange.shape
 @outputs.options
 @outputs.letters
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
-            as_json: bool, generator: str, shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None,
-            audit: Path | None, audit_values: bool, tell: bool, tell_as: str | None, teller: str | None,
+            as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int, hints: bool,
+            allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
+            tell: bool, tell_as: str | None, teller: str | None,
             **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
     found, also where the prediction depends on what is unknown.
     """
-    _one_source(record, sample, model, day["source"])
+    _one_source(None if bundle else record, sample, model, day["source"], bundle)
     values = terminal.read_record(record) if record is not None else None
     from ..explain import Explainer
     from ..generators.choice import Choice
@@ -86,13 +89,16 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     writer = letter.opened() if letter else None
     named = options.tried_model(model, threads, device)
     with Explainer.load(named, threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
-        if values is None:
+        read = exchange.record(explainer.schema, bundle, values, within, moment) if bundle else None
+        if read:
+            values = read.values
+        elif values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
         if letter and writer:
             explanation = letter.told(explanation, explainer.schema, writer)
         outputs.keep(explanation, explainer.bundle, report, log)
-        _print_explanation(explanation, explainer.schema, as_json)
+        _print_explanation(explanation, explainer.schema, "json" if as_json else shape, read)
     return 0 if explanation.found or explanation.status == "already" else NONE_FOUND
 
 
@@ -197,10 +203,11 @@ def doctor() -> int:
     return int(any(f.problem for f in findings))
 
 
-def _one_source(record: str | None, sample: str | None, model: str | None, source: str | None) -> None:
-    if sum(given is not None for given in (record, sample, source)) > 1:
-        raise click.UsageError("give a record, --sample or --from, and only one of them")
-    if record is None and sample is None and source is None:
+def _one_source(record: str | None, sample: str | None, model: str | None, source: str | None, bundle: str | None) -> None:
+    given = sum(one is not None for one in (record, sample, source, bundle))
+    if given > 1:
+        raise click.UsageError("give a record, --sample, --from or --fhir, and only one of them (a record may stand beside --fhir)")
+    if not given:
         name = model or "NAME"
         raise click.UsageError(
             f"no record given.\n\nTry a sample:   sensecf-edge explain --sample 1 --model {name}\n"
@@ -209,15 +216,15 @@ def _one_source(record: str | None, sample: str | None, model: str | None, sourc
         )
 
 
-def _print_explanation(explanation: Explanation, schema: Schema, as_json: bool) -> None:
+def _print_explanation(explanation: Explanation, schema: Schema, shape: str, read: Reading | None) -> None:
     from ..report.rendering import render
 
-    if as_json:
-        click.echo(terminal.json_text(explanation.to_json()))
-    elif explanation.letter is not None:
-        click.echo(terminal.wrapped(explanation.letter.text), nl=False)
-    else:
+    if shape == "text":
         click.echo(render(explanation, schema, **terminal.print_style()), nl=False)
+    elif shape == "json":
+        click.echo(terminal.json_text(explanation.to_json()))
+    else:
+        click.echo(exchange.printed(explanation, schema, read))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

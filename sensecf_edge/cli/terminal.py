@@ -24,18 +24,18 @@ HARD_SPACE = "\ue000"
 """Between a number and its sign for per cent while lines are broken."""
 
 
-def read_record(source: str) -> dict[str, Any]:
+def read_record(source: str, most: int = RECORD.max_bytes) -> dict[str, Any]:
     """The JSON object in a file or on standard input, read up to the limit and no further. Raises RecordError in one line."""
     from ..schema.record import parse_object
 
     where = "standard input" if source == STANDARD_INPUT else source
     try:
         with _opened(source) as file:
-            data = file.read(RECORD.max_bytes + 1)
+            data = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise RecordError(f"cannot read {where}: {reason}; give a JSON file, or - for standard input") from error
-    return parse_object(data, where)
+    return parse_object(data, where, most)
 
 
 def _opened(source: str) -> contextlib.AbstractContextManager[BinaryIO]:

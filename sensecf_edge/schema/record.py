@@ -114,10 +114,10 @@ def decode(feature: Feature, code: float) -> Value:
     return int(code) if code == int(code) else float(code)
 
 
-def parse_object(data: bytes | str, where: str) -> dict[str, Any]:
-    """One JSON object, or RecordError in one line: too long, not UTF-8, not JSON, NaN, a key twice, not an object."""
-    if len(data) > RECORD.max_bytes:
-        raise RecordError(f"{where} holds over {RECORD.max_bytes:,} bytes; a record is one small JSON object")
+def parse_object(data: bytes | str, where: str, most: int = RECORD.max_bytes) -> dict[str, Any]:
+    """One JSON object, or RecordError in one line: over `most` bytes, not UTF-8, not JSON, NaN, a key twice, not an object."""
+    if len(data) > most:
+        raise RecordError(f"{where} holds over {most:,} bytes; give the record of one person")
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     except UnicodeDecodeError as error:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import wraps
 from hashlib import sha256
 from typing import Any
@@ -25,6 +26,7 @@ from ..arguments import whole
 from ..audit.log import Log
 from ..errors import ConstraintError, SenseCFError, place
 from ..explain import Explainer
+from ..fhir.writing import risk_assessment
 from ..page import sheet
 from ..report.wording import plain
 from ..schema.record import parse_object
@@ -105,13 +107,14 @@ class Page:
         return await self.line.do(lambda: work(self.models.explainer(asked.model, asked.base_rate)), request.is_disconnected)
 
 
-async def _body(request: Request, kind: str) -> bytes:
+async def body(request: Request, kind: str, most: int = SERVE.record_bytes) -> bytes:
+    """What a request sends, of that kind and of `most` bytes. Raises HTTPException."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
         raise HTTPException(415)
     data = b""
     async for part in request.stream():
         data += part
-        if len(data) > SERVE.record_bytes:
+        if len(data) > most:
             raise HTTPException(413, headers={"connection": "close"})
     return data
 
@@ -141,21 +144,21 @@ async def model(page: Page, request: Request) -> Response:
 @guarded
 async def explain(page: Page, request: Request) -> Response:
     """An answer."""
-    asked = Asked.of(parse_object(await _body(request, JSON), "the question"))
+    asked = Asked.of(parse_object(await body(request, JSON), "the question"))
     return JSONResponse(await page.asked(request, asked, lambda explainer: page.answer(explainer, asked)))
 
 
 @guarded
 async def by_hand(page: Page, request: Request) -> Response:
     """A try by hand."""
-    asked = Asked.of(parse_object(await _body(request, JSON), "the question"))
+    asked = Asked.of(parse_object(await body(request, JSON), "the question"))
     return JSONResponse(await page.asked(request, asked, lambda explainer: moved_by_hand(explainer, asked)))
 
 
 @guarded
 async def note(page: Page, request: Request) -> Response:
     """What came of an answer, into the audit log."""
-    data = parse_object(await _body(request, JSON), "the note")
+    data = parse_object(await body(request, JSON), "the note")
     entry, option, accepted, reason = (data.get(key) for key in ("entry", "option", "accepted", "reason"))
     log = page.log
     if log is None:
@@ -185,22 +188,24 @@ async def read(page: Page, request: Request) -> Response:
 async def keep(page: Page, request: Request) -> Response:
     """The answer on paper or as a file. It is computed again, so that it is this program's and nobody else's."""
     try:
-        sent = dict(parse_qsl((await _body(request, FORM)).decode("utf-8", "replace"), max_num_fields=4))
+        sent = dict(parse_qsl((await body(request, FORM)).decode("utf-8", "replace"), max_num_fields=4))
     except ValueError:
         sent = {}
     kind, question = sent.get("as", ""), parse_object(sent.get("question", ""), "the question")
-    if kind not in ("json", "html", "print"):
-        raise ConstraintError("an answer is kept as json, html or print")
+    if kind not in ("json", "html", "fhir", "print"):
+        raise ConstraintError("an answer is kept as json, html, fhir or print")
     asked = Asked.of(question)
     explanation, bundle = await page.asked(request, asked, lambda explainer: (explained(explainer, asked), explainer.bundle))
     name = "".join(c if c.isascii() and c.isalnum() else "-" for c in bundle.name) or "answer"
-    if kind == "json":
-        body, media = json.dumps(explanation.to_json(), indent=2, allow_nan=False), JSON
+    if kind in ("json", "fhir"):
+        plain_values = explanation.to_json() if kind == "json" else risk_assessment(explanation, bundle.schema, datetime.now(timezone.utc))
+        told, media = json.dumps(plain_values, indent=2, allow_nan=False), JSON
     else:
-        body, media = sheet.report_html(explanation, bundle), "text/html; charset=utf-8"
+        told, media = sheet.report_html(explanation, bundle), "text/html; charset=utf-8"
+    ending = "fhir.json" if kind == "fhir" else kind
     if kind == "print":
-        return Response(body, media_type=media, headers={"content-security-policy": style_policy(), "x-frame-options": "SAMEORIGIN"})
-    return Response(body, media_type=media, headers={"content-disposition": f'attachment; filename="{name}-answer.{kind}"'})
+        return Response(told, media_type=media, headers={"content-security-policy": style_policy(), "x-frame-options": "SAMEORIGIN"})
+    return Response(told, media_type=media, headers={"content-disposition": f'attachment; filename="{name}-answer.{ending}"'})
 
 
 def style_policy() -> str:
@@ -214,12 +219,12 @@ async def _nothing(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": text("not_there")}, status)
 
 
-def app(page: Page) -> Starlette:
-    """The application, without its door."""
+def app(page: Page, more: Sequence[Route] = ()) -> Starlette:
+    """The application, without its door; with `more` addresses than the page's own."""
     routes = [
         Route("/", index), Route("/static/{name}", static), Route("/api/model", model), Route("/api/explain", explain, methods=["POST"]),
         Route("/api/try", by_hand, methods=["POST"]), Route("/api/read", read, methods=["POST"]),
-        Route("/api/note", note, methods=["POST"]), Route("/keep", keep, methods=["POST"]),
+        Route("/api/note", note, methods=["POST"]), Route("/keep", keep, methods=["POST"]), *more,
     ]  # fmt: skip
     made = Starlette(routes=routes, exception_handlers={404: _nothing, 405: _nothing})
     made.state.page, made.router.redirect_slashes = page, False

@@ -39,6 +39,8 @@ HEADERS = {
 }  # fmt: skip
 """On every answer, unless it has one of its own."""
 READS = ("GET", "HEAD")
+PROGRAMS = "/cds-services"
+"""Addresses for programs, which are no browser: they hold a key instead of a session."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,13 @@ class Sessions:
 
 
 class Door:
-    """The outermost layer. Lets in who opened the address with its `token`, and from then on who holds the cookie."""
+    """The outermost layer. Lets in who opened the address with its `token`, and from then on who holds the cookie.
 
-    def __init__(self, app: App, address: Address, token: str) -> None:
-        self.app, self.address, self.token, self.sessions = app, address, token, Sessions()
+    To the addresses for programs it lets in who sends `key` as a bearer token, and no page of any browser; none where there is no key.
+    """
+
+    def __init__(self, app: App, address: Address, token: str, key: str = "") -> None:
+        self.app, self.address, self.token, self.key, self.sessions = app, address, token, key, Sessions()
         self.cookie = f"sensecf-{address.port}"  # a browser sends a cookie to every port of a host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,8 +99,9 @@ class Door:
             await send({"type": "websocket.close", "code": 1008})
             return
         headers, new = _headers(scope), ""
-        refusal = self._refuse(scope, headers)
-        if refusal is None and not self._known(headers):
+        program = bool(self.key) and (scope["path"] == PROGRAMS or scope["path"].startswith(f"{PROGRAMS}/"))
+        refusal = self._refuse_program(headers) if program else self._refuse(scope, headers)
+        if refusal is None and not program and not self._known(headers):
             if scope["path"] == "/" and scope["method"] in READS and self._opens(scope):
                 new = f"{self.cookie}={self.sessions.begin()}; HttpOnly; SameSite=Strict; Path=/"
             else:
@@ -106,9 +112,9 @@ class Door:
 
     def _refuse(self, scope: Scope, headers: dict[str, list[str]]) -> Response | None:
         """Names, origins and sizes that no session makes good."""
-        hosts, origins, sites = (headers.get(name, []) for name in ("host", "origin", "sec-fetch-site"))
-        if len(hosts) != 1 or hosts[0].lower() not in self.address.hosts:
-            return PlainTextResponse(f"This page is at {self.address.url}, under no other name.", 421)
+        if refusal := self._refuse_any(headers):
+            return refusal
+        origins, sites = (headers.get(name, []) for name in ("origin", "sec-fetch-site"))
         own = [f"http://{host}" for host in self.address.hosts]
         if scope["method"] not in READS:
             same = sites == ["same-origin"]  # a form's origin reads null where no referrer is sent
@@ -118,6 +124,25 @@ class Door:
             return PlainTextResponse("Only this page itself may ask that.", 403)
         if any(site not in ("same-origin", "none") for site in sites) and scope["path"] != "/":
             return PlainTextResponse("Only this page itself may ask that.", 403)
+        return None
+
+    def _refuse_program(self, headers: dict[str, list[str]]) -> Response | None:
+        """Whoever holds no key; and every browser, for a page there could belong to anybody."""
+        if refusal := self._refuse_any(headers):
+            return refusal
+        if headers.get("origin") or headers.get("sec-fetch-site"):
+            return PlainTextResponse("Programs may ask that, no pages.", 403)
+        given = headers.get("authorization", [])
+        kind, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+        if kind.lower() != "bearer" or not hmac.compare_digest(key.strip().encode("utf-8", "replace"), self.key.encode()):
+            return PlainTextResponse("Send the key as: Authorization: Bearer KEY", 401, {"www-authenticate": "Bearer"})
+        return None
+
+    def _refuse_any(self, headers: dict[str, list[str]]) -> Response | None:
+        """A name that is not ours, a body that is too large."""
+        hosts = headers.get("host", [])
+        if len(hosts) != 1 or hosts[0].lower() not in self.address.hosts:
+            return PlainTextResponse(f"This page is at {self.address.url}, under no other name.", 421)
         length = headers.get("content-length", ["0"])[0]
         if not length.isdigit() or int(length) > SERVE.upload_bytes:
             return PlainTextResponse("That is too large.", 413)

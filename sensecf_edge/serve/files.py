@@ -1,4 +1,4 @@
-"""Records out of a file that was handed to the page: JSON, rows of a table, days of a sensor's export.
+"""Records out of a file that was handed to the page: JSON, a FHIR Bundle, rows of a table, days of a sensor's export.
 
 The file is read in memory. A raw export, which its readers want as files, lies in a folder of this user's alone for as long as that
 takes, in memory where the system has such a place.
@@ -19,9 +19,11 @@ from ..errors import RecordError, TableError
 from ..schema.cells import Cell, as_text, cell, value
 from ..schema.record import parse_object
 from ..schema.schema import Schema
+from ..settings import FHIR
 from ..table.opening import GZIP, held
 from ..table.read import table_of
 from .form import cell_text, texts_of
+from .texts import text
 
 MOST_ROWS = 500
 MEMORY = "/dev/shm"
@@ -42,7 +44,10 @@ def rows_of(schema: Schema, files: Sequence[tuple[str, bytes]], place: str = "")
         return _days(schema, files, place)
     name, data = files[0]
     try:
-        return _one_object(schema, name, data) if _is_object(data) else _rows(schema, name, data)
+        found = _object(data)
+        if found is None:
+            return _rows(schema, name, data)
+        return _bundle(schema, found) if "resourceType" in found else _one_object(schema, found)
     except (TableError, RecordError) as error:
         if not _knows_days(schema):
             raise
@@ -52,18 +57,27 @@ def rows_of(schema: Schema, files: Sequence[tuple[str, bytes]], place: str = "")
             raise (error if NO_EXPORT in str(other) else other) from None
 
 
-def _is_object(data: bytes) -> bool:
-    """One JSON object over one or several lines, and no JSON Lines."""
+def _object(data: bytes) -> dict[str, Any] | None:
+    """One JSON object over one or several lines, and no JSON Lines; None where it is none."""
     try:
-        parse_object(data, "the file")
+        return parse_object(data, "the file", FHIR.max_bytes)
     except RecordError:
-        return False
-    return True
+        return None
 
 
-def _one_object(schema: Schema, name: str, data: bytes) -> Rows:
-    values = parse_object(data, name)
+def _one_object(schema: Schema, values: dict[str, Any]) -> Rows:
     return [_row(schema, "1", {key: cell(given) for key, given in values.items()})]
+
+
+def _bundle(schema: Schema, data: dict[str, Any]) -> Rows:
+    """The person of a FHIR Bundle; what it was read from is told."""
+    from ..fhir import moments
+    from ..fhir.reading import read
+
+    reading = read(schema, data, moments.within(FHIR.within))
+    what = "file_window" if reading.values else "file_nothing"
+    told = [text(what, time=moments.told(FHIR.within)), *reading.lines()]
+    return [{"label": "1", "values": texts_of(reading.values), "unused": [], "told": told}]
 
 
 def _rows(schema: Schema, name: str, data: bytes) -> Rows:

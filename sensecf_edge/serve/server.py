@@ -19,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..audit.log import Log
 from ..errors import ConstraintError
 from ..settings import SERVE
+from . import hooks
 from .app import Page, app
 from .door import Address, Door
 from .line import Line
@@ -109,12 +110,13 @@ class Quiet(uvicorn.Server):
 
 
 class Serving:
-    """The page, from its first request to its last."""
+    """The page, from its first request to its last; with a `key`, CDS Hooks for the programs that send it."""
 
-    def __init__(self, models: Models, place: Place, say: Callable[[str], None], log: Log | None = None) -> None:
+    def __init__(self, models: Models, place: Place, say: Callable[[str], None], log: Log | None = None, key: str = "") -> None:
         self.models, self.line, token = models, Line(), secrets.token_urlsafe(24)
         self.sock, self.address = listening(place)
-        door = Door(app(Page(models, self.line, say, log)), self.address, token)
+        page = Page(models, self.line, say, log)
+        door = Door(app(page, hooks.routes(page) if key else ()), self.address, token, key)
         self.url = f"{self.address.url}?token={token}"
         self.server = Quiet(uvicorn.Config(
             door, http=Patient, ws="none", loop="asyncio", lifespan="off", log_config=None, log_level="critical", access_log=False,

@@ -53,7 +53,7 @@ export class Keep {
       }
     };
     content("keep").replaceChildren(
-      el("div", { class: "row" }, ["print", "save_html", "save_json"].map((what) => el("button", { type: "button", class: what === "print" ? "main" : "",
+      el("div", { class: "row" }, ["print", "save_html", "save_json", "save_fhir"].map((what) => el("button", { type: "button", class: what === "print" ? "main" : "",
         onclick: () => send(what.replace("save_", ""), question) }, t(what)))),
       el("p", { class: "quiet" }, t("keep_hint")),
       el("details", {}, el("summary", {}, t("letter")), el("p", { class: "letter" }, letter)),

@@ -55,7 +55,7 @@ export class Fields {
     const unused = rows[0].day ? days : rows[0].unused.length ? t("file_unused", { names: rows[0].unused.join(", ") }) : "";
     this.fill(rows[0].values);
     if (rows.length === 1) {
-      this.told.replaceChildren(el("p", {}, t("file_read", { name }), " ", unused));
+      this.told.replaceChildren(el("p", {}, t("file_read", { name }), " ", unused), list(rows[0].told || []) || "");
     } else {
       const pick = el("select", { id: "row", onchange: () => this.fill(rows[Number(pick.value)].values) },
         rows.map((row, k) => el("option", { value: String(k) }, row.label)));

@@ -1,0 +1,159 @@
+"""A Bundle -> the values of a record: of each code the newest value within a window of time, age and sex of the Patient.
+
+What is in a Bundle and nobody can mean is refused with its path: several people, a time that lies ahead, values of one time that
+contradict each other, a number without a unit. What is not in it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from ..errors import RecordError
+from ..schema.codes import LOINC
+from ..schema.feature import Feature, number_text
+from ..schema.record import Value
+from ..schema.schema import Schema
+from .conditions import conditions
+from .entries import Entry, entries, patient, subject
+from .moments import GRACE, Span, ages
+from .observations import Stated, observations
+from .values import Found, Source, Untold, value_of
+
+AGE, SEX = (LOINC, "30525-0"), (LOINC, "46098-0")
+GENDER = "http://hl7.org/fhir/administrative-gender"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a Bundle says of a record. `values` holds what is known; `subject` is what the person is called in references.
+
+    notes   what was passed over, in words
+    """
+
+    values: dict[str, Value]
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]
+    subject: str = ""
+
+    def lines(self) -> list[str]:
+        """All of it in words, for people."""
+        return [*(f"{s.told}, {s.day}" if s.day else s.told for s in self.sources), *self.notes]
+
+
+def read(schema: Schema, data: Any, within: timedelta, at: datetime | None = None, now: datetime | None = None) -> Reading:
+    """The record in a Bundle, from the readings of the time `within` before `at` (default: now). Raises RecordError with the path."""
+    return read_entries(schema, entries(data), within, at, now)
+
+
+def read_entries(
+    schema: Schema, found: Sequence[Entry], within: timedelta, at: datetime | None = None, now: datetime | None = None
+) -> Reading:
+    """The record in resources, as `read`."""
+    now = now or datetime.now(timezone.utc)
+    if not any(feature.code for feature in schema.features):
+        raise RecordError("the features of this model have no codes, so nothing of a Bundle can be theirs; see docs/schema.md, key code")
+    person, of = patient(found), subject(found, patient(found))
+    out = _Newest(Span((at or now) - within, at or now + GRACE), now)
+    for stated in observations(schema, found, out.notes):
+        out.take(stated)
+    sources = out.chosen()
+    on = max((stated.when.start for stated in out.used), default=at or now)
+    sources |= conditions(schema, found, out.notes, sources)
+    sources |= _of_the_person(schema, person, on, out.notes)
+    values = {f.name: sources[f.name][0] for f in schema.features if f.name in sources}
+    told = tuple(replace(sources[f.name][1], told=_told(f, values[f.name])) for f in schema.features if f.name in sources)
+    return Reading(values, told, tuple(dict.fromkeys(out.notes)), of)
+
+
+def lacking(schema: Schema, reading: Reading) -> list[Feature]:
+    """Features that the model cannot do without and the Bundle says nothing of."""
+    return [f for f in schema.features if not f.optional and reading.values.get(f.name) is None]
+
+
+class _Newest:
+    """Of each feature the newest value of a window of time; order never matters."""
+
+    def __init__(self, window: Span, now: datetime) -> None:
+        self.window, self.now = window, now
+        self.notes, self.used, self._stated = list[str](), list[Stated](), dict[str, list[Stated]]()
+
+    def take(self, stated: Stated) -> None:
+        """One more. Raises RecordError where it lies in the future."""
+        if stated.when.start > self.now + GRACE:
+            raise RecordError(f"{stated.entry.path} is of {stated.when.day}, which lies in the future; mend its time or leave it out")
+        if stated.when.start >= self.window.end:
+            self.notes.append(f"{stated.feature.title} of {stated.when.day} is later than the day that was asked for, and left out")
+        elif stated.when.end <= self.window.start:
+            self.notes.append(f"{stated.feature.title} of {stated.when.day} is too old, and left out")
+        else:
+            self._stated.setdefault(stated.feature.name, []).append(stated)
+
+    def chosen(self) -> Found:
+        """The values. Raises RecordError where two of one time differ."""
+        out: Found = {}
+        for name, every in self._stated.items():
+            newest = _rivals(every)
+            try:
+                values = [(value_of(s.feature, s.element, s.path, s.measures), s) for s in newest]
+            except Untold as untold:
+                self.notes.append(f"{untold}: left unknown")
+                continue
+            value, first = values[0]
+            for other, stated in values[1:]:
+                if not _equal(value, other):
+                    both = f"{first.path} ({_said(value)}) and {stated.path} ({_said(other)})"
+                    raise RecordError(f"{both} are of one time and contradict each other: {first.feature.title}; leave one out")
+            self.used.append(first)
+            out[name] = value, Source(name, "", first.when.day, first.entry.reference)
+        return out
+
+
+def _rivals(every: Sequence[Stated]) -> list[Stated]:
+    """The newest, and all that may be as new: times that are stated to the day overlap. In an order of their own."""
+    end = max(stated.when.end for stated in every)
+    start = min(stated.when.start for stated in every if stated.when.end == end)
+    rivals = [stated for stated in every if stated.when.end > start]
+    return sorted(rivals, key=lambda stated: (stated.when, stated.entry.reference, stated.path))
+
+
+def _of_the_person(schema: Schema, person: Entry | None, on: datetime, notes: list[str]) -> Found:
+    """Age and sex as the Patient has them."""
+    if person is None:
+        return {}
+    out: Found = {}
+    for feature in _coded(schema, AGE):
+        if person.resource.get("birthDate") is not None and feature.kind == "number":
+            least, most = ages(person.resource["birthDate"], on, f"{person.path}.birthDate")
+            if most > least:
+                notes.append(f"{person.path}.birthDate leaves open whether the age is {least} or {most}: left unknown")
+            else:
+                out[feature.name] = least, Source(feature.name, "", on.date().isoformat(), person.reference)
+    for feature in _coded(schema, SEX):
+        gender = person.resource.get("gender")
+        named = next((name for name, codes in feature.choice_codes if (GENDER, gender) in codes), None)
+        if named:
+            out[feature.name] = named, Source(feature.name, "", "", person.reference)
+        elif gender is not None:
+            notes.append(f"{person.path}.gender {str(gender)[:40]!r} is no choice of {feature.title} ({feature.allowed()}): left unknown")
+    return out
+
+
+def _coded(schema: Schema, coding: tuple[str, str]) -> Iterable[Feature]:
+    return (feature for feature in schema.features if coding in feature.code)
+
+
+def _equal(one: Value, other: Value) -> bool:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return abs(one - other) <= 1e-9 * max(abs(one), abs(other))
+    return one == other
+
+
+def _said(value: Value) -> str:
+    return number_text(value) if isinstance(value, int | float) else str(value)
+
+
+def _told(feature: Feature, value: Value) -> str:
+    return f"{feature.title} {_said(value)} {feature.unit if feature.kind == 'number' else ''}".rstrip()
