@@ -171,6 +171,27 @@ WATCH = WatchSettings()
 
 
 @dataclass(frozen=True)
+class StreamSettings:
+    """Limits of a stream of readings. `every` seconds between two looks at somebody's day so far; for `late` hours a date that has ended
+    takes readings; a date is over `quiet` seconds after its end. `group` readings go onto the disk at once. More than
+    `held` readings of the open days of one person, `series` of their devices and kinds, or `people`, are no stream of people's sensors.
+    """
+
+    every: float = 900.0
+    late: float = 48.0
+    quiet: int = 900
+    queue: int = 10_000
+    group: int = 1_000
+    look: float = 0.5
+    held: int = 500_000
+    series: int = 64
+    people: int = 2_000
+
+
+STREAM = StreamSettings()
+
+
+@dataclass(frozen=True)
 class ServeSettings:
     """Limits of the page, in bytes, seconds and requests.
 

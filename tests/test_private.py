@@ -81,7 +81,7 @@ def test_a_crash_names_its_place_and_no_value(
     if broken.startswith("watch.watcher"):
         from test_watch import ScriptedPort
 
-        monkeypatch.setattr("sensecf_edge.cli.batch_watch._port", lambda *_: ScriptedPort(json.dumps(STRESSED).encode()))
+        monkeypatch.setattr("sensecf_edge.cli.watch._port", lambda *_: ScriptedPort(json.dumps(STRESSED).encode()))
         ran = command("watch", "--model", toy)
     else:
         ran = command("batch", write_csv(tmp_path / "in.csv", people(20)), "-o", tmp_path / "out.csv", "--model", toy, "--id", "id")

@@ -9,7 +9,7 @@ import click
 COMMANDS = {
     "audit": ("audit", "audit", "Look an audit log through, and note what came of an answer."),
     "augment": ("augment", "augment", "Make training rows of a class that a table is short of."),
-    "batch": ("batch_watch", "batch", "Explain every record of a table."),
+    "batch": ("batch", "batch", "Explain every record of a table."),
     "compare": ("compare", "compare", "Ask other packages about the same unseen people."),
     "compare-pool": ("compare", "pool", "Pool what several runs of `compare` found."),
     "days": ("days", "days", "Make daily records from raw exports of sensors."),
@@ -18,7 +18,7 @@ COMMANDS = {
     "fit": ("build", "fit", "Make a model of a table."),
     "schema": ("build", "schema", "Draft and check what a record may hold and what may change."),
     "serve": ("serve", "serve", "Serve a page on this machine, for records and answers."),
-    "watch": ("batch_watch", "watch", "Explain records as they come: standard input, MQTT."),
+    "watch": ("watch", "watch", "Explain records or readings as they come: standard input, MQTT."),
 }
 """Name: the module of this package, its function, and what the list of commands says of it."""
 

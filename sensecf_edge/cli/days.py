@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .options import MODEL_HELP, encoding
 
 if TYPE_CHECKING:
     from ..schema.schema import Schema
-    from ..sensors.daily import Day
+    from ..sensors.daily import Day, Rules
     from ..sensors.sources import Found
 
 NO_DAY = 2
@@ -80,18 +80,24 @@ def _schema(model: str | None) -> Schema | None:
 
 
 def _days(sources: Sequence[str], options: dict[str, Any], person: str, by_folder: bool) -> tuple[Found, list[Day]]:
-    from ..sensors.clocks import zone
-    from ..sensors.daily import Rules, check_floors
     from ..sensors.daily import days as make
     from ..sensors.exports import Asked
     from ..sensors.sources import read_sources
 
+    rules, units = day_rules(options)
+    found = read_sources(sources, Asked(person, units, options["dates"] or ""), options["reader"], by_folder)
+    return found, make(found.readings, rules)
+
+
+def day_rules(options: Mapping[str, Any]) -> tuple[Rules, dict[str, str]]:
+    """What `--zone`, `--prefer` and `--floor` say of days, and `--unit` of kinds. Raises TableError."""
+    from ..sensors.clocks import zone
+    from ..sensors.daily import Rules, check_floors
+
     floors = _shares(options["floors"])
     check_floors(floors)
     place = zone(options["zone"]) if options["zone"] else None
-    asked = Asked(person, _pairs(options["units"], "--unit", "glucose=mmol/L"), options["dates"] or "")
-    found = read_sources(sources, asked, options["reader"], by_folder)
-    return found, make(found.readings, Rules(place, tuple(options["prefer"]), floors))
+    return Rules(place, tuple(options["prefer"]), floors), _pairs(options["units"], "--unit", "glucose=mmol/L")
 
 
 def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:

@@ -98,7 +98,7 @@ def _of_person(readings: Readings, person: str, place: tzinfo, rules: Rules, now
     there = np.zeros(len(calendar), bool)
     for kind, found in moments.items():
         there |= _moments(kind, found, calendar, rules, values, cover)
-    pulse = {t.source: _slots(calendar, t) for kind in ("heart_rate", "stress") for t in moments[kind]}
+    pulse = _pulses(readings.pulses.setdefault(person, set()), calendar, [*moments["heart_rate"], *moments["stress"]])
     for kind, found in counts.items():
         there |= _counts(kind, found, calendar, rules, pulse, values, cover)
     for number, (night, naps) in nights.items():
@@ -111,6 +111,12 @@ def _of_person(readings: Readings, person: str, place: tzinfo, rules: Rules, now
 
 def _slots(calendar: Calendar, track: Track) -> Slots:
     return np.unique(calendar.slot(track.start))
+
+
+def _pulses(known: set[str], calendar: Calendar, tracks: Sequence[Track]) -> dict[str, Slots]:
+    """Where each device that measures a pulse has one, or a stress value, which is made of it; `known` gets the devices' names."""
+    known.update(t.source for t in tracks)
+    return {name: np.unique(np.concatenate([_NONE, *(_slots(calendar, t) for t in tracks if t.source == name)])) for name in known}
 
 
 def _moments(kind: str, tracks: Sequence[Track], calendar: Calendar, rules: Rules, values: Columns, cover: Columns) -> Mask:
@@ -154,6 +160,7 @@ def _glucose(day: Slots, value: Values, band: NDArray[np.int8], values: Columns)
             values[f"time_{name}_range_pct"] = 100 * np.bincount(day[band == which], minlength=size) / n
 
 
+_NONE = np.zeros(0, np.int64)
 NAMES = {"steps": "steps", "active_energy": "active_kcal", "active_time": "active_min", "vigorous_time": "vigorous_min",
          "sedentary_time": "sedentary_min"}  # fmt: skip
 
@@ -177,9 +184,6 @@ def _counts(kind: str, tracks: Sequence[Track], calendar: Calendar, rules: Rules
         worn = np.unique(np.concatenate([pulse.get(t.source, presence[t.source]) for t in tracks]))
         values[NAMES[kind]], cover[kind] = np.where(there, total, np.nan), calendar.share(worn)
     return there
-
-
-_NONE = np.zeros(0, np.int64)
 
 
 def _spanned(calendar: Calendar, track: Track) -> Slots:

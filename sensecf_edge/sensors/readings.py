@@ -103,12 +103,14 @@ class Series:
 
 
 class Readings:
-    """All that readers found. `notes` says what was left out; `zones` the zone of a person whose export states it."""
+    """All that readers found. `notes` says what was left out; `zones` the zone of a person whose export states it; `pulses` which of a
+    person's devices measure a pulse, also where these readings hold none of it: `days` adds those it meets."""
 
     def __init__(self) -> None:
         self.all: dict[Key, Series] = {}
         self.notes = Notes()
         self.zones: dict[str, str] = {}
+        self.pulses: dict[str, set[str]] = {}
         self.counters: dict[tuple[str, str, str, str, str], set[tuple[int, float]]] = {}
 
     def series(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from ..errors import RecordError, TableError
@@ -113,18 +113,20 @@ def pick(found: Sequence[Day], date: str, person: str) -> Day:
     return chosen
 
 
-def record(day: Day, schema: Schema) -> dict[str, Any]:
-    """A day as a record to be explained. Raises RecordError where something is unknown that the model cannot do without."""
+def record(day: Day, schema: Schema, floors: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """A day as a record to be explained; `floors` are those it was made with, where others than the measures' own. Raises RecordError
+    where something is unknown that the model cannot do without."""
     held = values(day, schema)
     lacking = [f.name for f in schema.features if held[f.name] is None and not f.optional]
     if lacking:
-        raise RecordError(f"{day.date} cannot be explained: the model needs {', '.join(_lacks(day, name) for name in lacking)}")
+        needs = ", ".join(_lacks(day, name, floors or {}) for name in lacking)
+        raise RecordError(f"{day.date} cannot be explained: the model needs {needs}")
     return {name: value for name, value in held.items() if value is not None}
 
 
-def _lacks(day: Day, name: str) -> str:
+def _lacks(day: Day, name: str, floors: Mapping[str, float]) -> str:
     if name not in BY_NAME:
         return f"{name} (no sensor says it)"
-    share, floor = day.coverage[name], BY_NAME[name].floor
+    share, floor = day.coverage[name], floors.get(name, BY_NAME[name].floor)
     told = f"{100 * share:.0f} % of the day covered, {100 * floor:.0f} needed" if share < floor else "not in these readings"
     return f"{name} ({told})"

@@ -17,7 +17,7 @@ from ...table.lines import Line
 from ...table.read import table
 from ..clocks import parse, parse_slashed
 from ..exports import Export
-from ..quantities import CANONICAL, fits
+from ..quantities import CANONICAL, fits, spelled
 from ..readings import HIGH, LOW, MOMENTS, STAGES, Readings
 
 NAME, LOOKS_FOR = "table", "a table with the columns time, kind, value and unit (and end, person, source)"
@@ -82,11 +82,11 @@ def _row(cells: Mapping[str, Cell], columns: Mapping[str, str], export: Export, 
             f"{export.path}: {kind} has {f'the unit {unit!r}' if unit else 'no unit'}; name one in a column unit, or with --unit "
             f"{kind}={'mmol/L' if kind == 'glucose' else CANONICAL[kind]}"
         )
-    value = _value(kind, held.get("value"), text.get("value", ""))
+    value = value_of(kind, held.get("value"))
     if value is None:
         return f"{kind.replace('_', ' ')} that is no number"
     person = export.asked.person or text.get("person", "")
-    limits = LIMITS.get("mmol/L" if unit.lower().startswith("mmol") else "mg/dL") if kind == "glucose" else None
+    limits = LIMITS.get(spelled(unit) or "") if kind == "glucose" else None
     length = 0 if kind in MOMENTS or end is None else end[0] - begin[0]
     readings.series(kind, text.get("source", "") or NAME, unit, person, begin[1], limits).add(begin[0], value, length)
     return ""
@@ -100,10 +100,17 @@ def _second(text: str, export: Export) -> tuple[int, bool] | None:
     return found
 
 
-def _value(kind: str, given: Cell, text: str) -> float | None:
+def value_of(kind: str, given: Cell) -> float | None:
+    """A cell as a value of that kind: a number, Low or High of glucose, a stage of sleep; None for what is none."""
+    text = given.lower() if isinstance(given, str) and not without_value(given) else ""
     if kind == "sleep":
-        return float(STAGES.index(text.lower())) if text.lower() in STAGES else None
-    if kind == "glucose" and text.lower() in _OTHER_END:
-        return _OTHER_END[text.lower()]
+        return float(STAGES.index(text)) if text in STAGES else None
+    if kind == "glucose" and text in _OTHER_END:
+        return _OTHER_END[text]
     value = plain_number(given) if isinstance(given, str) else given
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None

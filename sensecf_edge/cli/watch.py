@@ -1,4 +1,4 @@
-"""The long-running commands, `batch` and `watch`, and what they share with `main`. Everything heavy is imported inside."""
+"""`watch`: records or readings as they come, explanations out. Everything heavy is imported inside."""
 
 from __future__ import annotations
 
@@ -8,70 +8,42 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..settings import BATCH, WATCH
+from ..settings import STREAM, WATCH
 from . import terminal
-from .options import choice_of, constraints_of, encoding, generators, request, tried_model
+from .days import day_rules
+from .options import constraints_of, request, tried_model
 
 if TYPE_CHECKING:
-    pass
-
-NOTHING_USABLE, NONE_FOUND = 2, 3
+    from ..watch.loop import Loop
 
 
-@click.command()
-@click.argument("source", metavar="INPUT", required=False)
-@click.option("-o", "--output", required=True, metavar="OUTPUT", help=".csv, .jsonl or .parquet; - for standard output.")
-@request
-@generators
-@click.option("--id", "id_column", metavar="COLUMN", help="Column that names the records.  [default: the row number]")
-@click.option("--drop", multiple=True, metavar="COLUMN", help="Column to pass over. Repeatable.")
-@encoding
-@click.option("--layout", type=click.Choice(["long", "wide", "json"]),
-              help="A row per change, a row per answer, or whole Explanations.  [default: long; json for .jsonl]")  # fmt: skip
-@click.option("--rejects", metavar="FILE", help="CSV of the records that could not be used.  [default: OUTPUT.rejects.csv]")
-@click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, each with an engine of its own.")
-@click.option("--ray", metavar="[ADDRESS]", is_flag=False, flag_value="", help="Run the workers on Ray: local, or a cluster's address.")
-@click.option("--chunk", type=click.IntRange(1, 100_000), default=BATCH.chunk, help="Rows answered and written together.")
-@click.option("--resume", is_flag=True, help="Go on where the same command was interrupted.")
-@click.option("--force", is_flag=True, help="Replace OUTPUT, or start an interrupted job again.")
-def batch(source: str | None, output: str, **options: Any) -> int:
-    """Explain every record of INPUT, a table: CSV, JSON Lines, Parquet, or - for standard input.
-
-    Results come in the order of the input. Interrupted in any way, the same command with --resume loses no row and
-    doubles none. Exit code 2: no record could be used; 3: none was fine or found an answer.
-    """
-    if options["resume"] and options["force"]:
-        raise click.UsageError("give --resume to go on or --force to start again, not both")
-    if source is None:  # `--ray INPUT`: what stands behind --ray is the table, unless it looks like the address of a cluster
-        source, options["ray"] = options["ray"], ""
-        if not source or "://" in source or source.rpartition(":")[2].isdigit():
-            raise click.UsageError("say which table: batch INPUT -o OUTPUT, or - for standard input")
-    with terminal.extra("ray" if options["ray"] is not None else "batch"):
-        from ..batch.job import Job, run
-        from ..batch.records import OtherColumns
-        from ..budget import Budget
-
-        job = Job(
-            source, output, tried_model(options["model"]), options["layout"], options["rejects"],
-            columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
-            budget=Budget(options["answers"], seed=options["seed"]),
-            constraints=constraints_of(options), generator=choice_of(options),
-            **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},
-        )  # fmt: skip
-        counts = run(job, terminal.say)
-    if counts and not sum(counts[status] for status in ("found", "none", "already", "depends")):
-        return NOTHING_USABLE
-    return NONE_FOUND if counts and not counts["answered"] + counts["already"] else 0
+def _of_readings(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed([
+        click.option("--readings", is_flag=True, help="Take readings of sensors in place of records, and make the days of them."),
+        click.option("--store", type=click.Path(path_type=Path), metavar="FILE",
+                     help="With --readings: the file that keeps open days.  [default: ~/.local/state/sensecf-edge/readings.sqlite]"),
+        click.option("--zone", metavar="ZONE", help="With --readings: where the people live, an IANA name: Europe/London."),
+        click.option("--late", type=click.FloatRange(1, 24 * 366), metavar="HOURS",
+                     help=f"With --readings: how long after its end a day takes readings.  [default: {STREAM.late:g}]"),
+        click.option("--prefer", multiple=True, metavar="DEVICE", help="With --readings: device that goes before others. Repeatable."),
+        click.option("--unit", "units", multiple=True, metavar="KIND=UNIT",
+                     help="With --readings: unit of readings that state none: glucose=mmol/L. Repeatable."),
+        click.option("--floor", "floors", multiple=True, metavar="MEASURE=SHARE",
+                     help="With --readings: least coverage (0 to 1) at which a measure is known. Repeatable."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
 
 
 @click.command()
 @request
 @click.option("--id", "id_key", metavar="KEY", help="Key that names a record; it is given back with the answer.")
-@click.option("--every", type=click.FloatRange(0), default=WATCH.every, metavar="SECONDS",
-              help="Explain at most once in so long, each --id apart.")  # fmt: skip
+@click.option("--every", type=click.FloatRange(0), metavar="SECONDS",
+              help=f"Explain at most once in so long, each --id apart.  [default: {WATCH.every:g}; --readings: {STREAM.every:g}]")  # fmt: skip
 @click.option("--time", "time_key", metavar="KEY", help="Key that says when a record was measured: ISO 8601, or seconds since 1970.")
 @click.option("--max-age", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Do not answer a record measured longer ago.")
-@click.option("--queue", type=click.IntRange(1), default=WATCH.queue, metavar="N", help="Messages that may wait.")
+@click.option("--queue", type=click.IntRange(1), metavar="N",
+              help=f"Messages that may wait.  [default: {WATCH.queue}; --readings: {STREAM.queue}]")  # fmt: skip
 @click.option("--policy", type=click.Choice(["drop-oldest", "drop-newest", "block"]),
               help="What happens when more come.  [default: block for standard input, drop-oldest for MQTT]")  # fmt: skip
 @click.option("--health", type=click.Path(path_type=Path), metavar="FILE", help="JSON file that says how it is, every few seconds.")
@@ -88,8 +60,12 @@ def batch(source: str | None, output: str, **options: Any) -> int:
 @click.option("--plain", is_flag=True, help="Allow mqtt:// to another machine or with a password, which anybody on the way can read.")
 @click.option("--password-file", type=click.Path(path_type=Path), metavar="FILE",
               help="Password of the broker's user.  [default: SENSECF_MQTT_PASSWORD]")  # fmt: skip
+@_of_readings
 def watch(**options: Any) -> int:
     """Explain records as they come, for as long as they come: JSON Lines on standard input, or MQTT.
+
+    With --readings the messages are readings of sensors (docs/sensors.md): their days are told when they are over, and every
+    --every seconds as they stand.
 
     Only a record whose prediction is unwanted, or depends on what is unknown, is answered. SIGTERM ends after the record in
     hand, SIGHUP reads the bundle again and keeps the old one where the new one does not verify.
@@ -97,27 +73,67 @@ def watch(**options: Any) -> int:
     _check_watch(options)
 
     with terminal.extra("mqtt"):
-        from ..budget import Budget
-        from ..watch.watcher import Watch, Watcher
-
-        watcher = Watcher(
-            Watch(
-                tried_model(options["model"]), Budget(options["answers"], seed=options["seed"]),
-                constraints_of(options),
-                options["every"], options["queue"], options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
-                options["health"], options["id_key"], options["base_rate"], options["time_key"], options["max_age"],
-            ),
-            _port(options, terminal.say), terminal.say,
-        )  # fmt: skip
+        watcher = _watcher(options)
         for name, action in (("SIGTERM", watcher.stop), ("SIGINT", watcher.stop), ("SIGHUP", watcher.reload)):
             terminal.on_signal(name, action)
         watcher.run()
     return 0
 
 
+def _watcher(options: dict[str, Any]) -> Loop:
+    from ..budget import Budget
+
+    limits = STREAM if options["readings"] else WATCH
+    asked = {
+        "model": tried_model(options["model"]), "budget": Budget(options["answers"], seed=options["seed"]),
+        "constraints": constraints_of(options), "every": limits.every if options["every"] is None else options["every"],
+        "queue": options["queue"] or limits.queue, "policy": options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
+        "health": options["health"], "base_rate": options["base_rate"], "max_age": options["max_age"],
+    }  # fmt: skip
+    if not options["readings"]:
+        from ..watch.watcher import Watch, Watcher
+
+        watch = Watch(**asked, id=options["id_key"], time=options["time_key"])
+        return Watcher(watch, _port(options, terminal.say), terminal.say)
+    from ..watch.stream.watcher import DayWatcher, Stream
+
+    rules, units = day_rules(options)
+    store = options["store"] or _state()
+    stream = Stream(**asked, store=store, rules=rules, units=units, late=options["late"] or STREAM.late)
+    terminal.say(f"open days are kept in {store}")
+    return DayWatcher(stream, _port(options, terminal.say), terminal.say)
+
+
+def _state() -> Path:
+    """The user's own folder for what programs keep."""
+    import os
+
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sensecf-edge"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / "readings.sqlite"
+
+
+def _check_readings(options: dict[str, Any]) -> None:
+    if not options["readings"]:
+        for name in ("store", "zone", "late", "prefer", "units", "floors"):
+            if options[name]:
+                raise click.UsageError(f"--{name.removesuffix('s') if name in ('units', 'floors') else name} needs --readings")
+        return
+    for name in ("id", "time"):
+        if options[f"{name}_key"]:
+            raise click.UsageError(f"--{name} is for records; a reading has its person and time under these names")
+    if not options["zone"]:
+        raise click.UsageError("--readings needs --zone: a day begins and ends by somebody's clock, for example --zone Europe/London")
+    from ..sensors.clocks import is_fixed, zone
+
+    if is_fixed(zone(options["zone"])):
+        raise click.UsageError("--zone takes a place here, for example Europe/London: a stream goes on when clocks change")
+
+
 def _check_watch(options: dict[str, Any]) -> None:
     only_mqtt = ("topic", "out_topic", "dead_topic", "health_topic", "ca", "password_file", "client", "plain", "home_assistant")
-    if options["max_age"] and not options["time_key"]:
+    _check_readings(options)
+    if options["max_age"] and not options["time_key"] and not options["readings"]:
         raise click.UsageError("--max-age needs --time KEY, where a record says when it was measured")
     if options["dead"] and options["health"] and options["dead"].resolve() == options["health"].resolve():
         raise click.UsageError("--dead and --health are one file; give each a name of its own")
@@ -150,7 +166,7 @@ def _port(options: dict[str, Any], say: Callable[[str], None]) -> Any:
         from ..watch.home_assistant import HomeAssistant
 
         health, expire = health or f"{topic}/health", max(1, round(options["max_age"] or WATCH.expire))
-        named = bool(options["id_key"])
+        named = bool(options["id_key"]) or options["readings"]
         home = HomeAssistant(options["client"] or topic, f"{answers}/now", health, expire, options["home_assistant"], named)
     topics = Topics(topic, answers, options["dead_topic"], health, home.topic if home else None)
     password = terminal.password(options["password_file"])
