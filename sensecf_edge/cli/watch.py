@@ -39,7 +39,7 @@ def _of_readings(command: Callable[..., Any]) -> Callable[..., Any]:
 @request
 @click.option("--id", "id_key", metavar="KEY", help="Key that names a record; it is given back with the answer.")
 @click.option("--every", type=click.FloatRange(0), metavar="SECONDS",
-              help=f"Explain at most once in so long, each id apart.  [default: {WATCH.every:g}; --readings: {STREAM.every:g}]")  # fmt: skip
+              help=f"Explain each id at most once in so long.  [default: {WATCH.every:g}; --readings: {STREAM.every:g}]")  # fmt: skip
 @click.option("--time", "time_key", metavar="KEY", help="Key that says when a record was measured: ISO 8601, or seconds since 1970.")
 @click.option("--max-age", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Do not answer a record measured longer ago.")
 @click.option("--queue", type=click.IntRange(1), metavar="N",
