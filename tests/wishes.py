@@ -9,7 +9,13 @@ a sentence means nothing that a schema can keep to, or may mean two things, its 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sensecf_edge.propose.branching import Branching
 
 S, H, M = "stress", "heart", "metabolic"
 Rule = tuple[str, ...] | tuple[str, str, float]
@@ -30,7 +36,8 @@ def _of(model: str, text: str, *rules: Rule) -> Wish:
 DRINKING = ("AlcoholDay", "AlcoholYear")
 SPORT = ("PhysActive", "PhysActiveDays")
 WISHES = (
-    _of(S, "my knee hurts, no more steps please, and I cannot get under seven hours of sleep", ("freeze", "steps"), ("low", "sleep_h", 7.0)),
+    _of(S, "my knee hurts, no more steps please, and I cannot get under seven hours of sleep",
+        ("freeze", "steps"), ("low", "sleep_h", 7.0)),
     _of(S, "Please leave my sleep alone.", ("freeze", "sleep_h")),
     _of(S, "I can't walk more than 8000 steps a day.", ("high", "steps", 8000.0)),
     _of(S, "No sport, but walking is fine.", ("freeze", "vigorous_min"), ("easy", "steps")),
@@ -49,7 +56,8 @@ WISHES = (
     _of(S, "If I slept more, would it help?"),
     _of(S, "What would happen with 9 hours of sleep?"),
     _of(S, "I can't not move"),
-    _of(S, "no more than 45 minutes of vigorous activity and no fewer than 6 hours sleep", ("high", "vigorous_min", 45.0), ("low", "sleep_h", 6.0)),
+    _of(S, "no more than 45 minutes of vigorous activity and no fewer than 6 hours sleep",
+        ("high", "vigorous_min", 45.0), ("low", "sleep_h", 6.0)),
     _of(S, "My doctor says I should sleep 8 hours."),
     _of(S, "nothing under 5000 steps", ("low", "steps", 5000.0)),
     _of(S, "Don't touch the glucose values", ("freeze", "glucose_mean"), ("freeze", "glucose_cv")),
@@ -113,3 +121,112 @@ WISHES = (
     _of(M, "no more alcohol"),
     _of(M, "I want to lose weight", ("easy", "Weight")),
 )  # fmt: skip
+
+
+def told(understood: Any) -> frozenset[Rule]:
+    """What was understood, as rules are written here; values to a tenth, ends that the record has as a freeze would be."""
+    out: set[Rule] = set()
+    for rule in understood.rules:
+        if rule.kind != "bound":
+            out.add((rule.kind, rule.feature))
+        elif rule.now:
+            out.add((f"now {rule.now}", rule.feature))
+        else:
+            out |= {(end, rule.feature, round(value, 1)) for end in ("low", "high") if (value := getattr(rule, end)) is not None}
+    return frozenset(out)
+
+
+SHOWN = (
+    ("leave my blood sugar alone", "keep {0} |"),
+    ("my back hurts, at most {1} of {0} please", "{0} at most {1} |"),
+    ("I had a nice day", "none"),
+    ("never less than {1} {0}, and {2} is hard for me", "{0} at least {1} | {2} hard |"),
+    ("My aunt likes {2}", "none"),
+    ("no problem with {2}, but do not change {0}", "{2} easy | keep {0} |"),
+)
+"""Examples for a language model, filled in with features of the schema."""
+
+
+def spoken(schema: Any) -> Branching:
+    """Up to four rules of this schema, or none, as a language model says them."""
+
+    def steps(state: Any) -> list[tuple[str, Any]]:
+        kind, left, name = state
+        if kind == "begin":
+            kept = [(f"keep {f.name} |", ("then", left, "")) for f in schema.features]
+            said = [(f"{f.name} ", ("of", left, f.name)) for f in schema.features]
+            return kept + said + ([("none", ("end", 0, ""))] if left == 4 else [])
+        if kind == "of":
+            ways = [("hard |", ("then", left, "")), ("easy |", ("then", left, ""))]
+            return ways + [(f"at {way} ", ("value", left, name)) for way in ("least", "most") if schema[name].kind == "number"]
+        if kind == "value":
+            return [(text, ("then", left, "")) for text in marked(schema[name].texts)]
+        if kind == "then":
+            return [("\n", ("end", 0, "")), *([(" ", ("begin", left - 1, ""))] if left > 1 else [])]
+        return []
+
+    return Branching(("begin", 4, ""), steps)
+
+
+def marked(texts: Sequence[str]) -> list[str]:
+    """Values with a mark behind them, so that none begins another."""
+    return [f"{text} |" for text in texts]
+
+
+def asked(model: str) -> Callable[[Any, str], frozenset[Rule]]:
+    """A language model as the reader of wishes: six examples and the features in front of each."""
+    from sensecf_edge.generators.weights import weights
+    from sensecf_edge.llama.engine import LlamaEngine
+    from sensecf_edge.propose.engine import Request
+    from sensecf_edge.settings import EngineSettings
+
+    path = weights("smollm2") if model == "smollm2" else Path(model)
+    engine = LlamaEngine(path, EngineSettings(threads=1, max_sequences=1), context=1_500)
+
+    def read(schema: Any, text: str) -> frozenset[Rule]:
+        free = [f for f in schema.features if f.kind == "number" and f.mutable]
+        fill = (free[0].name, free[0].texts[len(free[0].texts) // 2], free[1].name)
+        lines = [f"Wish: {said.format(*fill)}\nRules: {rules.format(*fill)}" for said, rules in SHOWN]
+        features = ", ".join(f"{f.name} ({f.title}, {f.unit or 'no unit'})" for f in schema.features)
+        prompt = f"Turn each wish into rules about these features: {features}.\n\n" + "\n\n".join([*lines, f"Wish: {text}\nRules: "])
+        (answer,) = engine.propose([Request(prompt, spoken(schema), 1, 0, 0.0)])
+        return frozenset(parsed(answer[0].text)) if not hasattr(answer, "reason") and answer else frozenset()
+
+    return read
+
+
+def parsed(said: str) -> Iterator[Rule]:
+    """The rules that a language model said."""
+    for rule in said.strip().removesuffix("|").split("|"):
+        words = rule.split()
+        if not words:
+            continue
+        if words[0] == "keep":
+            yield "freeze", words[1]
+        elif len(words) == 4:
+            yield "low" if words[2] == "least" else "high", words[0], round(float(words[3]), 1)
+        elif len(words) == 2:
+            yield words[1], words[0]
+
+
+def main() -> None:
+    """Print how many wishes are read right, and each that is not."""
+    from sensecf_edge.bundle.bundle import Bundle
+    from sensecf_edge.wish.reading import understand
+
+    schemas = {model: Bundle.open(model).schema for model in (S, H, M)}
+    read = asked(sys.argv[1]) if len(sys.argv) > 1 else lambda schema, text: told(understand(schema, text))
+    wrong = missed = right = exact = 0
+    began = time.process_time()
+    for wish in WISHES:
+        got = read(schemas[wish.model], wish.text)
+        right, missed, wrong = right + len(got & wish.rules), missed + len(wish.rules - got), wrong + len(got - wish.rules)
+        exact += got == wish.rules
+        if got != wish.rules:
+            print(f"{wish.model}: {wish.text}\n    meant {sorted(wish.rules)}\n    read  {sorted(got)}")
+    seconds = (time.process_time() - began) / len(WISHES)
+    print(f"{exact} of {len(WISHES)} wishes; {right} rules right, {missed} missed, {wrong} that were not meant; {seconds:.4f} s a wish")
+
+
+if __name__ == "__main__":
+    main()

@@ -19,7 +19,7 @@ import click
 from .. import __version__
 from ..errors import INTERRUPTED, SchemaError, SenseCFError, TableError, place
 from ..settings import DEVICES, ENGINE, LOOP, SEARCH
-from . import days, exchange, options, outputs, terminal
+from . import days, exchange, options, outputs, terminal, wishes
 from .commands import Commands
 from .options import BOUND_HELP, MODEL_HELP, base_rate_option
 
@@ -65,11 +65,12 @@ def cli() -> None:
 @exchange.shape
 @outputs.options
 @outputs.letters
+@wishes.option
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
             as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int, hints: bool,
             allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
-            tell: bool, tell_as: str | None, teller: str | None,
+            tell: bool, tell_as: str | None, teller: str | None, wish: str | None, yes: bool,
             **day: str | None) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
@@ -94,6 +95,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
             values = read.values
         elif values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
+        constraints = wishes.agreed(wish, yes, explainer.schema, values, constraints)
         explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
         if letter and writer:
             explanation = letter.told(explanation, explainer.schema, writer)

@@ -70,7 +70,7 @@ class Feature:
     `role` is "marker" for the result of an examination or a reading, which nobody can simply change, and "lever" for all
     else. `error` is the standard deviation of one reading, in units; `relative_error` the same as a share of the reading;
     `error_source` says where it was measured. `stability` draws from it. `group` asks for the model to be measured by this feature
-    as well (sex and age are without asking).
+    as well (sex and age are without asking). `synonyms` are what people call it in wishes, beside name and label.
 
     `code` is what it is called where records are exchanged, (system, code) each; `ucum` its unit there. `choice_codes` are the codes of
     choices; a `cut` makes a choice of a number: over it the second choice, up to it the first. No answer depends on these.
@@ -107,6 +107,7 @@ class Feature:
     ucum: str = ""
     choice_codes: tuple[tuple[str, tuple[codes.Coding, ...]], ...] = ()
     cut: float | None = None
+    synonyms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [*self._faults(), *(self._choice_faults() if self.kind == "choice" else self._number_faults())]
@@ -138,6 +139,9 @@ class Feature:
             yield "advise_source says where advise comes from, and none of advise, advise_for and advise_if is stated"
         if not (math.isfinite(self.cost) and self.cost > 0):
             yield f"cost must be a finite number above 0, not {readable(self.cost)}"
+        for word in self.synonyms:
+            if fault := name_fault(word, "a synonym"):
+                yield fault
         for key, most in TEXTS.items():
             text = getattr(self, key)
             if len(text) > most or NO_TEXT.search(text):

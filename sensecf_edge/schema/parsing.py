@@ -25,7 +25,7 @@ _FORMS: Mapping[str, str] = {
     "role": _TEXT, "error_source": _TEXT, "advise_source": _TEXT, "direction_source": _TEXT, "moves": _MOVES, "features": _TEXTS,
     "total": _NUMBER, "tolerance": _NUMBER, "scale": _NUMBER, "power": _NUMBER, "if_values": _TEXTS, "then_values": _TEXTS,
     "completes": _TEXT, "slope": _NUMBER, "intercept": _NUMBER, "horizon": _TEXT, "base_rate": _NUMBER,
-    "code": _CODES, "ucum": _TEXT, "choice_codes": _CODES_OF, "cut": _NUMBER,
+    "synonyms": _TEXTS, "code": _CODES, "ucum": _TEXT, "choice_codes": _CODES_OF, "cut": _NUMBER,
 }  # fmt: skip
 _EXAMPLES = {
     "moves": ' as {"from": ["to", ...]}', "advise_if": ' as {"age": [18, 64], "sex": ["female"]}', "horizon": ', for example "four weeks"',
