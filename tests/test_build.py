@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensecf_convert import plan
 from sensecf_convert.bundle.add import add
+from sensecf_convert.bundle.again import again
 from sensecf_convert.bundle.renew import renew
 from sensecf_convert.classifier import making, onnx, recipes
 from sensecf_convert.density import fitting
@@ -668,6 +669,22 @@ def test_what_is_added_to_a_finished_bundle_is_what_its_fit_wrote_and_all_else_s
     diabetes().iloc[:-4].to_csv(tmp_path / "other.csv", index=False)
     with pytest.raises(TableError, match="not the table"):
         add(tmp_path / "other.csv", tmp_path / "old", About(), tmp_path / "new")
+
+
+def test_a_bundle_measured_again_has_its_fit_s_figures_and_the_relations_that_are_stated(built: Built, tmp_path: Path) -> None:
+    before, wide = Bundle.open(built.out), {"kind": "le", "features": ["bmi", "bp"], "slope": 1, "intercept": 1_000}
+    path = tmp_path / "narrow.json"
+    path.write_text(json.dumps({**before.schema.to_json(), "relations": [wide]}), encoding="utf-8")
+    made = again(built.table, built.out, About(**ABOUT), tmp_path / "again", path)
+    assert [r.to_json() for r in made.schema.relations] == [wide] and made.schema.features == before.schema.features
+    assert made.manifest.metrics == before.manifest.metrics and made.card == before.card
+    same = {"classifier.onnx", "generator.gguf", "density.json", "population.json", "reference.json", "samples.json"}
+    assert all(made.manifest.files[name] == before.manifest.files[name] for name in same)
+    told = json.loads((tmp_path / "again" / "manifest.json").read_text(encoding="utf-8"))
+    assert told["added"]["what"] == ["figures", "relations"]
+    path.write_text(json.dumps({**before.schema.to_json(), "relations": [{"kind": "band", "features": ["bmi", "bp"]}]}), encoding="utf-8")
+    with pytest.raises(TableError, match="leaves 1 relations to be fitted"):
+        again(built.table, built.out, About(**ABOUT), tmp_path / "open", path)
 
 
 def _lesson(built: Built, **more: Any) -> tuple[teachers_lesson.Lesson, Cohort]:

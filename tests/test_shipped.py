@@ -17,7 +17,9 @@ from sensecf_edge import Explainer
 from sensecf_edge.answer.result import Counterfactual, Explanation
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.judge.classifier import onnxruntime
+from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP, WEAK_AUC
 
@@ -139,6 +141,26 @@ def test_what_a_bundle_measured_when_it_was_made_is_what_the_project_promises(ex
 def test_a_bundle_is_small_and_holds_what_its_manifest_lists_and_nothing_else(explainer: Explainer) -> None:
     bundle = explainer.bundle
     assert sum(path.stat().st_size for path in bundle.folder.iterdir()) < MOST_BYTES and bundle.unlisted == []
+
+
+def test_no_order_of_columns_or_choices_moves_a_percentile(explainer: Explainer) -> None:
+    """Records of chance all over the schema, a tenth of their values unknown, and the samples; the density is the file that is shipped."""
+    schema, chance = explainer.schema, np.random.default_rng(0)
+    X = np.column_stack([chance.choice(feature.lattice, 500) for feature in schema.features])
+    X[chance.random(X.shape) < 0.1] = np.nan
+    X = np.concatenate([X, [Record.from_mapping(schema, sample.values).vector for sample in explainer.bundle.samples]])
+    columns, features, turned = chance.permutation(len(schema)), list(schema.features), X.copy()
+    for i, feature in enumerate(features):
+        if feature.kind == "choice":
+            order = chance.permutation(len(feature.choices))
+            features[i] = Feature(feature.name, "choice", choices=tuple(feature.choices[k] for k in order), optional=True)
+            known = ~np.isnan(X[:, i])
+            turned[known, i] = np.argsort(order)[X[known, i].astype(int)]
+    other = Schema(tuple(features[i] for i in columns))
+    density = explainer.bundle.density
+    assert density is not None
+    moved = Density.from_json(density.to_json(), other).percentile(turned[:, columns]) - density.percentile(X)
+    assert np.abs(moved).max() <= 0.1
 
 
 def test_a_sample_names_nobody(explainer: Explainer) -> None:

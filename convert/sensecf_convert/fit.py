@@ -31,9 +31,10 @@ from sensecf_edge.schema.schema import Schema
 from . import plan as sensecf_convert_plan
 from .bundle import card
 from .bundle.pack import Contents, pack, publish
+from .bundle.revised import told
 from .classifier import making, recipes, threshold
 from .density import fitting
-from .evaluate import groups, quantizations, teaching, unseen
+from .evaluate import quantizations, teaching
 from .evaluate.figures import Figures
 from .evaluate.measure import measure_bundle
 from .generator import learners
@@ -197,8 +198,8 @@ class Fit:
             with step("improvement") as say:
                 made = learners.after_practice(learner, pairs, made, lesson, self.train)
                 say("first try on new invented people {before:.1%} before, {after:.1%} after".format(**made.facts["improvement"]))
-        if told := cut(made.facts):
-            note(f"{told}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
+        if cut_short := cut(made.facts):
+            note(f"{cut_short}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
 
     def _task(self) -> Task:
@@ -223,10 +224,7 @@ class Fit:
         return {"teachers": taught, "quantizations": types}
 
     def _finish(self, folder: Path, manifest: dict[str, Any], figures: Figures, out: Path) -> None:
-        manifest["parts"] = unseen.measured(Bundle.open(folder), self.parts)
-        manifest["classifier"] |= unseen.headline(manifest["parts"])
-        manifest["groups"] = groups.measured(Bundle.open(folder), self.train, self.parts.last[1])
-        manifest["metrics"] = figures.repeatable()
+        told(manifest, Bundle.open(folder), self.parts, figures)
         write(folder / "CARD.md", card.card_text(manifest, self.about.notes, self.schema).encode())
         write_manifest(folder, manifest)
         Bundle.open(folder)

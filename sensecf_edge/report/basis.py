@@ -96,7 +96,7 @@ def _group(say: Wording, group: Group) -> str:
     if group.auc is not None:
         auc = f"AUC {auc_text(group.auc)}{_ends(group.auc_low, group.auc_high, auc_text)}"
     seen = f"risk told {percent(group.told)} on average, seen {percent(group.seen)}{_ends(group.seen_low, group.seen_high, percent)}"
-    few = "; too few people for an interval" if group.auc is not None and group.auc_low is None else ""
+    few = "; too few people for an interval" if group.people is not None and group.seen_low is None else ""
     return f"Measured on unseen people with {whom} ({many}): {auc}; {seen}{few}."
 
 

@@ -7,18 +7,13 @@ is written anew, so it needs the description that the fit had (`--about`).
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sensecf_edge import __version__
-from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import CARD, MANIFEST, POPULATION
+from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.manifest import POPULATION
 from sensecf_edge.errors import SenseCFError, TableError
 
 from ..density import fitting
@@ -26,32 +21,29 @@ from ..evaluate import groups
 from ..plan import About
 from ..table.split import parts_of
 from ..work import write
-from .card import card_text
-from .pack import publish, stated
+from .revised import revised
 
 
 def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
     """The bundle with what is added, at `out`, which may be its own folder. Raises TableError for another table, BundleError."""
     bundle = Bundle.open(model)
-    if bundle.density is None:
+    density = bundle.density
+    if density is None:
         raise TableError(f"{bundle.name} has no density.json; make one first: python -m sensecf_convert.bundle.renew")
     drawn = parts_of(bundle, table)
-    manifest: dict[str, Any] = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "bundle"
-        folder.mkdir()
-        for name in bundle.manifest.files:
-            shutil.copyfile(bundle.folder / name, folder / name)
-        write(folder / POPULATION, fitting.packed(fitting.population(drawn.train, bundle.density, bundle.manifest.seed or 0)))
+
+    def change(folder: Path, manifest: dict[str, Any]) -> None:
+        write(folder / POPULATION, fitting.packed(fitting.population(drawn.train, density, bundle.manifest.seed or 0)))
         manifest["groups"] = groups.measured(bundle, drawn.train, drawn.last[1])
-        manifest["data"] |= stated(about)
-        manifest |= {"intended": about.intended} if about.intended else {}
-        manifest["added"] = {"what": ["population", "groups"], "on": date.today().isoformat(), "sensecf-edge": __version__}
-        write(folder / CARD, card_text(manifest, about.notes, bundle.schema).encode())
-        write_manifest(folder, manifest)
-        Bundle.open(folder)
-        publish(folder, out)
-    return Bundle.open(out)
+
+    return revised(bundle, about, out, ("population", "groups"), change)
+
+
+def in_place(bundle: Bundle, output: Path) -> Path:
+    """`output`, where it is free or the bundle's own folder. Raises click.ClickException elsewhere."""
+    if output.exists() and output.resolve() != bundle.folder.resolve():
+        raise click.ClickException(f"{output} is there already; name another folder, or the bundle's own")
+    return output
 
 
 @click.command()
@@ -62,10 +54,7 @@ def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
 def main(table: Path, model: str, about: Path | None, output: Path) -> None:
     """Add what later versions measure to a bundle that was fitted on TABLE."""
     try:
-        bundle = Bundle.open(model)
-        if output.exists() and output.resolve() != bundle.folder.resolve():
-            raise click.ClickException(f"{output} is there already; name another folder, or the bundle's own")
-        made = add(table, model, About.load(about), output)
+        made = add(table, model, About.load(about), in_place(Bundle.open(model), output))
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{output}: {len(made.manifest.groups)} groups; manifest {made.hash[:12]}", err=True)

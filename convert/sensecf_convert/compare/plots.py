@@ -187,7 +187,7 @@ def curves(beside: dict[str, dict[str, Any]], axes: tuple[str, str]) -> bytes:
             panel.plot(*line.T, color=FAMILIES["ours"], linewidth=1.6)
             panel.plot(*ours["ours"], "o", color=FAMILIES["ours"], markersize=6) if "ours" in ours else None
             panel.plot(*made["point"], "D", color=color(name), markersize=7, markeredgecolor="white")
-            panel.set_title(f"{name}  ({made['n']}: ours {verdict(made)})", color=color(name), fontsize=8.5)
+            panel.set_title(f"{name}  ({made['n']}: {verdict(made)})", color=color(name), fontsize=8.5)
             panel.margins(0.15)
             panel.grid(color="#eaeef2")
             panel.tick_params(labelsize=7)

@@ -86,10 +86,10 @@ def _beside(
     weights = mixture(mean[0], expected.mean(axis=0))
     pair = np.stack([held[:, 0], np.tensordot(held[:, 1:], weights, axes=(1, 0))], axis=1)
     persons = people(good[good.method == name].set_index(["table", "record"]).loc[both].reset_index())
-    low, high = _interval(pair, persons, seed)
+    told = _factor(pair, persons, seed)
     chosen = {n: round(float(w), 3) for n, w in zip(curve, weights, strict=True) if w > 0}
     return {"n": len(both), "point": mean[0].tolist(), "ours": dict(zip(curve, mean[1:].tolist(), strict=True)), "chosen": chosen,
-            "factor": float(factor(pair.mean(axis=0)[None])[0]), "low": low, "high": high,
+            "factor": told["value"], "low": told["low"], "high": told["high"],
             "hindsight": float(factor(mean[None])[0])}  # fmt: skip
 
 
@@ -105,16 +105,14 @@ def mixture(point: Points, ours: Points) -> Points:
     return out
 
 
-def _interval(pair: Points, persons: NDArray[np.intp], seed: int) -> tuple[float | None, float | None]:
-    """The bootstrap's interval of the factor when people are drawn again, the mixture as it is; `pair`: shape (records, 2, 2)."""
-    count = int(persons.max()) + 1
-    if count < statistics.LEAST_PEOPLE:
-        return None, None
-    sums = np.zeros((count, *pair.shape[1:]))
-    np.add.at(sums, persons, pair)
-    drawn = statistics.weights(count, seed)[:, 1:].T
-    means = np.tensordot(drawn, sums, axes=1) / (drawn @ np.bincount(persons, minlength=count))[:, None, None]
-    return statistics.ends(factor(means))
+def _factor(pair: Points, persons: NDArray[np.intp], seed: int) -> statistics.Figure:
+    """The factor with its interval when people are drawn again, the mixture as it is; `pair`: shape (records, 2, 2)."""
+
+    def of(at: NDArray[np.intp], W: NDArray[np.float64]) -> NDArray[np.float64]:
+        counts = W[at]
+        return factor(np.tensordot(counts.T, pair, axes=1) / counts.sum(axis=0)[:, None, None])
+
+    return statistics.statistic(of, persons, seed)
 
 
 def factor(means: Points) -> NDArray[np.float64]:
@@ -150,6 +148,7 @@ def _right_turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, 
 
 
 def verdict(made: dict[str, Any]) -> str:
-    """ahead, level or behind, by the interval; without one by the factor alone."""
-    low, high = (made[end] if made[end] is not None else made["factor"] for end in ("low", "high"))
-    return "behind" if low > 1 else "ahead" if high < 1 else "level"
+    """ahead, level or behind, by the interval; without one nothing is said."""
+    if made["low"] is None:
+        return "too few people to say"
+    return "ours behind" if made["low"] > 1 else "ours ahead" if made["high"] < 1 else "ours level"

@@ -29,7 +29,7 @@ from .plausibility import sampled
 MOST_COMBINATIONS = 20_000
 MOST_PEOPLE = 2_000
 MOST_REFITTED = 500
-"""Training rows that a density is fitted to again each time."""
+"""Training rows that a density is fitted to again each time, where nobody asks for more."""
 UNITS = ((1 / 18.016, 0.0), (1.8, 32.0), (1_000.0, 0.0))
 """Factors and summands that stand for other units: mmol/l, Fahrenheit, thousandths; one number after the other gets the next."""
 FLOOR = 0.01
@@ -73,8 +73,10 @@ def plain(train: Cohort, X: Vector, count: int, seed: int) -> Vector:
 
 
 def told_otherwise(data: Cohort, seed: int, doubles: int) -> Iterator[tuple[str, Cohort]]:
-    """The same people three times over: every list of choices in an order of chance, every number in another unit, and up to `doubles`
-    numbers and as many choices standing there twice, one at a time."""
+    """The same people told again and again: columns in an order of chance, every list of choices likewise, every number in another unit,
+    and up to `doubles` numbers and as many choices standing there twice, one at a time."""
+    columns = np.random.default_rng((seed, 1)).permutation(len(data.schema))
+    yield "columns in another order", _with(data, [data.schema.features[i] for i in columns], data.X[:, columns])
     rng, features = np.random.default_rng(seed), data.schema.features
     turned, X = list(features), data.X.copy()
     for i, feature in enumerate(features):
@@ -121,7 +123,9 @@ def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
 @click.option("--doubles", type=click.IntRange(0), default=1, help="Numbers, and choices, that are told twice, one at a time.")
-def main(table: Path, model: str, doubles: int) -> None:
+@click.option("--rows", type=click.IntRange(50), default=MOST_REFITTED, show_default=True,
+              help="Training rows that densities are fitted to again, drawn; more than there are: all.")  # fmt: skip
+def main(table: Path, model: str, doubles: int, rows: int) -> None:
     """Held-out log-density of the wanted class's training people of TABLE, which MODEL was fitted on; and by how many points the
     percentiles of its test people move where lists are ordered otherwise, units are others, a column stands there twice."""
     try:
@@ -136,8 +140,10 @@ def main(table: Path, model: str, doubles: int) -> None:
     told = f"Gaussian times categories {nats['mixed']:.2f}, Gaussian over codes {nats['codes']:.2f}"
     click.echo(f"{len(wanted):,} rows of {train.classes[1]}, nats a row: {told}")
     people = found.test.X[sampled(np.arange(len(found.test)), MOST_PEOPLE)]
-    for how, points in moves(train.take(sampled(np.arange(len(train)), MOST_REFITTED)), people, 0, doubles).items():
-        told = f"mean {points.mean():.2f}, most {points.max():.2f}"
+    fitted = train.take(sampled(np.arange(len(train)), rows))
+    click.echo(f"the density fitted again to {len(fitted):,} of {len(train):,} training rows")
+    for how, points in moves(fitted, people, 0, doubles).items():
+        told = f"mean {points.mean():.3f}, most {points.max():.3f}"
         click.echo(f"{how}, points of percentile over {len(people):,} test rows: {told}")
 
 

@@ -152,7 +152,7 @@ def of_pairs(subject: Subject, pairs: Mapping[str, Vector], most: int, rng: np.r
             break
     chunks.close()
     scores = unexplained([*old, *new], log_likelihoods(subject.speaker, [*old, *new]))
-    return told_apart(scores[: len(old)], scores[len(old) :])
+    return told_apart(scores[: len(old)], scores[len(old) :], of_people=False)
 
 
 def _asked(subject: Subject, X: Vector, Y: Vector) -> list[Asked]:

@@ -44,8 +44,9 @@ def inference_text(f: Mapping[str, Any]) -> str:
     highest = f"{f['highest']:,} highest scores {f['highest_in']:,} were in (by chance {f['highest_chance']:.0f})"
     known = f.get("smallest_known")
     known = "too few to tell" if known is None else f"found four times in five from {percent(known)} of those in on who are known by heart"
+    sure = MIXED if f["low"] is None else f"95 % interval by people {f['low']:.3f} to {f['high']:.3f}"
     return (
-        f"{verdict}: AUC {f['auc']:.3f} (95 % interval {f['low']:.3f} to {f['high']:.3f}; {sides}); from {f['smallest']:.3f} on it "
+        f"{verdict}: AUC {f['auc']:.3f} ({sure}; {sides}); from {f['smallest']:.3f} on it "
         f"would be found four times in five. Of the {highest}; {known}"
     )
 
@@ -61,11 +62,13 @@ def repetition_text(f: Mapping[str, Any]) -> str:
     alone = f"{f['alone']:,} answers have values that one person alone holds, {f['alone_in']:,} of them a training person's"
     most = f"; no training person alone holds more than {f['most_in']:,}, no other more than {f['most_out']:,}" if "most_in" in f else ""
     return (
-        f"{verdict}: as if {percent(f['share'])} of the answers repeated one training person (95 % interval {percent(f['low'])} to "
-        f"{percent(f['high'])}; {sides}); from {percent(f['smallest'])} on it would be found four times in five. "
+        f"{verdict}: as if {percent(f['share'])} of the answers repeated one training person (95 % interval by people "
+        f"{percent(f['low'])} to {percent(f['high'])}; {sides}); from {percent(f['smallest'])} on it would be found four times in five. "
         f"{alone} (by chance {f['alone_chance']:.0f}){most}"
     )
 
+
+MIXED = "no interval: a pair is mixed of several people's rows"
 
 COVERS = (
     "In are people whose rows were trained on, out are the others; each question is a false alarm once in a hundred bundles that remember "

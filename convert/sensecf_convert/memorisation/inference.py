@@ -11,10 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge.schema.feature import Vector
 
-from ..statistics import LEAST_PEOPLE, ends
+from .. import statistics
+from ..statistics import LEAST_PEOPLE
 
 LEVEL = 0.005
 """Chance of a false alarm of each of the two questions, so that both together stay at one in a hundred."""
@@ -22,16 +24,19 @@ POWER = 0.8
 FEW = LEAST_PEOPLE
 """People on either side, below which nothing is said: no interval, no test."""
 HIGHEST = 0.05
-DRAWS = 1000
 
 Figures = dict[str, Any]
 
 
-def told_apart(inside: Vector, outside: Vector, seed: int = 0) -> Figures:
+def told_apart(inside: Vector, outside: Vector, seed: int = 0, of_people: bool = True) -> Figures:
     """Figures of scores of people who were in, shape (people in,), and of people who were not, shape (people out,).
 
+    `of_people`: a score is one person's. Scores of pairs are not: a pair is mixed of several people's rows, so nobody can be drawn
+    again, and there is no interval.
+
     people_in, people_out   how many; with fewer than ten on either side nothing else
-    auc, low, high          chance that somebody in scores above somebody out, 0..1, with its 95 % interval by person (bootstrap)
+    auc, low, high          chance that somebody in scores above somebody out, 0..1, with its 95 % interval (`statistics`), which is
+                            None to None where scores are no people's
     p                       chance of such an AUC or a higher one where nothing can be told (Mann-Whitney)
     smallest                the AUC that the test would find four times in five
     highest, highest_in     so many people have the highest scores, and so many of them were in
@@ -47,12 +52,12 @@ def told_apart(inside: Vector, outside: Vector, seed: int = 0) -> Figures:
     out: Figures = {"people_in": n, "people_out": m}
     if min(n, m) < FEW:
         return out
-    low, high = _interval(inside, outside, np.random.default_rng(seed))
+    told = _auc(inside, outside, seed) if of_people else {"value": auc(inside, outside), "low": None, "high": None}
     top = max(1, round(HIGHEST * (n + m)))
     order = np.argsort(-np.concatenate([inside, outside]), kind="stable")[:top]
     among = int((order < n).sum())
     out |= {
-        "auc": auc(inside, outside), "low": low, "high": high,
+        "auc": told["value"], "low": told["low"], "high": told["high"],
         "p": float(mannwhitneyu(inside, outside, alternative="greater").pvalue), "smallest": smallest_auc(n, m),
         "highest": top, "highest_in": among, "highest_chance": top * n / (n + m),
         "highest_p": float(hypergeom.sf(among - 1, n + m, n, top)), "smallest_known": smallest_known(n, m, top),
@@ -62,17 +67,17 @@ def told_apart(inside: Vector, outside: Vector, seed: int = 0) -> Figures:
 
 def auc(inside: Vector, outside: Vector) -> float:
     """Chance that a score of `inside` lies above one of `outside`, ties counting half."""
-    from scipy.stats import rankdata
-
-    n = len(inside)
-    return float((rankdata(np.concatenate([inside, outside]))[:n].sum() - n * (n + 1) / 2) / (n * len(outside)))
+    scores, was_in = _both(inside, outside)
+    return float(statistics.auc(was_in, scores, np.arange(len(scores)), np.ones((len(scores), 1)))[0])
 
 
-def _interval(inside: Vector, outside: Vector, rng: np.random.Generator) -> tuple[float, float]:
-    drawn = [auc(rng.choice(inside, len(inside)), rng.choice(outside, len(outside))) for _ in range(DRAWS)]
-    low, high = ends(np.array(drawn))
-    assert low is not None and high is not None  # every draw has an AUC
-    return low, high
+def _auc(inside: Vector, outside: Vector, seed: int) -> statistics.Figure:
+    scores, was_in = _both(inside, outside)
+    return statistics.statistic(lambda at, W: statistics.auc(was_in, scores, at, W), np.arange(len(scores)), seed)
+
+
+def _both(inside: Vector, outside: Vector) -> tuple[Vector, NDArray[np.bool_]]:
+    return np.concatenate([inside, outside]), np.arange(len(inside) + len(outside)) < len(inside)
 
 
 def smallest_auc(n: int, m: int) -> float:

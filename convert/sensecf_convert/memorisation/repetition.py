@@ -20,6 +20,7 @@ from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import rules
 
+from .. import statistics
 from ..table.cohort import Cohort
 from ..teachers.people import places
 from .inference import FEW, LEVEL, POWER
@@ -79,7 +80,7 @@ def repeated(crowd: Crowd, spoken: Spoken, wanted: Vector, seed: int = 0) -> Fig
 
     answers, people_in, people_out   how many answers; how many people there are of each kind
     share, low, high   share of answers that repeat one training person, 0..1, estimated from how often holders were trained on, as
-                       a parrot's are, with its 95 % interval; below 0 by chance
+                       a parrot's are, with its 95 % interval (`statistics`); below 0 by chance
     p                  chance of so much or more where people are exchangeable: trained or not is shuffled among them
     smallest           share of parroted answers that the test finds four times in five; None: not even a parrot would be found
     held               answers that anybody holds
@@ -102,14 +103,22 @@ def repeated(crowd: Crowd, spoken: Spoken, wanted: Vector, seed: int = 0) -> Fig
     gain, all_parroted = own.gain(labels), float(parrot.gain(labels[:, :1])[0])
     spread = float(gain[1:].std())
     out["p"] = float((1 + (gain[1:] >= gain[0] - 1e-9).sum()) / (1 + SHUFFLES))
-    could = all_parroted > 0
+    told = _share(crowd, own, parrot, seed) if all_parroted > 0 else {"value": None, "low": None, "high": None}
     out |= {
-        "share": float(gain[0] / all_parroted) if could else None,
-        "low": float((gain[0] - 1.96 * spread) / all_parroted) if could else None,
-        "high": float((gain[0] + 1.96 * spread) / all_parroted) if could else None,
+        "share": told["value"], "low": told["low"], "high": told["high"],
         "smallest": _smallest(spread, all_parroted), **own.alone(crowd), "found": out["p"] < LEVEL,
     }  # fmt: skip
     return out
+
+
+def _share(crowd: Crowd, own: _Held, parrot: _Held, seed: int) -> statistics.Figure:
+    """How much of a parrot's gain the answers have, with its interval: people are drawn again, as holders and as who was asked."""
+
+    def of(_: NDArray[np.intp], W: NDArray[np.float64]) -> Vector:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(own.drawn(crowd.trained, W) / parrot.drawn(crowd.trained, W))
+
+    return statistics.statistic(of, np.arange(len(crowd.people)), seed)
 
 
 def _smallest(spread: float, parroted: float) -> float | None:
@@ -140,6 +149,18 @@ class _Held:
         chance = np.stack([total / people if who is None else (total - trained[who]) / (people - 1) for who in self.asked])
         held = np.asarray(self.weights.sum(axis=1))[:, None]
         return np.asarray((self.weights @ trained - chance * held).mean(axis=0), dtype=float)
+
+    def drawn(self, trained: NDArray[np.bool_], W: NDArray[np.float64]) -> Vector:
+        """`gain` where each person counts so often, W of shape (people, draws); shape (draws,). An answer counts as often as who was
+        asked, and one whose holders are not drawn has none."""
+        ours = np.array([-1 if who is None else who for who in self.asked])
+        asked = np.where(ours[:, None] < 0, 0.0, W[ours])
+        holds, of_trained = (np.asarray(self.weights @ w) for w in (W, W * trained[:, None]))
+        rest = W.sum(axis=0) - asked
+        chance = np.divide(trained @ W - asked * trained[ours][:, None], rest, out=np.zeros_like(rest), where=rest > 0)
+        share = np.divide(of_trained, holds, out=chance.copy(), where=holds > 0)
+        counts = np.where(ours[:, None] < 0, 1.0, asked)
+        return np.asarray((counts * (share - chance)).sum(axis=0) / counts.sum(axis=0))
 
     def alone(self, crowd: Crowd) -> Figures:
         counts = np.diff(self.weights.indptr)

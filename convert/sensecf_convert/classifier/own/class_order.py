@@ -18,6 +18,7 @@ from sensecf_edge.errors import CheckError
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.schema.feature import Feature, Vector
 
+from ... import statistics
 from ...table.cohort import Cohort
 
 TELLING = 0.05
@@ -109,7 +110,7 @@ def _refuse_other_order(checker: OnnxChecker, train: Cohort, right: float, turne
                 if (auc := _auc(y, scores(tried))) > highest + FALLS:
                     best, highest = tried, auc
                     found = [*(n for n in found if n.feature != f.name), numbering]
-    if found and _beyond_chance(y, scores(X), scores(best)):
+    if found and _beyond_chance(y, scores(X), scores(best), train.persons[rows]):
         raise CheckError(
             f"the classifier's AUC on the training rows is {right:.2f} where choices have the numbers of the schema's list, and "
             f"{right + highest - plain:.2f} where {'; '.join(n.description for n in found[:4])}: it was fitted on choices numbered so. "
@@ -172,10 +173,11 @@ def _with(best: Vector, X: Vector, i: int, numbering: Numbering) -> Vector:
     return out
 
 
-def _beyond_chance(y: NDArray[np.bool_], one: Vector, other: Vector) -> bool:
-    """Whether the gain holds in 99 of 100 samples of these rows, drawn with repeats."""
-    rng, gains = np.random.default_rng(0), []
-    for _ in range(DRAWS):
-        rows = rng.integers(0, len(y), len(y))
-        gains.append(_auc(y[rows], other[rows]) - _auc(y[rows], one[rows]))
-    return bool(np.quantile(gains, 0.01) > 0)
+def _beyond_chance(y: NDArray[np.bool_], one: Vector, other: Vector, persons: NDArray[np.str_]) -> bool:
+    """Whether the gain holds in 99 of 100 draws of these people; of rows where there are too few people to draw."""
+    people, at = np.unique(persons, return_inverse=True)
+    if len(people) < statistics.LEAST_PEOPLE:
+        people, at = y, np.arange(len(y))
+    W = statistics.weights(len(people), 0, DRAWS)[:, 1:]
+    gains = statistics.auc(y, other, at, W) - statistics.auc(y, one, at, W)
+    return bool(np.nanquantile(gains, 0.01) > 0)
