@@ -119,7 +119,7 @@ def test_a_value_below_the_reference_range_may_only_move_into_it() -> None:
 IMPOSSIBLE: dict[str, tuple[Constraints, str]] = {
     "everything frozen": (
         Constraints(frozenset({"steps", "deep_sleep", "smoker"})),
-        r"every mutable feature is frozen \(steps, deep_sleep, smoker\); free at least one",
+        r"every mutable feature is frozen \(Steps a day, Deep sleep, Smokes\); free at least one",
     ),
     "an unknown freeze": (Constraints(frozenset({"stepps"})), r"freeze or bound names .* unknown: stepps \(did you mean steps\?\)$"),
     "an unknown bound": (Constraints(bounds={"stepps": (0, 1)}), r"unknown: stepps \(did you mean steps\?\)$"),
@@ -133,7 +133,7 @@ IMPOSSIBLE: dict[str, tuple[Constraints, str]] = {
     "frozen and bounded": (Constraints(frozenset({"steps"}), {"steps": (0, 9)}), "steps is both frozen and bounded; drop one of the two"),
     "bounds that leave nothing": (
         Constraints(frozenset({"deep_sleep", "smoker"}), {"steps": (3000, 3100)}),
-        "the bounds steps=3000:3100 leave no value to move to",
+        "the bounds Steps a day 3000 to 3100 leave no value to move to",
     ),
 }
 
@@ -176,7 +176,7 @@ def test_why_nothing_may_change_names_all_features_together_and_what_would_help(
     features = [Feature(name, low=0, high=9, step=1, optional=True, direction="increase") for name in "abcde"]
     error = why(Schema(tuple(features)), 9, 9, math.nan, 0, 0, freeze=frozenset("d"), bounds={"e": (0, 0.5)})
     assert str(error) == (
-        "nothing may change: a, b are at the end of the allowed side; c is unknown; d is frozen; the bounds e=0:0.5 leave no value "
+        "nothing may change: a, b are at the end of the allowed side; c is unknown; d is frozen; the bounds e 0 to 0.5 leave no value "
         "to move to; widen them or free another feature"
     )
 

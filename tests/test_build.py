@@ -775,3 +775,13 @@ def test_the_other_direction_is_a_fit_with_one_way_features_turned(built: Built,
             work=tmp_path / wanted, turned=turned, **SIZES)  # fmt: skip
     assert [job.schema["bmi"].direction for job in made] == ["decrease", "increase"]
     assert [job.train.classes[1] for job in made] == ["slow", "fast"] and not made[1].schema["age"].mutable
+
+
+def test_a_card_without_figures_by_group_says_why() -> None:
+    from sensecf_convert.bundle.card import _groups
+
+    heart, stress = Bundle.open("heart"), Bundle.open("stress")
+    few = {"groups": [], "classifier": {"people_test": 3}}
+    assert "the schema marks no other as `group`. With 3 unseen people" in _groups(few, stress.schema) and "With 3" in stress.card
+    assert "every group has under ten rows.\n" in _groups({"groups": [], "classifier": {"people_test": None}}, heart.schema)
+    assert _groups({"classifier": {"people_test": 3}}, stress.schema) == ""

@@ -164,7 +164,7 @@ def test_bounds_that_leave_this_person_nothing_are_an_answer_with_its_reason(com
     options = ("--bound", "steps=3000:3000", "--bound", "deep_sleep=10:10", "--freeze", "smoker", "--json")
     ran = explain(command, toy, STRESSED, *options)
     told = json.loads(ran.out)
-    assert (ran.code, told["status"]) == (3, "none") and "steps=3000:3000, deep_sleep=10:10 leave no value" in told["reason"]
+    assert (ran.code, told["status"]) == (3, "none") and "Steps a day 3000 to 3000, Deep sleep 10 to 10 leave no value" in told["reason"]
 
 
 USAGE: dict[str, tuple[tuple[str, ...], str]] = {

@@ -64,7 +64,8 @@ def _risk(say: Wording) -> Html:
     said = f"Risk now {say.risk(r.now)}; the model’s line {say.risk(r.threshold)}"
     marks = (r.threshold, f"the model’s line: {say.risk(r.threshold)}"), (r.base_rate, f"average: {rate_text(r.base_rate)}")
     bar = bars.risk_bar(r.now, (r.low, r.high), marks, after, said)
-    return el("section", el("p", first, cls="lead"), *(el("p", text) for text in others), el("p", bar, cls="risk wide"),
+    key = el("span", "○ now", *(["   ● ", "options" if len(after) > 1 else "instead"] if after else []), cls="dim")
+    return el("section", el("p", first, cls="lead"), *(el("p", text) for text in others), el("p", bar, key, cls="risk wide"),
               el("p", say.deciding(), cls="note") if say.deciding() else None)  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def check_constraints(schema: Schema, constraints: Constraints) -> None:
     if not free:
         raise ConstraintError("the schema has no mutable feature, so nothing may change")
     if set(free) <= constraints.freeze:
-        raise ConstraintError(f"every mutable feature is frozen ({', '.join(free)}); free at least one")
+        raise ConstraintError(f"every mutable feature is frozen ({', '.join(schema[name].title for name in free)}); free at least one")
     if constraints.max_changes < 1:
         raise ConstraintError(f"max-changes is {constraints.max_changes}; it must be 1 or more")
     for name, (low, high) in constraints.bounds.items():

@@ -46,7 +46,7 @@ def unlike_anybody(percentile: float | None, likeness: float | None = None) -> s
     share, whom = (percentile, "people of the wanted class") if likeness is None else (likeness, "anybody this model has learnt from")
     if share is None or not share < UNLIKE:
         return None
-    return f"this record is unlike {whom}: fewer than 1 of 100 of them are as unusual; look whether it is right"
+    return f"This record is unlike {whom}: fewer than 1 of 100 of them are as unusual; look whether it is right"
 
 
 def _broken(record: Record, relation: Relation) -> Iterator[str]:

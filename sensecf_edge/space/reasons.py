@@ -70,15 +70,16 @@ def _advised(feature: Feature, values: Vector) -> Vector:
 
 def nothing_to_change(record: Record, constraints: Constraints) -> NothingToChangeError:
     """The error that says it, features of one cause together."""
-    found = causes(record, constraints)
+    found, schema = causes(record, constraints), record.schema
     parts = []
     for cause in dict.fromkeys(found.values()):
         names = [name for name, other in found.items() if other == cause]
         if cause == BOUND:
-            stated = ", ".join(f"{n}={number_text(constraints.bounds[n][0])}:{number_text(constraints.bounds[n][1])}" for n in names)
+            ends = {n: " to ".join(map(number_text, constraints.bounds[n])) for n in names}
+            stated = ", ".join(f"{schema[n].title} {ends[n]}" for n in names)
             parts.append(f"the bounds {stated} leave no value to move to")
         else:
-            parts.append(f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} {cause}")
+            parts.append(f"{', '.join(schema[n].title for n in names)} {'is' if len(names) == 1 else 'are'} {cause}")
     way = "; widen them" if BOUND in found.values() else ""
     way += f"{' or' if way else ';'} free another feature" if FROZEN in found.values() else ""
     return NothingToChangeError("nothing may change: " + "; ".join(parts) + way, found)

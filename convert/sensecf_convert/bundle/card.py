@@ -83,12 +83,30 @@ def _intended(manifest: Mapping[str, Any]) -> str:
 
 
 def _groups(manifest: Mapping[str, Any], schema: Schema | None) -> str:
-    """The classifier by groups of unseen people; empty where it was not measured so."""
+    """The classifier by groups of unseen people, or why there are none; empty where nobody looked."""
     measured = manifest.get("groups")
-    if not measured:
+    if measured is None:
         return ""
+    if not measured:
+        return f"\n## For whom it was measured\n\n{_no_groups(manifest, schema)}\n"
     table = groups.markdown(measured, schema, _unit(manifest["classifier"]))
     return f"\n## For whom it was measured\n\n{GROUPS.format(part=manifest['metrics'].get('part', 'test'))}\n\n{table}\n"
+
+
+def _no_groups(manifest: Mapping[str, Any], schema: Schema | None) -> str:
+    """Why there are no figures by group."""
+    named = schema is not None and bool(groups.asked(schema))
+    why = "every group has under ten rows" if named else "no feature is sex or age, and the schema marks no other as `group`"
+    people = manifest.get("parts", {}).get("final", {}).get("people") or manifest["classifier"]["people_test"]
+    if people is None or people >= FEW_PEOPLE:
+        return f"Not by group: {why}."
+    return (
+        f"Not by group: {why}. With {people} unseen people figures by group would be those of one or two of them: nobody can say from this "
+        "bundle for whom the model does better or worse."
+    )
+
+
+FEW_PEOPLE = 10
 
 
 GROUPS = (
