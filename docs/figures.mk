@@ -14,6 +14,7 @@ POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
+ROWS_metabolic = --rows 2000
 FITTED = diabetes breast-cancer
 TARGET_diabetes = --target progression --wanted slow --pairs 1000 --passes 4 --no-improve
 TARGET_breast-cancer = --target diagnosis --wanted benign --pairs 100 --passes 1 --no-improve --allow all-mutable
@@ -26,7 +27,7 @@ schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
 figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
-    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/planted-heart.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
@@ -38,8 +39,10 @@ $(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
 	$(call kept,$(MODULE).memorisation $< --model $*)
 $(FIGURES)/parrots-%.txt: $(TABLES)/%.csv          # memorisation.md: what it can see
 	$(call kept,$(MODULE).memorisation.parrots $< --model $*)
+$(FIGURES)/planted-%.txt: $(TABLES)/%.csv          # memorisation.md: canaries
+	$(call kept,$(MODULE).memorisation.planted $< --model $* --work $(TABLES)/planted-$* --pairs 5000 --passes 7)
 $(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
-	$(call kept,$(MODULE).evaluate.density_study $< --model $*)
+	$(call kept,$(MODULE).evaluate.density_study $< --model $* $(ROWS_$*))
 $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
 	$(call kept,$(MODULE).classifier $< $(TARGET_$*) $(schema) $(ALLOW_$*))
 $(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md

@@ -21,7 +21,7 @@ from sensecf_convert.generator.scratch.gguf import write_gguf
 from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
 from sensecf_convert.memorisation import canaries, checks, formatting, inference, parrots, planted
 from sensecf_convert.memorisation.likelihood import Asked, log_likelihoods
-from sensecf_convert.memorisation.repetition import Crowd, Spoken, repeated
+from sensecf_convert.memorisation.repetition import Crowd, Spoken, _Held, repeated
 from sensecf_convert.table import split
 from sensecf_convert.table.cohort import Cohort
 from sensecf_convert.table.gower import gower
@@ -35,7 +35,7 @@ from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
-from sensecf_edge.space import measure
+from sensecf_edge.space import measure, rules
 
 SCHEMA = Schema(
     (
@@ -133,6 +133,24 @@ def test_under_ten_people_on_one_side_nothing_is_said() -> None:
     assert set(repeated(few, speech(1.0, 8), IN.X)) == {"answers", "people_in", "people_out"}
     assert inference.told_apart(np.arange(100.0), np.arange(9.0)) == {"people_in": 100, "people_out": 9}
     assert "nothing can be said" in formatting.markdown({"generator": {"people_in": 100, "people_out": 9}})
+
+
+def test_people_drawn_once_each_give_the_figure_itself() -> None:
+    spoken = speech(0.5, 13)
+    asked = [CROWD.people.index(who) for who in spoken.asked]
+    said = [(tuple(rules.proposed(SCHEMA, x, y)), who) for x, y, who in zip(spoken.X, spoken.Y, asked, strict=True)]
+    held = _Held.of(CROWD, places(SCHEMA, spoken.Y), said)
+    once = held.drawn(CROWD.trained, np.ones((len(CROWD.people), 1)))
+    assert once == pytest.approx(held.gain(CROWD.trained[:, None].astype(np.float32)), abs=1e-6)
+
+
+def test_scores_of_pairs_have_no_interval_because_a_pair_is_nobody_s() -> None:
+    chance = np.random.default_rng(3)
+    inside, outside = chance.normal(1, 1, size=50), chance.normal(size=50)
+    people, pairs = inference.told_apart(inside, outside), inference.told_apart(inside, outside, of_people=False)
+    assert people["low"] < people["auc"] < people["high"] and pairs["auc"] == pytest.approx(people["auc"], abs=1e-6)
+    assert pairs["low"] is pairs["high"] is None and pairs["found"] == people["found"]
+    assert "no interval: a pair is mixed" in formatting.inference_text(pairs) and "interval by people" in formatting.inference_text(people)
 
 
 def test_people_who_are_no_different_are_told_apart_once_in_a_hundred_at_most() -> None:
