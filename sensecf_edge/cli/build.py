@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..settings import DEVICES, LOOP
 from . import terminal
 from .options import MODEL_HELP, choice_of, encoding, generators, model_or_usage_error
+
+if TYPE_CHECKING:
+    from ..generators.choice import Choice
 
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
 TEACHERS = ("search", "neighbours", "pairs")
@@ -129,13 +132,24 @@ def schema() -> None:
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict; left out of the schema.")
 @click.option("--person", metavar="COLUMN", help="Column that names the person; left out as well.")
 @click.option("--allow", multiple=True, type=click.Choice(["repeated"]), help="repeated: every row is a person of its own.")
+@click.option("--generator", metavar="TEXT", help="Let a language model suggest labels, units, ranges, and what can change: smollm2, "
+              "FILE.gguf or openai:URL#MODEL. It is told no row. Each suggestion has to be checked by you.")  # fmt: skip
+@click.option("--allow-host", multiple=True, metavar="HOST", help="Ask a model on this other machine, with openai:. Repeatable.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), metavar="FILE", help="Schema file to write.  [default: standard output]")
-def draft(table: Path, target: str, person: str | None, allow: tuple[str, ...], out: Path | None) -> int:
+def draft(
+    table: Path, target: str, person: str | None, allow: tuple[str, ...], generator: str | None, allow_host: tuple[str, ...],
+    out: Path | None,
+) -> int:  # fmt: skip
     """Draft a schema from TABLE, to be edited by hand: units, what is immutable, directions."""
+    from ..generators.choice import Choice
+
+    choice = Choice.parse(generator, hosts=allow_host) if generator else None
     with terminal.extra("convert"):
         from sensecf_convert.table.draft import draft as run
 
         drafted = run(table=table, target=target, person=person, allow=allow)
+        if choice is not None:
+            drafted = _suggested(drafted, choice)
     if out is None:
         click.echo(terminal.json_text(drafted))
     else:
@@ -148,3 +162,24 @@ def draft(table: Path, target: str, person: str | None, allow: tuple[str, ...], 
             err=True,
         )
     return 0
+
+
+def _suggested(drafted: dict[str, Any], choice: Choice) -> dict[str, Any]:
+    """The draft with what a language model suggests, marked; where the model cannot be asked, the draft as it was."""
+    from sensecf_convert.table import suggest
+
+    from ..errors import EngineError
+    from ..schema.parsing import SUGGESTED
+    from ..schema.schema import Schema
+
+    try:
+        out: dict[str, Any] = suggest.suggested(Schema.from_json(drafted), choice, terminal.say)
+    except EngineError as error:
+        terminal.say(f"no suggestions: {error}; the draft is as it is without")
+        return drafted
+    count = sum(len(feature.get(SUGGESTED, ())) for feature in out["features"])
+    terminal.say(
+        f"{count} suggestions stand in the draft, each named under {SUGGESTED!r} of its feature. They may be wrong: check each, then take "
+        f"{SUGGESTED!r} out; a schema that has one left is refused"
+    )
+    return out

@@ -47,14 +47,16 @@ class Endpoint:
         self._failed = 0
 
     @classmethod
-    def open(cls, choice: Choice, say: Callable[[str], None], seconds: float = 120.0) -> Endpoint:
-        """Ask the server what it can, and say what was found. Raises ConstraintError for a URL that may not be asked, EngineError
-        for a server that does not answer."""
+    def open(cls, choice: Choice, say: Callable[[str], None], seconds: float = 120.0, what: str = "records") -> Endpoint:
+        """Ask the server what it can, and say what was found; `what` is sent there later on.
+
+        Raises ConstraintError for a URL that may not be asked, EngineError for a server that does not answer.
+        """
         url = choice.place.rstrip("/")
         host, here = address(url, choice.hosts)
-        say(f"records go to {host}: {'a program on this machine' if here else 'they leave this machine'}; --generator none sends nothing")
+        say(f"{what} go to {host}: {'a program on this machine' if here else 'they leave this machine'}; --generator none sends nothing")
         if not here and url.startswith("http:"):
-            say(f"the connection to {host} is not encrypted: anybody on the way can read the records")
+            say(f"the connection to {host} is not encrypted: anybody on the way can read them")
         wire = Wire(url, _key(), here, seconds)
         try:
             way = _way(wire, choice.model)
@@ -71,9 +73,11 @@ class Endpoint:
     def _answers(self, request: Request) -> list[Proposal] | Unanswered:
         """What came before the server failed counts; where nothing did, the record goes without."""
         said: list[Proposal] = []
-        if not isinstance(request.grammar, Grammar):
-            return Unanswered("a server is asked for changes, and for nothing else")
-        told = WAYS[self.way](request.grammar.gbnf(), schema_of(request.grammar)) if self.way else {}
+        words = request.grammar
+        shape = schema_of(words) if isinstance(words, Grammar) else getattr(words, "json_schema", None)
+        if shape is None:
+            return Unanswered("a server is asked for JSON, and for nothing else")
+        told = WAYS[self.way](words.gbnf(), shape) if self.way else {}
         for k in range(request.n):
             greedy = (k == 0 and request.greedy_first) or not request.temperature
             more = {"temperature": 0.0 if greedy else request.temperature, "seed": (request.seed + k) % 2**31, **told}

@@ -14,7 +14,7 @@ from ..llama.engine import LlamaEngine
 from ..llama.threads import settled
 from ..propose.engine import Engine
 from ..propose.prompt import GENERAL
-from ..settings import EngineSettings
+from ..settings import ENGINE, EngineSettings
 from .choice import BUNDLE, FILE, NONE, OPENAI, SMOLLM2, Choice
 from .prompting import Prompting
 from .silent import Silent
@@ -50,11 +50,29 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
 
         server = Endpoint.open(choice, say)
         return Generator(server, replace(general, name=server.name))
+    engine, name = _of_file(choice, settings, general.longest(bundle.schema), say)
+    return Generator(engine, replace(general, name=name))
+
+
+def plain_engine(choice: Choice, prompt: str, answer: str, say: Say = quiet, what: str = "records") -> tuple[Engine, str]:
+    """A general model by itself, with room for texts as long as these, and what it is called. `what` is told to go to a server.
+
+    Raises ConstraintError for a choice that is none, EngineError for one that does not open.
+    """
+    if choice.kind == OPENAI:
+        from .endpoint import Endpoint
+
+        server = Endpoint.open(choice, say, what=what)
+        return server, server.name
+    if choice.kind != FILE:
+        raise ConstraintError(f"a general language model is needed here, not {choice.text!r}: smollm2, FILE.gguf or openai:URL#MODEL")
+    return _of_file(choice, ENGINE, (prompt, answer), say)
+
+
+def _of_file(choice: Choice, settings: EngineSettings, longest: tuple[str, str], say: Say) -> tuple[LlamaEngine, str]:
     path = _file(choice, say)
     name = f"{SMOLLM2 if choice.place == SMOLLM2 else path.name} {digest(path)[:12]}{' raw' if choice.raw else ''}"
-    prompt, answer = general.longest(bundle.schema)
-    engine = LlamaEngine(path, settled(path, settings), talk=Talk(prompt, answer, not choice.raw))
-    return Generator(engine, replace(general, name=name))
+    return LlamaEngine(path, settled(path, settings), talk=Talk(*longest, not choice.raw)), name
 
 
 def prepared(choice: Choice, say: Say) -> str:

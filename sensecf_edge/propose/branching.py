@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 from ..errors import GrammarError
 from .grammar import END, Node, Texts
@@ -19,13 +20,15 @@ class Branching:
     """The texts that `steps` leads through from `begin` on: at each state (text, state behind it); no step where the text is at its end.
 
     `steps` is asked once for each state and has to lead to an end. Raises GrammarError, when it is walked or written down, for a state
-    with an empty text or one that another text of the state begins with.
+    with an empty text or one that another text of the state begins with. `json_schema` says the same where the texts are JSON, for
+    servers that read no grammar.
     """
 
-    def __init__(self, begin: Hashable, steps: Callable[[Hashable], Steps]) -> None:
-        self._begin, self._ask = begin, steps
+    def __init__(self, begin: Hashable, steps: Callable[[Hashable], Steps], json_schema: dict[str, Any] | None = None) -> None:
+        self._begin, self._ask, self.json_schema = begin, steps, json_schema
         self._steps: dict[Hashable, Steps] = {}
         self._nodes: dict[Hashable, Node] = {}
+        self._texts: dict[tuple[tuple[bytes, ...], bytes], Texts] = {}
 
     @cached_property
     def start(self) -> Node:
@@ -64,7 +67,8 @@ class Branching:
             if not steps:
                 return END
             follow = bytes(sorted({text.encode()[0] for _, behind in steps for text, _ in self._of(behind)}))
-            texts = Texts(tuple(text.encode() for text, _ in steps), follow)
+            key = tuple(text.encode() for text, _ in steps), follow
+            texts = self._texts.setdefault(key, Texts(*key))
             node = self._nodes[state] = Node(texts, b"", b"\1" * len(steps), partial(self._then, steps))
         return node
 

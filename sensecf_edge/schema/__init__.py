@@ -6,7 +6,14 @@ In: a schema's JSON, and a record's JSON or cells of a table. Out: a `Schema` an
 
 from ..lazy import lazily
 
-__getattr__ = lazily(__name__, {
-    "Schema": "schema", "Feature": "feature", "Relation": "relation", "Record": "record", "FORMAT": "schema",
-    "spell_difference": "schema",
-})
+__getattr__ = lazily(
+    __name__,
+    {
+        "Schema": "schema",
+        "Feature": "feature",
+        "Relation": "relation",
+        "Record": "record",
+        "FORMAT": "schema",
+        "spell_difference": "schema",
+    },
+)

@@ -11,6 +11,8 @@ from ..errors import SchemaError
 from . import codes
 
 LARGEST = 10**12
+SUGGESTED = "suggested"
+"""A key of drafts alone: what a language model suggested, by key, and nobody has checked."""
 LONGEST = 60
 """Characters of a wrong value that a message repeats."""
 
@@ -84,7 +86,10 @@ def _faults(kind: type[Any], item: Any, where: str, needed: tuple[str, ...]) -> 
     called = item.get("name", item.get("kind", "?"))
     where = f"{where} ({called if isinstance(called, str) else '?'})"
     known = {f.name for f in fields(kind)}
-    out = [f"{where}: unknown key {short(key)}; known are {', '.join(sorted(known))}" for key in item if key not in known]
+    out = [f"{where}: unknown key {short(key)}; known are {', '.join(sorted(known))}" for key in item if key not in {*known, SUGGESTED}]
+    if SUGGESTED in item:
+        keys = ", ".join(map(str, item[SUGGESTED])) if isinstance(item[SUGGESTED], dict | list) else short(item[SUGGESTED])
+        out.append(f"{where}: nobody has checked what was suggested ({keys}); correct what is wrong and take the key {SUGGESTED!r} out")
     out += [f"{where}: {fault}" for key, value in item.items() if key in known and (fault := key_fault(key, value))]
     lacking = [key for key in needed if key not in item]
     return [*out, f"{where}: {', '.join(lacking)} is missing"] if lacking else out
