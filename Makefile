@@ -159,8 +159,11 @@ wheel: $(VENV)/bin/python
 KIT_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' sensecf_edge/__init__.py)
 KIT_PYTHONS ?= 3.11 3.12 3.13 3.14
 KIT_MACHINE ?= $(shell uname -m)
-KIT_COMPILER ?= cc
-KIT_CMAKE ?=
+# For another machine than this one by Debian's cross compiler: apt-get install g++-aarch64-linux-gnu, make kit KIT_MACHINE=aarch64.
+KIT_CROSS = $(filter-out $(shell uname -m),$(KIT_MACHINE))
+KIT_COMPILER ?= $(if $(KIT_CROSS),$(KIT_CROSS)-linux-gnu-gcc,cc)
+KIT_CMAKE ?= $(if $(KIT_CROSS),-DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=$(KIT_CROSS) -DCMAKE_C_COMPILER=$(KIT_COMPILER) \
+    -DCMAKE_CXX_COMPILER=$(KIT_CROSS)-linux-gnu-g++)
 KIT_LEFT_OUT = x64|piledriver|cannonlake|cascadelake|cooperlake|zen4|sapphirerapids|armv8.2_3|armv8.6_1|armv9.2_1|armv9.2_2
 PORTABLE = $(CACHE)/llama/portable-$(KIT_MACHINE)
 CYCLONEDX = 7.5.0

@@ -24,7 +24,7 @@ finding that is worth more than trying hard (three Pythons: 406 MB become 52 at 
 
 
 def main() -> int:
-    """Make the wheels, put all beside each other, install it once, list and weigh it, pack it."""
+    """Make the wheels, put all beside each other, install it once (unpack, for another machine), list and weigh it, pack it."""
     asked = _arguments()
     (project,) = asked.dist.glob(f"sensecf_edge-{asked.version}-*.whl")
     name = f"sensecf-edge-kit-{asked.version}-{asked.machine}-linux-gnu"
@@ -44,9 +44,11 @@ def main() -> int:
         papers.checksums(kit)
         if asked.machine == asked.here:
             subprocess.run([str(kit / "install"), str(work / "tried")], check=True, env={"PATH": "/usr/bin:/bin", "PYTHON": sys.executable})
-            tried, native = work / "tried" / "bin" / "python", {"llama.cpp": f"of {asked.source.name}", "libgomp": "see licences"}
-            papers.sbom(asked.cyclonedx, tried, sorted((kit / "wheels").glob("*.whl")), published, native, kit / "sbom.json")
-            papers.checksums(kit)
+        else:
+            wheels.unpack(requirement, kit / "wheels", asked.pythons[0], asked.machine, least, work / "tried")
+        tried, native = work / "tried" / "bin" / "python", {"llama.cpp": f"of {asked.source.name}", "libgomp": "see licences"}
+        papers.sbom(asked.cyclonedx, tried, sorted((kit / "wheels").glob("*.whl")), published, native, kit / "sbom.json")
+        papers.checksums(kit)
         archive = asked.dist / f"{name}.tar.xz"
         pack(kit, archive)
     print(f"{archive}  {archive.stat().st_size / 1e6:.0f} MB\nsha256 {papers.digest(archive)}")

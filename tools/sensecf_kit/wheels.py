@@ -77,10 +77,22 @@ def pip(arguments: list[str], env: dict[str, str] | None = None) -> None:
 
 def download(requirement: str, own: list[Path], python: str, machine: str, least: tuple[int, int], into: Path) -> None:
     """Wheels of a requirement and of all it needs under one Python, the `own` ones among them."""
-    platforms = [f"manylinux_{least[0]}_{minor}_{machine}" for minor in range(least[1], 16, -1)]
-    pip(["download", "--only-binary=:all:", "--python-version", python, "--implementation", "cp", "--dest", str(into),
-         *(word for name in (*platforms, f"manylinux2014_{machine}") for word in ("--platform", name)),
+    pip(["download", *_meant(python, machine, least), "--dest", str(into),
          *(word for folder in {wheel.parent for wheel in own} for word in ("--find-links", str(folder))), requirement])  # fmt: skip
+
+
+def unpack(requirement: str, wheels: Path, python: str, machine: str, least: tuple[int, int], place: Path) -> None:
+    """What is installed on another machine, laid into an environment of this one: to be listed, not to be run."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
+    (site,) = place.glob("lib/python*/site-packages")
+    pip(["install", *_meant(python, machine, least), "--no-index", "--find-links", str(wheels), "--target", str(site), requirement])
+
+
+def _meant(python: str, machine: str, least: tuple[int, int]) -> list[str]:
+    """pip's options for another Python, machine and C library than its own."""
+    platforms = [*(f"manylinux_{least[0]}_{minor}_{machine}" for minor in range(least[1], 16, -1)), f"manylinux2014_{machine}"]
+    return ["--only-binary=:all:", "--python-version", python, "--implementation", "cp",
+            *(word for name in platforms for word in ("--platform", name))]  # fmt: skip
 
 
 def metadata(wheel: Path) -> dict[str, list[str]]:
