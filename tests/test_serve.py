@@ -512,6 +512,16 @@ def test_ctrl_c_ends_it_quietly_with_tabs_open() -> None:
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (0, "", 1) and time.monotonic() - began < 10
 
 
+def test_a_wish_is_told_back_and_limits_nothing_by_itself(served: Served) -> None:
+    asked = {"model": "toy", "values": fields(STRESSED)}
+    status, found = served.post("wish", {**asked, "wish": "My knee hurts. Leave my deep sleep alone, at most 9,000 steps a day"})
+    assert status == 200 and found["freeze"] == ["deep_sleep"] and found["bounds"] == {"steps": [0.0, 9000.0]} and not found["costs"]
+    assert [said.split(" (")[0] for said in found["sentences"]][2] == "Not understood and not used: “My knee hurts”."
+    for wish in (None, 7, ["x"], "x" * 3_000):
+        assert served.post("wish", {**asked, "wish": wish})[0] == 422
+    assert served.post("wish", {**asked, "wish": "keep deep sleep", "more": 1})[0] == 422
+
+
 def test_the_pages_texts_are_in_one_place_and_none_is_left_over() -> None:
     """So that they can be translated; the page's own files name them by key."""
     sources = {path.name: path.read_text(encoding="utf-8") for folder in ("static", "templates") for path in (HERE / folder).iterdir()}
@@ -524,7 +534,7 @@ def test_the_pages_texts_are_in_one_place_and_none_is_left_over() -> None:
     }
     named = {key for key in texts() if re.search(rf"""["'`]{key}["'`]""", page + program)}
     stages = {"record", "now", "options", "hand", "keep"}
-    made = {"hard_1", "hard_3", "hard_10", "note_accepted", "note_refused"}
+    made = {"hard_0.5", "hard_1", "hard_3", "hard_10", "note_accepted", "note_refused"}
     assert used <= set(texts()) and set(texts()) == used | named | stages | made
     for name, source in sources.items():
         assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", source), name

@@ -238,6 +238,24 @@ def test_freezing_bounding_and_weighing_bring_new_options_by_themselves(tab: Tab
     assert len(tab.texts(".card")) == 3
 
 
+def test_a_wish_is_read_told_back_and_kept_when_that_is_agreed_to(tab: Tab) -> None:
+    tab.sample(1)
+    tab.browser.click(".limits summary")
+    tab.browser.run(
+        "const e = document.querySelector('#wish'); e.value = arguments[0]; e.dispatchEvent(new Event('input'))",
+        "My knee hurts. Leave my cholesterol alone. Heart rate at most 160. ST depression is really hard",
+    )
+    tab.browser.click("#wish-read")
+    tab.browser.until("document.querySelector('#wish-keep')")
+    said = tab.texts(".wish li")
+    assert said[0].startswith("Cholesterol: kept as it is") and said[-1] == "Not understood and not used: “My knee hurts”."
+    tab.again(lambda: tab.browser.click("#wish-keep"))
+    limits = Constraints({"chol"}, {"thalach": (60, 160)}, costs={"oldpeak": 10.0})  # type: ignore[arg-type]
+    with Explainer.load("heart") as explainer:
+        made = explainer.explain(explainer.bundle.samples[1].values, n=3, constraints=limits)
+    assert [f"{100 * (a.risk or 0):.0f} %" for a in made.found] == tab.texts(".card .number")
+
+
 def test_values_are_tried_by_hand_and_from_an_option(tab: Tab) -> None:
     tab.sample(1)
     risks = tab.texts(".card .number")

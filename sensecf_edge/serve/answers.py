@@ -17,6 +17,7 @@ from ..report.wording import Wording, plain
 from ..schema.feature import Feature, number_text
 from ..settings import LOOP, SERVE
 from ..space.constraints import Constraints
+from ..wish.reading import understand
 from .form import cell_text, record_of
 from .texts import text
 
@@ -53,6 +54,16 @@ class Asked:
 def explained(explainer: Explainer, asked: Asked) -> Explanation:
     """The answer, and why the prediction is what it is. Raises FieldsError, ConstraintError."""
     return explainer.explain(record_of(explainer.schema, asked.values), asked.answers, asked.constraints, why=True)
+
+
+def understood(explainer: Explainer, asked: Asked, wish: Any) -> dict[str, Any]:
+    """What is understood of a wish for this record: in words, and as limits of the page. Raises FieldsError, ConstraintError."""
+    if not isinstance(wish, str):
+        raise ConstraintError("a wish is a text")
+    schema, held = explainer.schema, record_of(explainer.schema, asked.values).to_mapping()
+    found = understand(schema, wish)
+    limits = found.constraints(schema, held)
+    return {"sentences": found.sentences(schema), "freeze": sorted(limits.freeze), "bounds": limits.bounds, "costs": limits.costs}
 
 
 def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from ..page import sheet
 from ..report.wording import plain
 from ..schema.record import parse_object
 from ..settings import SERVE
-from .answers import Asked, explained, shown
+from .answers import Asked, explained, shown, understood
 from .by_hand import moved_by_hand
 from .files import rows_of
 from .form import FieldsError, form
@@ -156,6 +156,14 @@ async def by_hand(page: Page, request: Request) -> Response:
 
 
 @guarded
+async def wish(page: Page, request: Request) -> Response:
+    """What is understood of a wish; it limits nothing by itself."""
+    data = parse_object(await body(request, JSON), "the wish")
+    said, asked = data.pop("wish", None), Asked.of(data)
+    return JSONResponse(await page.asked(request, asked, lambda explainer: understood(explainer, asked, said)))
+
+
+@guarded
 async def note(page: Page, request: Request) -> Response:
     """What came of an answer, into the audit log."""
     data = parse_object(await body(request, JSON), "the note")
@@ -224,6 +232,7 @@ def app(page: Page, more: Sequence[Route] = ()) -> Starlette:
     routes = [
         Route("/", index), Route("/static/{name}", static), Route("/api/model", model), Route("/api/explain", explain, methods=["POST"]),
         Route("/api/try", by_hand, methods=["POST"]), Route("/api/read", read, methods=["POST"]),
+        Route("/api/wish", wish, methods=["POST"]),
         Route("/api/note", note, methods=["POST"]), Route("/keep", keep, methods=["POST"]), *more,
     ]  # fmt: skip
     made = Starlette(routes=routes, exception_handlers={404: _nothing, 405: _nothing})

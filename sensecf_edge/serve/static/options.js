@@ -1,5 +1,6 @@
 // Options beside each other, and what is possible for this person.
 
+import { post } from "./api.js";
 import { content, el, later, list, place, say, t, limits as most } from "./dom.js";
 
 export class Limits {
@@ -15,6 +16,8 @@ export class Limits {
     this.freeze = new Set();
     this.bounds = new Map();
     this.costs = new Map();
+    this.wish = "";
+    this.understood = null;
     this.answers = most.answers;
     this.changes = Math.min(4, this.form.max_changes);
   }
@@ -40,7 +43,7 @@ export class Limits {
     const open = this.box ? this.box.open : false;
     const rows = this.free.map((field, k) => this.row(field, k));
     const made = el("details", { class: "limits", open }, el("summary", {}, t("limits"), this.count()),
-      el("p", { class: "quiet" }, t("limits_hint")),
+      el("p", { class: "quiet" }, t("limits_hint")), this.wishes(),
       el("div", { class: "row" },
         this.number("limit-count", t("limit_count"), this.answers, most.most_answers, (n) => { this.answers = n; }),
         this.number("limit-changes", t("limit_changes"), this.changes, this.form.max_changes, (n) => { this.changes = n; }),
@@ -50,6 +53,35 @@ export class Limits {
     this.box = made;
     if (held) document.getElementById(held)?.focus();
     return made;
+  }
+
+  wishes() {
+    const said = el("textarea", { id: "wish", rows: "2", maxlength: "2000", autocomplete: "off", oninput: () => { this.wish = said.value; } });
+    said.value = this.wish;
+    const read = async () => {
+      try {
+        const found = await post("wish", { model: this.form.key, values: this.values, wish: this.wish });
+        if (!found) return;
+        this.understood = found;
+        say(found.sentences.join(" "));
+      } catch (error) {
+        this.understood = { sentences: [error.message] };
+      }
+      this.draw();
+    };
+    const keep = () => {
+      const { freeze, bounds, costs } = this.understood;
+      Object.entries(bounds).forEach(([name, ends]) => this.bounds.set(name, ends));
+      Object.entries(costs).forEach(([name, cost]) => this.costs.set(name, cost));
+      freeze.forEach((name) => { this.freeze.add(name); this.bounds.delete(name); });
+      this.understood = null;
+      this.draw();
+      this.changed();
+    };
+    return el("form", { class: "wish", onsubmit: (event) => { event.preventDefault(); read(); } },
+      el("label", { for: "wish" }, t("wish")), said, el("button", { type: "submit", id: "wish-read" }, t("wish_read")),
+      this.understood ? list(this.understood.sentences) : null,
+      this.understood?.freeze ? el("button", { type: "button", id: "wish-keep", class: "main", onclick: keep }, t("wish_keep")) : null);
   }
 
   count() {
@@ -73,8 +105,8 @@ export class Limits {
         if (hard.value === "1") this.costs.delete(field.name);
         else this.costs.set(field.name, field.cost * Number(hard.value));
         this.changed();
-      } }, ["1", "3", "10"].map((weight) => el("option", { value: weight }, t(`hard_${weight}`))));
-    hard.value = String(Math.round((this.costs.get(field.name) ?? field.cost) / field.cost));
+      } }, ["0.5", "1", "3", "10"].map((weight) => el("option", { value: weight }, t(`hard_${weight}`))));
+    hard.value = String((this.costs.get(field.name) ?? field.cost) / field.cost);
     return el("li", { class: frozen ? "frozen" : "" },
       el("div", { class: "lever" }, el("span", { class: "name" }, field.title, el("small", {}, ` ${this.standing(field)}`)), press, hard),
       field.kind === "choice" || frozen ? null : this.bound(field, k));
