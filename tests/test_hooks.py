@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import SNOMED, bundle, condition, lately, observation, patient, quantity, survey
+from records import SNOMED, bundle, concept, condition, lately, observation, patient, quantity, survey
 
 pytest.importorskip("uvicorn", reason="the extra serve is not installed")
 
@@ -201,6 +201,22 @@ def test_conditions_come_by_prefetch() -> None:
             "prefetch": {"patient": patient(), "observations": None, "conditions": bundle(condition("195967001"))}}  # fmt: skip
     found = hooks.asked(body, schema).found
     assert [entry.path for entry in found] == ["prefetch.patient", "prefetch.conditions.entry[0].resource"]
+
+
+def test_a_key_in_a_file_stays_from_one_start_to_the_next_and_is_not_printed(tmp_path: Path) -> None:
+    for _ in range(2):
+        served = Served("--port", 0, "--cds-hooks", "--cds-key", tmp_path / "key")
+        assert served.process.stdout is not None
+        assert served.process.stdout.readline().endswith(f"Authorization: Bearer the key in {tmp_path / 'key'}\n")
+        key = (tmp_path / "key").read_text().strip()
+        status, _, _ = served.ask("GET", "/cds-services", cookie="", Sec_Fetch_Site=None, Authorization=f"Bearer {key}")
+        assert status == 200 and served.end().code == 0
+
+
+def test_what_a_record_says_cannot_break_the_answer(program: Program) -> None:
+    odd = fetched([patient(gender="\ud800"), *survey()[1:], observation("93832-4", dataAbsentReason=concept("\ud800\n"), id="sleep")])
+    (card,) = program.call(odd)[1]["cards"]
+    assert "1 value is missing" in card["summary"] and "\n- " in card["detail"]
 
 
 def test_a_key_is_kept_in_a_file_of_ones_own(tmp_path: Path) -> None:

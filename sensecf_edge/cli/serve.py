@@ -50,7 +50,8 @@ def serve(models: tuple[str, ...], only: bool, port: int, host: str, plain: bool
         serving = made(Models.of(models, only, threads, device), place, terminal.say, outputs.log_of(audit, audit_values), key)
         for name in ("SIGTERM", "SIGINT"):
             terminal.on_signal(name, serving.stop)
-        serving.run(lambda url: _ready(url, f"{serving.address.url}{hooks.PATH[1:]}" if key else "", key))
+        told = f"the key in {cds_key}" if cds_key else key
+        serving.run(lambda url: _ready(url, f"{serving.address.url}{hooks.PATH[1:]}" if key else "", told))
     return 0
 
 

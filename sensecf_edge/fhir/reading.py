@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..errors import RecordError
+from ..report.wording import plain
 from ..schema.codes import LOINC
 from ..schema.feature import Feature, number_text
 from ..schema.record import Value
@@ -39,8 +40,8 @@ class Reading:
     subject: str = ""
 
     def lines(self) -> list[str]:
-        """All of it in words, for people."""
-        return [*(f"{s.told}, {s.day}" if s.day else s.told for s in self.sources), *self.notes]
+        """All of it in words, for people; what a Bundle says stays text."""
+        return [plain(said) for said in (*(f"{s.told}, {s.day}" if s.day else s.told for s in self.sources), *self.notes)]
 
 
 def read(schema: Schema, data: Any, within: timedelta, at: datetime | None = None, now: datetime | None = None) -> Reading:

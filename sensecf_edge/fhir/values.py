@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from ..errors import RecordError
 from ..schema.cells import choice
 from ..schema.codes import Coding
 from ..schema.feature import Feature
+from ..schema.parsing import LARGEST
 from ..schema.record import Value
 from .entries import an_object, codings
 from .units import SYSTEM, code_of, converted
@@ -83,8 +83,8 @@ def _number(feature: Feature, held: Any, kind: str, where: str, measures: Set[Co
         number, unit = quantity.get("value"), _unit(quantity, wanted, where)
     else:
         raise RecordError(f"{where} is no number; {feature.title} is a quantity in {wanted}")
-    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
-        raise RecordError(f"{where} holds no number")
+    if isinstance(number, bool) or not isinstance(number, int | float) or not -LARGEST <= number <= LARGEST:
+        raise RecordError(f"{where} holds no number of at most {LARGEST:,}")
     try:
         return converted(float(number), unit or "1", wanted, sorted(measures | set(feature.code)))
     except RecordError as error:

@@ -98,9 +98,9 @@ def routes(page: Page) -> list[Route]:
 
     @guarded
     async def call(page: Page, request: Request) -> Response:
-        asked = await _asked(request)
+        sent = await body(request, JSON, FHIR.max_bytes)
         try:
-            cards = await page.line.do(lambda: held.answered(request.path_params["name"], asked), request.is_disconnected)
+            cards = await page.line.do(lambda: held.answered(request.path_params["name"], _object(sent)), request.is_disconnected)
         except hooks.UnfetchedError as error:
             raise HTTPException(412, str(error)) from error
         except RecordError as error:
@@ -109,8 +109,9 @@ def routes(page: Page) -> list[Route]:
 
     @guarded
     async def feedback(page: Page, request: Request) -> Response:
+        sent = await body(request, JSON)
         try:
-            told = hooks.feedback(await _asked(request))
+            told = hooks.feedback(_object(sent))
         except RecordError as error:
             raise HTTPException(400, str(error)) from error
         await page.line.do(lambda: held.noted(told), request.is_disconnected)
@@ -122,12 +123,9 @@ def routes(page: Page) -> list[Route]:
     ]  # fmt: skip
 
 
-async def _asked(request: Request) -> dict[str, Any]:
-    """The JSON of a request; a Bundle in it may be large."""
-    try:
-        return parse_object(await body(request, JSON, FHIR.max_bytes), "the request", FHIR.max_bytes)
-    except RecordError as error:
-        raise HTTPException(400, str(error)) from error
+def _object(sent: bytes) -> dict[str, Any]:
+    """The JSON of a request; a Bundle in it may be large. Raises RecordError."""
+    return parse_object(sent, "the request", FHIR.max_bytes)
 
 
 def key_in(path: Path, new: str) -> str:
