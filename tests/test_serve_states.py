@@ -86,6 +86,7 @@ def refused(tab: Tab) -> None:
     tab.browser.write("#base", "")
     tab.browser.click("#record button.main")
     tab.browser.until("document.querySelector('#f0').getAttribute('aria-invalid')")
+    assert tab.browser.run("return document.querySelector('#base-error').hidden"), "an earlier refusal stays beside a field that is right"
 
 
 def by_hand(tab: Tab) -> None:

@@ -129,6 +129,7 @@ export class Fields {
 
   share() {
     const text = this.base.value.trim().replace(/%$/, "").trim();
+    this.markInput(this.base, "");
     if (text === "") return null;
     const share = Number(text) / 100;
     if (!(share > 0 && share < 1)) {
