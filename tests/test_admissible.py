@@ -11,10 +11,10 @@ import pytest
 from conftest import SCHEMA, STRESSED
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from sensecf_convert.proof.prover import every_answer
 from strategies import constraints, records, schemas
 
 from sensecf_edge.errors import ConstraintError, NothingToChangeError
+from sensecf_edge.proof.every import every_answer
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.relation import Relation

@@ -38,7 +38,6 @@ from sensecf_convert.generator.scratch import training
 from sensecf_convert.generator.scratch.gguf import write_gguf
 from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
 from sensecf_convert.plan import About, FitPlan
-from sensecf_convert.proof import prover
 from sensecf_convert.table import fit_relations, split
 from sensecf_convert.table.cohort import Cohort, cohort, read_table, split_people
 from sensecf_convert.table.draft import draft
@@ -56,6 +55,7 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.proof import every
 from sensecf_edge.schema import cells as of_cells
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
@@ -560,23 +560,23 @@ def test_the_exhaustive_search_finds_what_brute_force_finds(where: Admissible, c
     Y = rules.complete(record.schema, record.vector, np.array(list(product(*options))))
     best = float(checker.p_target(Y[rules.admitted(space, Y)]).max(initial=0.0))
     for goal in (2.0, best):
-        found = prover.highest(checker, space, goal)
+        found = every.highest(checker, space, goal)
         assert found is not None and found == pytest.approx(best)
 
 
 def test_every_answer_of_a_lattice_is_tried_once_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prover, "CHUNK", 7)
+    monkeypatch.setattr(every, "CHUNK", 7)
     space = admissible(Record(NUMBERS, np.array([5.0, 0.0, 0.5])), Constraints(bounds={"a": (0, 9)}))
-    chunks = list(prover.every_answer(space))
+    chunks = list(every.every_answer(space))
     rows = {row.tobytes() for row in np.concatenate(chunks)}
     assert max(map(len, chunks)) == 7 and len(rows) == sum(map(len, chunks)) == 10 * 2 * 11
 
 
 def test_a_lattice_too_large_to_search_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prover, "EXHAUSTIVE", 10)
+    monkeypatch.setattr(every, "EXHAUSTIVE", 10)
     checker = Slope(NUMBERS, np.ones(3))
     space = admissible(Record(NUMBERS, np.array([5.0, 0.0, 0.5])), Constraints())
-    assert prover.highest(checker, space, 0.55) is None and checker.asked == []
+    assert every.highest(checker, space, 0.55) is None and checker.asked == []
 
 
 def test_invented_people_are_mixes_of_training_people_inside_the_schema(built: Built) -> None:

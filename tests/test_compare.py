@@ -22,7 +22,6 @@ import pytest
 from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from hypothesis import given
 from hypothesis import strategies as st
-from sensecf_convert.classifier import trees
 from sensecf_convert.compare import command, environments, fewest, figures, methods, plots, question, running, scoring, steps
 from sensecf_convert.evaluate import formatting
 from sensecf_convert.table.cohort import cohort, read_table
@@ -32,6 +31,7 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.realism import realism
 from sensecf_edge.cli.compare import NAMES
 from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.proof import trees
 from sensecf_edge.propose import reply
 from sensecf_edge.propose.engine import Request
 from sensecf_edge.propose.grammar import Grammar
@@ -465,7 +465,7 @@ def test_trees_read_out_of_a_graph_decide_as_the_graph_does(forest: Forest) -> N
     rng = np.random.default_rng(3)
     points = np.column_stack([rng.choice(f.lattice, 4000) for f in schema.features])
     points[rng.random(points.shape) < 0.1] = np.nan
-    read = trees.read(graph, schema, 1, 0.55, X)
+    read = trees.read(graph, schema, 1, X).forest(0.55)
     p = OnnxChecker(graph, 4, 1).p_target(points)
     above = read.base + trees.evaluate(read.trees, points) >= read.goal
     assert 0.05 < above.mean() < 0.95
@@ -474,7 +474,7 @@ def test_trees_read_out_of_a_graph_decide_as_the_graph_does(forest: Forest) -> N
 
 def test_a_classifier_that_is_no_forest_is_refused_with_a_reason(compared: Compared) -> None:
     with pytest.raises(trees.NoTreesError, match="no single tree ensemble"):
-        trees.read(toy_classifier(), Schema.from_json(SCHEMA), 1, 0.55, compared.asked().rows)
+        trees.read(toy_classifier(), Schema.from_json(SCHEMA), 1, compared.asked().rows)
 
 
 def test_another_lock_asks_a_package_again(compared: Compared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -510,7 +510,7 @@ def test_treecf_answers_on_the_trees_of_the_graph(name: str, forest: Forest, com
     graph, schema, X = forest
     checker, got = OnnxChecker(graph, 4, 1), compared.asked()
     question.write(got, tmp_path, question.Options(), shifted=False)
-    read = trees.read(graph, schema, 1, 0.55 + 1e-6, X)
+    read = trees.read(graph, schema, 1, X).forest(0.55 + 1e-6)
     (tmp_path / "trees.json").write_text(json.dumps(read.to_json()))
     done = running.run(methods.METHODS[name], tmp_path, 6, question.Options(), lambda *_: None)
     answers = [(k, np.array([np.nan if v is None else v for v in a["y"]])) for k, a in enumerate(done.answers) if a["y"]]

@@ -41,7 +41,7 @@ DOORS = {
     "httpcore": {"sensecf_edge.generators.wire"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
-           "bundle", "report", "page", "generators", "search", "explain", "letter", "wish", "trial", "table", "sensors", "fhir",
+           "proof", "bundle", "report", "page", "generators", "search", "explain", "letter", "wish", "trial", "table", "sensors", "fhir",
            "private_files", "audit", "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "baselines", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip

@@ -151,7 +151,7 @@ def followed(tree: tuple, folded: folding.Folded, y: np.ndarray) -> float:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_folded_trees_say_what_the_whole_trees_say_of_every_record_that_may_be(seed: int) -> None:
-    from sensecf_convert.classifier.trees import evaluate
+    from sensecf_edge.proof.trees import evaluate
 
     rng, x = np.random.default_rng(seed), NOW.copy()
     if seed % 2:
@@ -212,8 +212,8 @@ def test_oceanpy_proves_what_trying_everything_finds(what: str, tmp_path: Path) 
     """Ratio, sum, order, a cause whose effect may be advised as well, a gap, an unknown value: all limits at once, on random trees."""
     if environments.cached("oceanpy") is None:
         pytest.skip("the environment of oceanpy is not installed here; `sensecf-edge compare` makes it where Python 3.12 or newer is")
-    from sensecf_convert.classifier.trees import evaluate
-    from sensecf_convert.proof.prover import every_answer
+    from sensecf_edge.proof.every import every_answer
+    from sensecf_edge.proof.trees import evaluate
 
     coarse = [NOW.copy(), NOW.copy()]
     coarse[1][8] = np.nan

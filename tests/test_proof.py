@@ -9,16 +9,17 @@ from itertools import product
 
 import numpy as np
 import pytest
-from sensecf_convert.proof import branch_and_bound
-from sensecf_convert.proof.branch_and_bound import Search
-from sensecf_convert.proof.effort import ENDLESS, Effort
-from sensecf_convert.proof.prover import Fewest, Prover, highest
+from sensecf_convert.proof.prover import Fewest, Prover
 from sensecf_convert.table.cohort import Cohort
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
 from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.proof import branch_and_bound
+from sensecf_edge.proof.branch_and_bound import Search
+from sensecf_edge.proof.effort import ENDLESS, Effort
+from sensecf_edge.proof.every import highest
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import measure, rules
@@ -218,7 +219,7 @@ def test_an_upper_bound_is_one() -> None:
     for x in data.X[checker.p_target(data.X) < 0.5][:10]:
         found = prover._forest(0.55)
         assert found is not None
-        search = Search(checker, lattice(x), 0.55, *found, prover.fill)
+        search = Search(checker, lattice(x), 0.55, found, prover.levels, prover.fill)
         whole = np.array([[[0, len(o) - 1] for o in search.options]])
         top = highest(checker, lattice(x), math.inf)
         assert top is not None and search._bounds(whole)[0] >= top - 1e-6
@@ -235,5 +236,5 @@ def test_the_clock_ends_a_proof_and_without_trees_only_small_lattices_are_decide
     smooth = make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(data.X.astype(np.float32), data.y)
     plain = to_onnx(smooth, data.X[:1].astype(np.float32), options={id(smooth): {"zipmap": False}}).SerializeToString()
     assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is False
-    monkeypatch.setattr("sensecf_convert.proof.prover.EXHAUSTIVE", 0)
+    monkeypatch.setattr("sensecf_edge.proof.every.EXHAUSTIVE", 0)
     assert Prover(OnnxChecker(plain, len(SCHEMA), 1), plain, data).reaches(lattice(x), 0.999, ENDLESS) is None

@@ -75,18 +75,19 @@ def measured(name: str, data: Path, folder: Path) -> dict[str, Any]:
     """The figures that are held to the baseline. Shares are over all records asked for: where no answer is found it is not
     proven here that none exists, which takes minutes (`sensecf-edge evaluate` does)."""
     from sensecf_convert.evaluate import measure
-    from sensecf_convert.proof import prover
     from sensecf_convert.table import sources, split
+
+    from sensecf_edge.proof import every
 
     table = folder / f"{name}.csv"
     sources.SOURCES[name](data).to_csv(table, index=False)
     bundle = Bundle.open(name)
     train, test = split.parts(bundle, table)
-    before, prover.EXHAUSTIVE = prover.EXHAUSTIVE, 0
+    before, every.EXHAUSTIVE = every.EXHAUSTIVE, 0
     try:
         figures = measure.measure_bundle(bundle, train, test, LIMIT)
     finally:
-        prover.EXHAUSTIVE = before
+        every.EXHAUSTIVE = before
     plain = figures.to_json()
     kept = {key: plain[key] for key in MARGINS if key != "time"}
     return {"asked": figures.asked, **kept, "time": round(time_of(bundle, test.X), 2)}

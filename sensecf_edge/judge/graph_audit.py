@@ -46,12 +46,12 @@ def check_graph(model: bytes, what: str) -> None:
     data = memoryview(model)
     try:
         graphs = 0
-        for number, value in _fields(data):
+        for number, value in fields(data):
             if number == _MODEL_FUNCTION:
                 raise CheckError(f"{what} holds functions of its own; export it with plain operators (inlined)")
             if number == _MODEL_GRAPH:
                 graphs += 1
-                _check_nodes(_part(value), what, 0)
+                _check_nodes(part(value), what, 0)
     except (ValueError, IndexError) as error:
         raise CheckError(f"{what} cannot be loaded: it is no ONNX graph, or it is damaged; export it again") from error
     if not graphs:
@@ -61,24 +61,24 @@ def check_graph(model: bytes, what: str) -> None:
 def _check_nodes(graph: memoryview, what: str, depth: int) -> None:
     if depth > DEEPEST:
         raise CheckError(f"{what} has graphs more than {DEEPEST} deep inside one another; export it without branches")
-    for number, value in _fields(graph):
+    for number, value in fields(graph):
         if number == _SPARSE:
             raise CheckError(f"{what} holds sparse weights, which unpack to any size; export it with plain ones")
         if number == _INITIALIZER:
-            _check_tensor(_part(value), what)
+            _check_tensor(part(value), what)
         elif number == _NODE:
-            _check_node(_part(value), what, depth)
+            _check_node(part(value), what, depth)
 
 
 def _check_node(node: memoryview, what: str, depth: int) -> None:
     kinds, domains, attributes = [b""], [b""], []
-    for number, value in _fields(node):
+    for number, value in fields(node):
         if number == _OP_TYPE:
-            kinds.append(bytes(_part(value)))
+            kinds.append(bytes(part(value)))
         elif number == _DOMAIN:
-            domains.append(bytes(_part(value)))
+            domains.append(bytes(part(value)))
         elif number == _ATTRIBUTE:
-            attributes.append(_part(value))
+            attributes.append(part(value))
     kind, domain = kinds[-1].decode("utf-8", "replace"), domains[-1].decode("utf-8", "replace")
     domain = "" if domain == "ai.onnx" else domain
     if kind not in OPERATORS.get(domain, ()):
@@ -87,28 +87,29 @@ def _check_node(node: memoryview, what: str, depth: int) -> None:
     if domain == "ai.onnx.ml":  # a forest's million numbers; onnxruntime takes no graph and no sparse weights in these
         return
     for attribute in attributes:
-        for number, value in _fields(attribute):
+        for number, value in fields(attribute):
             if number in _A_SPARSE:
                 raise CheckError(f"{what} holds sparse weights, which unpack to any size; export it with plain ones")
             if number in (_A_TENSOR, _A_TENSORS):
-                _check_tensor(_part(value), what)
+                _check_tensor(part(value), what)
             elif number in (_A_GRAPH, _A_GRAPHS):
-                _check_nodes(_part(value), what, depth + 1)
+                _check_nodes(part(value), what, depth + 1)
 
 
 def _check_tensor(tensor: memoryview, what: str) -> None:
-    for number, value in _fields(tensor):
+    for number, value in fields(tensor):
         if number in _T_ELSEWHERE or (number == _T_LOCATION and value != 0):
             raise CheckError(f"{what} keeps weights in another file, which no hash covers; export it as one file")
 
 
-def _part(value: int | memoryview) -> memoryview:
+def part(value: int | memoryview) -> memoryview:
+    """A field that holds a part of the graph. Raises ValueError where it is a number."""
     if isinstance(value, int):
         raise ValueError("a number stands where a part of the graph should")
     return value
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Every field of a message: its number, and its value or bytes. Raises ValueError or IndexError for anything odd."""
     at, end = 0, len(data)
     while at < end:
@@ -130,6 +131,15 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             raise ValueError("a part ends behind the whole")
         yield number, data[at : at + size]
         at += size
+
+
+def varints(data: memoryview) -> list[int]:
+    """Numbers that stand packed behind one another. Raises IndexError or ValueError."""
+    out, at = list[int](), 0
+    while at < len(data):
+        value, at = _varint(data, at)
+        out.append(value)
+    return out
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:

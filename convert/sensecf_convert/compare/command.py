@@ -19,8 +19,8 @@ from sensecf_edge import __version__
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 from sensecf_edge.generators.opening import prepared
+from sensecf_edge.proof import trees
 
-from ..classifier import trees
 from ..evaluate import formatting
 from ..progress import bar, console, note
 from ..table.split import kept_back, parts_of
@@ -140,7 +140,7 @@ def _ask(method: Method, asked: Questions, options: Options, needed: Run | None)
         folder = Path(place)
         if method.trees:
             graph, column = asked.bundle.classifier_bytes(), asked.bundle.manifest.target.index
-            forest = trees.read(graph, asked.schema, column, asked.goal + SAFE, asked.train.X)
+            forest = trees.read(graph, asked.schema, column, asked.train.X).forest(asked.goal + SAFE)
             (folder / "trees.json").write_text(json.dumps(forest.to_json()), encoding="utf-8")
         if method.environment != OWN:
             environments.environment_python(method.environment)

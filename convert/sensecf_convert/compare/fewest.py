@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 
 from sensecf_edge.judge.classifier import OnnxChecker
+from sensecf_edge.proof.effort import Effort
 from sensecf_edge.schema.record import Record
 from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
 
-from ..proof.effort import Effort
 from ..proof.prover import Fewest, Prover, summed
 from . import figures
 from .question import Questions

@@ -24,6 +24,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.generators.choice import Choice
 from sensecf_edge.generators.opening import prepared
+from sensecf_edge.proof.effort import Effort
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record, encode
 from sensecf_edge.schema.schema import Schema
@@ -37,7 +38,6 @@ from ..baselines.comparison import first_tries_compared
 from ..baselines.usage import Usage
 from ..classifier import calibration
 from ..progress import bar, note
-from ..proof.effort import Effort
 from ..proof.prover import Fewest, Prover, summed
 from ..table.cohort import Cohort
 from ..table.locked_out import locked_out

@@ -19,6 +19,7 @@ from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import ConstraintError, SenseCFError
 from sensecf_edge.judge.classifier import Checker, OnnxChecker
 from sensecf_edge.judge.objective import Judge
+from sensecf_edge.proof.effort import Effort
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -27,7 +28,6 @@ from sensecf_edge.space.constraints import Constraints
 
 from ..classifier.threshold import goal_of
 from ..progress import bar
-from ..proof.effort import Effort
 from ..proof.prover import Prover
 from ..table.cohort import Cohort
 from ..teachers.search import search

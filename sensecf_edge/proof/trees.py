@@ -12,76 +12,89 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge.errors import CheckError
-from sensecf_edge.judge.classifier import OnnxChecker, onnxruntime
-from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.schema import Schema
+from ..judge.classifier import OnnxChecker, open_session
+from ..schema.feature import Vector
+from ..schema.schema import Schema
+from .graph import NoTreesError, ensemble, with_output
 
 MODES = {"BRANCH_LEQ": ("le", False), "BRANCH_LT": ("lt", False), "BRANCH_GT": ("le", True), "BRANCH_GTE": ("lt", True)}
 CLOSE, EDGE = 1e-4, 1e-3
 PROBES = 9
 
 
-class NoTreesError(CheckError):
-    """Why the classifier cannot be given to a method that works on trees."""
-
-
 @dataclass(frozen=True)
 class Forest:
-    """Trees as lists of nodes, the sum they start from, and the smallest sum that stands for the goal."""
+    """Trees as lists of nodes, the sum they start from, and the smallest sum that stands for the goal. No sum under `floor` reaches
+    it: the same, unless p is neither the sum nor logistic in it, and `goal` only the least sum that was seen to reach it."""
 
     trees: list[list[dict[str, Any]]]
     base: float
     goal: float
+    floor: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {"trees": self.trees, "base": self.base, "goal": self.goal}
 
 
-def read(graph: bytes, schema: Schema, wanted: int, goal: float, X: Vector) -> Forest:
-    """The forest of a graph. `X`, shape (rows, features), is what its sums are held against. Raises NoTreesError."""
-    import onnx
+@dataclass(frozen=True)
+class Reading:
+    """The trees of a graph before a goal is set: they, the sum they start from, and of some rows the sums and p, which grow together."""
 
-    model = onnx.load_from_string(graph)
-    nodes = [n for n in model.graph.node if n.op_type.startswith("TreeEnsemble")]
-    if len(nodes) != 1 or nodes[0].op_type == "TreeEnsemble":
-        raise NoTreesError("it holds no single tree ensemble")
-    node = nodes[0]
-    columns = _columns(model, node.input[0], schema, X)
-    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    trees: list[list[dict[str, Any]]]
+    base: float
+    sums: Vector
+    p: Vector
+
+    def forest(self, goal: float) -> Forest:
+        """The forest for a goal. Raises NoTreesError where no row says at which sum it is reached."""
+        found = _least(self.sums, self.p, goal)
+        if found is None:
+            raise NoTreesError("which sum stands for the goal is not known")
+        return Forest(self.trees, self.base, *found)
+
+
+def read(graph: bytes, schema: Schema, wanted: int, X: Vector) -> Reading:
+    """The trees of a graph. `X`, shape (rows, features), is what their sums are held against. Raises NoTreesError."""
+    held = ensemble(graph)
+    try:
+        columns = _columns(with_output(graph, held.reads), held.reads, schema, X)
+        forests = [(_trees(held.attributes, leaves, columns), base) for leaves, base in _leaves(held.attributes)]
+    except (KeyError, IndexError, StopIteration) as error:
+        raise NoTreesError("its trees are written in a way that is not known here") from error
     p = OnnxChecker(graph, len(schema), wanted).p_target(X)
-    for leaves, base in _leaves(attributes):
-        trees = _trees(attributes, leaves, columns)
+    for trees, base in forests:
         sums = base + evaluate(trees, X)
         for sign in (1.0, -1.0):
-            least = _least(sign * sums, p, goal)
-            if least is not None:
+            if _grow_together(sign * sums, p):
                 flipped = [[{**n, "value": sign * n["value"]} if "value" in n else n for n in tree] for tree in trees]
-                return Forest(flipped, sign * base, least)
+                return Reading(flipped, sign * base, sign * sums, p)
     raise NoTreesError("its probability does not grow with the sum over its trees alone")
 
 
-def _least(sums: Vector, p: Vector, goal: float) -> float | None:
-    """The sum at which p reaches the goal, None where p does not follow the sums.
+def _grow_together(sums: Vector, p: Vector) -> bool:
+    order = np.argsort(sums, kind="stable")
+    return bool(np.abs(sums - p).max() < CLOSE or ((np.diff(p[order]) >= -CLOSE).all() and p.max() - p.min() >= CLOSE))
 
-    Exact where p is the sum, or logistic in it or in its log-odds (calibrated forests); else the least sum of a row that does.
+
+def _least(sums: Vector, p: Vector, goal: float) -> tuple[float, float] | None:
+    """The sum at which p reaches the goal, and the one under which none does; None where no row says so.
+
+    Exact where p is the sum, or logistic in it or in its log-odds (calibrated forests); else the least sum of a row that does, and the
+    largest of one that does not.
     """
     if np.abs(sums - p).max() < CLOSE:
-        return goal
-    order = np.argsort(sums, kind="stable")
-    if (np.diff(p[order]) < -CLOSE).any() or p.max() - p.min() < CLOSE:
-        return None
+        return goal, goal
     inner = (p > EDGE) & (p < 1 - EDGE)
     plain = _through_line(sums[inner], p[inner], goal)
     if plain is not None:
-        return plain
+        return plain, plain
     inner &= (sums > EDGE) & (sums < 1 - EDGE)
     odds = _through_line(_logit(sums[inner]), p[inner], goal)
     if odds is not None:
-        return float(1.0 / (1.0 + np.exp(-odds)))
+        return (share := float(1.0 / (1.0 + np.exp(-odds)))), share
     enough = sums[p >= goal]
-    return float(enough.min()) if enough.size else None
+    return (float(enough.min()), float(sums[p < goal].max(initial=-np.inf))) if enough.size else None
 
 
 def _through_line(score: Vector, p: Vector, goal: float) -> float | None:
@@ -107,18 +120,9 @@ class _Column:
     unknown: float
 
 
-def _columns(model: Any, name: str, schema: Schema, X: Vector) -> list[_Column]:
-    """Every column the trees read. Raises NoTreesError for one that is made of several values."""
-    import onnx
-
-    ort = onnxruntime()
-    part = onnx.ModelProto()
-    part.CopyFrom(model)
-    del part.graph.output[:]
-    part.graph.output.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 4
-    session = ort.InferenceSession(part.SerializeToString(), options, providers=["CPUExecutionProvider"])
+def _columns(graph: bytes, name: str, schema: Schema, X: Vector) -> list[_Column]:
+    """Every column the trees read, which the graph gives out as `name`. Raises NoTreesError for one that is made of several values."""
+    session = open_session(graph, "the classifier")
 
     def coded(rows: Vector) -> Vector:
         return np.asarray(session.run([name], {session.get_inputs()[0].name: rows.astype(np.float32)})[0], dtype=np.float64)

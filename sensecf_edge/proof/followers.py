@@ -11,9 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sensecf_edge.schema.feature import Vector
-from sensecf_edge.space.constraints import EPSILON
-
+from ..schema.feature import Vector
+from ..space.constraints import EPSILON
 from .bounds import Ends, Mask
 
 Limits = tuple[float, float]

@@ -10,17 +10,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sensecf_edge.judge.classifier import Checker
-from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.relation import Relation
-from sensecf_edge.space import measure, rules
-from sensecf_edge.space.admissible import Admissible, moved_by
-from sensecf_edge.space.constraints import EPSILON
-
-from ..classifier.trees import Forest
+from ..judge.classifier import Checker
+from ..schema.feature import Vector
+from ..schema.relation import Relation
+from ..space import measure, rules
+from ..space.admissible import Admissible, moved_by
+from ..space.constraints import EPSILON
 from .bounds import Ends, Levels, Mask
 from .effort import ENDLESS, Effort
 from .followers import Effect, Follower, Tabled
+from .trees import Forest
 
 TOLERANCE = 1e-6
 DRAWN, CHUNK = 64, 500
@@ -69,6 +68,7 @@ class Search:
         low, high, open_, _ = self._ends(self.whole[None])
         self.levels = levels.within(low, high, open_)
         self.effort = ENDLESS
+        self.answer: Vector | None = None
 
     def _fills(self, fill: Vector) -> bool:
         """Whether the classifier answers alike with the unknown values filled, on 64 random answers."""
@@ -102,7 +102,7 @@ class Search:
         return i, j, relation, float(np.maximum(0.0, x[i] - relation.most(x[j]))) + EPSILON
 
     def exists(self, effort: Effort) -> bool | None:
-        """True with an answer found, False where none can be, None where the effort was spent first."""
+        """True with an answer found, which `answer` then is, False where none can be, None where the effort was spent first."""
         waiting, count, self.effort = list[tuple[float, int, Ends]](), itertools.count(), effort
         for boxes in self._starts():
             if effort.over:
@@ -121,7 +121,7 @@ class Search:
         return False
 
     def _may(self, bound: float) -> bool:
-        return bound >= self.forest.goal - TOLERANCE
+        return bound >= self.forest.floor - TOLERANCE
 
     def _starts(self) -> Iterator[Ends]:
         """Boxes that hold all answers between them, by the chunk: one for each set of as many features as may change, because
@@ -148,7 +148,9 @@ class Search:
         at = np.where(may & (order >= self.space.max_changes), self.own, at)
         Y = rules.complete(schema, x, np.stack([o[at[:, i]] for i, o in enumerate(self.options)], axis=1))
         Y = Y[rules.admitted(self.space, Y) & (measure.sparsity(x, Y) <= self.most)]
-        return bool((self.checker.p_target(Y) >= self.goal).any())
+        good = np.flatnonzero(self.checker.p_target(Y) >= self.goal)
+        self.answer = Y[good[0]] if good.size else None
+        return self.answer is not None
 
     def _split(self, box: Ends) -> list[tuple[float, Ends]]:
         """The halves of the box along the feature whose halving lowers the two bounds most."""
@@ -163,7 +165,7 @@ class Search:
                 half[i] = ends
                 halves.append(self._within_limit(half))
         bounds = self._bounds(np.array(halves)).reshape(-1, 2)
-        best = int(np.maximum(bounds - self.forest.goal, 0).sum(axis=1).argmin())
+        best = int(np.maximum(bounds - self.forest.floor, 0).sum(axis=1).argmin())
         return [(float(bounds[best, k]), halves[2 * best + k]) for k in (0, 1)]
 
     def _within_limit(self, box: Ends) -> Ends:

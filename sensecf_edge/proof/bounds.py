@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.schema.feature import Vector
-
-from ..classifier.trees import Forest
+from ..schema.feature import Vector
 
 Ends = NDArray[np.intp]
 Mask = NDArray[np.bool_]
@@ -33,11 +32,11 @@ class Levels:
     roots: Ends
 
     @classmethod
-    def of(cls, forest: Forest, codes: int) -> Levels:
+    def of(cls, trees: list[list[dict[str, Any]]], codes: int) -> Levels:
         """From plain nodes; `codes` is the largest number of choices of any feature."""
         offset, rows, sets, roots = 0, list[tuple[float, ...]](), list[list[bool]](), list[int]()
         depths: list[list[int]] = []
-        for tree in forest.trees:
+        for tree in trees:
             roots.append(offset)
             depth = {0: 0}
             for k, node in enumerate(tree):
