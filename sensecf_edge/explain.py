@@ -12,11 +12,12 @@ import numpy as np
 
 from . import __version__, arguments, page
 from .answer.basis import Measure, Why
-from .answer.result import Explanation, FirstTry, Proof, Provenance
+from .answer.result import Explanation, Proof, Provenance
 from .answer.risk import Risk
 from .budget import Budget, margin_of, same_schema
 from .bundle.bundle import Bundle
 from .bundle.groups import fitting
+from .bundle.prover import prover_of
 from .bundle.realism import realism
 from .bundle.risk_scale import scale_of
 from .errors import ConstraintError
@@ -26,23 +27,19 @@ from .generators.prompting import Prompting
 from .generators.shots import DRAWN, people, shots_of
 from .generators.silent import Silent
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
-from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed, spread
+from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed
 from .judge.density import Realism
-from .judge.objective import Judge, Scored, score
+from .judge.objective import Judge
 from .judge.reasons import reasons
 from .llama.library import llama_version
-from .propose import reply
-from .propose.engine import Closing, Engine, Proposal, Request, Unanswered
+from .proof.prover import Prover
+from .propose.engine import Closing, Engine, Request
 from .propose.grammar import Grammar
 from .report.phrases import weak_text
-from .schema.feature import Vector
 from .schema.record import Record
 from .schema.schema import Schema
-from .search.found import changes
-from .search.record_search import RecordSearch
-from .search.refine import refine
+from .search.record_search import Aim, RecordSearch
 from .settings import DEVICES, ENGINE, LOOP, SEARCH
-from .space import rules
 from .space.admissible import admissible, require_within_bounds
 from .space.constraints import Constraints, check_constraints
 from .space.contradictions import record_remarks, unlike_anybody
@@ -68,6 +65,7 @@ class Explainer:
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
         self.complete: Complete | None = getattr(realism, "complete", None) or evenly(self.schema)
+        self.prover: Prover | None = None  # set by `load`: it has to have read the very graph that judges
         self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
         self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
@@ -91,7 +89,14 @@ class Explainer:
         shots = alone.shots(choice) if choice.shots else ()
         engine, prompting = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
-        return cls(bundle, engine, checker, typical, others, margin, base_rate, prompting)
+        explainer = cls(bundle, engine, checker, typical, others, margin, base_rate, prompting)
+        explainer.prover = prover_of(bundle, checker, typical)
+        return explainer
+
+    @property
+    def aim(self) -> Aim:
+        """What is looked for in every record."""
+        return Aim(self.target.wanted, self.target.threshold, not isinstance(self.engine, Silent), self.prover)
 
     def shots(self, choice: Choice) -> tuple[str, ...]:
         """Examples for a general model: made-up people and what is answered them."""
@@ -166,89 +171,30 @@ class Explainer:
             space = admissible(case.record, constraints)
         except ConstraintError as error:
             return str(error)
-        return RecordSearch(space, case.judge, Grammar(space), self.prompting.prompt(space, case.p, case.judge.checker))
+        return RecordSearch(space, case.judge, Grammar(space), self.prompting.prompt(space, case.p, case.judge.checker), self.aim)
 
     def _search(self, searches: Sequence[RecordSearch], budget: Budget) -> None:
         """Rounds of propose, read, check, refine; a record leaves when it has enough different answers.
 
-        Without any answer it leaves as well after a second or later round that raised the probability no further: hotter
-        proposals then end where the others did. A round in which nothing could be judged says nothing of that.
+        Where one answer is asked for, the first round is the greedy proposal alone: what else it takes the search finds, or a later
+        round. Without any answer a record leaves as soon as it is proven that there is none, and after a second or later round that
+        raised the probability no further: hotter proposals then end where the others did. A round in which nothing could be judged
+        says nothing of that.
         """
         for k in range(budget.rounds):
-            active = [s for s in searches if s.answers < budget.answers and not s.stuck]
+            active = [s for s in searches if s.answers < budget.answers and not s.done]
             heat = LOOP.temperature + LOOP.temperature_step * k
-            seed = budget.seed + 1_000_003 * k
-            requests = [Request(s.prompt, s.grammar, budget.proposals, seed, heat, greedy_first=k == 0) for s in active]
+            seed, many = budget.seed + 1_000_003 * k, budget.proposals if k or budget.answers > 1 else 1
+            requests = [Request(s.prompt, s.grammar, many, seed, heat, greedy_first=k == 0) for s in active]
             for search, answers in zip(active, self.engine.propose(requests), strict=True):
-                search.rounds, before = k + 1, search.answers
-                self._round(search, answers)
+                before = search.answers
+                search.take(answers)
                 if search.rounds == 1 or (search.answers and not before):
                     search.widen(budget.answers, min(budget.search, SEARCH.rows))
+                if search.rounds == 1:
+                    search.settle(budget.answers, budget.search)
         for search in searches:
             search.close(budget.answers, budget.search)
-
-    def _round(self, search: RecordSearch, answers: list[Proposal] | Unanswered) -> None:
-        """One record's proposals of one round: read, judged as they came, refined, kept. Where none helps, the record is a start."""
-        before, x = search.highest, search.space.record.vector
-        said, again = self._read(search, answers)
-        raw = self._audit(search, rules.complete(self.schema, x, said))
-        judged = np.isfinite(raw.key)
-        search.judged |= {row.tobytes() for row in said[judged]}
-        if search.rounds == 1:
-            search.first_try = self._first_try(search, answers, raw)
-        first = search.rounds == 1 and search.first_try is not None and search.first_try.p_target is not None
-        improved = refine(search.judge, search.space, raw.Y, raw, search.known)
-        search.found.refined(raw, improved, "first try" if first else "proposal")
-        if search.rounds == 1 and not search.answers:
-            search.found.searched(refine(search.judge, search.space, x[None], known=search.known))
-        said_something = again or bool(judged.any())
-        search.stuck = said_something and search.rounds > 1 and not search.answers and search.highest <= before
-
-    def _read(self, search: RecordSearch, answers: list[Proposal] | Unanswered) -> tuple[Vector, bool]:
-        """Answers that can be read and that no round has had before, shape (candidates, features); whether one was judged before."""
-        record, rows, again = search.space.record, list[Vector](), False
-        if isinstance(answers, Unanswered):
-            search.refusals[answers.reason] += 1
-            answers = []
-        for answer in answers:
-            read = reply.read(record, answer.text) if answer.complete else reply.CUT
-            if isinstance(read, str):
-                search.refusals[read] += 1
-            elif read.tobytes() not in search.seen:
-                search.seen.add(read.tobytes())
-                rows.append(read)
-            else:
-                again = again or read.tobytes() in search.judged
-        return np.array(rows).reshape(-1, len(self.schema)), again
-
-    def _audit(self, search: RecordSearch, Y: Vector) -> Scored:
-        """Rules and classifier over a round's candidates; why each one that fails does is counted."""
-        scored = score(search.judge, search.space, Y)
-        if not np.isfinite(scored.key).all():
-            for rule, mask in rules.broken(search.space, Y).items():
-                search.refusals[rule] += int(mask.sum())
-        low = np.isfinite(scored.key) & ~scored.passed
-        if low.any():
-            search.refusals[f"p({self.target.wanted}) stays under {self.goal:.2f}"] += int(low.sum())
-        return scored
-
-    def _first_try(self, search: RecordSearch, answers: list[Proposal] | Unanswered, raw: Scored) -> FirstTry | None:
-        """The greedy proposal as it came. It is the first that was read, unless it could not be read at all. None without a generator."""
-        record = search.space.record
-        if isinstance(self.engine, Silent):
-            return None
-        if (
-            isinstance(answers, Unanswered)
-            or not answers
-            or not answers[0].complete
-            or isinstance(reply.read(record, answers[0].text), str)
-        ):
-            return FirstTry(False, False, None, ())
-        changed = changes(record, raw.Y[0])
-        if not np.isfinite(raw.key[0]):
-            return FirstTry(False, False, None, changed)
-        p = spread(search.judge.checker, raw.Y[:1], raw.p[:1], self.target.threshold).mean[0]
-        return FirstTry(bool(raw.p[0] >= self.target.threshold), bool(raw.passed[0]), float(p), changed)
 
     def _explanation(self, case: Case, way: RecordSearch | str | None, how: Provenance, seconds: float) -> Explanation:
         search, now = way if isinstance(way, RecordSearch) else None, case.verdict

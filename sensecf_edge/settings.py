@@ -91,7 +91,8 @@ class SearchSettings:
 
     `rows` a record may ask the classifier about by default, `exact_rows` where proof is asked for; in batches of `batch`.
     `wide_rows` each time that an alternative is still wanted and another change of the first answer is done without.
-    `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`.
+    `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`. Whether one exists is
+    then asked for `proof` units of work, some hundredths of a second, or `proof_row` for each row where that is more.
     """
 
     rows: int = 256
@@ -99,6 +100,8 @@ class SearchSettings:
     exact_rows: int = 2_000_000
     batch: int = 256
     features: int = 3
+    proof: float = 3e5
+    proof_row: float = 1e2
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,8 @@ class Search:
     def exists(self, effort: Effort) -> bool | None:
         """True with an answer found, which `answer` then is, False where none can be, None where the effort was spent first."""
         waiting, count, self.effort = list[tuple[float, int, Ends]](), itertools.count(), effort
+        if not self._may(float(self._bounds(self.whole[None])[0])):
+            return False
         for boxes in self._starts():
             if effort.over:
                 return None
@@ -185,7 +187,7 @@ class Search:
 
     def _ends(self, boxes: Ends) -> tuple[Vector, Vector, Mask, Mask]:
         """Ends of numbers and open choices of each box, as `Levels.upper` takes them, and whether a box holds no answer."""
-        empty = (boxes[:, :, 0] > boxes[:, :, 1]).any(axis=1)
+        empty: Mask = np.any(boxes[:, :, 0] > boxes[:, :, 1], axis=1)
         boxes = np.where(empty[:, None, None], 0, boxes)
         low = np.stack([o[boxes[:, i, 0]] for i, o in enumerate(self.options)], axis=1)
         high = np.stack([o[boxes[:, i, 1]] for i, o in enumerate(self.options)], axis=1)

@@ -48,9 +48,9 @@ class Tabled:
 
     def ends(self, boxes: Ends, low: Vector, high: Vector) -> Three:
         """See `Follower`. The ends are exact."""
-        inside = ((self.at >= boxes[:, None, self.inputs, 0]) & (self.at <= boxes[:, None, self.inputs, 1])).all(axis=2)
+        inside: Mask = np.all((self.at >= boxes[:, None, self.inputs, 0]) & (self.at <= boxes[:, None, self.inputs, 1]), axis=2)
         least, greatest = np.where(inside, self.value, np.inf).min(axis=1), np.where(inside, self.value, -np.inf).max(axis=1)
-        return _limited(least, greatest, self.limits, ~inside.any(axis=1))
+        return _limited(least, greatest, self.limits, ~np.any(inside, axis=1))
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def ensemble(graph: bytes) -> Ensemble:
 
 def with_output(graph: bytes, name: str) -> bytes:
     """The graph with one more output, a float tensor inside it: a second part of the same message adds to the first."""
-    tensor = _field(2, _field(1, b"\x08\x01"))  # type: a tensor of floats, whatever its shape
+    tensor = _field(2, _field(1, b"\x08\x01"))  # a tensor of floats, whatever its shape
     return graph + _field(_GRAPH, _field(_OUTPUT, _field(1, name.encode()) + tensor))
 
 

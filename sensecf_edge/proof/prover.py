@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from . import trees
 from .bounds import Levels
 from .branch_and_bound import Search
 from .effort import Effort
-from .every import best_of_all
+from .every import best_of_all, combinations
 
 ROW, ROW_BYTES = 10.0, 2_000.0
 """Units of work that a row takes on any graph, and bytes of a graph that take one more: large graphs are slow."""
@@ -37,15 +38,16 @@ class Sought(NamedTuple):
 class Prover:
     """Says for any record whether an answer exists. Trees are taken from the ONNX graph where it holds any.
 
-    `X`: people, shape (rows, features), real or made up: what the graph puts in place of unknown values is guessed from them, and
-    checked. `column`: which of the graph's outputs the wanted class is.
+    `people` gives some, shape (rows, features), real or made up: what the graph puts in place of unknown values is guessed from them,
+    and checked. `column`: which of the graph's outputs the wanted class is. `patient`: try all answers of a space without trees even
+    if the effort may end before.
     """
 
-    def __init__(self, checker: Checker, graph: bytes, schema: Schema, X: Vector, column: int = 1) -> None:
-        self.checker, self.graph, self.schema, self.column = checker, graph, schema, column
-        self.complete = X[~np.isnan(X).any(axis=1)][:ROWS]
-        self.fill = np.array([_middle(f, held[~np.isnan(held)]) for f, held in zip(schema.features, X.T, strict=True)])
-        self._known: dict[tuple[float | bytes, ...], Sought] = {}
+    patient = False
+
+    def __init__(self, checker: Checker, graph: bytes, schema: Schema, people: Callable[[], Vector], column: int = 1) -> None:
+        self.checker, self.graph, self.schema, self.column, self.people = checker, graph, schema, column, people
+        self._known: dict[tuple[object, ...], Sought] = {}
         self._forests: dict[float, trees.Forest | None] = {}
 
     def reaches(self, space: Admissible, goal: float, effort: Effort, most: float = math.inf) -> bool | None:
@@ -56,16 +58,31 @@ class Prover:
             self._known[name] = found
         return self._known[name].exists if name in self._known else None
 
-    def seek(self, space: Admissible, goal: float, effort: Effort, most: float = math.inf) -> Sought:
-        """As `reaches`, with the answer that shows it; nothing is remembered. The space's schema may allow more than the prover's own."""
-        forest = self._forest(goal)
+    def seek(self, space: Admissible, goal: float, effort: Effort, most: float = math.inf, ask: Checker | None = None) -> Sought:
+        """As `reaches`, with the answer that shows it; nothing is remembered. The space's schema may allow more than the prover's own.
+        `ask`: the same classifier, where somebody counts what it is asked."""
+        forest, ask, each = self._forest(goal), ask or self.checker, ROW + len(self.graph) / ROW_BYTES
         if forest is not None:
-            search = Search(self.checker, space, goal, forest, self.levels, self.fill, most)
+            search = Search(ask, space, goal, forest, self.levels, self.fill, most)
             return Sought(search.exists(effort), search.answer)
-        best = best_of_all(self.checker, space, goal, effort, most, ROW + len(self.graph) / ROW_BYTES)
+        if not self.patient and combinations(space) * each > effort.left:
+            return Sought(None)
+        best = best_of_all(ask, space, goal, effort, most, each)
         if best is None:
             return Sought(None)
         return Sought(True, best[1]) if best[0] >= goal else Sought(False)
+
+    @cached_property
+    def complete(self) -> Vector:
+        """People of whom all is known, shape (rows, features)."""
+        X = self.people()
+        return X[~np.isnan(X).any(axis=1)][:ROWS]
+
+    @cached_property
+    def fill(self) -> Vector:
+        """What the graph may put in place of each unknown value, shape (features,)."""
+        pairs = zip(self.schema.features, self.people().T, strict=True)
+        return np.array([_middle(f, held[~np.isnan(held)]) for f, held in pairs])
 
     @cached_property
     def reading(self) -> trees.Reading | None:

@@ -15,7 +15,8 @@ import numpy as np
 from ..judge.classifier import OnnxChecker, open_session
 from ..schema.feature import Vector
 from ..schema.schema import Schema
-from .graph import NoTreesError, ensemble, with_output
+from .graph import NoTreesError as NoTreesError
+from .graph import ensemble, with_output
 
 MODES = {"BRANCH_LEQ": ("le", False), "BRANCH_LT": ("lt", False), "BRANCH_GT": ("le", True), "BRANCH_GTE": ("lt", True)}
 CLOSE, EDGE = 1e-4, 1e-3

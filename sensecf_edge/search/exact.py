@@ -38,10 +38,15 @@ LEAST_P = 1e-6
 
 @dataclass(frozen=True)
 class Searched:
-    """Answers that passed, and `proven`: nothing cheaper than the cheapest known changes this many proposed features or fewer."""
+    """Answers that passed, and `proven`: nothing cheaper than the cheapest known changes this many proposed features or fewer.
+
+    `guess`: the candidate that single gains, added up, put at the goal, shape (1, features), nobody judged it; no row where single
+    changes were not looked at.
+    """
 
     scored: Scored
     proven: int
+    guess: Vector
 
 
 class Stock:
@@ -117,12 +122,13 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
     column, value, every = _changes(space, max(FINE, 2 * rows))
     least = judge.parts(space, column, value)
     Y = _candidates(hunt, column[:, None], value[:, None])
-    proven = 1
+    proven, guess = 1, Y[:0]
     if largest == 1 or hunt.limit <= 2 * least.min():
         hunt.ask(Y)
         proven = largest
     else:
         singles = _singles(hunt, column, value, least, Y)
+        guess = _guess(hunt, singles)
         picks = np.arange(len(value), dtype=np.int32)[:, None]
         for size in range(2, largest + 1 if hunt.left > 0 or not _some_pair(hunt, singles) else 2):
             whole, larger = _level(hunt, singles, picks, size < largest)
@@ -132,7 +138,7 @@ def search(judge: Judge, space: Admissible, found: Scored, answers: int, rows: i
             if larger is None:
                 break
             picks = larger
-    return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven if every else 0)
+    return Searched(Scored.joined([Scored(Y[:0], np.empty(0), np.empty(0)), *hunt.parts]), proven if every else 0, guess)
 
 
 def _changes(space: Admissible, most: int) -> tuple[Picks, Vector, bool]:
@@ -166,6 +172,17 @@ def _singles(hunt: _Hunt, column: Picks, value: Vector, least: Vector, Y: Vector
     density = judge.realism.log_density(both) if judge.realism else np.zeros(len(both))
     need = float(np.log(judge.goal / (1 - judge.goal)) - logit[0])
     return _Singles(column, value, least, logit[1:] - logit[0], density[1:] - density[0], need, float(density[0]))
+
+
+def _guess(hunt: _Hunt, singles: _Singles) -> Vector:
+    """The best change of each feature, the largest gain first, until gains added up make up for what is lacking; one row."""
+    best = dict[int, int]()
+    for k in np.argsort(-singles.gain, kind="stable")[: np.count_nonzero(singles.gain > 0)]:
+        best.setdefault(int(singles.column[k]), int(k))
+    taken = list(best.values())[: hunt.space.max_changes]
+    enough = np.cumsum(singles.gain[taken]) >= singles.need
+    taken = taken[: int(enough.argmax()) + 1 if enough.any() else len(taken)]
+    return _candidates(hunt, singles.column[taken][None], singles.value[taken][None]) if taken else hunt.x[None][:0]
 
 
 def _some_pair(hunt: _Hunt, singles: _Singles) -> bool:

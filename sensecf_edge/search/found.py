@@ -67,10 +67,12 @@ class Found:
         """
         largest = SEARCH.features if self.cheapest is not None else space.max_changes
         searched = exact.search(judge, space, self.scored, answers, rows, largest)
+        starts = searched.guess
         if searched.scored.passed.any():
-            top = searched.scored.Y[searched.scored.key.argmin()][None]
+            starts = np.concatenate([searched.scored.Y[searched.scored.key.argmin()][None], starts])
             self.searched(searched.scored)
-            self.searched(refine(judge, space, top, known=known))
+        if len(starts):
+            self.searched(refine(judge, space, starts, known=known))
         if self.cheapest is not None:
             self.searched(exchange(judge, space, self.scored.rows([int(self.scored.key.argmin())])))
         return searched.proven

@@ -48,8 +48,10 @@ def summed(counts: Sequence[int], proven: Sequence[Fewest]) -> dict[str, Any]:
 class Prover(prover.Prover):
     """The runtime's, which holds the trees against training people. `column`: which of the graph's outputs the wanted class is."""
 
+    patient = True
+
     def __init__(self, checker: Checker, graph: bytes, train: Cohort, column: int = 1) -> None:
-        super().__init__(checker, graph, train.schema, train.X, column)
+        super().__init__(checker, graph, train.schema, lambda: train.X, column)
 
     def fewest(self, space: Admissible, goal: float, effort: Effort, known: int) -> Fewest:
         """The fewest features that an answer at the goal must change, where `known` are enough: an answer at hand shows that."""
