@@ -21,7 +21,8 @@ LARGEST_SEED = 2**32 - 1
 class Budget:
     """How much one request may cost: n answers, proposals a round, rounds, and where chance starts.
 
-    `search` is how many rows the search over sets of features may ask the classifier about; 0 leaves it out.
+    `search` is how many rows the search over sets of features may ask the classifier about; 0 leaves it out. `ease`: where fewer
+    answers than asked for are found, look for what would have to give.
     """
 
     answers: int = LOOP.answers
@@ -29,6 +30,7 @@ class Budget:
     rounds: int = LOOP.rounds
     seed: int = LOOP.seed
     search: int = SEARCH.rows
+    ease: bool = False
 
     def __post_init__(self) -> None:
         for name, what, least in (

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import __version__, arguments, page
 from .answer.basis import Measure, Why
-from .answer.result import Explanation, Proof, Provenance
+from .answer.easing import Easing
+from .answer.result import Counterfactual, Explanation, Proof, Provenance
 from .answer.risk import Risk
 from .budget import Budget, margin_of, same_schema
 from .bundle.bundle import Bundle
@@ -28,6 +29,7 @@ from .generators.shots import DRAWN, people, shots_of
 from .generators.silent import Silent
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
 from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed
+from .judge.counted import Counted
 from .judge.density import Realism
 from .judge.objective import Judge
 from .judge.reasons import reasons
@@ -38,11 +40,16 @@ from .propose.grammar import Grammar
 from .report.phrases import weak_text
 from .schema.record import Record
 from .schema.schema import Schema
+from .search.found import vector
+from .search.openings import Asked, ease
 from .search.record_search import Aim, RecordSearch
+from .search.refine import refine
 from .settings import DEVICES, ENGINE, LOOP, SEARCH
 from .space.admissible import admissible, require_within_bounds
 from .space.constraints import Constraints, check_constraints
 from .space.contradictions import record_remarks, unlike_anybody
+
+Told = tuple[tuple[Counterfactual, ...], Easing | None]
 
 
 class Explainer:
@@ -114,15 +121,17 @@ class Explainer:
         rounds: int = LOOP.rounds,
         search: int = SEARCH.rows,
         why: bool = False,
+        ease: bool = True,
     ) -> Explanation:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
-        `why`: say as well what the prediction goes by, which takes some thousand rows of the classifier.
+        `why`: say as well what the prediction goes by, which takes some thousand rows of the classifier. `ease`: where fewer answers
+        are found than asked for, say what would have to give; at most a few seconds.
         Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
         meet or for a bound that this one cannot be brought into, EngineError or CheckError where a model fails. Same record,
         seed, bundle, threads and device: same answer.
         """
-        budget = Budget(n, proposals, rounds, seed, search)
+        budget = Budget(n, proposals, rounds, seed, search, ease)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
         require_within_bounds(factual, constraints or Constraints())
         explanation = self.explain_many([factual], constraints, budget)[0]
@@ -154,16 +163,18 @@ class Explainer:
         cases = placed(cases, realism, self.bundle.population.percentile(X) if self.bundle.population else None)
         ways = [None if case.verdict.status == ALREADY else self._way(case, constraints) for case in cases]
         self._search([way for way in ways if isinstance(way, RecordSearch)], budget)
+        told = [self._found(case, way, constraints, budget) for case, way in zip(cases, ways, strict=True)]
         seconds = (time.perf_counter() - began) / max(1, len(records))
         how = self._provenance(budget, constraints)
-        return [self._explanation(case, way, how, seconds) for case, way in zip(cases, ways, strict=True)]
+        return [self._explanation(case, way, *found, how, seconds) for case, way, found in zip(cases, ways, told, strict=True)]
 
     def case(self, record: Record, p: float, seed: int) -> Case:
         """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
+        asked = Counted(self.judge.checker)
         if self.complete is None or not np.isnan(record.vector).any():
-            return Case(record, self.judge, Verdict.plain(p, self.target.threshold), p)
-        checker = completed(self.checker, record, self.complete, seed, self.target.threshold)
-        return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p)
+            return Case(record, replace(self.judge, checker=asked), Verdict.plain(p, self.target.threshold), p, asked)
+        checker = completed(asked, record, self.complete, seed, self.target.threshold)
+        return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p, asked)
 
     def _way(self, case: Case, constraints: Constraints) -> RecordSearch | str:
         """Where a record's search begins, or why nothing of it may change."""
@@ -196,9 +207,29 @@ class Explainer:
         for search in searches:
             search.close(budget.answers, budget.search)
 
-    def _explanation(self, case: Case, way: RecordSearch | str | None, how: Provenance, seconds: float) -> Explanation:
+    def _found(self, case: Case, way: RecordSearch | str | None, constraints: Constraints, budget: Budget) -> Told:
+        """The answers that are shown, and, where they are fewer than asked for, what would have to give for more."""
+        found = self._shown(way, budget)
+        if way is None or not budget.ease or len(found) >= budget.answers or case.verdict.status != UNWANTED:
+            return found, None
+        before, known = case.asked.rows, [vector(case.record, answer) for answer in found]
+        asked = Asked(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
+        easing, inside = ease(asked, known)
+        if inside is not None and isinstance(way, RecordSearch):
+            way.found.searched(refine(way.judge, way.space, inside[None]))
+            return self._shown(way, budget), None
+        return found, replace(easing, tried=case.asked.rows - before)
+
+    def _shown(self, way: RecordSearch | str | None, budget: Budget) -> tuple[Counterfactual, ...]:
+        if not isinstance(way, RecordSearch):
+            return ()
+        return way.found.shown(way.judge, budget.answers, self.target.threshold, budget.seed, self.rivals, self.scale)
+
+    def _explanation(
+        self, case: Case, way: RecordSearch | str | None, found: tuple[Counterfactual, ...], easing: Easing | None, how: Provenance,
+        seconds: float,
+    ) -> Explanation:  # fmt: skip
         search, now = way if isinstance(way, RecordSearch) else None, case.verdict
-        found = search.found.shown(search.judge, how.answers, self.target.threshold, how.seed, self.rivals, self.scale) if search else ()
         weak, scope = self.bundle.manifest.classifier.auc, "request" if how.freeze or how.bounds else "advice"
         unlike = unlike_anybody(case.realism, case.likeness)
         return Explanation(
@@ -220,6 +251,7 @@ class Explainer:
             reason=way if isinstance(way, str) else "",
             likeness=case.likeness, measured=fitting(self.bundle.manifest.groups, case.record),
             next=tuple(Measure(name, turns, self.scale.risk(high), self.scale.risk(low)) for name, turns, low, high in now.open),
+            easing=easing, calls=case.asked.calls, rows_asked=case.asked.rows,
         )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:

@@ -105,6 +105,25 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class EasingSettings:
+    """What it may cost to say what would have to give: units of work for the prover, `each` at a time (10 million are about half a
+    second), and rows of the search that is asked where it says nothing, with `moves` a refinement.
+
+    A lower margin is found to within `margin`, in so many `halvings`. `shown` at most; where answers were found, `without` features of
+    the first one are done without in turn.
+    """
+
+    work: float = 3e7
+    each: float = 2e6
+    rows: int = 60_000
+    moves: int = 8_192
+    margin: float = 0.001
+    halvings: int = 8
+    shown: int = 6
+    without: int = 2
+
+
+@dataclass(frozen=True)
 class UnknownSettings:
     """How unknown values are judged: over at most so many `completions`, and for what `share` of them something has to hold.
 
@@ -138,6 +157,7 @@ NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
+EASING = EasingSettings()
 UNKNOWN = UnknownSettings()
 STABILITY = StabilitySettings()
 WHY = WhySettings()

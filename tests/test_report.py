@@ -126,8 +126,8 @@ def test_what_other_classifiers_say_is_told_only_where_there_are_some() -> None:
 
 
 def test_none_found_names_the_goal_and_counts_the_reasons_most_frequent_first() -> None:
-    text = words(shown(status="none", found=(), refusals={"cut": 1, "p(calm) stays under 0.55": 17}, rounds_used=3))
-    assert "No answer found that reaches a risk of 17 % or less, by 24 proposals in 3 rounds." in text
+    text = words(shown(status="none", found=(), refusals={"cut": 1, "p(calm) stays under 0.55": 17}, rounds_used=3, rows_asked=1240))
+    assert "No answer found that reaches a risk of 17 % or less; the model was asked about 1,240 changed records." in text
     assert text.index("17 x the risk stays over 17 %") < text.index("1 x cut")
 
 
@@ -189,7 +189,7 @@ def test_what_hangs_on_unknown_values_says_its_range_and_what_to_measure_first()
     assert "Prediction now: it depends on what is unknown. Risk of “stressed”: 14 % to 50 % (average in the training data: 20 %)" in text
     assert "up to a risk of 20 %, as it does in 40 % of the 12 cases tried for what is unknown." in text
     assert "Measure these first: Deep sleep (80 % of the doubt ends with it alone), Steps a day (10 %)." in text
-    assert "No answer found that reaches a risk of 17 % or less in 90 % of such cases, by 8 proposals in 1 round." in text
+    assert "No answer found that reaches a risk of 17 % or less in 90 % of such cases." in text
     alone = words(shown(**depends, unknown=(Unknown("deep_sleep", 0.999),)))
     assert "Measure these first: Deep sleep (it alone decides)." in alone
     found = words(shown(**{**depends, "found": (ANSWER,)}))

@@ -9,93 +9,24 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import SenseCFError
 from ..schema.record import Value
 from .basis import Group, Measure, Unknown, Why
+from .counterfactual import Change as Change
+from .counterfactual import Counterfactual as Counterfactual
+from .counterfactual import Proof as Proof
+from .counterfactual import changes_of
+from .easing import Easing
 from .letter import Letter
 from .reading import from_first, known
-from .risk import Risk, RiskScale
+from .risk import Risk
 
 FORMAT = 3
 READ = (1, 2, FORMAT)
 """Formats that can be read; an older one becomes the present one."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One feature's change. `follows` is true where a relation, not the advice, moved it."""
-
-    feature: str
-    before: Value
-    after: Value
-    unit: str = ""
-    follows: bool = False
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was proven: of the answers that change up to `features` proposed features within `scope`, none has p_target >= `goal`
-    where status is not 'found'; where it is, none that has is cheaper than the one shown first.
-
-    scope  'advice': all that the model may advise at all; 'request': that, within the request's own limits
-    """
-
-    features: int
-    goal: float
-    scope: str = "advice"
-
-
-@dataclass(frozen=True)
-class Counterfactual:
-    """One checked answer. Only what passed the rules and the classifier is ever made into one.
-
-    p_target   the classifier's score of the wanted class for the changed record, both classes weighed alike
-    n_changed  features that differ from the factual, those that follow a relation included
-    distance   mean over all features of |change| / reference range, choices 0 or 1 (Gower's, without unknown values)
-    realism    percentile (0-100) of the changed record's density among real people of the wanted class; None without a model
-    origin     'first try' (greedy, untouched), 'proposal' (sampled, untouched), 'refined' (a proposal, improved) or
-               'search' (a set of features that the search found)
-    margin     p_target less the threshold
-    stability  share (0..1) of `draws` noisy readings of the answer with p_target >= threshold; None unless every number that
-               was moved states its sensor's error; see `stability`
-    agreement  share (0..1) of the bundle's other, equally good classifiers to which p_target >= threshold; None without such
-    strengths  what it is best at among the answers shown: 'fewest features', 'smallest change', 'most typical'
-    given_up   figures in which it is worse than the valid answer it was made from: 'n_changed', 'distance', 'realism',
-               'p_target'
-    risk       of the changed record, as `Risk.now`; risk_low and risk_high as there
-    holds      share (0..1) of the completions of unknown values with p_target >= threshold; 1 where nothing is unknown
-    """
-
-    changes: tuple[Change, ...]
-    p_target: float
-    n_changed: int
-    distance: float
-    realism: float | None
-    origin: str
-    margin: float | None = None
-    stability: float | None = None
-    agreement: float | None = None
-    strengths: tuple[str, ...] = ()
-    given_up: tuple[str, ...] = ()
-    risk: float | None = None
-    risk_low: float | None = None
-    risk_high: float | None = None
-    holds: float = 1.0
-    draws: int | None = None
-
-    def with_risk(self, scale: RiskScale, low: float | None = None, high: float | None = None) -> Counterfactual:
-        """With its risk; `low` and `high` are the scores that completions of unknown values range over."""
-        worst, best = (self.p_target if p is None else p for p in (low, high))
-        return replace(self, risk=scale.risk(self.p_target), risk_low=scale.risk(best), risk_high=scale.risk(worst))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Counterfactual:
-        """The Counterfactual that JSON was made of."""
-        lists = {name: tuple(data.get(name, ())) for name in ("strengths", "given_up")}
-        return cls(**{**known(cls, data), **lists, "changes": _changes(data["changes"])})
 
 
 @dataclass(frozen=True)
@@ -113,7 +44,7 @@ class FirstTry:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FirstTry:
         """The FirstTry that JSON was made of."""
-        return cls(**{**known(cls, data), "changes": _changes(data["changes"])})
+        return cls(**{**known(cls, data), "changes": changes_of(data["changes"])})
 
 
 @dataclass(frozen=True)
@@ -177,6 +108,8 @@ class Explanation:
     measured     how well the model did on unseen people of this person's groups; empty where the bundle does not know
     next         the unknown values and what measuring each may show, the most telling first
     letter       the answer in plain words; None where that was not asked
+    easing       what would have to give where no answer, or fewer than were asked for, kept all limits; None where that was not looked at
+    calls, rows_asked  how often the classifier was asked for this record, and about how many changed records (and completions of them)
     """
 
     status: str
@@ -208,6 +141,9 @@ class Explanation:
     measured: tuple[Group, ...] = ()
     next: tuple[Measure, ...] = ()
     letter: Letter | None = None
+    easing: Easing | None = None
+    calls: int = 0
+    rows_asked: int = 0
     format: int = field(default=FORMAT)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -252,7 +188,7 @@ class Explanation:
 
     @classmethod
     def _read(cls, data: Mapping[str, Any]) -> Explanation:
-        first, proof, why, letter = data["first_try"], *(data.get(name) for name in ("proof", "why", "letter"))
+        first, proof, why, letter, easing = data["first_try"], *(data.get(name) for name in ("proof", "why", "letter", "easing"))
         parts = {
             "found": tuple(map(Counterfactual.from_json, data["found"])),
             "first_try": FirstTry.from_json(first) if first else None,
@@ -262,12 +198,9 @@ class Explanation:
             "unknown": tuple(Unknown(**known(Unknown, item)) for item in data.get("unknown", ())),
             "proof": Proof(**known(Proof, proof)) if proof else None,
             "why": Why.from_json(why) if why else None,
+            "easing": Easing.from_json(easing) if easing else None,
             "measured": tuple(Group(**known(Group, item)) for item in data.get("measured", ())),
             "next": tuple(Measure(**known(Measure, item)) for item in data.get("next", ())),
             "letter": Letter(**known(Letter, letter)) if letter else None,
         }
         return cls(**{**known(cls, data), **parts})
-
-
-def _changes(items: list[Mapping[str, Any]]) -> tuple[Change, ...]:
-    return tuple(Change(**known(Change, item)) for item in items)

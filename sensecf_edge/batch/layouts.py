@@ -4,7 +4,8 @@ Every record has at least one line, whatever its status, so that no row of the i
 says itself what stands in it: one more is one line here. The header of a CSV is not written here. Risks are those of the
 unwanted class at `base_rate`; `risk_low` and `risk_high` are the record's own over what is unknown, `measure_first` names
 the unknown value that decides most where the prediction depends on such, `holds` is the share of such cases that an answer
-holds in; p_before and p_after are the classifier's balanced scores of the wanted class.
+holds in; p_before and p_after are the classifier's balanced scores of the wanted class. `would_have_to_give` says in words
+what lies outside the limits; it is never part of an answer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..answer.result import Change, Counterfactual, Explanation
+from ..report import easing
+from ..report.wording import Wording
 from ..schema.feature import Feature
 from ..schema.record import Value
 from ..schema.schema import Schema
@@ -83,6 +86,7 @@ _MEASURES = (
     Column("realism", "number", _found("realism")),
     Column("first_try_valid", "flag", _first_try_valid),
 )
+EASING = "would_have_to_give"
 _WHOLE = (*_RECORD[:2], Column("explanation", "text", lambda line: line.explanation.to_json()))
 
 
@@ -91,16 +95,24 @@ def columns(layout: str, schema: Schema) -> tuple[Column, ...]:
     if layout == "json":
         return _WHOLE
     if layout == "long":
-        return (*_RECORD, *_CHANGE, *_MEASURES)
-    taken = {column.name for column in (*_RECORD, *_MEASURES)}
-    moving = [f for f in schema.features if f.mutable or f.name in schema.moved]
-    return (*_RECORD, *_MEASURES, *(_feature(f, _free(f.name, taken, schema)) for f in moving))
+        return (*_RECORD, *_CHANGE, *_MEASURES, _easing(schema))
+    moving, taken = [f for f in schema.features if f.mutable or f.name in schema.moved], _taken()
+    return (*_RECORD, *_MEASURES, _easing(schema), *(_feature(f, _free(f.name, taken, schema)) for f in moving))
 
 
 def renamed(layout: str, schema: Schema) -> dict[str, str]:
     """Features of `wide` whose own name is another column's already, and how their column is called."""
-    taken = {column.name for column in (*_RECORD, *_MEASURES)}
+    taken = _taken()
     return {name: _free(name, taken, schema) for name in schema.names if name in taken} if layout == "wide" else {}
+
+
+def _taken() -> set[str]:
+    return {*(column.name for column in (*_RECORD, *_MEASURES)), EASING}
+
+
+def _easing(schema: Schema) -> Column:
+    """What would have to give, in words; only where it was looked for."""
+    return Column(EASING, "text", lambda line: easing.words(Wording(line.explanation, schema)) or None)
 
 
 def _free(name: str, taken: set[str], schema: Schema) -> str:

@@ -23,6 +23,8 @@ NOTHING_USABLE, NONE_FOUND = 2, 3
 @encoding
 @click.option("--layout", type=click.Choice(["long", "wide", "json"]),
               help="A row per change, a row per answer, or whole Explanations.  [default: long; json for .jsonl]")  # fmt: skip
+@click.option("--ease", is_flag=True,
+              help="Say what would have to give where fewer answers than asked for are found. Takes several times as long.")  # fmt: skip
 @click.option("--rejects", metavar="FILE", help="CSV of the records that could not be used.  [default: OUTPUT.rejects.csv]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, each with an engine of its own.")
 @click.option("--ray", metavar="[ADDRESS]", is_flag=False, flag_value="", help="Run the workers on Ray: local, or a cluster's address.")
@@ -49,7 +51,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
         job = Job(
             source, output, tried_model(options["model"]), options["layout"], options["rejects"],
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
-            budget=Budget(options["answers"], seed=options["seed"]),
+            budget=Budget(options["answers"], seed=options["seed"], ease=options["ease"]),
             constraints=constraints_of(options), generator=choice_of(options),
             **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip

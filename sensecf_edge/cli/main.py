@@ -58,6 +58,7 @@ def cli() -> None:
 @click.option(
     "--exact", is_flag=True, help="Search on while the budget of a long search lasts, and say what is proven then. Takes seconds."
 )
+@click.option("--ease/--no-ease", default=True, help="Where fewer answers are found than asked for, say what would have to give.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
 @options.generators
 @options.threads_option
@@ -67,7 +68,7 @@ def cli() -> None:
 @outputs.letters
 @wishes.option
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
-            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, seed: int, threads: int, device: str,
+            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, ease: bool, seed: int, threads: int, device: str,
             as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int, hints: bool,
             allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
             tell: bool, tell_as: str | None, teller: str | None, wish: str | None, yes: bool,
@@ -96,7 +97,8 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         elif values is None:
             values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
         constraints = wishes.agreed(wish, yes, explainer.schema, values, constraints)
-        explanation = explainer.explain(values, n=answers, constraints=constraints, seed=seed, search=rows, why=why or report is not None)
+        whole = why or report is not None
+        explanation = explainer.explain(values, answers, constraints, seed, search=rows, why=whole, ease=ease)
         if letter and writer:
             explanation = letter.told(explanation, explainer.schema, writer)
         outputs.keep(explanation, explainer.bundle, report, log)

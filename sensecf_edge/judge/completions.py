@@ -22,6 +22,7 @@ from ..schema.schema import Schema
 from ..settings import UNKNOWN
 from ..space import rules
 from .classifier import Checker
+from .counted import Counted
 from .objective import Judge
 
 Open = tuple[str, float, float, float]
@@ -71,12 +72,13 @@ class Verdict:
 @dataclass(frozen=True)
 class Case:
     """A record with its verdict and the judge of its answers. `p`: what the classifier says of the record as it is; `realism`: its
-    percentile among people of the wanted class, `likeness` among all; None without a model of it."""
+    percentile among people of the wanted class, `likeness` among all; None without a model of it. `asked` counts what its judge asks."""
 
     record: Record
     judge: Judge
     verdict: Verdict
     p: float
+    asked: Counted
     realism: float | None = None
     likeness: float | None = None
 

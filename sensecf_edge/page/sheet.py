@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..answer.result import Explanation
 from ..bundle.bundle import Bundle
+from ..report import easing
 from ..report.phrases import auc_text, class_text, rate_text
 from ..report.rendering import DISCLAIMER
 from ..report.wording import Wording, listed, plain
@@ -95,11 +96,21 @@ def _options(say: Wording) -> Html:
         so = {"lever": "were so", "marker": "read so"}
         kinds = options.kinds(say)
         head = f"If these {so[kinds[0]] if len(kinds) == 1 else 'were and read so'}, the model would put the risk at {say.goal()} or less"
-        return el("section", el("h2", head), options.table(say), el("p", " ".join(filter(None, notes)), cls="dim"))
+        return el("section", el("h2", head), options.table(say), el("p", " ".join(filter(None, notes)), cls="dim"), *_outside(say))
     if e.status == "already" or not (e.reason or e.rounds_used):
         return Html()
     return el("section", el("h2", "No answer"), el("p", say.none(), cls="note"), *_reasons(say),
-              *(el("p", text) for text in (say.proof(), say.advice()) if text))  # fmt: skip
+              *(el("p", text) for text in (say.proof(), say.advice()) if text), *_outside(say))  # fmt: skip
+
+
+def _outside(say: Wording) -> Iterator[Html]:
+    """What would have to give, apart from every answer; as much of it as a sheet has room for."""
+    lines = easing.openings(say)[: options.MOST]
+    if lines:
+        yield el("p", easing.head(say), cls="note")
+        yield el("ul", *(el("li", line) for line in lines), cls="none")
+    elif nothing := easing.nothing(say):
+        yield el("p", nothing)
 
 
 def _reasons(say: Wording) -> Iterator[Html]:

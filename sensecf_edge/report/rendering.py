@@ -13,7 +13,7 @@ from ..answer.result import Change, Counterfactual, Explanation
 from ..schema.feature import Feature, number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
-from . import basis
+from . import basis, easing
 from .phrases import change_texts, digits_of
 from .wording import Wording, plain
 
@@ -61,6 +61,7 @@ def _found(console: Console, say: Wording) -> None:
     for k, answer in enumerate(found, 1):
         _answer(console, say, answer, f"Option {k}" if len(found) > 1 else "")
     _say(console, say.proof(), "dim")
+    _easing(console, say)
 
 
 def drawn(parts: Iterable[RenderableType], *, width: int = WIDTH, color: bool = False, unicode: bool = True) -> str:
@@ -144,7 +145,19 @@ def _none(console: Console, say: Wording) -> None:
         for count, reason in refusals:
             console.print(hanging(f"  {count:>4} x  ", reason))
     _say(console, say.proof())
+    _easing(console, say)
     _say(console, say.advice())
+
+
+def _easing(console: Console, say: Wording) -> None:
+    """What would have to give, apart from every answer."""
+    lines = easing.openings(say)
+    if lines:
+        console.print()
+        _say(console, easing.head(say), "bold yellow")
+        for line in lines:
+            console.print(hanging("  · ", line))
+    _say(console, easing.nothing(say))
 
 
 def _notes(console: Console, say: Wording) -> None:

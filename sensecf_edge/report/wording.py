@@ -48,7 +48,8 @@ class Wording:
         """How this explanation's risks are written: none reads like the threshold, or like the goal if it misses it."""
         e, r = self.explanation, self.explanation.risk
         told = [r.now, r.low, r.high, r.goal]
-        told += [risk for a in e.found for risk in (a.risk, a.risk_low, a.risk_high) if risk is not None]
+        outside = [opening.answer for opening in e.easing.openings] if e.easing else []
+        told += [risk for a in (*e.found, *outside) for risk in (a.risk, a.risk_low, a.risk_high) if risk is not None]
         return percents(r.threshold, told)
 
     @property
@@ -180,9 +181,10 @@ class Wording:
         """That nothing was found, and what it would have had to reach; or that nothing was looked for, and why."""
         if self.explanation.reason:
             return f"No answer: {plain(self.explanation.reason)}."
-        rounds = self.explanation.rounds_used
-        tried = self.explanation.provenance.proposals * rounds
-        return f"No answer found that reaches a risk of {self.reach()}, by {tried} proposals in {rounds} round{'s'[: rounds != 1]}."
+        e = self.explanation
+        tried = e.rows_asked - (e.easing.tried if e.easing else 0)
+        many = f"; the model was asked about {tried:,} changed record{'s'[: tried != 1]}" if tried > 0 else ""
+        return f"No answer found that reaches a risk of {self.reach()}{many}."
 
     def refusals(self) -> list[tuple[int, str]]:
         """Why proposals were refused, most frequent first; scores are told as risks."""
@@ -207,9 +209,9 @@ class Wording:
 
     def advice(self) -> str:
         """What of the request stands in the way, after nothing was found; empty where nothing does."""
-        if self.explanation.reason:
-            return ""  # it says so itself
-        made = self.explanation.provenance
+        made, easing = self.explanation.provenance, self.explanation.easing
+        if self.explanation.reason or (easing and (easing.openings or easing.proof)):
+            return ""  # it is said already, more exactly
         ways = ["free a frozen feature"] * bool(made.freeze) + ["widen a bound"] * bool(made.bounds)
         if made.max_changes < sum(f.mutable for f in self.schema.features):
             ways.append("allow more changes")

@@ -14,7 +14,7 @@ from ..judge.completions import alike, spread
 from ..judge.objective import Judge, Scored, keys
 from ..judge.stability import agreement, stability
 from ..schema.feature import Vector
-from ..schema.record import Record, decode
+from ..schema.record import Record, decode, encode
 from ..settings import NEAREST, SEARCH, STABILITY, TYPICAL
 from ..space import measure, rules
 from ..space.admissible import Admissible
@@ -161,3 +161,11 @@ def changes(record: Record, y: Vector) -> tuple[Change, ...]:
         before, after = decode(feature, record.vector[i]), decode(feature, y[i])
         out.append(Change(feature.name, before, after, feature.unit, bool(follows[i])))
     return tuple(out)
+
+
+def vector(record: Record, answer: Counterfactual) -> Vector:
+    """The changed record, shape (features,)."""
+    y: Vector = record.vector.copy()
+    for change in answer.changes:
+        y[record.schema.index[change.feature]] = encode(record.schema[change.feature], change.after)
+    return y

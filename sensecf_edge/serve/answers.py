@@ -12,6 +12,7 @@ from ..explain import Explainer
 from ..letter.content import content
 from ..letter.grammar import template
 from ..report import basis as sentences
+from ..report import easing
 from ..report.rendering import DISCLAIMER, HEADINGS, by_text
 from ..report.wording import Wording, plain
 from ..schema.feature import Feature, number_text
@@ -81,6 +82,7 @@ def shown(explanation: Explanation, explainer: Explainer) -> dict[str, Any]:
         "options": say.options() if e.found else "",
         "none": say.none() if not e.found and e.status != "already" else "",
         "refusals": say.refusals() if not e.reason else [], "advice": say.advice() if not e.found else "", "proof": say.proof(),
+        "easing": {"head": easing.head(say), "lines": easing.openings(say), "nothing": easing.nothing(say)},
         "disclaimer": DISCLAIMER, "letter": template(content(e, explainer.schema)),
         "cards": [card(say, answer, k) for k, answer in enumerate(e.found)],
         "made": f"{plain(e.provenance.model)} · {e.provenance.bundle[:12]} · seed {e.provenance.seed} · {e.seconds:.2f} s",

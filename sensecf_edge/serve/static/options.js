@@ -197,6 +197,11 @@ function card(held, k, limits, tryFrom) {
     el("button", { type: "button", "aria-label": t("try_this_one", { number: k + 1 }), onclick: () => tryFrom(k) }, t("try_this")));
 }
 
+function easing(held) {
+  if (!held.lines.length) return held.nothing ? el("p", { class: "outside" }, held.nothing) : "";
+  return el("section", { class: "outside", "aria-label": t("outside") }, el("h3", {}, t("outside")), el("p", {}, held.head), list(held.lines));
+}
+
 export function drawOptions(answer, limits, tryFrom) {
   const none = answer.status === "already" ? el("p", { class: "lead" }, t("options_none"))
     : answer.cards.length ? "" : el("div", {}, el("p", { class: "lead" }, answer.none || t("options_depends")),
@@ -205,6 +210,6 @@ export function drawOptions(answer, limits, tryFrom) {
   const held = document.activeElement?.id;
   content("options").replaceChildren(answer.options ? el("p", {}, answer.options) : "", none,
     el("div", { class: "cards" }, answer.cards.map((c, k) => card(c, k, limits, tryFrom))), answer.proof ? el("p", { class: "quiet" }, answer.proof) : "",
-    limits.draw());
+    easing(answer.easing), limits.draw());
   if (held) document.getElementById(held)?.focus();
 }
