@@ -210,7 +210,7 @@ class Explainer:
     def _found(self, case: Case, way: RecordSearch | str | None, constraints: Constraints, budget: Budget) -> Told:
         """The answers that are shown, and, where they are fewer than asked for, what would have to give for more."""
         found = self._shown(way, budget)
-        if way is None or not budget.ease or len(found) >= budget.answers or case.verdict.status != UNWANTED:
+        if way is None or not (budget.ease and budget.search) or len(found) >= budget.answers or case.verdict.status != UNWANTED:
             return found, None
         before, known = case.asked.rows, [vector(case.record, answer) for answer in found]
         asked = Asked(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
