@@ -315,7 +315,7 @@ def test_a_record_that_cannot_move_is_answered_with_why_and_the_others_as_usual(
     lacking = Record.from_mapping(bundle.schema, {**STRESSED, "deep_sleep": None})
     many = explainer(bundle, [NEAR], [NEAR], [NEAR]).explain_many([lacking, Record.from_mapping(bundle.schema, STRESSED)], stuck)
     assert [m.status for m in many] == ["none", "found"] and many[1].reason == ""
-    assert "deep_sleep is unknown" in many[0].reason and proven(many[0]).rounds_used == 0 and many[0].proof is None
+    assert "Deep sleep is unknown" in many[0].reason and proven(many[0]).rounds_used == 0 and many[0].proof is None
     alone = explainer(bundle).explain(lacking, constraints=stuck, ease=False)
     assert dataclasses.replace(alone, seconds=0) == dataclasses.replace(many[0], seconds=0)
 
