@@ -454,6 +454,16 @@ def test_a_try_by_hand_says_the_risk_the_rules_and_what_follows() -> None:
         assert open_["risk"]["low"] < open_["risk"]["high"]
 
 
+def test_a_broken_bundle_is_refused_in_its_own_words(heart: Explainer) -> None:
+    for data, said in ((b'{"resourceType": "Bundle", "entry": [', "not JSON"),
+                       (b'{"resourceType": "Bundle", "type": 1, "type": 2}', "stands twice"),
+                       (b'{"resourceType": "Patient"}', "Bundle.resourceType is 'Patient'")):  # fmt: skip
+        with pytest.raises(RecordError, match=said):
+            rows_of(heart.schema, [("b.json", data)])
+    (row,) = rows_of(heart.schema, [("b.json", b'{"resourceType": "Bundle"}')])
+    assert row["values"] == {} and "says nothing of the last 1 year" in row["told"][0]
+
+
 def test_an_option_tried_by_hand_has_the_risk_that_its_card_says(heart: Explainer) -> None:
     values = dict(heart.bundle.samples[1].values)
     made = explained(heart, Asked.of({"model": "heart", "values": fields(values), "answers": 3}))

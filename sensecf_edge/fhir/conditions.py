@@ -33,7 +33,7 @@ def conditions(schema: Schema, found: Sequence[Entry], notes: list[str], observe
         value = flag(schema[name], verdict)
         if name in observed and observed[name][0] != value:
             raise RecordError(f"{entry.path} says {value}, an Observation {observed[name][0]}: {schema[name].title}; leave one out")
-        out[name] = value, Source(name, "", "", entry.reference)
+        out[name] = value, Source(name, "", "", "", entry.reference)
     return out
 
 

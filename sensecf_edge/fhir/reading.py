@@ -39,9 +39,10 @@ class Reading:
     notes: tuple[str, ...]
     subject: str = ""
 
-    def lines(self) -> list[str]:
-        """All of it in words, for people; what a Bundle says stays text."""
-        return [plain(said) for said in (*(f"{s.told}, {s.day}" if s.day else s.told for s in self.sources), *self.notes)]
+    def lines(self, values: bool = True) -> list[str]:
+        """All of it in words, for people; without the `values` where others may read it. What a Bundle says stays text."""
+        told = (f"{s.title} {s.value if values else ''}".rstrip() + (f", {s.day}" if s.day else "") for s in self.sources)
+        return [plain(said) for said in (*told, *self.notes)]
 
 
 def read(schema: Schema, data: Any, within: timedelta, at: datetime | None = None, now: datetime | None = None) -> Reading:
@@ -65,7 +66,7 @@ def read_entries(
     sources |= conditions(schema, found, out.notes, sources)
     sources |= _of_the_person(schema, person, on, out.notes)
     values = {f.name: sources[f.name][0] for f in schema.features if f.name in sources}
-    told = tuple(replace(sources[f.name][1], told=_told(f, values[f.name])) for f in schema.features if f.name in sources)
+    told = tuple(replace(sources[f.name][1], title=f.title, value=_told(f, values[f.name])) for f in schema.features if f.name in sources)
     return Reading(values, told, tuple(dict.fromkeys(out.notes)), of)
 
 
@@ -108,7 +109,7 @@ class _Newest:
                     both = f"{first.path} ({_said(value)}) and {stated.path} ({_said(other)})"
                     raise RecordError(f"{both} are of one time and contradict each other: {first.feature.title}; leave one out")
             self.used.append(first)
-            out[name] = value, Source(name, "", first.when.day, first.entry.reference)
+            out[name] = value, Source(name, "", "", first.when.day, first.entry.reference)
         return out
 
 
@@ -131,12 +132,12 @@ def _of_the_person(schema: Schema, person: Entry | None, on: datetime, notes: li
             if most > least:
                 notes.append(f"{person.path}.birthDate leaves open whether the age is {least} or {most}: left unknown")
             else:
-                out[feature.name] = least, Source(feature.name, "", on.date().isoformat(), person.reference)
+                out[feature.name] = least, Source(feature.name, "", "", on.date().isoformat(), person.reference)
     for feature in _coded(schema, SEX):
         gender = person.resource.get("gender")
         named = next((name for name, codes in feature.choice_codes if (GENDER, gender) in codes), None)
         if named:
-            out[feature.name] = named, Source(feature.name, "", "", person.reference)
+            out[feature.name] = named, Source(feature.name, "", "", "", person.reference)
         elif gender is not None:
             notes.append(f"{person.path}.gender {str(gender)[:40]!r} is no choice of {feature.title} ({feature.allowed()}): left unknown")
     return out
@@ -157,4 +158,4 @@ def _said(value: Value) -> str:
 
 
 def _told(feature: Feature, value: Value) -> str:
-    return f"{feature.title} {_said(value)} {feature.unit if feature.kind == 'number' else ''}".rstrip()
+    return f"{_said(value)} {feature.unit if feature.kind == 'number' else ''}".rstrip()

@@ -25,10 +25,12 @@ YES_NO = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value is from: of which feature, what it says, on which day, what the resource is called ("" where it has no name)."""
+    """Where a value is from: of which feature, its title and what it says, on which day, what the resource is called. Day and
+    reference are "" where there is none."""
 
     feature: str
-    told: str
+    title: str
+    value: str
     day: str
     reference: str
 

@@ -25,7 +25,7 @@ from ..table.read import table_of
 from .form import cell_text, texts_of
 from .texts import text
 
-MOST_ROWS = 500
+MOST_ROWS, HEAD = 500, 4_096
 MEMORY = "/dev/shm"
 NO_EXPORT = "no file of a known export"
 Rows = list[dict[str, Any]]
@@ -58,10 +58,12 @@ def rows_of(schema: Schema, files: Sequence[tuple[str, bytes]], place: str = "")
 
 
 def _object(data: bytes) -> dict[str, Any] | None:
-    """One JSON object over one or several lines, and no JSON Lines; None where it is none."""
+    """One JSON object over one or several lines, and no JSON Lines; None where it is none. Raises RecordError for a broken Bundle."""
     try:
         return parse_object(data, "the file", FHIR.max_bytes)
     except RecordError:
+        if b'"resourceType"' in data[:HEAD]:
+            raise
         return None
 
 
