@@ -15,6 +15,7 @@ from .text import stem
 
 NOT, CAN, WANT, MUST, MORE, LESS = "not", "can", "want", "must", "more", "less"
 KEEP, CHANGE, STOP, HARD, EASY, VERY = "keep", "change", "stop", "hard", "easy", "very"
+OUT, MOOT = "out", "moot"
 MOST, LEAST, OVER, UNDER, BETWEEN, RAISE, LOWER, ONLY, FACT = "most", "least", "over", "under", "between", "raise", "lower", "only", "fact"
 FILL, FEATURE, NUMBER, PERIOD = "fill", "feature", "number", "period"
 MOVING = (MORE, LESS, RAISE, LOWER)

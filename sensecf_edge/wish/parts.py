@@ -13,6 +13,7 @@ from .units import WORDS
 
 UNKNOWN = "unknown"
 LONGEST = 7
+JOINTS = (("to",), ("and",), ("-",), ("–",), ("/",))
 ASKED, HOLLOW_SAID, OTHER_SAID = (
     "a question says nothing to keep to",
     "it is not said for sure",
@@ -123,10 +124,18 @@ def _phrase(sentence: Sequence[Token], at: int, called: dict[Words, tuple[str, .
             return Item(UNKNOWN, words, start, end), length  # a feature that is called as something is done
         if words in called:
             return Item(cues.FEATURE, words, start, end, called[words]), length
-        if words in known:
+        if words in known and not (words == ("so",) and _separates(sentence, at)):
             return Item(known[words], words, start, end), length
     token = sentence[at]
-    return Item("" if token.word in cues.single("separators") else UNKNOWN, (token.word,), token.start, token.end), 1
+    return Item("" if _separates(sentence, at) else UNKNOWN, (token.word,), token.start, token.end), 1
+
+
+def _separates(sentence: Sequence[Token], at: int) -> bool:
+    """Whether a word parts what is before it from what is behind; "so" does where it does not stand for "very"."""
+    if sentence[at].word != "so":
+        return sentence[at].word in cues.single("separators")
+    behind = {tuple(token.word for token in sentence[at + 1 : at + 1 + length]) for length in (1, 2)}
+    return at > 0 and not any(cues.phrases().get(words) in (cues.HARD, cues.EASY) for words in behind) and ("much",) not in behind
 
 
 def _ranges(items: Sequence[Item]) -> list[Item]:
@@ -135,11 +144,12 @@ def _ranges(items: Sequence[Item]) -> list[Item]:
     at = 0
     while at < len(items):
         three = items[at : at + 3]
-        joins = len(three) == 3 and three[0].kind == three[2].kind == cues.NUMBER and three[1].words in (("to",), ("and",), ("-",), ("–",))
+        joins = len(three) == 3 and three[0].kind == three[2].kind == cues.NUMBER and three[1].words in JOINTS
         between = bool(out) and out[-1].kind == cues.BETWEEN
         if joins and (between or three[1].words != ("and",)):
             low, _, high = three
             unit, doubt = low.unit or high.unit, low.unsure or high.unsure or (low.unit or high.unit) != high.unit
+            doubt = doubt or three[1].words == ("/",) or ((high.value or 0) >= 1000 > 10 * (low.value or 0))  # five to eight thousand
             out.append(Item(cues.NUMBER, low.words, low.start, high.end, (), low.value, high.value, unit, doubt))
             at += 3
         else:

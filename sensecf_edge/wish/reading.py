@@ -53,6 +53,8 @@ class _Reading:
             return ""
         if self.nots > 1 and not all(item.words == ("no",) or "neither" in item.words for item in part.of(cues.NOT)[1:]):
             return TWO_WAYS
+        if self.has(cues.MOOT):
+            return TWO_WAYS
         if numbers := part.of(cues.NUMBER):
             return self._bounds(numbers)
         mentioned = part.of(cues.FEATURE)
@@ -70,15 +72,23 @@ class _Reading:
     def _kind(self, features: list[Feature], mentioned: list[Item]) -> str | list[Rule]:
         """What is said of features without a number: a kind of rule, rules, or why there is none."""
         has, no = self.has, self.nots > 0
+        if has(cues.OUT):
+            only_up = all(f.direction == "increase" for f in features) and not has(cues.LESS, cues.LOWER)
+            return FREEZE if only_up and not no and not has(cues.HARD, cues.EASY, cues.KEEP, cues.CHANGE) else TWO_WAYS
         if has(cues.HARD):
             return TWO_WAYS if no or has(cues.EASY, cues.KEEP) else HARD
         if has(cues.KEEP):
             fact = has(cues.FACT) and not has(cues.MUST, cues.WANT, cues.EASY)
-            return TWO_WAYS if no or fact or has(cues.CHANGE, cues.STOP, *cues.MOVING) else FREEZE
+            goes_on = any(f.direction == "increase" for f in features) and any(item.words[0].endswith("ing") for item in mentioned)
+            return TWO_WAYS if no or fact or goes_on or has(cues.CHANGE, cues.STOP, *cues.MOVING) else FREEZE
         if has(cues.EASY):
-            return TWO_WAYS if no else EASY
+            compared = len(mentioned) > 1 and any({"prefer", "rather"}.intersection(item.words) for item in self.part.of(cues.EASY))
+            return TWO_WAYS if no or compared else EASY
         if has(cues.CHANGE):
-            return FREEZE if no and not has(*cues.MOVING) else "" if no else "that it may change needs no rule"
+            tells = any(item.words[0] == "i" for item in self.part.of(cues.FACT)) and not has(cues.CAN, cues.MUST, cues.WANT)
+            if tells and no:
+                return TWO_WAYS  # "I don't touch alcohol"
+            return FREEZE if no and not has(*cues.MOVING, cues.ONLY) else "" if no or has(cues.ONLY) else "that it may change needs no rule"
         if has(cues.STOP):
             falls = all(feature.direction == "decrease" for feature in features)
             return (FREEZE if no else EASY if has(cues.WANT) else "") if falls and not has(*cues.MOVING) else TWO_WAYS
@@ -115,7 +125,7 @@ class _Reading:
         grows = all(f.direction == "increase" for f in features)
         active = all(word in cues.single("active") for item in mentioned for word in item.words[:1])
         refused = any(item.words == ("no",) for item in self.part.of(cues.NOT))
-        if grows and (refused or (self.has(cues.CAN, cues.MUST) and (active or self._does()))):
+        if grows and (refused or (self.has(cues.CAN, cues.MUST, cues.WANT) and (active or self._does()))):
             return FREEZE
         if self.has(cues.CAN) and self.part.items[-1].kind == cues.NOT and any(part.has(cues.CHANGE) for part in self.before[-1:]):
             return FREEZE
@@ -176,7 +186,10 @@ class _Reading:
         mentioned = self.part.of(cues.FEATURE)
         if not mentioned:
             others = [*reversed(self.before), *([self.behind] if self.behind is not None else [])]
-            mentioned = next((p.of(cues.FEATURE) for p in others if p.has(cues.NUMBER) and p.has(cues.FEATURE) and not p.why), [])
+            told = [
+                p for p in others if p.has(cues.FEATURE) and not p.why and (p.has(cues.NUMBER) or (number.unit and p in self.before[-1:]))
+            ]
+            mentioned = told[0].of(cues.FEATURE) if told else []
         every = [item.features for item in mentioned]
         held = [name for name in dict.fromkeys(name for names in every for name in names) if all(name in names for names in every)]
         meant = [f for f in (self.schema[name] for name in held) if f.kind == "number"]

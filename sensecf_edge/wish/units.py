@@ -9,7 +9,8 @@ from .cues import PERIODS
 from .names import split_name
 
 KINDS: dict[str, tuple[str, float]] = {
-    "h": ("time", 60.0), "hr": ("time", 60.0), "hour": ("time", 60.0), "min": ("time", 1.0), "minute": ("time", 1.0),
+    "h": ("time", 60.0), "hr": ("time", 60.0), "hrs": ("time", 60.0),
+    "lbs": ("mass", 0.45359237), "kgs": ("mass", 1.0), "hour": ("time", 60.0), "min": ("time", 1.0), "minute": ("time", 1.0),
     "kg": ("mass", 1.0), "kilo": ("mass", 1.0), "kilogram": ("mass", 1.0), "lb": ("mass", 0.45359237), "pound": ("mass", 0.45359237),
     "stone": ("mass", 6.35029318), "g": ("mass", 0.001), "cm": ("length", 1.0), "km": ("length", 100_000.0), "m": ("length", 100.0),
     "%": ("share", 1.0), "percent": ("share", 1.0), "kcal": ("energy", 1.0), "calorie": ("energy", 1.0), "kilocalorie": ("energy", 1.0),
