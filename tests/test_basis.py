@@ -146,3 +146,11 @@ def test_the_command_tells_it_all_when_it_is_asked(command: Callable[..., Ran], 
     assert "Why this prediction" not in command("explain", tmp_path / "me.json", "--model", knowing).out
     shown = command("models", "show", knowing).out
     assert "Meant for  Trying it." in shown and "2030" in shown
+
+
+def test_what_would_tell_nothing_new_is_not_to_be_measured() -> None:
+    """A body mass index beside height and weight: unknown, and known all the same."""
+    with Explainer.load("metabolic", threads=1) as explainer:
+        made = explainer.explain({**explainer.bundle.samples[1].values, "BMI": None})
+        assert [m.feature for m in made.next] == ["BMI"]
+        assert sentences.measure_next(Wording(made, explainer.schema)) == []

@@ -63,11 +63,20 @@ def refused(*resources: dict[str, Any], **more: Any) -> str:
 def test_a_bundle_is_read_as_a_person_would_read_it() -> None:
     found = read(METABOLIC, bundle(*survey()), YEAR, now=NOW)
     assert found.values == {
-        "Age": 56, "Sex": "female", "Height": 162.56, "Weight": 84.2, "Pulse": 76, "BPSysAve": 142, "BPDiaAve": 88, "DirectChol": 1.1378,
-        "TotChol": 5.5081, "PhysActive": "Yes", "Smoke100": "Yes", "SmokeNow": "No",
+        "Age": 56, "Sex": "female", "Height": 162.56, "Weight": 84.2, "BMI": 31.863, "Pulse": 76, "BPSysAve": 142, "BPDiaAve": 88,
+        "DirectChol": 1.1378, "TotChol": 5.5081, "PhysActive": "Yes", "Smoke100": "Yes", "SmokeNow": "No",
     }  # fmt: skip
     assert lacking(METABOLIC, found) == [] and found.subject == "Patient/p1"
     assert {s.feature: (s.day, s.reference) for s in found.sources}["BPSysAve"] == ("2026-05-01", "Observation/bp")
+
+
+def test_what_the_others_say_exactly_is_computed_and_what_is_measured_stands() -> None:
+    found = read(METABOLIC, bundle(*survey()), YEAR, now=NOW)
+    assert "BMI 31.863 kg/m2, computed from Weight, Height" in found.lines()
+    own = observation("39156-5", valueQuantity=quantity(31, "kg/m2"))
+    assert read(METABOLIC, bundle(*survey(), own), YEAR, now=NOW).values["BMI"] == 31
+    tall = [observation("8302-2", valueQuantity=quantity(1, "mm")), *[one for one in survey() if one.get("id") != "height"]]
+    assert "BMI" not in read(METABOLIC, bundle(*tall), YEAR, now=NOW).values  # no body is so
 
 
 def test_the_made_up_records_are_fhir() -> None:

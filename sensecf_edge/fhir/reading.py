@@ -11,16 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
+
 from ..errors import RecordError
 from ..report.wording import plain
 from ..schema.codes import LOINC
 from ..schema.feature import Feature, number_text
 from ..schema.record import Value
 from ..schema.schema import Schema
+from ..space import rules
 from .conditions import conditions
 from .entries import Entry, entries, patient, subject
 from .moments import GRACE, Span, ages
 from .observations import Stated, observations
+from .units import rounded
 from .values import Found, Source, Untold, value_of
 
 AGE, SEX = (LOINC, "30525-0"), (LOINC, "46098-0")
@@ -65,6 +69,7 @@ def read_entries(
     on = max((stated.when.start for stated in out.used), default=at or now)
     sources |= conditions(schema, found, out.notes, sources)
     sources |= _of_the_person(schema, person, on, out.notes)
+    sources |= _computed(schema, sources)
     values = {f.name: sources[f.name][0] for f in schema.features if f.name in sources}
     told = tuple(replace(sources[f.name][1], title=f.title, value=_told(f, values[f.name])) for f in schema.features if f.name in sources)
     return Reading(values, told, tuple(dict.fromkeys(out.notes)), of)
@@ -140,6 +145,21 @@ def _of_the_person(schema: Schema, person: Entry | None, on: datetime, notes: li
             out[feature.name] = named, Source(feature.name, "", "", "", person.reference)
         elif gender is not None:
             notes.append(f"{person.path}.gender {str(gender)[:40]!r} is no choice of {feature.title} ({feature.allowed()}): left unknown")
+    return out
+
+
+def _computed(schema: Schema, sources: Found) -> Found:
+    """What the others say exactly, as height and weight do a body mass index."""
+    out: Found = {}
+    for relation in schema.following:
+        name, others = str(relation.completes), [n for n in relation.features if n != relation.completes]
+        if name in sources or not all(n in sources for n in others):
+            continue
+        row = np.full((1, len(schema)), np.nan)
+        row[0, [schema.index[n] for n in others]] = [sources[n][0] for n in others]
+        value, feature = rounded(float(rules.expected(schema, relation, row)[0])), schema[name]
+        if (feature.low or 0) <= value <= (feature.high or 0):  # false for NaN as well
+            out[name] = value, Source(name, "", "", f"computed from {', '.join(schema[n].title for n in others)}", "")
     return out
 
 

@@ -79,16 +79,16 @@ def converted(value: float, unit: str, wanted: str, measures: Sequence[Coding] =
     if a is None or b is None:
         raise RecordError(f"the unit {unit!r} is not known here; {wanted or 'none'} is needed")
     if a.dimension == b.dimension:
-        return _rounded(value * a.size / b.size)
+        return rounded(value * a.size / b.size)
     by = next((by for by, codes in SUBSTANCES.items() if {(LOINC, code) for code in codes} & set(measures)), None)
     both = (a.dimension, b.dimension)
     if by and both == ("amount in volume", "mass in volume"):
-        return _rounded(value * a.size * by / b.size)
+        return rounded(value * a.size * by / b.size)
     if by and both == ("mass in volume", "amount in volume"):
-        return _rounded(value * a.size / by / b.size)
+        return rounded(value * a.size / by / b.size)
     raise RecordError(f"{unit} cannot become {wanted}")
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """With the digits that a conversion has."""
     return float(f"{value:.{DIGITS}g}")

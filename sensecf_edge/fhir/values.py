@@ -25,8 +25,8 @@ YES_NO = {
 
 @dataclass(frozen=True)
 class Source:
-    """Where a value is from: of which feature, its title and what it says, on which day, what the resource is called. Day and
-    reference are "" where there is none."""
+    """Where a value is from: of which feature, its title and what it says, on which day (or of what it was computed), what the
+    resource is called. Day and reference are "" where there is none."""
 
     feature: str
     title: str

@@ -107,8 +107,9 @@ def _ends(low: float | None, high: float | None, text: Callable[[float], str]) -
 
 
 def measure_next(say: Wording) -> list[str]:
-    """What measuring each unknown value may show, the most telling first; empty where nothing is unknown."""
-    return [_measure(say, measure) for measure in say.explanation.next[:SHOWN]]
+    """What measuring each unknown value may show, the most telling first; empty where that would tell nothing new."""
+    telling = [measure for measure in say.explanation.next if measure.turns or measure.low != measure.high]
+    return [_measure(say, measure) for measure in telling[:SHOWN]]
 
 
 def _measure(say: Wording, measure: Measure) -> str:
