@@ -44,8 +44,9 @@ check: $(VENV)/.test
 
 # The runtime and its tests alone, in an environment of that Python's own; llama.cpp's wheel is made once and serves them all.
 SMOKE = $(CACHE)/smoke/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-SMOKED = admissible bundle check codes density engine exact exchange fhir generators grammar hooks layouts lightness loop measure process prompt rank \
-    reader record refine reply report result risk rules schema sensors sensor_exports serve shipped stability trial watch
+SMOKED = admissible bundle codes density engine exact exchange explain fhir generators grammar hooks layouts lightness \
+    measure onnx_checker process prompt rank reader record refine reply report result risk rules schema sensor_exports \
+    sensors serve shipped stability trial watch
 
 smoke: $(CACHE)/wheels/.made
 	$(PYTHON) -m venv $(SMOKE)

@@ -31,7 +31,7 @@ figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memoris
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
-$(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside simpler rivals
+$(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside baselines
 	$(call kept,$(RUN) evaluate $< --model $* --curve)
 $(FIGURES)/price-%.txt: $(TABLES)/%.csv            # advice.md
 	$(call kept,$(MODULE).evaluate.price $< --model $* --limit 300)

@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from .bundle.bundle import Bundle, find, read_manifest
@@ -54,6 +54,8 @@ def bundle_trial(
     a child that is killed, aborts, hangs longer than `seconds`, wants more than `megabytes` or cannot be started is told in
     words, as one line.
     """
+    import subprocess  # not where a bundle has passed before, which is nearly always
+
     told = json.dumps([p or os.getcwd() for p in sys.path])
     path = isinstance(model, Path)
     program = [sys.executable, "-c", _CHILD, os.fspath(model), "path" if path else "name", str(threads), device, str(megabytes), told]
@@ -73,14 +75,10 @@ def bundle_trial(
 
 
 def _libraries() -> list[str]:
-    """The versions of what opens the files, without loading it. onnxruntime goes by several names where it is installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    out = []
-    for name in ("llama-cpp-python", "onnxruntime", "onnxruntime-gpu"):
-        with contextlib.suppress(PackageNotFoundError):
-            out.append(version(name))
-    return out
+    """Which installations of what opens the files, without loading them: where they lie and since when. Their versions would take as long
+    to find out as a tenth of a cold `explain`."""
+    found = [spec.origin for name in ("llama_cpp", "onnxruntime") if (spec := find_spec(name)) is not None and spec.origin]
+    return [f"{origin} {os.stat(origin).st_mtime_ns}" for origin in found]
 
 
 def child(model: str, kind: str, threads: str, device: str, megabytes: str) -> None:

@@ -474,7 +474,7 @@ def _plan(choices: dict[str, Any]) -> dict[str, Any]:
 def test_ours_in_a_study_makes_what_augment_makes(small: Small, tmp_path: Path) -> None:
     """The same table, class, seed and effort: the rows of the method are the rows of the command, one by one."""
     out = tmp_path / "o.csv"
-    augment(small.table, "progression", out, small.schema, work=tmp_path / "work", effort="try", trial=False)
+    augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", trial=False)
     data = replace(small.data, schema=_cohort(read_table(small.table), "progression", small.schema, None, None).schema)
     added = methods.METHODS["ours"](remaining.Remaining(data, "fast", 0, tmp_path / "method", "random-forest", training.TRY))
     names = [f.name for f in data.schema.features if f.kind == "number"]

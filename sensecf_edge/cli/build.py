@@ -87,7 +87,7 @@ def fit(**options: Any) -> int:
 @click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
 @generators
-@click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside simpler rivals.")
+@click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside baselines.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
@@ -109,7 +109,7 @@ def evaluate(
                    records of the wanted class. kNN: distance to the 5 nearest
                    of them over their own. LOF: share called inliers
     alternatives   different sets of features among three answers
-    rivals         additive: every single change in one batch of the classifier,
+    baselines      additive: every single change in one batch of the classifier,
                    the best added until their gains reach the goal; chance: one
                    random admissible answer; search: no generator
     """

@@ -201,7 +201,7 @@ def exactly(schema: Schema, rows: Vector, unknown: NDArray[np.bool_]) -> Vector:
     """Drawn rows, shape (rows, features), in which what a sum or a ratio says exactly is not left to chance: of the features marked
     as unknown the one that it completes, or, where that is known, the first (weight beside body mass index and height)."""
     open_ = {name for name, gap in zip(schema.names, unknown, strict=True) if gap}
-    for relation in (*schema.following, *(r for r in schema.relations if r.kind in ("sum", "ratio") and not r.completes)):
+    for relation in (*schema.following, *(r for r in schema.relations if r.exact and not r.completes)):
         names = sorted(open_.intersection(relation.features), key=lambda n: (n != relation.completes, relation.features.index(n)))
         if names:
             rows[:, schema.index[names[0]]] = rules.left(schema, relation, names[0], rows)

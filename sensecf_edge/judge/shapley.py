@@ -31,7 +31,7 @@ def together(schema: Schema) -> list[list[int]]:
     """Positions of features that a relation computes from each other, each such set once; every other feature alone. In schema order."""
     whole = {i: {i} for i in range(len(schema))}
     for relation in schema.relations:
-        if relation.kind in ("sum", "ratio", "causes") or relation.completes:
+        if relation.exact or relation.moves:
             one = set[int]().union(*(whole[schema.index[name]] for name in relation.features))
             whole.update(dict.fromkeys(one, one))
     return [sorted(group) for i, group in whole.items() if i == min(group)]

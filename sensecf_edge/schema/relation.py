@@ -76,6 +76,11 @@ class Relation:
         return (self.slope or 1.0) * second + self.intercept
 
     @property
+    def exact(self) -> bool:
+        """Whether it says exactly what one of its features is where the others are known."""
+        return self.kind in ("sum", "ratio")
+
+    @property
     def moves(self) -> str | None:
         """The feature that this relation moves when others change: the one it completes, or the effect of a cause."""
         return self.features[1] if self.kind == "causes" else self.completes

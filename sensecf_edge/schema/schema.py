@@ -107,7 +107,7 @@ class Schema:
     @cached_property
     def following(self) -> tuple[Relation, ...]:
         """The relations that say exactly what a feature is (sum and ratio), each behind those that complete what it reads."""
-        return tuple(r for _, relations in self.followers for r in relations if r.kind in ("sum", "ratio"))
+        return tuple(r for _, relations in self.followers for r in relations if r.exact)
 
     @cached_property
     def choices(self) -> tuple[int, ...]:

@@ -214,14 +214,14 @@ def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: M
     if not breaks.any():
         return breaks
     first, second = at[:2]
-    if relation.kind in ("sum", "ratio", "band"):
-        own = deviation(schema, relation, x[None, :])[0]
-        breaks &= deviation(schema, relation, Y) > max(relation.tolerance, own) + 1e-6
-    elif relation.kind == "le":
+    if relation.kind == "le":
         most = relation.most(Y[:, second])
         breaks &= Y[:, first] > most + max(0.0, x[first] - relation.most(x[second])) + EPSILON
-    else:
+    elif relation.kind == "implies":
         breaks &= violates_implication(schema, relation, Y)
+    else:
+        own = deviation(schema, relation, x[None, :])[0]
+        breaks &= deviation(schema, relation, Y) > max(relation.tolerance, own) + 1e-6
     return breaks
 
 

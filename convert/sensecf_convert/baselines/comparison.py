@@ -1,4 +1,4 @@
-"""The generator's first tries beside its rivals', on the same records: validity, changes, distance, realism, rows of the classifier."""
+"""The generator's first tries beside baselines, on the same records: validity, changes, distance, realism, rows of the classifier."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def first_tries_compared(
         found = changed(explainer, x, e.found[0].changes) if e and e.found else None
         tried[LOOP_NAME].add(found, next(spent))
         if report:
-            report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: simpler rivals")
+            report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: baselines")
     whose = np.arange(len(rows)) if persons is None else np.asarray(persons)
     figures = _figures(explainer, rows, tried, np.array(possible, dtype=bool).reshape(-1, 3), whose)
     return figures | {"loop": usage.figures(), "search_beside_loop": _duel(explainer, rows, tried["search"], tried[LOOP_NAME])}
@@ -187,7 +187,7 @@ def text(figures: Mapping[str, Any], unit: str = "people") -> str:
     table = cells(figures)
     widths = [max(len(row[k]) for row in table) for k in range(len(HEADS))]
     lines = ["  ".join(c.ljust(w) if not k else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))) for row in table]
-    head = "Beside simpler rivals: what each hands over for the same records"
+    head = "Beside baselines: what each hands over for the same records"
     return "\n".join([head, *(f"  {line}" for line in [*lines, *notes(figures, unit)])])
 
 

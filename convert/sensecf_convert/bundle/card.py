@@ -236,7 +236,7 @@ def _more(manifest: Mapping[str, Any]) -> str:
     out = []
     if figures := manifest["metrics"].get("rivals"):
         table = comparison.markdown(figures, _unit(manifest["classifier"]))
-        out.append(f"\n## Beside simpler rivals\n\n{RIVALS}\n\n{table}\n")
+        out.append(f"\n## Beside baselines\n\n{RIVALS}\n\n{table}\n")
     if "said" in (figures := manifest["metrics"].get("memorisation", {})):
         out.append(f"\n## Memorisation\n\n{memorisation.markdown(figures)}\n\n{memorisation.COVERS}\n")
     if rows := manifest.get("teachers"):

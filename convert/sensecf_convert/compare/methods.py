@@ -116,7 +116,7 @@ METHODS = {method.name: method for method in _ALL}
 CURVE = ("ours", *(m.name for m in _ALL if m.price and m.search == SEARCH.rows))
 """Ours at other prices: together what it can trade nearness and sparsity against realism for."""
 RIVALS = ("additive", "chance", "search")
-"""Ways to an answer without a language model, see `rivals`; as the teacher they stand beside ours like other packages."""
+"""Ways to an answer without a language model, see `baselines`; as the teacher they stand beside ours like other packages."""
 EQUAL_BUDGET = ("ours", "ours-first-try", *RIVALS, "teacher", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time")
 
 

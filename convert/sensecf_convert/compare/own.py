@@ -42,7 +42,7 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
     if method == "teacher":
         return _teacher(question)
     if method in RIVALS:
-        return _rival(question, method)
+        return _baseline(question, method)
     given = question.plain.get("generator") or {}
     explainer = Explainer.load(question.plain["bundle"], threads=1, generator=Choice(**{**given, "hosts": tuple(given.get("hosts", ()))}))
     if method.startswith("ours-without-llm"):
@@ -107,7 +107,7 @@ def _cost(explainer: Explainer, x: Vector, y: Vector) -> float:
     return float(measure.change_cost(explainer.schema, x, y[None], typical)[0])
 
 
-def _rival(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
+def _baseline(question: asked.Question, method: str) -> tuple[Callable[[int], Answer], Callable[[], int]]:
     """A way to an answer without a language model: `additive` and `chance` hand over their first try, unchecked."""
     from ..baselines.methods import answer
 

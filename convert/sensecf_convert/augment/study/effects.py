@@ -65,7 +65,7 @@ def block(draws: Draws, cells: Sequence[Cell], methods: Sequence[str], auc: Mapp
         "loss": {base: shown(average([loss(draws, c, base) for c in cells])) for base in (BASE, THRESHOLD)},
         "methods": about,
         "beside": {m: shown(average([difference(draws, c, mine, m) for c in cells]))
-                   for m in about if m != (mine := rival(m)) and mine in about},
+                   for m in about if m != (mine := counterpart(m)) and mine in about},
     }  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def _range(auc: Mapping[tuple[str, str, int], float], cells: Sequence[Cell]) -> 
     return {"mean": round(float(np.mean(seen)), 6), "low": min(seen), "high": max(seen)} if seen else None
 
 
-def rival(method: str) -> str:
+def counterpart(method: str) -> str:
     """Which of ours a method stands beside: the one whose threshold lies where the method's own does."""
     for variant in (MOVED, TOLD, TRIED):
         if method.endswith(variant) or method == variant[1:]:

@@ -1,4 +1,4 @@
-"""Yardsticks of nearness: choices are alike or not, unknown values are left out, and nothing divides by zero."""
+"""Measures of nearness: choices are alike or not, unknown values are left out, and nothing divides by zero."""
 
 from __future__ import annotations
 
