@@ -9,7 +9,7 @@ import click
 
 from ..settings import DEVICES, LOOP
 from . import terminal
-from .options import MODEL_HELP, choice_of, encoding, generators, model_or_usage_error
+from .options import MODEL_HELP, QUANTIZED, choice_of, encoding, generators, model_or_usage_error
 
 if TYPE_CHECKING:
     from ..generators.choice import Choice
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KINDS = ("random-forest", "svm", "xgboost", "neural-network")
 TEACHERS = ("search", "neighbours", "pairs")
 SIZES = ("tiny", "small", "large")
-TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0", "F16")
+TYPES = (*QUANTIZED, "F16")
 """The build side's words, known here without importing it; a test holds the two together."""
 
 

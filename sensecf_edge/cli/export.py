@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from . import terminal
-from .options import MODEL_HELP, encoding, model_or_usage_error
+from .options import MODEL_HELP, QUANTIZED, encoding, model_or_usage_error
 
 KINDS = ("f32", "f16", "bf16", "Q8_0")
-TYPES = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
+TYPES = QUANTIZED
 """The build side's words, known here without importing it; a test holds the two together."""
 
 _OUT: dict[str, Any] = {"type": click.Path(path_type=Path), "required": True}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 MODEL_HELP = "A shipped model's name, or a bundle's folder."
+QUANTIZED = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "Q4_0")
+"""llama.cpp's types that `fit` ships and `export` makes and measures."""
 
 
 def model_or_usage_error(model: str | None) -> str:
