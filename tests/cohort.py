@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 import subprocess
@@ -34,10 +35,12 @@ def people(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]], delimiter: str = ",", encoding: str = "utf-8") -> Path:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows({k: v.replace("\0", "\ufdd0") if isinstance(v, str) else v for k, v in row.items()} for row in rows)
     with path.open("w", newline="", encoding=encoding) as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(text.getvalue().replace("\ufdd0", "\0"))  # Python 3.10 cannot write U+0000 itself
     return path
 
 

@@ -15,6 +15,7 @@ from sensecf_edge.answer.result import Change, Counterfactual, Explanation, Risk
 from sensecf_edge.batch import layouts
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.table.lines import split
 
 TAKEN = [column.name for column in layouts.columns("wide", Schema((Feature("x", low=0, high=1, step=1),)))][:-1]
 
@@ -69,3 +70,8 @@ def test_a_record_without_an_answer_has_a_line_in_every_layout() -> None:
     for layout in ("long", "wide"):
         (row,), _ = read(about, none, layout)
         assert (row["row"], row["id"], row["status"], row["answer"], row["p_after"]) == ("1", "a", "none", "", "")
+
+
+@given(st.lists(st.text(alphabet='a,"\0é'), min_size=1, max_size=4))
+def test_what_is_written_as_csv_is_read_again_odd_characters_among_it(cells: list[str]) -> None:
+    assert split(layouts.as_csv([cells]).decode().removesuffix("\n"), ",") == cells

@@ -22,6 +22,7 @@ from ..report.wording import Wording
 from ..schema.feature import Feature
 from ..schema.record import Value
 from ..schema.schema import Schema
+from ..table.lines import NUL, STAND_IN
 from ..table.unusable import UnusableRecord
 
 REJECTS = ("row", "id", "reason", "remedy")
@@ -156,9 +157,12 @@ def written(form: str, shown: Sequence[Column], rows: Iterable[Sequence[Any]]) -
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> bytes:
     """CSV lines. Nothing is an empty cell, a flag is true or false, a number has all its digits."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_flag(v) if isinstance(v, bool) else v for v in row] for row in rows)
-    return text.getvalue().encode("utf-8", "replace")
+    text, cells = io.StringIO(), [[_flag(v) if isinstance(v, bool) else v for v in row] for row in rows]
+    if odd := any(isinstance(v, str) and NUL in v for row in cells for v in row):
+        cells = [[v.replace(NUL, STAND_IN) if isinstance(v, str) else v for v in row] for row in cells]
+    csv.writer(text, lineterminator="\n").writerows(cells)
+    written = text.getvalue()
+    return (written.replace(STAND_IN, NUL) if odd else written).encode("utf-8", "replace")
 
 
 def _flag(value: bool) -> str:

@@ -12,6 +12,9 @@ from ..schema.record import parse_object
 from ..settings import RECORD
 from .opening import Opened
 
+NUL, STAND_IN = "\0", "\ufdd0"
+"""Python 3.10's csv takes no U+0000. What stands in for it is no character of Unicode, so no text holds it."""
+
 
 class UnusableLine(NamedTuple):
     """Why a line or cell cannot be used. `reason` may hold what stands there; `quiet`, where given, says it without."""
@@ -113,6 +116,9 @@ def split(text: str, delimiter: str) -> list[str] | None:
     """One line cut at the delimiter; None where its quotes do not close."""
     if '"' not in text:
         return text.split(delimiter)
+    if NUL in text:
+        cells = split(text.replace(NUL, STAND_IN), delimiter)
+        return cells and [cell.replace(STAND_IN, NUL) for cell in cells]
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True, skipinitialspace=delimiter != "\t"))
     except (csv.Error, StopIteration):
