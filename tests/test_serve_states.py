@@ -103,6 +103,12 @@ def limited(tab: Tab) -> None:
     tab.again(lambda: tab.browser.click(".card button[aria-label^='Keep ']"))
 
 
+def opened(tab: Tab) -> None:
+    """Everything that is folded away, unfolded: the model, reasons, limits, the letter."""
+    answered("found")(tab)
+    tab.browser.run("document.querySelectorAll('details').forEach(part => { part.open = true; })")
+
+
 def noted(tab: Tab) -> None:
     answered("found")(tab)
     tab.browser.click(".note button")
@@ -136,7 +142,8 @@ def from_a_bundle(tab: Tab) -> None:
 
 STATES: dict[str, Callable[[Tab], None]] = {
     "empty": lambda tab: fill(tab, "heart", {}), "refused": refused, **{kind: answered(kind) for kind in KINDS}, "by-hand": by_hand,
-    "limited": limited, "noted": noted, "from-a-table": from_a_table, "from-nothing": from_nothing, "from-a-bundle": from_a_bundle,
+    "limited": limited, "opened": opened,
+    "noted": noted, "from-a-table": from_a_table, "from-nothing": from_nothing, "from-a-bundle": from_a_bundle,
 }  # fmt: skip
 
 
@@ -149,6 +156,7 @@ def test_every_state_keeps_to_wcag(tab: Tab, state: str) -> None:
         tab.browser.run("window.scrollTo(0, 0)")
         tab.picture(f"state-{state}-{width}")
         assert violations(tab) == [], (state, width)
+        assert not tab.browser.run("return /\\[object|undefined|NaN|\\{[a-z]+\\}/.exec(document.body.innerText)"), (state, width)
         assert tab.browser.run("return document.documentElement.scrollWidth <= innerWidth"), (state, width)
 
 

@@ -22,7 +22,7 @@ export class Fields {
   }
 
   about() {
-    const facts = this.form.facts.map(([heading, text]) => [el("dt", {}, heading), el("dd", {}, text)]);
+    const facts = this.form.facts.flatMap(([heading, text]) => [el("dt", {}, heading), el("dd", {}, text)]);
     return el("div", {}, this.form.weak ? el("p", { class: "warning" }, this.form.weak) : null,
       el("details", {}, el("summary", {}, t("about")), el("dl", { class: "facts" }, facts)));
   }
