@@ -37,9 +37,11 @@ NAMES = (
 @click.option("--shift", is_flag=True, help="Show packages that cannot be asked for a probability a classifier whose 0.5 is the goal.")
 @click.option("--final", is_flag=True, help="People of the final part (`fit --final-share`) instead of the test part.")
 @generators
+@click.option("--generators", "who", is_flag=True, help="Ask who proposes instead: a general language model (SmolLM2, or --generator) with "
+              "examples and hints, the bundle's own, and ways that need none; --methods adds packages.")  # fmt: skip
 @click.option("--fewest", is_flag=True, help="Prove as well how few features are enough, or that none is; 15 minutes at most.")
 def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...], limit: int | None, seed: int, seconds: float,
-            minutes: float, max_changes: int, shift: bool, final: bool, fewest: bool, **generator: Any) -> int:  # fmt: skip
+            minutes: float, max_changes: int, shift: bool, final: bool, who: bool, fewest: bool, **generator: Any) -> int:  # fmt: skip
     """Ask other packages for counterfactuals of TABLE's unseen people, and hold MODEL against them.
 
     Each method runs in a process of its own; packages get environments of their own, made on first use (that needs a network).
@@ -54,7 +56,12 @@ def compare(table: Path, model: str | None, out: Path, methods: tuple[str, ...],
         from sensecf_convert.compare.question import Options
 
         options = Options(limit, seed, seconds, minutes, shift, max_changes, final, choice_of(generator))
-        run(table, model_or_usage_error(model), methods, options, out, fewest)
+        if who:
+            from sensecf_convert.compare.generators import compare_generators
+
+            compare_generators(table, model_or_usage_error(model), methods, options, out)
+        else:
+            run(table, model_or_usage_error(model), methods, options, out, fewest)
     return 0
 
 

@@ -57,11 +57,11 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
     drawn = parts_of(bundle, table)
     prepared(options.generator, note)
     asked = questions_of(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)
-    _private(out)
+    private_folder(out)
     runs: dict[str, Run] = {}
     left_out: dict[str, str] = {}
     for method in chosen(names):
-        done = _one(method, asked, options, out, runs)
+        done = answered(method, asked, options, out, runs)
         if done.failed:
             left_out[method.name] = done.failed
             console.print(f"{method.name:<22} left out: {done.failed}")
@@ -73,7 +73,7 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
         with bar("fewest") as show:
             rows = fewest.prove(asked, rows, options.max_changes, show)
     about = {"tables": [_about(asked, ruler)], "options": asdict(options), "methods": _methods(runs), "left_out": left_out}
-    trained = prices.measured(bundle, drawn.train, options, tuple(runs), lambda m, a, o: _one(m, a, o, out / "training", {}))
+    trained = prices.measured(bundle, drawn.train, options, tuple(runs), lambda m, a, o: answered(m, a, o, out / "training", {}))
     return _write(out, rows, about, trained)
 
 
@@ -100,17 +100,17 @@ def pool(folders: tuple[Path, ...], out: Path) -> dict[str, Any]:
     order = {name: at for at, name in enumerate(METHODS)}
     together = pd.concat(rows).sort_values("method", key=lambda c: c.map(order), kind="stable").reset_index(drop=True)
     merged["methods"] = dict(sorted(merged["methods"].items(), key=lambda item: order[item[0]]))
-    _private(out)
+    private_folder(out)
     return _write(out, together, {"tables": tables, "options": got["options"], **merged}, pd.concat(trained))
 
 
-def _private(out: Path) -> None:
+def private_folder(out: Path) -> None:
     """A folder for people's data: where it is made here, only its owner may look."""
     if not out.exists():
         out.mkdir(parents=True, mode=0o700)
 
 
-def _one(method: Method, asked: Questions, options: Options, out: Path, runs: dict[str, Run]) -> Run:
+def answered(method: Method, asked: Questions, options: Options, out: Path, runs: dict[str, Run]) -> Run:
     """A method's answers: kept ones where nothing has changed since, else asked now and kept."""
     needed = runs.get(method.needs) if method.needs else None
     if method.needs and needed is None:
