@@ -35,7 +35,7 @@ def left(readings: Readings) -> str:
 
 
 def held(readings: Readings, kind: str) -> list[float]:
-    return [value for key, series in sorted(readings.all.items()) if key.kind == kind for value in series.held]
+    return [value for key, series in sorted(readings.all.items()) if key.kind == kind for value in series.columns()[2].tolist()]
 
 
 def test_dexcom_knows_readings_from_alerts_and_low_from_a_number(tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_apple_is_the_same_however_it_is_cut_into_blocks(tmp_path: Path, monkeyp
     for size in (701, 4096, 10_007):
         monkeypatch.setattr(apple_health, "BLOCK", size)
         small = read(path).readings
-        assert {k: list(s.held) for k, s in small.all.items()} == {k: list(s.held) for k, s in whole.all.items()}
+        assert {k: s.columns()[2].tolist() for k, s in small.all.items()} == {k: s.columns()[2].tolist() for k, s in whole.all.items()}
         assert small.notes.to_json() == whole.notes.to_json()
 
 
@@ -307,7 +307,7 @@ def test_open_mhealth_in_a_list_or_one_by_one(tmp_path: Path) -> None:
     assert held(found.readings, "steps") == [500, 70] and held(found.readings, "glucose") == [5.6]
     assert days(found.readings, Rules(LONDON))[0].values["sleep_h"] == 7
     lines = read(write(tmp_path, "b.json", "\n".join(map(json.dumps, points)))).readings
-    assert {k: list(s.held) for k, s in lines.all.items()} == {k: list(s.held) for k, s in found.readings.all.items()}
+    assert {k: s.columns()[2].tolist() for k, s in lines.all.items()} == {k: s.columns()[2].tolist() for k, s in found.readings.all.items()}
 
 
 def test_a_plain_table_names_what_it_holds(tmp_path: Path) -> None:

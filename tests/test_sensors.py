@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sensors import LONDON, NOW, glucose, made, night, steps, utc
 
 from sensecf_edge.errors import TableError
+from sensecf_edge.sensors import clocks
 from sensecf_edge.sensors.clocks import from_wall, midnight, order_of, parse, parse_slashed, zone
 from sensecf_edge.sensors.daily import Day, Rules, days
 from sensecf_edge.sensors.quantities import factor
@@ -278,7 +279,7 @@ def test_a_counter_is_its_rises_and_what_it_shows_after_a_fall() -> None:
         readings.count_up("active_energy", "watch", "kcal", "", "", utc(WINTER) + 3600 * hour, value)
     readings.settle()
     (series,) = readings.of_person("", "active_energy")
-    assert list(series.held) == [30, 0, 120, 30, 30]
+    assert series.columns()[2].tolist() == [30, 0, 120, 30, 30]
 
 
 def test_a_clock_that_jumps_back_gives_no_more_day_than_there_is() -> None:
@@ -356,3 +357,26 @@ def test_a_year_of_minutes_is_made_in_little_memory_and_the_same_by_the_month() 
     held = [r for i in range(14) for r in glucose((begin + timedelta(days=i)).isoformat(), [100.0 + i] * 288)]
     whole = made(held)
     assert [d for d in whole if d.date == "2026-03-29"] == [d for d in made(held[7 * 288 : 12 * 288]) if d.date == "2026-03-29"]
+
+
+def test_readings_that_memory_has_no_room_for_make_the_same_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [*glucose(WINTER, [100.0 + i % 50 for i in range(2_000)]), *steps(WINTER, [float(i) for i in range(700)])]
+    whole = made(held)
+    monkeypatch.setattr("sensecf_edge.sensors.readings.IN_MEMORY", 300)
+    parted = Readings.of(held)
+    assert len(parted) == 2_700 and all(series._away for series in parted.all.values())
+    assert days(parted, Rules(LONDON, now=NOW)) == whole
+
+
+@pytest.mark.parametrize("text", [
+    "2026-05-01T24:00:00Z", "2026-05-01 08:00:60", "2026-05-01T08:0a:00", "2026-05-01T\uff108:00:00Z", "2026-02-30T08:00:00",
+    "2026/05/01 08:00:00 +0100", "2026-05-01T08:00:00 nonsense", "2026-05-01x08:00:00", "20260501T080000Z",
+])  # fmt: skip
+def test_times_read_quickly_are_the_times_that_are_read(text: str) -> None:
+    assert parse(text) == clocks._parse(text)
+
+
+@given(st.datetimes(), st.sampled_from(["", "Z", "+01:00", " -0530", ".25", ".123+14:00", "+1", " UTC"]), st.sampled_from("T x"))
+def test_any_time_read_quickly_is_the_time_that_is_read(moment: datetime, behind: str, between: str) -> None:
+    text = moment.strftime(f"%Y-%m-%d{between}%H:%M:%S") + behind
+    assert parse(text) == clocks._parse(text)

@@ -158,6 +158,30 @@ def _day_start(year: int, month: int, day: int) -> int | None:
 
 def parse(text: str) -> tuple[int, bool] | None:
     """A time written in ISO 8601, or as Apple does, as seconds since 1970, and whether it is that of a clock on the wall."""
+    digits = text[11:13] + text[14:16] + text[17:19]
+    if len(digits) == 6 and text[13] == text[16] == ":" and digits.isdecimal() and digits.isascii():  # nearly all: quickly
+        begin, ahead = _date(text[:11]), _offset_text(text[19:])
+        hour, minute, second = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+        if begin is not None and ahead is not None and hour <= 24 and minute <= 59 and second <= 60:
+            return begin + hour * 3600 + minute * 60 + second - ahead[0], ahead[1]
+    return _parse(text)
+
+
+@lru_cache(maxsize=4_096)
+def _date(text: str) -> int | None:
+    """2026-05-01 and what parts it from the time, as its first second."""
+    found = _parse(f"{text}00:00:00") if text[10:] in ("T", " ") and text[4] == text[7] == "-" else None
+    return None if found is None else found[0]
+
+
+@lru_cache(maxsize=256)
+def _offset_text(text: str) -> tuple[int, bool] | None:
+    """What stands behind a time: seconds ahead of UTC, and whether nothing does (a clock on the wall)."""
+    found = _parse(f"2000-01-01T00:00:00{text}")
+    return None if found is None else (_parse("2000-01-01T00:00:00Z")[0] - found[0], found[1])  # type: ignore[index]
+
+
+def _parse(text: str) -> tuple[int, bool] | None:
     found = _TIME.fullmatch(text)
     if not found:
         return None

@@ -1,21 +1,24 @@
 """The common form of everything a sensor says, and where readers put it.
 
 A reading is a value at a moment (glucose, pulse, stress) or a count over a time (steps, energy, minutes); an episode is a
-stretch of sleep. They are kept in columns, 20 bytes each, by person, kind, source and unit.
+stretch of sleep. They are kept in columns, 20 bytes each, by person, kind, source and unit; more than two millions of them in a file.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import tempfile
+import weakref
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TableError
 from .notes import Notes
 
 MOMENTS = ("glucose", "heart_rate", "resting_heart_rate", "stress")
@@ -27,6 +30,8 @@ LOW, HIGH = -math.inf, math.inf
 """What a sensor says instead of a number outside the range that it measures."""
 
 NOT_SAID = 1_000_000
+IN_MEMORY = 2_000_000
+"""Readings that are held before they are put into a file: 40 MB."""
 Times = NDArray[np.int64]
 Values = NDArray[np.float64]
 
@@ -66,40 +71,96 @@ class Key(NamedTuple):
     offset: int = NOT_SAID
 
 
-@dataclass
 class Series:
     """Readings of one person, kind, source and unit, in the order in which they came.
 
-    `limits` are the values that stand for Low and High, in the series' unit.
+    `limits` are the values that stand for Low and High, in the series' unit. What `room` has no place for lies in its file.
     """
 
-    key: Key
-    limits: tuple[float, float] = (math.nan, math.nan)
-    starts: array[int] = field(default_factory=lambda: array("q"))
-    lengths: array[int] = field(default_factory=lambda: array("i"))
-    held: array[float] = field(default_factory=lambda: array("d"))
+    def __init__(self, key: Key, room: Room, limits: tuple[float, float] = (math.nan, math.nan)) -> None:
+        self.key, self.limits, self._room = key, limits, room
+        self._starts, self._lengths, self._values = array("q"), array("i"), array("d")
+        self._away: list[tuple[int, int]] = []
 
     def add(self, start: int, value: float, length: int = 0) -> None:
         """One reading; a length below 0 is one that cannot be."""
-        self.starts.append(start)
-        self.lengths.append(length if 0 <= length < 1 << 31 else -1)
-        self.held.append(value)
+        self._starts.append(start)
+        self._lengths.append(length if 0 <= length < 1 << 31 else -1)
+        self._values.append(value)
+        if not len(self._starts) % 256:
+            self._room.taken(256)
 
     def extend(self, starts: Times, values: Values, lengths: Times | None = None) -> None:
         """Many readings, each array of shape (n,)."""
-        self.starts.frombytes(np.ascontiguousarray(starts, np.int64).tobytes())
-        self.held.frombytes(np.ascontiguousarray(values, np.float64).tobytes())
+        self._starts.frombytes(np.ascontiguousarray(starts, np.int64).tobytes())
+        self._values.frombytes(np.ascontiguousarray(values, np.float64).tobytes())
         spans = np.zeros(len(starts), np.int32) if lengths is None else np.asarray(lengths, np.int32)
-        self.lengths.frombytes(spans.tobytes())
+        self._lengths.frombytes(spans.tobytes())
+        self._room.taken(len(starts))
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self._starts) + sum(count for _, count in self._away)
 
     def columns(self) -> tuple[Times, Times, Values]:
-        """Starts, lengths and values, each of shape (n,); views of what is kept."""
-        if not self.starts:
+        """Starts, lengths and values, each of shape (n,)."""
+        parts = [self._room.back(place, count) for place, count in self._away]
+        if self._starts:
+            starts, values = np.frombuffer(self._starts, np.int64), np.frombuffer(self._values, np.float64)
+            parts.append((starts, np.frombuffer(self._lengths, np.int32), values))
+        if not parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        return np.frombuffer(self.starts, np.int64), np.frombuffer(self.lengths, np.int32), np.frombuffer(self.held, np.float64)
+        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
+
+    def put_away(self) -> None:
+        """Into the file, so that memory is free for others."""
+        if self._starts:
+            self._away.append((self._room.put(self._starts, self._values, self._lengths), len(self._starts)))
+            self._starts, self._lengths, self._values = array("q"), array("i"), array("d")
+
+
+class Room:
+    """How many readings may be in memory; the others lie in a file without a name, which is gone with the process."""
+
+    def __init__(self) -> None:
+        self.all: list[Series] = []
+        self._held, self._file = 0, -1
+
+    def taken(self, count: int) -> None:
+        """So many more are in memory."""
+        self._held += count
+        if self._held >= IN_MEMORY:
+            for series in self.all:
+                series.put_away()
+            self._held = 0
+
+    def put(self, *columns: array[Any]) -> int:
+        """Where they lie now. Raises TableError where there is no place for them."""
+        try:
+            if self._file < 0:
+                with tempfile.TemporaryFile() as made:
+                    self._file = os.dup(made.fileno())
+                weakref.finalize(self, os.close, self._file)
+            place = os.lseek(self._file, 0, os.SEEK_END)
+            for column in columns:
+                view = memoryview(column).cast("B")
+                while view:
+                    view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise TableError(f"over {IN_MEMORY:,} readings need {tempfile.gettempdir()} as well: {error.strerror}; free space there, "
+                             "or set TMPDIR") from error  # fmt: skip
+        return place
+
+    def back(self, place: int, count: int) -> tuple[Times, Times, Values]:
+        """Starts, lengths and values that were put there."""
+        os.lseek(self._file, place, os.SEEK_SET)
+        data = bytearray()
+        while len(data) < 20 * count:
+            got = os.read(self._file, 20 * count - len(data))
+            if not got:
+                raise TableError("the temporary file of readings was cut short; run it again")
+            data += got
+        starts, values = np.frombuffer(data, np.int64, count), np.frombuffer(data, np.float64, count, 8 * count)
+        return starts, np.frombuffer(data, np.int32, count, 16 * count), values
 
 
 class Readings:
@@ -112,6 +173,7 @@ class Readings:
         self.zones: dict[str, str] = {}
         self.pulses: dict[str, set[str]] = {}
         self.counters: dict[tuple[str, str, str, str, str], set[tuple[int, float]]] = {}
+        self._room = Room()
 
     def series(
         self, kind: str, source: str, unit: str, person: str = "", wall: bool = False, limits: tuple[float, float] | None = None,
@@ -121,7 +183,8 @@ class Readings:
         key = Key(person, kind, source, unit, wall, offset)
         found = self.all.get(key)
         if found is None:
-            found = self.all[key] = Series(key)
+            found = self.all[key] = Series(key, self._room)
+            self._room.all.append(found)
         if limits is not None:
             found.limits = limits
         return found

@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import TableError
 from ...schema.cells import Cell, as_text, plain_number, without_value
-from ...table.lines import Line
 from ...table.read import table
 from ..clocks import parse, parse_slashed
 from ..exports import Export
 from ..quantities import CANONICAL, fits, spelled
-from ..readings import HIGH, LOW, MOMENTS, STAGES, Readings
+from ..readings import HIGH, LOW, MOMENTS, STAGES, Readings, Series
 
 NAME, LOOKS_FOR = "table", "a table with the columns time, kind, value and unit (and end, person, source)"
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
 NAMES = {"time": ("time", "timestamp", "start"), "kind": ("kind",), "value": ("value",), "unit": ("unit",), "end": ("end",),
          "person": ("person", "participant", "subject"), "source": ("source", "device")}  # fmt: skip
 _NEEDED = ("time", "kind", "value")
+_REPEATED, MOST_KEPT = ("kind", "unit", "person", "source"), 10_000
 _OTHER_END = {"low": LOW, "high": HIGH}
 
 
@@ -55,49 +55,78 @@ def read(export: Export, readings: Readings) -> None:
         if source.names and not _header(source.names):
             lacking = ", ".join(n for n in _NEEDED if n not in columns)
             raise TableError(f"{export.path}: the columns {lacking} are missing; it needs {LOOKS_FOR}")
+        rows = _Rows(export, readings)
         for line in source.rows():
-            where = f"{export.path}, data row {line.number:,}"
-            reason = _fault(line) or _row(line.cells or {}, columns or _columns(list(line.cells or {})), export, readings)
+            if line.fault is None and line.cells is not None:
+                reason = rows.take(line.cells, columns or _columns(list(line.cells)), line.number)
+            else:
+                reason = (line.fault.quiet or line.fault.reason) if line.fault is not None else ""
             if reason:
-                readings.notes.drop(reason, 1, where)
+                readings.notes.drop(reason, 1, rows.at(line.number))
 
 
-def _fault(line: Line) -> str:
-    return (line.fault.quiet or line.fault.reason) if line.fault is not None else ""
+class _Rows:
+    """Takes rows. What many of them repeat (kind, unit, person, source) is looked at once."""
+
+    def __init__(self, export: Export, readings: Readings) -> None:
+        self.export, self.readings = export, readings
+        self.known = dict[tuple[Cell, ...], tuple[str, dict[bool, Series]]]()
+
+    def at(self, number: int) -> str:
+        """A place in the file."""
+        return f"{self.export.path}, data row {number:,}"
+
+    def take(self, cells: Mapping[str, Cell], columns: Mapping[str, str], number: int) -> str:
+        """One row; why it cannot be, or ''. Raises TableError where it has no unit."""
+        names = tuple([cells.get(columns[what]) if what in columns else None for what in _REPEATED])
+        kind, series = self.known.get(names) or self._met(names)
+        if kind not in CANONICAL:
+            return "rows of a kind that is not known"
+        begin = self._second(cells.get(columns["time"]))
+        if begin is None:
+            return "rows without a time that can be read"
+        length = 0
+        if kind not in MOMENTS:
+            end = self._second(cells.get(columns["end"])) if "end" in columns else None
+            if end is None or end[1] != begin[1]:
+                return "rows of what takes time without its end"
+            length = end[0] - begin[0]
+        found = series.get(begin[1])
+        if found is None:
+            found = series[begin[1]] = self._series(kind, names, begin[1], number)
+        value = value_of(kind, cells.get(columns["value"]))
+        if value is None:
+            return f"{kind.replace('_', ' ')} that is no number"
+        found.add(begin[0], value, length)
+        return ""
+
+    def _met(self, names: tuple[Cell, ...]) -> tuple[str, dict[bool, Series]]:
+        made = _text(names[0]).lower().replace(" ", "_"), dict[bool, Series]()
+        if len(self.known) < MOST_KEPT and all(name is None or isinstance(name, str) for name in names):  # 1 and True are equal
+            self.known[names] = made
+        return made
+
+    def _series(self, kind: str, names: tuple[Cell, ...], wall: bool, number: int) -> Series:
+        stated, person, source = map(_text, names[1:])
+        unit = "stage" if kind == "sleep" else self.export.asked.unit(kind, stated)
+        if not fits(kind, unit):
+            raise TableError(
+                f"{self.at(number)}: {kind} has {f'the unit {unit!r}' if unit else 'no unit'}; name one in a column unit, or with --unit "
+                f"{kind}={'mmol/L' if kind == 'glucose' else CANONICAL[kind]}"
+            )
+        limits = LIMITS.get(spelled(unit) or "") if kind == "glucose" else None
+        return self.readings.series(kind, source or NAME, unit, self.export.asked.person or person, wall, limits)
+
+    def _second(self, given: Cell) -> tuple[int, bool] | None:
+        found = parse(given if isinstance(given, str) else _text(given))
+        if found is None and self.export.asked.dates:
+            slashed = parse_slashed(_text(given), self.export.asked.dates)
+            return None if slashed is None else (slashed, True)
+        return found
 
 
-def _row(cells: Mapping[str, Cell], columns: Mapping[str, str], export: Export, readings: Readings) -> str:
-    """Takes one row; why it cannot be, or ''."""
-    held = {what: cells.get(name) for what, name in columns.items()}
-    text = {what: "" if without_value(given) else as_text(given) for what, given in held.items()}
-    kind = text.get("kind", "").lower().replace(" ", "_")
-    if kind not in CANONICAL:
-        return "rows of a kind that is not known"
-    begin, end = (_second(text.get(name, ""), export) for name in ("time", "end"))
-    if begin is None or (kind not in MOMENTS and (end is None or end[1] != begin[1])):
-        return "rows without a time that can be read" if begin is None else "rows of what takes time without its end"
-    unit = "stage" if kind == "sleep" else export.asked.unit(kind, text.get("unit", ""))
-    if not fits(kind, unit):
-        raise TableError(
-            f"{export.path}: {kind} has {f'the unit {unit!r}' if unit else 'no unit'}; name one in a column unit, or with --unit "
-            f"{kind}={'mmol/L' if kind == 'glucose' else CANONICAL[kind]}"
-        )
-    value = value_of(kind, held.get("value"))
-    if value is None:
-        return f"{kind.replace('_', ' ')} that is no number"
-    person = export.asked.person or text.get("person", "")
-    limits = LIMITS.get(spelled(unit) or "") if kind == "glucose" else None
-    length = 0 if kind in MOMENTS or end is None else end[0] - begin[0]
-    readings.series(kind, text.get("source", "") or NAME, unit, person, begin[1], limits).add(begin[0], value, length)
-    return ""
-
-
-def _second(text: str, export: Export) -> tuple[int, bool] | None:
-    found = parse(text) if text else None
-    if found is None and text and export.asked.dates:
-        slashed = parse_slashed(text, export.asked.dates)
-        found = None if slashed is None else (slashed, True)
-    return found
+def _text(given: Cell) -> str:
+    return "" if without_value(given) else as_text(given)
 
 
 def value_of(kind: str, given: Cell) -> float | None:
