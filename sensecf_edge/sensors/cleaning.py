@@ -5,7 +5,7 @@ The order in which readings came plays no part in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -17,7 +17,7 @@ from .clocks import DAY, check_fixed, from_stated, from_wall
 from .measures import ABOVE, BELOW
 from .notes import Notes
 from .quantities import CANONICAL, factor, spelled
-from .readings import MOMENTS, NOT_SAID, Readings, Series, Times, Values
+from .readings import MOMENTS, NOT_SAID, Lengths, Readings, Series, Times, Values
 
 SINCE = 946_684_800
 """2000-01-01. Older times are clocks that were never set: 0, 1970, 1989 (where FIT begins to count)."""
@@ -27,6 +27,7 @@ PER_MINUTE = {"steps": 300.0, "active_energy": 40.0, "active_time": 1.1, "vigoro
 SAME = {"glucose": 1.0}
 """Readings of one moment that differ by no more are one reading in two units, rounded."""
 LONGEST = 25 * 3600
+PART = 1 << 18
 SUSPICIOUS, SUSPICIOUS_SHARE = 100, 0.05
 """So many contradictions in one source, and so large a share of it, are two people or two devices under one name."""
 
@@ -38,7 +39,7 @@ class Track:
 
     source: str
     start: Times
-    length: Times
+    length: Lengths
     value: Values
     band: NDArray[np.int8]
 
@@ -47,6 +48,11 @@ class Track:
         if which.dtype == bool and which.all():
             return self
         return Track(self.source, self.start[which], self.length[which], self.value[which], self.band[which])
+
+    def parts(self) -> Iterator[Track]:
+        """The same, a piece after the other: what is computed of each needs little memory at a time."""
+        for at in range(0, len(self), PART):
+            yield self.of(np.arange(at, min(at + PART, len(self))))
 
     def __len__(self) -> int:
         return len(self.start)
@@ -110,7 +116,7 @@ def _plausible(track: Track, kind: str, notes: Notes) -> Track:
         if kind == "stress":
             reason = "stress outside 0 to 100 (Garmin's -1 and -2: no valid reading)"
     else:
-        fine = (track.value >= 0) & (track.value <= PER_MINUTE[kind] * np.maximum(track.length / 60, 1))
+        fine = np.concatenate([np.zeros(0, bool), *(_countable(part, PER_MINUTE[kind]) for part in track.parts())])
         reason = f"{told} below 0 or over {PER_MINUTE[kind]:g} a minute (error codes)"
     notes.drop(reason, int((~fine).sum()))
     if kind not in MOMENTS:
@@ -118,6 +124,10 @@ def _plausible(track: Track, kind: str, notes: Notes) -> Track:
         notes.drop(f"{told} over a time of nothing, backwards, or of over a day", int((fine & ~right).sum()))
         fine &= right
     return track.of(fine)
+
+
+def _countable(track: Track, per_minute: float) -> NDArray[np.bool_]:
+    return (track.value >= 0) & (track.value <= per_minute * np.maximum(track.length / 60, 1))
 
 
 def _joined(source: str, tracks: Iterable[Track]) -> Track:
@@ -138,12 +148,15 @@ def _by_time(whole: Track) -> Track:
 
 def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
     """The same value twice counts once; different values of one moment do not count at all."""
-    if not len(track):
-        return track
     told = kind.replace("_", " ")
-    first = np.flatnonzero(np.r_[True, track.start[1:] != track.start[:-1]])
-    count = np.diff(np.r_[first, len(track)])
-    spread = np.maximum.reduceat(track.value, first) - np.minimum.reduceat(track.value, first)
+    again = track.start[1:] == track.start[:-1]
+    if not again.any():
+        return track
+    several = np.r_[again, False] | np.r_[False, again]
+    at = np.flatnonzero(several)
+    first = np.flatnonzero(np.r_[True, track.start[at[1:]] != track.start[at[:-1]]])
+    count = np.diff(np.r_[first, len(at)])
+    spread = np.maximum.reduceat(track.value[at], first) - np.minimum.reduceat(track.value[at], first)
     clear = spread <= SAME.get(kind, 0.0)
     notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int((count[clear] - 1).sum()))
     against = int(count[~clear].sum())
@@ -153,8 +166,9 @@ def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
             f"{against:,} of {len(track):,} {told} readings of {track.source} have different values at one moment; are these files of "
             "several people, or of several devices? Give each person a run with --person, or a folder of their own with --by-folder"
         )
-    last = first + count - 1  # the least of nearly equal values, whatever their order
-    return track.of(last[clear])
+    keep = ~several
+    keep[at[(first + count - 1)[clear]]] = True  # the least of nearly equal values, whatever their order
+    return track.of(keep)
 
 
 def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from .cleaning import Track, cleaned
 from .clocks import check_fixed, date_text, is_weekend, zone
-from .measures import BY_NAME, MEASURES
+from .measures import BY_NAME, MEASURES, QUARTER
 from .nights import Sleep, by_waking
 from .readings import COUNTS, DEEP, MOMENTS, REM, Readings, Values
 from .slots import IN_A_DAY, Calendar, Slots, owned, pieces
@@ -83,6 +83,7 @@ def _place(readings: Readings, person: str, rules: Rules) -> tzinfo:
 
 def _of_person(readings: Readings, person: str, place: tzinfo, rules: Rules, now: int) -> list[Day]:
     moments = {kind: cleaned(readings, person, kind, place, now) for kind in MOMENTS}
+    moments["heart_rate"] = [_thinned(track) for track in moments["heart_rate"]]
     counts = {kind: cleaned(readings, person, kind, place, now) for kind in COUNTS}
     nights = by_waking(cleaned(readings, person, "sleep", place, now), place, rules.prefer, readings.notes)
     tracks = [t for found in (*moments.values(), *counts.values()) for t in found]
@@ -111,6 +112,12 @@ def _of_person(readings: Readings, person: str, place: tzinfo, rules: Rules, now
 
 def _slots(calendar: Calendar, track: Track) -> Slots:
     return np.unique(calendar.slot(track.start))
+
+
+def _thinned(track: Track) -> Track:
+    """One reading for each quarter of an hour: of a pulse nothing counts but that there is one."""
+    quarter = track.start // QUARTER
+    return track.of(np.flatnonzero(np.r_[True, quarter[1:] != quarter[:-1]]))
 
 
 def _pulses(known: set[str], calendar: Calendar, tracks: Sequence[Track]) -> dict[str, Slots]:
@@ -171,15 +178,14 @@ def _counts(kind: str, tracks: Sequence[Track], calendar: Calendar, rules: Rules
 
     Where several devices count, in each quarter of an hour one counts (see `owned`); one that is worn and counts nothing has counted 0.
     """
-    there = np.zeros(len(calendar), bool)
-    cut = {t.source: pieces(calendar, t.start, t.length, t.value, len(tracks) == 1) for t in tracks}
-    total = np.zeros(len(calendar))
+    there, total = np.zeros(len(calendar), bool), np.zeros(len(calendar))
     presence = {t.source: np.unique(np.concatenate([_spanned(calendar, t), pulse.get(t.source, _NONE)])) for t in tracks}
     mine = owned(presence, calendar, rules.prefer, pulse)
-    for source, (slots, parts) in cut.items():
+    for part in (part for t in tracks for part in t.parts()):
+        slots, counted = pieces(calendar, part.start, part.length, part.value, len(tracks) == 1)
         there[slots // IN_A_DAY] = True
-        ours = np.ones(len(slots), bool) if len(tracks) == 1 else np.isin(slots, mine[source])
-        total += np.bincount(slots[ours] // IN_A_DAY, parts[ours], len(calendar))
+        ours = np.ones(len(slots), bool) if len(tracks) == 1 else np.isin(slots, mine[part.source])
+        total += np.bincount(slots[ours] // IN_A_DAY, counted[ours], len(calendar))
     if tracks:
         worn = np.unique(np.concatenate([pulse.get(t.source, presence[t.source]) for t in tracks]))
         values[NAMES[kind]], cover[kind] = np.where(there, total, np.nan), calendar.share(worn)
@@ -188,10 +194,13 @@ def _counts(kind: str, tracks: Sequence[Track], calendar: Calendar, rules: Rules
 
 def _spanned(calendar: Calendar, track: Track) -> Slots:
     """The different quarters of an hour that counts reach over."""
-    first, last = calendar.slot(track.start), calendar.slot(track.start + track.length - 1)
-    long = np.flatnonzero(last - first > 1)
-    between = [pieces(calendar, track.start[i : i + 1], track.length[i : i + 1], track.value[i : i + 1], False)[0] for i in long]
-    return np.unique(np.concatenate([np.unique(first), np.unique(last), *between]))
+    found = [_NONE]
+    for part in track.parts():
+        first, last = calendar.slot(part.start), calendar.slot(part.start + part.length - 1)
+        long = np.flatnonzero(last - first > 1)
+        between = [pieces(calendar, part.start[i : i + 1], part.length[i : i + 1], part.value[i : i + 1], False)[0] for i in long]
+        found.append(np.unique(np.concatenate([np.unique(first), np.unique(last), *between])))
+    return np.unique(np.concatenate(found))
 
 
 def _night(at: int, night: Sleep, naps: Sequence[Sleep], values: Columns, cover: Columns) -> None:

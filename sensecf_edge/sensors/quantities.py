@@ -6,6 +6,8 @@ units that matter stand in a table; a library of units would bring thousands and
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ..errors import TableError
 
 MG_DL_PER_MMOL_L = 18.016
@@ -31,6 +33,7 @@ FACTORS = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=1_024)
 def spelled(unit: str) -> str | None:
     """The unit that an export's spelling means; None for an unknown one."""
     return SPELLINGS.get(" ".join(unit.replace("µ", "u").lower().split()))
@@ -47,6 +50,7 @@ def factor(unit: str, wanted: str, what: str = "a reading") -> float:
     return FACTORS[have, want]
 
 
+@lru_cache(maxsize=1_024)
 def fits(kind: str, unit: str) -> bool:
     """Whether a reading of this kind can have this unit."""
     have = spelled(unit)

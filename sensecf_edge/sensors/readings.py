@@ -1,7 +1,7 @@
 """The common form of everything a sensor says, and where readers put it.
 
 A reading is a value at a moment (glucose, pulse, stress) or a count over a time (steps, energy, minutes); an episode is a
-stretch of sleep. They are kept in columns, 20 bytes each, by person, kind, source and unit; more than two millions of them in a file.
+stretch of sleep. They are kept in columns, 20 bytes each, by person, kind, source and unit; over a million of them in a file.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ LOW, HIGH = -math.inf, math.inf
 """What a sensor says instead of a number outside the range that it measures."""
 
 NOT_SAID = 1_000_000
-IN_MEMORY = 2_000_000
-"""Readings that are held before they are put into a file: 40 MB."""
+IN_MEMORY = 1_000_000
+"""Readings that are held before they are put into a file: 20 MB."""
 Times = NDArray[np.int64]
+Lengths = NDArray[np.int32] | NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
@@ -101,15 +102,18 @@ class Series:
     def __len__(self) -> int:
         return len(self._starts) + sum(count for _, count in self._away)
 
-    def columns(self) -> tuple[Times, Times, Values]:
+    def columns(self) -> tuple[Times, Lengths, Values]:
         """Starts, lengths and values, each of shape (n,)."""
-        parts = [self._room.back(place, count) for place, count in self._away]
-        if self._starts:
-            starts, values = np.frombuffer(self._starts, np.int64), np.frombuffer(self._values, np.float64)
-            parts.append((starts, np.frombuffer(self._lengths, np.int32), values))
-        if not parts:
-            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        return parts[0] if len(parts) == 1 else tuple(map(np.concatenate, zip(*parts, strict=True)))  # type: ignore[return-value]
+        here = np.frombuffer(self._starts, np.int64), np.frombuffer(self._lengths, np.int32), np.frombuffer(self._values)
+        if not self._away:
+            return here
+        starts, lengths, values = np.empty(len(self), np.int64), np.empty(len(self), np.int32), np.empty(len(self))
+        at = 0
+        for part in (*(self._room.back(place, count) for place, count in self._away), here):
+            upto = slice(at, at + len(part[0]))
+            starts[upto], lengths[upto], values[upto] = part
+            at = upto.stop
+        return starts, lengths, values
 
     def put_away(self) -> None:
         """Into the file, so that memory is free for others."""
@@ -150,7 +154,7 @@ class Room:
                              "or set TMPDIR") from error  # fmt: skip
         return place
 
-    def back(self, place: int, count: int) -> tuple[Times, Times, Values]:
+    def back(self, place: int, count: int) -> tuple[Times, Lengths, Values]:
         """Starts, lengths and values that were put there."""
         os.lseek(self._file, place, os.SEEK_SET)
         data = bytearray()

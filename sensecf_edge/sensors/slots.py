@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .clocks import local_day, midnights
 from .measures import QUARTER
-from .readings import Times, Values
+from .readings import Lengths, Times, Values
 
 IN_A_DAY = 128
 """Slots that a day's number is kept apart by; the longest day has 100."""
@@ -45,7 +45,7 @@ class Calendar:
         return shares
 
 
-def pieces(calendar: Calendar, start: Times, length: Times, value: Values, whole_days: bool) -> tuple[Slots, Values]:
+def pieces(calendar: Calendar, start: Times, length: Lengths, value: Values, whole_days: bool) -> tuple[Slots, Values]:
     """Counts spread evenly over the time they were taken in, cut at midnights (or at quarters of an hour): slots and parts.
 
     A count is cut only where it must be, and nearly none must.

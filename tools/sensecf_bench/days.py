@@ -31,7 +31,8 @@ class Ran:
     def __init__(self, words: Sequence[object], given: Path | None = None) -> None:
         began, self.seen = time.monotonic(), list[float]()
         with open(given or os.devnull, "rb") as source:
-            process = subprocess.Popen([sys.executable, "-m", *map(str, words)], stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            command, pipe = [sys.executable, "-m", *map(str, words)], subprocess.PIPE
+            process = subprocess.Popen(command, stdin=source, stdout=pipe, stderr=pipe)
         watcher = threading.Thread(target=self._look, args=(process.pid,), daemon=True)
         watcher.start()
         out, error = process.communicate()

@@ -12,11 +12,12 @@ from typing import Any
 from ..clocks import parse
 from ..exports import Export
 from ..quantities import fits
-from ..readings import ASLEEP, AWAKE, STAGES, Readings
+from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, STAGES, Readings
 
 NAME, LOOKS_FOR = "open-mhealth", "Open mHealth or IEEE 1752.1: JSON objects with header.schema_id and body"
 _VALUES = {"blood-glucose": ("glucose", "blood_glucose"), "heart-rate": ("heart_rate", "heart_rate"), "step-count": ("steps", "step_count")}
 _SLEEP = {"sleep-duration": "sleep_duration", "total-sleep-time": "total_sleep_time", "sleep-episode": "total_sleep_time"}
+_STAGES = {LIGHT: "light_sleep_duration", DEEP: "deep_sleep_duration", REM: "rem_sleep_duration"}
 _SPANS = {"d": 86_400, "day": 86_400, "h": 3600, "hr": 3600, "min": 60, "s": 1, "sec": 1, "ms": 0.001}
 
 
@@ -91,13 +92,18 @@ def _value(name: str, body: dict[str, Any], span: Span, readings: Readings, of: 
 
 
 def _slept(key: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str, str]) -> None:
-    """The time asleep, and the rest of the episode awake: laid one behind the other, for only sums are made of them."""
+    """The time asleep, by stages where their sums are stated and make it up, and the rest of the episode awake: laid one behind the
+    other, for only sums are made of them."""
     person, source, where = of
     asleep = _seconds(body.get(key))
     if asleep is None or not 0 < asleep <= span[1]:
         readings.notes.drop("sleep without a duration that can be read, or longer than its episode", 1, where)
         return
-    series = readings.series("sleep", source, "stage", person, span[2])
-    series.add(span[0], ASLEEP, asleep)
-    if span[1] > asleep:
-        series.add(span[0] + asleep, AWAKE, span[1] - asleep)
+    series, at = readings.series("sleep", source, "stage", person, span[2]), span[0]
+    staged = [(stage, _seconds(body.get(name)) or 0) for stage, name in _STAGES.items()]
+    if sum(lasts for _, lasts in staged) != asleep:
+        staged = [(ASLEEP, asleep)]
+    for stage, lasts in [*staged, (AWAKE, span[1] - asleep)]:
+        if lasts > 0:
+            series.add(at, stage, lasts)
+            at += lasts
