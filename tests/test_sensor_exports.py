@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -417,3 +418,74 @@ def test_a_header_moved_down_is_found(tmp_path: Path) -> None:
 def test_dexcom_without_readings_says_so(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="no row has the event type EGV"):
         read(write(tmp_path, "a.csv", clarity([])))
+
+
+@pytest.mark.parametrize("value", ["Infinity", "1e400", "-Infinity", "NaN", '"Infinity"', '"nan"', "true"])
+def test_infinity_is_no_high(value: str, tmp_path: Path) -> None:
+    """A sensor that says nothing of the kind must not put somebody above their range."""
+    text = f'[{{"type": "sgv", "sgv": {value}, "date": 1777593600000}}, {{"sgv": 100, "date": 1777593900000}}]'
+    path = write(tmp_path, "entries.json", text)
+    assert held(read(path).readings, "glucose") == [100]
+    cells = "Device,Serial Number,Device Timestamp,Record Type,Historic Glucose mg/dL,Scan Glucose mg/dL,Notes\n"
+    path = write(tmp_path, "libre.csv", libre([value.strip('"'), 100], cells))
+    assert held(read(path).readings, "glucose") == [100]
+
+
+def test_a_time_beyond_all_calendars_is_one_that_cannot_be(tmp_path: Path) -> None:
+    entries = [{"sgv": 100, "date": 10**30}, *({"sgv": 100, "date": 1777593600000 + i * 300_000} for i in range(9))]
+    path = write(tmp_path, "entries.json", json.dumps(entries))
+    readings = read(path).readings
+    assert len(days(readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))) == 1 and "at a time that cannot be" in left(readings)
+
+
+def test_a_packed_export_that_is_cut_off_is_said(tmp_path: Path) -> None:
+    held = [apple_record("StepCount", f"2026-05-01 0{i}:00:00 +0100", f"2026-05-01 0{i}:09:00 +0100", i) for i in range(9)]
+    whole = gzip.compress(apple(held).encode())
+    with pytest.raises(TableError, match=r"export\.xml.*damaged or cut off"):
+        read(write(tmp_path, "export.xml", whole[: len(whole) * 2 // 3]))
+
+
+SAMPLES = {
+    "clarity.csv": clarity([100, "Low", 120, "High"]), "libre.csv": libre([100, "HI", 120]),
+    "export.xml": apple([apple_record("StepCount", "2026-05-01 08:00:00 +0100", "2026-05-01 08:09:00 +0100", 50),
+                         apple_record("BloodGlucose", "2026-05-01 08:00:00 +0100", "2026-05-01 08:00:00 +0100", 5.5, "mmol/L")]),
+    "entries.json": json.dumps([{"type": "sgv", "sgv": 100, "date": 1777593600000}]),
+    "a.fit": Fit().message(55, (253, 0x86, "I", 1146528000)).bytes(),
+    "steps-2026-05-01.json": json.dumps([{"dateTime": "05/01/26 08:00:00", "value": "12"}]),
+    "participant.json": ai_readi("1001", {"cgm": [{"effective_time_frame": {"time_interval": {"start_date_time": "2026-05-01T08:00:00Z"}},
+                                                   "blood_glucose": {"unit": "mg/dL", "value": 100}}]}),
+    "points.json": json.dumps({"header": {"schema_id": {"name": "heart-rate"}},
+                               "body": {"heart_rate": {"value": 60, "unit": "beats/min"},
+                                        "effective_time_frame": {"date_time": "2026-05-01T08:00:00Z"}}}),
+    "sleep.csv": "participant,start_date_ts,start_time_offset_s,validation,deep_sleep_s,light_sleep_s,rem_sleep_s,awake_s,"
+                 "unmeasurable_sleep_s\nUoM1,01/05/2026 22:00,3600,FINAL,3600,7200,3600,60,0\n",
+    "readings.csv": "time,end,kind,value,unit\n2026-05-01T08:00:00Z,,glucose,100,mg/dL\n"
+                    "2026-05-01T08:00:00Z,2026-05-01T08:10:00Z,steps,9,steps\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_damage_breaks_a_reader(name: str, tmp_path: Path) -> None:
+    """Cut, flipped, doubled, in another encoding or year: days or clear words that name the file, and never a fault of ours."""
+    sample = SAMPLES[name]
+    whole, chance = sample.encode() if isinstance(sample, str) else sample, random.Random(name)
+    odd = [b"1e400", b"-1", b"null", b"9" * 30, b"[]", b"{}"]
+    odd += [b'"', b"\0", b"", b"0000", b"1970", b"2089", b"\xef\xbb\xbf", "½".encode("cp1252")]
+    for _ in range(120):
+        data, at = whole, chance.randrange(len(whole))
+        match chance.randrange(5):
+            case 0:
+                data = whole[:at]
+            case 1:
+                data = whole[:at] + bytes([chance.randrange(256)]) + whole[at + 1 :]
+            case 2:
+                data = whole[:at] + chance.choice(odd) + whole[at + chance.randrange(6) :]
+            case 3:
+                data = whole + whole
+            case 4:
+                data = whole.decode("latin-1").encode(chance.choice(["utf-16", "utf-8-sig", "cp1252"]), "replace")
+        path = write(tmp_path, name, data)
+        try:
+            days(read(path, dates="DMY").readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
+        except TableError as error:
+            assert "fault in this program" not in str(error) and (name in str(error) or "--unit" in str(error)), data

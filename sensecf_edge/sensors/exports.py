@@ -197,7 +197,13 @@ def number(text: str) -> float:
         if _THOUSANDS.fullmatch(plain) or not _DECIMAL_COMMA.fullmatch(plain):
             return math.nan
         plain = plain.replace(",", ".")
+    return finite(plain) if plain.isascii() and "_" not in plain else math.nan
+
+
+def finite(given: object) -> float:
+    """A number, or the one that a text is; NaN for everything else, infinity among it, which would pass for High."""
     try:
-        return float(plain) if plain.isascii() and "_" not in plain else math.nan
-    except ValueError:
+        value = math.nan if isinstance(given, bool) else float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         return math.nan
+    return value if math.isfinite(value) else math.nan

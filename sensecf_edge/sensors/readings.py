@@ -30,6 +30,8 @@ LOW, HIGH = -math.inf, math.inf
 """What a sensor says instead of a number outside the range that it measures."""
 
 NOT_SAID = 1_000_000
+FAR = 1 << 40
+"""Seconds: 35,000 years."""
 IN_MEMORY = 1_000_000
 """Readings that are held before they are put into a file: 20 MB."""
 Times = NDArray[np.int64]
@@ -84,8 +86,8 @@ class Series:
         self._away: list[tuple[int, int]] = []
 
     def add(self, start: int, value: float, length: int = 0) -> None:
-        """One reading; a length below 0 is one that cannot be."""
-        self._starts.append(start)
+        """One reading; a length below 0 is one that cannot be, and so is a time beyond all calendars."""
+        self._starts.append(start if -FAR < start < FAR else -FAR)
         self._lengths.append(length if 0 <= length < 1 << 31 else -1)
         self._values.append(value)
         if not len(self._starts) % 256:

@@ -11,7 +11,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from ..errors import TableError
+from ..errors import SenseCFError, TableError, place
 from .exports import Asked, Export
 from .readings import Key, Readings
 
@@ -80,7 +80,13 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
             continue
         known[reader.NAME] += 1
         before = {key: len(series) for key, series in readings.all.items()}
-        reader.read(export, readings)
+        try:
+            reader.read(export, readings)
+        except (SenseCFError, MemoryError):
+            raise
+        except Exception as error:
+            fault = f"a fault in this program ({place(error)}); please report it, without the file"
+            raise TableError(f"{path}, read as {reader.NAME}: {fault}, and go on without this one") from error
         for key, series in readings.all.items():
             if len(series) > before.get(key, 0):
                 spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))

@@ -336,5 +336,6 @@ def main(parts: Sequence[Callable[..., dict[str, Any]]]) -> int:
 
 if __name__ == "__main__":
     from hands import HANDS
+    from streams import STREAMS
 
-    sys.exit(main((*PARTS, *HANDS)))
+    sys.exit(main((*PARTS, *HANDS, *STREAMS)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..clocks import parse
-from ..exports import Export
+from ..exports import Export, finite
 from ..readings import STAGES, Readings
 from .dexcom import reading
 
@@ -94,10 +94,8 @@ def _interval(record: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _number(given: object) -> float:
-    try:
-        return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return -1.0
+    value = finite(given)
+    return -1.0 if math.isnan(value) else value
 
 
 def _lost(readings: Readings, where: str) -> None:

@@ -8,13 +8,15 @@ exercise minutes: Apple's definition is another than the models'.
 from __future__ import annotations
 
 import html
+import math
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from ...errors import TableError
 from ..clocks import parse
-from ..exports import Export
+from ..exports import Export, finite
 from ..quantities import fits
 from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, Readings
 
@@ -94,10 +96,13 @@ def _blocks(export: Export) -> Iterator[str]:
     import codecs
 
     decoder = codecs.getincrementaldecoder(export.encoding)(errors="replace")
-    with export.opened() as file:
-        while block := file.read(BLOCK):
-            yield decoder.decode(block)
-        yield decoder.decode(b"", final=True)
+    try:
+        with export.opened() as file:
+            while block := file.read(BLOCK):
+                yield decoder.decode(block)
+            yield decoder.decode(b"", final=True)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TableError(f"{export.path}: the file is damaged or cut off (gzip); export it again") from error
 
 
 def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, person: str,
@@ -133,7 +138,5 @@ def _value(kind: str, held: dict[str, str], readings: Readings) -> float | None:
             readings.notes.drop("apple-health: time in bed, which is no sleep")
             return -1.0
         return STAGES.get(stage)
-    try:
-        return float(held["value"]) if fits(kind, held.get("unit", "")) else None
-    except (KeyError, ValueError):
-        return None
+    value = finite(held.get("value"))
+    return None if math.isnan(value) or not fits(kind, held.get("unit", "")) else value

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...errors import TableError
 from ..clocks import parse, parse_slashed
-from ..exports import Export
+from ..exports import Export, finite
 from ..nights import Stretch, clipped
 from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, Readings
 
@@ -45,7 +45,7 @@ def read(export: Export, readings: Readings) -> None:
         try:
             if not _entry(kind, entry, export.asked.person, readings):
                 readings.notes.drop("an entry without a time or a number that can be read", 1, where)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise TableError(f"{where}: this is not what Fitbit writes ({type(error).__name__}); export it again") from error
 
 
@@ -62,15 +62,15 @@ def _entry(kind: str, entry: dict[str, Any], person: str, readings: Readings) ->
     if second is None:
         return False
     if kind == "steps":
-        readings.series("steps", NAME, "steps", person).add(second, float(entry["value"]), 60)
+        readings.series("steps", NAME, "steps", person).add(second, finite(entry["value"]), 60)
     elif kind == "heart_rate":
         held = entry["value"]
-        readings.series("heart_rate", NAME, "bpm", person).add(second, float(held["bpm"]) if held.get("confidence", 1) else 0.0)
+        readings.series("heart_rate", NAME, "bpm", person).add(second, finite(held["bpm"]) if held.get("confidence", 1) else 0.0)
     elif kind == "resting_heart_rate":
-        if float(entry["value"]["value"]):  # 0 with no date: none was found that day
-            readings.series(kind, NAME, "bpm", person, wall=True).add(second + _HALF, float(entry["value"]["value"]))
+        if finite(entry["value"]["value"]):  # 0 with no date: none was found that day
+            readings.series(kind, NAME, "bpm", person, wall=True).add(second + _HALF, finite(entry["value"]["value"]))
     else:  # the sum of a day, placed inside of it whatever the clocks do that night
-        readings.series(_MINUTES[kind], NAME, "min", person, wall=True).add(second + _MIDDAY, float(entry["value"]), _HALF)
+        readings.series(_MINUTES[kind], NAME, "min", person, wall=True).add(second + _MIDDAY, finite(entry["value"]), _HALF)
     return True
 
 

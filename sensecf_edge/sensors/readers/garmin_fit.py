@@ -6,6 +6,7 @@ kind of movement. A sleep level lasts until the next one of its file, so the las
 
 from __future__ import annotations
 
+import warnings
 from datetime import datetime
 from typing import Any
 
@@ -34,9 +35,10 @@ def read(export: Export, readings: Readings) -> None:
         raise MissingExtraError('FIT files need an optional part (fitdecode): pip install "sensecf-edge[sensors]"') from error
     messages = []
     try:
-        with fitdecode.FitReader(str(export.path), check_crc=fitdecode.CrcCheck.RAISE) as fit:
+        with warnings.catch_warnings(), fitdecode.FitReader(str(export.path), check_crc=fitdecode.CrcCheck.RAISE) as fit:
+            warnings.simplefilter("ignore")
             messages = [frame for frame in fit if isinstance(frame, fitdecode.FitDataMessage)]
-    except (fitdecode.FitError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # what is damaged makes it fail in any way
         what = "its checksum is wrong" if isinstance(error, fitdecode.FitCRCError) else "it is damaged or cut off"
         readings.notes.drop(f"FIT files left out whole: {what} (copy them from the watch again)", 1, str(export.path))
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from ..clocks import parse
-from ..exports import Export
+from ..exports import Export, finite
 from ..readings import HIGH, LOW, Readings
 
 NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv and date"
@@ -45,10 +45,7 @@ def _second(entry: dict[str, object]) -> tuple[int, bool] | None:
 
 
 def _value(given: object, unit: str) -> float:
-    try:
-        value = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
+    value = finite(given)
     if unit == "mg/dL" and value in (39, 401):
         return LOW if value == 39 else HIGH
     return value

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..clocks import parse
-from ..exports import Export
+from ..exports import Export, finite
 from ..quantities import fits
 from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, STAGES, Readings
 
@@ -72,9 +72,10 @@ def _span(body: dict[str, Any]) -> Span | None:
 
 
 def _seconds(given: object) -> int | None:
-    if not isinstance(given, dict) or given.get("unit") not in _SPANS or not isinstance(given.get("value"), int | float):
+    if not isinstance(given, dict) or str(given.get("unit")) not in _SPANS:
         return None
-    return round(float(given["value"]) * _SPANS[given["unit"]])
+    value = finite(given.get("value"))
+    return None if math.isnan(value) else round(value * _SPANS[str(given["unit"])])
 
 
 def _value(name: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str, str], export: Export) -> None:
@@ -83,12 +84,13 @@ def _value(name: str, body: dict[str, Any], span: Span, readings: Readings, of: 
     held = body.get(key)
     value, stated = (held.get("value"), str(held.get("unit") or "")) if isinstance(held, dict) else (held, "")
     unit = export.asked.unit(kind, stated) or ("steps" if kind == "steps" else "")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or not fits(kind, unit):
+    value = finite(value) if isinstance(value, int | float) else math.nan
+    if math.isnan(value) or not fits(kind, unit):
         readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read", 1, where)
         return
     if kind == "heart_rate" and body.get("temporal_relationship_to_physical_activity") == "at rest":
         readings.notes.tell("open-mhealth: pulses at rest, used as pulses")
-    readings.series(kind, source, unit, person, span[2]).add(span[0], float(value), span[1] if kind == "steps" else 0)
+    readings.series(kind, source, unit, person, span[2]).add(span[0], value, span[1] if kind == "steps" else 0)
 
 
 def _slept(key: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str, str]) -> None:
