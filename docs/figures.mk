@@ -54,7 +54,7 @@ $(foreach table,$(FITTED),$(FIGURES)/compare/$(table)/done.txt): $(FIGURES)/comp
 $(TABLES)/compared/%/manifest.json: $(TABLES)/%.csv
 	$(RUN) fit $< $(TARGET_$*) $(schema) -o $(@D) --work $(TABLES)/compared/work-$*
 $(FIGURES)/compare/index.txt: $(foreach table,$(SHIPPED) $(FITTED),$(FIGURES)/compare/$(table)/done.txt)
-	$(call kept,$(RUN) compare-pool $(^D) -o $(@D)/pooled)
+	$(call kept,$(RUN) compare-pool $(filter-out %/breast-cancer,$(^D)) -o $(@D)/pooled)
 
 $(FIGURES)/augment/%/done.txt: $(TABLES)/%.csv     # augmentation.md
 	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --method class-weights --method smote)
