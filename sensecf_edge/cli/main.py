@@ -223,7 +223,9 @@ def _one_source(record: str | None, sample: str | None, model: str | None, sourc
 def _print_explanation(explanation: Explanation, schema: Schema, shape: str, read: Reading | None) -> None:
     from ..report.rendering import render
 
-    if shape == "text":
+    if shape == "text" and explanation.letter is not None:
+        click.echo(terminal.wrapped(explanation.letter.text), nl=False)
+    elif shape == "text":
         click.echo(render(explanation, schema, **terminal.print_style()), nl=False)
     elif shape == "json":
         click.echo(terminal.json_text(explanation.to_json()))
