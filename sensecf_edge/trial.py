@@ -90,7 +90,7 @@ def child(model: str, kind: str, threads: str, device: str, megabytes: str) -> N
 
         with Explainer.load(Path(model) if kind == "path" else model, int(threads), device) as explainer:
             for sample in explainer.bundle.samples[:1]:
-                explainer.explain(sample.values, rounds=1)
+                explainer.explain(sample.values, rounds=1, ease=False)
     except SenseCFError as error:
         _leave(" ".join(str(error).split()))
     except MemoryError:

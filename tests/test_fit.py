@@ -39,7 +39,7 @@ from sensecf_convert.teachers import collect
 from sensecf_edge import Explainer
 from sensecf_edge.answer.risk import logit
 from sensecf_edge.bundle.bundle import Bundle
-from sensecf_edge.errors import TableError
+from sensecf_edge.errors import BundleError, TableError
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.schema import Schema
@@ -383,3 +383,24 @@ def test_plans_that_leave_effort_open_take_it_from_the_size_of_the_table() -> No
     small, large = (FitPlan("a", "b", "c").sized(rows) for rows in (200, 20_000))
     assert (small.pairs, small.passes, large.pairs, large.passes, large.minutes) == (20_000, 4.0, 40_000, 6.0, None)
     assert FitPlan("a", "b", "c", pairs=7, passes=2).sized(200).pairs == 7 and plan.THRESHOLD == 0.5 and tables.MIN_ROWS_PER_CLASS == 20
+
+
+def test_a_bundle_without_a_language_model_answers_by_search_and_says_so(
+    files: tuple[Path, Path], tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sensecf_edge.cli.doctor import memory_mb
+    from sensecf_edge.report.bundles import page
+
+    monkeypatch.setattr(Fit, "_pairs", lambda *_: pytest.fail("pairs are made for nobody"))
+    figures = run(files, tmp_path / "tiny", generator="none")
+    assert figures.first_try_valid is None and figures.usable_of_possible == 1.0 and set(figures.memorisation) == {"classifier", "density"}
+    bundle = Bundle.open(tmp_path / "tiny")
+    assert not list(bundle.folder.glob("*.gguf")) and bundle.manifest.generator.none and bundle.generator_bytes == 0 and memory_mb(bundle)
+    assert "None: this bundle holds no language model." in bundle.card and "Generator  none: the search alone answers" in page(bundle)
+    with pytest.raises(BundleError, match="has no generator"):
+        _ = bundle.generator_path
+    with Explainer.load(bundle.folder) as explainer:
+        found = explainer.explain({"age": 50, "load": 75, "smokes": "yes", "share": 0.9})
+        assert found.provenance.generator == "none" and found.first_try is None and (found.found or found.easing is not None)
+    with pytest.raises(TableError, match="--base and --study are about one"):
+        run(files, tmp_path / "other", generator="none", base="smollm2")

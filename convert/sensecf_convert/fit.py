@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from .generator.base.checkpoint import Base
 
 
-ADDED = ("study", "rivals")
+ADDED = ("study", "rivals", "generator")
 """Parts of a plan that add to a bundle and change nothing else of it."""
 
 OF_A_BASE = ("batch", "rate", "rank")
@@ -106,11 +106,13 @@ class Fit:
             say(self.parts.line())
         graph, facts = self._classifier()
         lesson = self._lesson(graph, self._line(graph, facts))
-        pairs = self._pairs(lesson)
-        generator = self._generator(lesson, pairs)
+        alone = self.plan.generator == sensecf_convert_plan.NONE
+        pairs = None if alone else self._pairs(lesson)
+        generator = None if pairs is None else self._generator(lesson, pairs)
         inside = Contents(
-            self.schema, lesson, facts, generator.facts, generator.file, self.train, self.test, self.table,
-            self._rivals(facts) if self.plan.rivals else (), self._population(lesson), generator.adapter,
+            self.schema, lesson, facts, generator.facts if generator else {"none": True}, generator.file if generator else None,
+            self.train, self.test, self.table, self._rivals(facts) if self.plan.rivals else (), self._population(lesson),
+            generator.adapter if generator else None,
         )  # fmt: skip
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
@@ -119,7 +121,7 @@ class Fit:
             figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show), part=name)
             say(figures.line())
         figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
-        if self.plan.study:
+        if self.plan.study and generator is not None:
             manifest |= self._studied(lesson, Bundle.open(folder), generator.plain)
         self._finish(folder, manifest, figures, out)
         return figures
@@ -206,7 +208,7 @@ class Fit:
         """What a general model is told it is for."""
         return task_of(Target(self.plan.target, tuple(self.train.classes), self.plan.wanted, sensecf_convert_plan.THRESHOLD))
 
-    def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector]) -> dict[str, Any]:
+    def _memorised(self, bundle: Bundle, pairs: Mapping[str, Vector] | None) -> dict[str, Any]:
         with step("memorisation") as say:
             found = checks.check(bundle, self.train, self.parts.untrained, pairs, checks.most_of(self.plan))
             say(memorisation.summary(found))

@@ -23,6 +23,9 @@ FIRST, BETTER = "tuned", "improved"
 MOST_UNSEEN = 0.9
 """Share of people, at most, that training leaves out."""
 
+OWN, NONE = "own", "none"
+"""Who proposes in the bundle: a generator of its own, or nobody: the search alone answers then."""
+
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05, 0.01)
 """How far above the threshold the teacher aims, strictest first. The last is for people whom nothing moves past the margin: what
@@ -34,7 +37,7 @@ class FitPlan:
     """All that decides what a fit makes. Equal plans on equal tables make equal bundles, byte for byte, on equal machines and
     versions; processors that add in another order differ in the last digits. `minutes` is a limit that is turned into steps by
     this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default. `batch`, `rate` and `rank` are
-    those of a given base's tuning; 0 leaves them to it."""
+    those of a given base's tuning; 0 leaves them to it. `generator`: OWN, or NONE for a bundle without a language model."""
 
     name: str
     target: str
@@ -57,6 +60,7 @@ class FitPlan:
     base: str | None = None
     tune: str = "lora"
     device: str = "auto"
+    generator: str = OWN
     allow: tuple[str, ...] = ()
     turned: bool = False
     threshold: float | None = None
@@ -68,6 +72,8 @@ class FitPlan:
     def __post_init__(self) -> None:
         if min(self.test_share, self.final_share) < 0 or self.test_share + self.final_share > MOST_UNSEEN:
             raise TableError(f"--test-share {self.test_share:g} and --final-share {self.final_share:g} leave too few people to train on")
+        if self.generator == NONE and (self.base or self.study):
+            raise TableError("--generator none makes a bundle without a language model; --base and --study are about one")
         if self.threshold is not None and self.miss_cost is not None:
             raise TableError("--threshold and --miss-cost both say where the line is drawn; give one of them")
         if self.threshold is not None and not 0 < self.threshold < 1:

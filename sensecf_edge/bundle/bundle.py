@@ -39,6 +39,7 @@ from .manifest import (
     SCHEMA,
     Manifest,
     parse_json,
+    without_file,
 )
 from .reference import Reference
 from .shared import SharedWeights
@@ -83,7 +84,10 @@ class Bundle:
 
     @property
     def generator_path(self) -> Path:
-        """The GGUF whose hash held when the bundle was opened: its own, or one that it shares with other bundles."""
+        """The GGUF whose hash held when the bundle was opened: its own, or one that it shares with other bundles. Raises BundleError where
+        the bundle has no generator."""
+        if self.manifest.generator.none:
+            raise BundleError(f"{self.name} has no generator; its answers come from the search alone")
         return self._shared.path if self._shared else self.folder / GENERATOR
 
     @property
@@ -97,7 +101,9 @@ class Bundle:
 
     @property
     def generator_bytes(self) -> int:
-        """The size of that file."""
+        """The size of that file; 0 without a generator."""
+        if self.manifest.generator.none:
+            return 0
         return self._shared.bytes if self._shared else self.manifest.files[GENERATOR].bytes
 
     @property
@@ -211,7 +217,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> Path:
     What the folder itself can say is taken from it; everything else comes from `manifest`. An adapter.gguf, rivals and a
     population.json in the folder are listed, too. Raises BundleError where a file is missing or a key the runtime needs is.
     """
-    needed = [name for name in FILES if name != GENERATOR or not manifest.get("generator", {}).get("weights")]
+    needed = [name for name in FILES if name != GENERATOR or not without_file(manifest.get("generator", {}))]
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; a bundle is written before its manifest")

@@ -79,7 +79,7 @@ class ClassifierFacts:
 @dataclass(frozen=True)
 class GeneratorFacts:
     """How to speak to the generator: the style of prompt, its context length in tokens, whether it was tuned with hints; `weights` are
-    those that it shares with other bundles, an adapter.gguf over them or none."""
+    those that it shares with other bundles, an adapter.gguf over them or none. `none`: the bundle has no generator, search answers."""
 
     prompt: str
     context: int
@@ -88,6 +88,7 @@ class GeneratorFacts:
     quantization: str
     hints: bool = False
     weights: SharedWeights | None = None
+    none: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,10 @@ def _group(top: Part, k: int, item: Any) -> Group:
 
 
 def _generator(part: Part) -> GeneratorFacts:
+    if part.data.get("none") not in (None, True, False):
+        raise part.wrong("none")
+    if part.data.get("none"):
+        return GeneratorFacts(next(iter(STYLES)), 1, "", None, "", none=True)
     prompt, context = part.text("prompt"), int(part.take("context", int))
     if context < 1:
         raise part.wrong("context")
@@ -237,6 +242,11 @@ def _generator(part: Part) -> GeneratorFacts:
     return GeneratorFacts(
         prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints, weights
     )
+
+
+def without_file(generator: Mapping[str, Any]) -> bool:
+    """Whether a manifest's generator has no file of its own in the bundle: it is shared with others, or there is none."""
+    return generator.get("weights") is not None or generator.get("none") is True
 
 
 def _data(part: Part) -> DataFacts:
@@ -255,7 +265,7 @@ def _files(top: Part) -> dict[str, FileEntry]:
         files[name] = FileEntry(part.text("sha256"), int(part.take("bytes", int)))
         if not re.fullmatch("[0-9a-f]{64}", files[name].sha256):
             raise part.wrong("sha256")
-    shared = isinstance(generator := top.data.get("generator"), dict) and generator.get("weights") is not None
+    shared = isinstance(generator := top.data.get("generator"), dict) and without_file(generator)
     missing = [n for n in (FILES_1 if top.data["format"] == 1 else FILES) if n not in files and not (shared and n == GENERATOR)]
     if missing:
         raise BundleError(f"{MANIFEST} does not list {', '.join(missing)}; {REBUILD}")

@@ -129,6 +129,8 @@ def _models() -> list[Finding]:
 
 def _engine(bundle: Bundle) -> str:
     """The key-value cache, which is taken whole, and the threads that were fastest just now."""
+    if bundle.manifest.generator.none:
+        return "; it has no generator, search alone answers"
     with LlamaEngine(bundle.generator_path, ENGINE, bundle.manifest.generator.context, bundle.adapter_path) as engine:
         kept = f", {engine.kv_bytes / 1e6:.1f} MB of it for {engine.cells:,} key-value cells"
     fastest = calibrate(bundle.generator_path, bundle.manifest.generator.context)

@@ -40,6 +40,9 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
     Raises ConstraintError for a choice that cannot be, EngineError for one that does not open.
     """
     own = Prompting.of(bundle)
+    if choice.kind == BUNDLE and bundle.manifest.generator.none:
+        _told(own, choice)
+        return Generator(Silent(), replace(own, name=NONE))
     if choice.kind == BUNDLE:
         return Generator(_own(bundle, settings), _told(own, choice))
     if choice.kind == NONE:

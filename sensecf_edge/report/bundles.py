@@ -63,7 +63,7 @@ def facts(bundle: Bundle, base_rate: float | None = None) -> dict[str, str]:
         "Moves": f"{_class(m, m.target.unwanted)} → {_class(m, m.target.wanted)}",
         "Risk": _risk(m, scale_of(m, bundle.schema.base_rate, base_rate)),
         "Classifier": _classifier(m),
-        "Generator": _joined(m.generator.architecture, m.generator.quantization, _parameters(m), f"prompt style {m.generator.prompt}"),
+        "Generator": _generator(m),
         "Measured": _measured(m),
         "Data": _joined(m.data.source, m.data.dates, m.data.licence, m.data.attribution),
         "Meant for": m.intended,
@@ -71,6 +71,13 @@ def facts(bundle: Bundle, base_rate: float | None = None) -> dict[str, str]:
         "Bundle": _joined(f"version {m.version}" if m.version else "", m.created, bundle.hash[:12]),
     }
     return {key: plain(value) for key, value in told.items() if value}
+
+
+def _generator(manifest: Manifest) -> str:
+    facts = manifest.generator
+    if facts.none:
+        return "none: the search alone answers"
+    return _joined(facts.architecture, facts.quantization, _parameters(manifest), f"prompt style {facts.prompt}")
 
 
 def _handle(bundle: Bundle) -> str:

@@ -67,7 +67,7 @@ class Hooks:
         return [self._card(self.page.models.explainer(key), reading, title)]
 
     def _card(self, explainer: Explainer, reading: Reading, title: str) -> dict[str, Any]:
-        explanation = explainer.explain(reading.values, SERVE.answers)
+        explanation = explainer.explain(reading.values, SERVE.answers, ease=False)
         entry = self.page.log.answered(explanation) if self.page.log else ""
         card = hooks.card(explanation, explainer.schema, reading, title)
         self.cards[card["uuid"]] = entry, [one["uuid"] for one in card.get("suggestions", [])]

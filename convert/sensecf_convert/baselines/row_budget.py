@@ -93,7 +93,7 @@ def _seen(explainer: Explainer, space: Admissible, run: Callable[[Judge], Any]) 
 
 def _explained(explainer: Explainer, judge: Judge, record: Record) -> None:
     with standing_in(explainer, explainer.engine, judge):
-        explainer.explain(record)
+        explainer.explain(record, ease=False)
 
 
 def _additive(explainer: Explainer, space: Admissible, allowed: int) -> bool:

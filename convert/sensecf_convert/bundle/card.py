@@ -197,6 +197,11 @@ HOW = {
 
 
 def _generator(facts: Mapping[str, Any]) -> str:
+    if facts.get("none"):
+        return (
+            "None: this bundle holds no language model. Answers come from the search over classifier and density alone, and there is no "
+            "first try. `--generator` of `explain` puts one in its place."
+        )
     said = (
         f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
         f"rows (mixed, swapped, with noise) and answered by {' and '.join(facts['teachers'])}; "

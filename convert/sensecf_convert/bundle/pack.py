@@ -34,13 +34,13 @@ OF_THE_MACHINE = ("minutes", "resumed_at", "memory")
 class Contents:
     """What a bundle is made of. `classifier` and `generator` are facts for the manifest; `generator_file` a GGUF;
     `rivals` other classifiers as good, as ONNX, three at most; `population` is population.json; with an
-    `adapter` that is held instead of a GGUF of its own."""
+    `adapter` that is held instead of a GGUF of its own. No `generator_file`: the bundle has no generator."""
 
     schema: Schema
     lesson: Lesson
     classifier: dict[str, Any]
     generator: dict[str, Any]
-    generator_file: Path
+    generator_file: Path | None
     train: Cohort
     test: Cohort
     table: str
@@ -68,8 +68,10 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
         write(folder / POPULATION, inside.population)
     for name, graph in zip(RIVALS, inside.rivals, strict=False):
         write(folder / name, graph)
-    adapter = inside.adapter
-    shutil.copyfile(adapter or inside.generator_file, folder / (ADAPTER if adapter else GENERATOR))
+    if adapter := inside.adapter:
+        shutil.copyfile(adapter, folder / ADAPTER)
+    elif inside.generator_file is not None:
+        shutil.copyfile(inside.generator_file, folder / GENERATOR)
     write(folder / "reference.json", pretty_json(_reference(inside)))
     write(folder / "samples.json", pretty_json(_samples(inside, about.samples, plan.seed)))
     write(folder / "CARD.md", b"Not measured yet.\n")
@@ -82,6 +84,9 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
 def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
     people = inside.people
     generator = {k: v for k, v in inside.generator.items() if k not in OF_THE_MACHINE}
+    if not generator.get("none"):
+        kind = "as given" if inside.adapter else plan.quantization
+        generator |= {"quantization": kind, "pairs": plan.pairs, "teachers": list(plan.teachers)}
     return {
         "name": plan.name, "version": "1", "title": about.title or plan.name, "created": date.today().isoformat(),
         "target": {"column": plan.target, "classes": list(inside.train.classes), "wanted": plan.wanted,
@@ -91,8 +96,7 @@ def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
             **{k: v for k, v in inside.classifier.items() if k != "risk"}, "people_train": people[0], "people_test": people[1],
             "rows_train": len(inside.train), "rows_test": len(inside.test),
         },
-        "generator": {**generator, "quantization": "as given" if inside.adapter else plan.quantization,
-                      "pairs": plan.pairs, "teachers": list(plan.teachers)},
+        "generator": generator,
         "data": {"source": about.source, "licence": about.licence, "attribution": about.attribution} | stated(about),
         "split": {"seed": plan.seed, "test_share": plan.test_share, "final_share": plan.final_share, "person": plan.person,
                   "table": inside.table},

@@ -64,7 +64,7 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
 
 
 def _explained(explainer: Explainer, x: Vector, seed: int, limits: Constraints, **budget: Any) -> Answer:
-    explanation = explainer.explain(Record(explainer.schema, x), seed=seed, constraints=limits, **budget)
+    explanation = explainer.explain(Record(explainer.schema, x), seed=seed, constraints=limits, ease=False, **budget)
     if explanation.reason:
         return None, "nothing may change"
     return (vector(explainer.schema, x, explanation), "") if explanation.found else (None, "none found")

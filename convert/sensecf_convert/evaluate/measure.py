@@ -93,13 +93,13 @@ def measure_bundle(
 
 def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
     """None where the record's own values leave nothing to change."""
-    explanation = explainer.explain(Record(explainer.schema, x))
+    explanation = explainer.explain(Record(explainer.schema, x), ease=False)
     return None if explanation.reason else explanation
 
 
 def _kinds(explainer: Explainer, x: Vector) -> set[frozenset[str]]:
     """The sets of features that several answers to one record change."""
-    found = explainer.explain(Record(explainer.schema, x), n=ALTERNATIVES).found
+    found = explainer.explain(Record(explainer.schema, x), n=ALTERNATIVES, ease=False).found
     return {frozenset(change.feature for change in answer.changes) for answer in found}
 
 

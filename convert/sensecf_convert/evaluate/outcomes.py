@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.generators.choice import NONE
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.space import measure
 
@@ -28,6 +29,8 @@ def shares(answers: Answers, possible: Possible) -> dict[str, Vector]:
     firsts = [e.first_try if e else None for e in answers]
     right = np.array([f is not None and f.valid for f in firsts], dtype=float)
     good = np.array([f is not None and f.usable for f in firsts], dtype=float)
+    if any(e is not None and e.provenance.generator == NONE for e in answers):
+        right[:] = good[:] = np.nan  # nobody proposes, so there is no first try
     found = np.array([e is not None and bool(e.found) for e in answers], dtype=float)
     return {
         "first_try_valid": np.where(valid, right, np.nan), "first_try_valid_of_asked": right,

@@ -70,16 +70,15 @@ def check(bundle: Bundle, train: Cohort, unseen: Cohort, pairs: Mapping[str, Vec
     `pairs` are X and Y, shape (pairs, features), that the generator learnt first. They also give `exact_factuals`, the share of the
     made-up people X who are a training row on the lattice. `most`: people asked about on either side.
     """
-    rng = np.random.default_rng(0)
-    subject = Subject.of(lesson_of(bundle, train), speaker_of(bundle))
-    out: Figures = {
-        "said": of_what_is_said(subject, unseen, min(most, LISTENED), rng),
-        "generator": of_generator(subject, train, unseen, most, rng),
-        "classifier": _of_classifier(subject.judge, train, unseen),
-    }
-    if isinstance(subject.lesson.realism, Density):
-        out["density"] = _of_density(subject.lesson.realism, train, unseen)
-    if pairs is not None:
+    rng, lesson, out = np.random.default_rng(0), lesson_of(bundle, train), Figures()
+    subject = None if bundle.manifest.generator.none else Subject.of(lesson, speaker_of(bundle))
+    if subject is not None:
+        out["said"] = of_what_is_said(subject, unseen, min(most, LISTENED), rng)
+        out["generator"] = of_generator(subject, train, unseen, most, rng)
+    out["classifier"] = _of_classifier(lesson.judge(), train, unseen)
+    if isinstance(lesson.realism, Density):
+        out["density"] = _of_density(lesson.realism, train, unseen)
+    if pairs is not None and subject is not None:
         out["pairs"] = of_pairs(subject, pairs, most, rng)
         out["exact_factuals"] = exact(bundle.schema, pairs["X"], train.X)
     return {name: _rounded(found) for name, found in out.items()}
