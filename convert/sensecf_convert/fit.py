@@ -24,6 +24,7 @@ from sensecf_edge.errors import TableError
 from sensecf_edge.generators.prompting import task_of
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.judge.density import Density
+from sensecf_edge.proof.effort import Effort
 from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
@@ -68,6 +69,9 @@ MOST_OF_A_BASE = 100
 
 AS_GOOD = 0.02
 """AUC over folds of people that another classifier may lack and still be called as good."""
+
+PROOFS = 5e8
+"""Units of work that proofs may take in a fit without a generator, which is to be a matter of minutes: about one."""
 
 STUDIED = 300
 """Training records, at most, that each quantization is measured on: a choice must not rest on the test people."""
@@ -118,7 +122,8 @@ class Fit:
         manifest = pack(folder, self.plan, self.about, inside)
         with step("evaluate") as say, bar("evaluate") as show:
             limit, (name, people) = MOST_OF_A_BASE if self.base else None, self.parts.last
-            figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show), part=name)
+            effort = Effort(PROOFS) if alone else None
+            figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show, effort=effort), part=name)
             say(figures.line())
         figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
         if self.plan.study and generator is not None:

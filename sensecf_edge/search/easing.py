@@ -26,6 +26,9 @@ from ..space.easing import Given, Limit
 from .found import Found
 from .refine import Known, refine
 
+COMPLETED = 8
+"""So many rows fewer are searched where each stands for many completions of what is unknown."""
+
 
 class Looked(NamedTuple):
     """An answer in some space, or none; `sure`: that there is none is proven."""
@@ -63,6 +66,7 @@ class Loosening:
     def __post_init__(self) -> None:
         if isinstance(self.judge.checker, Completed):
             self.prover = None  # what is proven of one completion says nothing of the others
+            self.rows //= COMPLETED
         found = easing.limits(self.record, self.constraints)
         self.limits = [limit for limit in found if not (limit.kind == easing.FREEZE and limit.feature in self.kept)]
 

@@ -53,12 +53,13 @@ ALTERNATIVES = 3
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
     prover: Prover | None = None, fewest: bool = False, curve: bool = False, generator: Choice | None = None,
+    effort: Effort | None = None,
 ) -> Figures:  # fmt: skip
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
 
     `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
     how few features an answer must change. `curve`: measure as well who is answered for how few rows of the classifier.
-    `generator`: who proposes instead of the bundle's own.
+    `generator`: who proposes instead of the bundle's own. `effort`: what all proofs that an answer exists may take.
     """
     with Explainer.load(bundle.folder, generator=generator or Choice()) as explainer:
         explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
@@ -74,7 +75,7 @@ def measure_bundle(
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
         several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
         prover = prover or Prover(explainer.checker, bundle.classifier_bytes(), train, bundle.manifest.target.index)
-        effort, possible = Effort(), list[tuple[bool, bool, bool]]()
+        effort, possible = effort or Effort(), list[tuple[bool, bool, bool]]()
         for k, (x, e) in enumerate(zip(rows, answers, strict=True)):
             possible.append(_possible(explainer, x, e, prover, effort.record()))
             if report:
