@@ -100,7 +100,7 @@ class SearchSettings:
     exact_rows: int = 2_000_000
     batch: int = 256
     features: int = 3
-    proof: float = 3e5
+    proof: float = 1e5
     proof_row: float = 1e2
 
 

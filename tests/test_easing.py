@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from sensecf_convert.table.cohort import Cohort
 from strategies import constraints as requests
 from strategies import records, schemas
 from test_proof import forest, people
@@ -21,7 +22,9 @@ from sensecf_edge.answer.result import Explanation
 from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.budget import Budget
 from sensecf_edge.errors import ConstraintError
+from sensecf_edge.judge.completions import completed, evenly
 from sensecf_edge.judge.objective import Judge
+from sensecf_edge.proof.effort import ENDLESS
 from sensecf_edge.proof.prover import Prover
 from sensecf_edge.report import easing as words
 from sensecf_edge.report.rendering import render
@@ -243,3 +246,24 @@ def test_fewer_than_asked_says_what_would_open_another_and_not_the_same_again(he
     assert seen
 
 
+
+
+def test_what_is_proven_of_the_completions_an_answer_cannot_do_without_holds_for_all_answers() -> None:
+    schema = Schema((
+        Feature("a", low=0, high=9, step=1), Feature("b", low=0, high=9, step=1), Feature("c", low=0, high=9, step=1, optional=True),
+    ))  # fmt: skip
+    chance = np.random.default_rng(5)
+    X = chance.integers(0, 10, (300, 3)).astype(float)
+    data = Cohort(schema, X, X.sum(axis=1) + chance.normal(0, 1, 300) > 16, np.arange(300).astype(str), ("ill", "well"))
+    graph, checker = forest(data, 5)
+    prover, said = Prover(checker, graph, schema, lambda: X), set()
+    for x in X[checker.p_target(X) < 0.5][:12]:
+        record = Record(schema, np.where([False, False, True], np.nan, x))
+        for most, goal in product((1, 2), (0.55, 0.8, 0.95)):
+            space = admissible(record, Constraints(max_changes=most))
+            over = completed(checker, record, evenly(schema), 0, 0.5)
+            top = float(over.p_target(everything(record, Constraints(max_changes=most))).max())
+            none = prover.none_holds(space, goal, ENDLESS, over)
+            assert not (none and top >= goal)
+            said.add(none)
+    assert said == {True, False}

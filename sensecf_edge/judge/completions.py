@@ -122,6 +122,12 @@ class Completed:
             out[near] = np.minimum(p @ self.weights, self._reached(p))
         return out
 
+    @property
+    def least_favourable(self) -> Vector:
+        """Completions of the record that no answer can do without, shape (completions, features): so many that the others are no longer
+        the share for which it has to hold."""
+        return self.rows[: self._worst]
+
     def spread(self, Y: Vector, threshold: float) -> Spread:
         """What candidates are predicted over all completions."""
         return self._spread(self._over(Y, slice(None)), threshold)

@@ -113,16 +113,16 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Every field of a message: its number, and its value or bytes. Raises ValueError or IndexError for anything odd."""
     at, end = 0, len(data)
     while at < end:
-        tag, at = _varint(data, at)
+        tag, at = varint(data, at)
         number, wire = tag >> 3, tag & 7
         if tag >= 1 << 32 or not number:
             raise ValueError("no field has this number")
         if wire == _VARINT:
-            value, at = _varint(data, at)
+            value, at = varint(data, at)
             yield number, value
             continue
         if wire == _BYTES:
-            size, at = _varint(data, at)
+            size, at = varint(data, at)
         elif wire in _FIXED:
             size = _FIXED[wire]
         else:
@@ -133,16 +133,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         at += size
 
 
-def varints(data: memoryview) -> list[int]:
-    """Numbers that stand packed behind one another. Raises IndexError or ValueError."""
-    out, at = list[int](), 0
-    while at < len(data):
-        value, at = _varint(data, at)
-        out.append(value)
-    return out
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
+def varint(data: memoryview, at: int) -> tuple[int, int]:
+    """The number that begins at this place, and the place behind it. Raises IndexError or ValueError."""
     value = shift = 0
     while True:
         byte = data[at]

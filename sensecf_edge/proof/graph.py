@@ -5,16 +5,20 @@ As much of protobuf as that takes: the one node's attributes, and the name of wh
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import CheckError
-from ..judge.graph_audit import fields, part, varints
+from ..judge.graph_audit import fields, part, varint
 
 _GRAPH, _NODE, _INPUT, _OP_TYPE, _ATTRIBUTE, _OUTPUT = 7, 1, 1, 4, 5, 12
-_NAME, _FLOATS, _INTS, _STRINGS = 1, (2, 7), (3, 8), (4, 9)
-"""Numbers of the fields, each first of a single value, then of many."""
+_NAME, _STRINGS = 1, 9
+_A_FLOAT, _AN_INT = 7 << 3 | 5, 8 << 3
+"""Tags of one of many numbers in an attribute, which ONNX does not pack."""
+_VARINT, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}
 TREES = b"TreeEnsemble"
 
 
@@ -42,7 +46,7 @@ def ensemble(graph: bytes) -> Ensemble:
         node = found[0][1]
         attributes = dict(_attribute(part(value)) for number, value in fields(node) if number == _ATTRIBUTE)
         reads = next(bytes(part(value)).decode() for number, value in fields(node) if number == _INPUT)
-    except (ValueError, IndexError, StopIteration, struct.error) as error:
+    except (ValueError, IndexError, StopIteration) as error:
         raise NoTreesError("its trees cannot be read") from error
     return Ensemble(reads, attributes)
 
@@ -54,18 +58,55 @@ def with_output(graph: bytes, name: str) -> bytes:
 
 
 def _attribute(data: memoryview) -> tuple[str, list[Any]]:
-    """Name and values; one that holds a single value has a list of one."""
-    name, values = "", list[Any]()
-    for number, value in fields(data):
-        if number == _NAME:
-            name = bytes(part(value)).decode()
-        elif number in _FLOATS:
-            values += struct.unpack(f"<{len(part(value)) // 4}f", part(value))
-        elif number in _INTS:
-            values += [value] if isinstance(value, int) else varints(value)
-        elif number in _STRINGS:
-            values.append(bytes(part(value)))
+    """Name and values; empty for one that holds a single value. A forest's lists are long and of one kind: runs of numbers are read at
+    once."""
+    name, values, at, raw = "", list[Any](), 0, np.frombuffer(data, dtype=np.uint8)
+    while at < len(data):
+        tag, behind = varint(data, at)
+        if tag == _A_FLOAT:
+            floats, at = _floats(raw, at)
+            values += floats
+        elif tag == _AN_INT:
+            ints, at = _ints(raw, at)
+            values += ints
+        else:
+            size, start = varint(data, behind) if tag & 7 == _BYTES else (_FIXED.get(tag & 7, 0), behind)
+            at = start + size if tag & 7 != _VARINT else varint(data, behind)[1]
+            if tag >> 3 == _NAME:
+                name = bytes(data[start:at]).decode()
+            elif tag >> 3 == _STRINGS:
+                values.append(bytes(data[start:at]))
+            elif tag & 7 == _BYTES and tag >> 3 in (_A_FLOAT >> 3, _AN_INT >> 3):
+                raise ValueError("packed numbers")
     return name, values
+
+
+def _floats(raw: NDArray[np.uint8], at: int) -> tuple[list[float], int]:
+    """The run of floats, each behind its tag, that begins here, and the place behind it."""
+    count = (len(raw) - at) // 5
+    rows = raw[at : at + 5 * count].reshape(count, 5)
+    other = np.flatnonzero(rows[:, 0] != _A_FLOAT)
+    run = int(other[0]) if len(other) else count
+    if not run:
+        raise ValueError("a number is cut off")
+    return rows[:run, 1:].copy().view("<f4").ravel().tolist(), at + 5 * run
+
+
+def _ints(raw: NDArray[np.uint8], at: int) -> tuple[list[int], int]:
+    """The same of whole numbers."""
+    part_, ends = raw[at:], np.flatnonzero(raw[at:] < 128)
+    starts = np.append(0, ends[:-1] + 1)
+    tags, pairs = starts[::2], min(len(starts[::2]), len(starts[1::2]))
+    other = np.flatnonzero((part_[tags[:pairs]] != _AN_INT) | (ends[::2][:pairs] != tags[:pairs]))
+    run = int(other[0]) if len(other) else pairs
+    first, last = starts[1::2][:run], ends[1::2][:run]
+    if not run or (last - first).max() > 9:
+        raise ValueError("a number is cut off, or none is so long")
+    values = np.zeros(run, dtype=np.uint64)
+    for k in range(int((last - first).max()) + 1):
+        there = first + k <= last
+        values[there] |= (part_[first[there] + k] & 127).astype(np.uint64) << np.uint64(7 * k)
+    return values.astype(np.int64).tolist(), at + int(last[-1]) + 1
 
 
 def _field(number: int, value: bytes) -> bytes:

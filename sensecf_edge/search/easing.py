@@ -15,7 +15,7 @@ from ..errors import ConstraintError
 from ..judge.completions import Completed
 from ..judge.objective import Judge
 from ..proof.effort import Effort
-from ..proof.prover import Prover
+from ..proof.prover import Prover, Sought
 from ..schema.feature import Vector
 from ..schema.record import Record
 from ..settings import EASING, SEARCH
@@ -65,7 +65,6 @@ class Loosening:
 
     def __post_init__(self) -> None:
         if isinstance(self.judge.checker, Completed):
-            self.prover = None  # what is proven of one completion says nothing of the others
             self.rows //= COMPLETED
         found = easing.limits(self.record, self.constraints)
         self.limits = [limit for limit in found if not (limit.kind == easing.FREEZE and limit.feature in self.kept)]
@@ -89,12 +88,20 @@ class Loosening:
         for y in self._met:
             if rules.admitted(space, y[None])[0] and self.judge.checker.p_target(y[None])[0] >= goal:
                 return Looked(y)
-        if self.prover is not None:
-            sought = self.prover.seek(space, goal, Effort(EASING.each, self.effort), ask=self.judge.checker)
-            if sought.exists is not None:
-                return self._kept(sought.answer, sure=True)
+        sought = self._proven(space, goal, Effort(EASING.each, self.effort))
+        if sought.exists is not None:
+            return self._kept(sought.answer, sure=True)
         best = self._searched(replace(self.judge, goal=goal), space, None)
         return self._kept(best)
+
+    def _proven(self, space: Admissible, goal: float, effort: Effort) -> Sought:
+        """What the prover says of a space; where values are unknown it can only say that there is no answer."""
+        checker = self.judge.checker
+        if self.prover is None:
+            return Sought(None)
+        if isinstance(checker, Completed):
+            return Sought(False if self.prover.none_holds(space, goal, effort, checker) else None)
+        return self.prover.seek(space, goal, effort, ask=checker)
 
     def _kept(self, y: Vector | None, sure: bool = False) -> Looked:
         if y is None:
@@ -204,10 +211,8 @@ class Loosening:
 
     def fixed(self, goal: float) -> bool:
         """Whether it is proven that no values of what may change at all reach the goal."""
-        if self.prover is None:
-            return False
         try:
             space = admissible(*easing.free(self.record))
         except ConstraintError:
             return True
-        return self.prover.seek(space, goal, Effort(EASING.work / 2, self.effort), ask=self.judge.checker).exists is False
+        return self._proven(space, goal, Effort(EASING.work / 2, self.effort)).exists is False
