@@ -53,6 +53,18 @@ def write(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
+def append(handle: int, data: bytes) -> None:
+    """At the end and onto the disk: all of it, or none where the disk is full. Raises OSError."""
+    end = os.lseek(handle, 0, os.SEEK_END)
+    try:
+        write(handle, data)
+        sync(handle)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.ftruncate(handle, end)
+        raise
+
+
 def sync(handle: int) -> None:
     """Onto the disk, through the disk's own memory where the system can ask for that (macOS)."""
     import fcntl

@@ -71,6 +71,8 @@ HARM: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "cut within a line": lambda lines: [*lines[:-1], lines[-1][:-20]],
     "one of another log put in": lambda lines: [*lines[:3], sealed({"what": "note"}, 4, START)[0], *lines[3:]],
     "altered and its hash made anew": lambda lines: [*lines[:2], _anew(lines[2]), *lines[3:]],
+    "a second value before the true one": lambda lines: [
+        *lines[:2], lines[2].replace(b'"status": ', b'"status": "none", "status": '), *lines[3:]],
     "no JSON": lambda lines: [*lines[:2], b"hello\n", *lines[2:]],
     "no object": lambda lines: [*lines[:2], b"[" * 9000 + b"\n", *lines[2:]],
 }
@@ -135,6 +137,26 @@ def test_nothing_is_written_behind_a_line_that_is_not_whole_nor_through_a_link(e
         Log(tmp_path / "nowhere" / "log.jsonl")
     with pytest.raises(AuditError, match="500 are kept"):
         Log(tmp_path / "new.jsonl").noted("0" * 64, True, "a" * 501)
+
+
+def test_a_full_disk_leaves_no_half_line_and_the_log_goes_on(explanation: Explanation, tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    path = tmp_path / "log.jsonl"
+    written(path, explanation, 1)
+    whole, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    held = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + 40, limits[1]))
+        with pytest.raises(AuditError, match="cannot write"):
+            Log(path).noted("0" * 64, True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, held)
+    assert path.read_bytes() == whole
+    Log(path).noted("0" * 64, True, "half \ud800 a pair")
+    assert not verify(path).faults and json.loads(path.read_bytes().splitlines()[-1])["reason"] == "half \ud800 a pair"
 
 
 def test_several_programs_write_to_one_log_and_none_loses_a_line(tmp_path: Path) -> None:

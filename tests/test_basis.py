@@ -154,3 +154,14 @@ def test_what_would_tell_nothing_new_is_not_to_be_measured() -> None:
         made = explainer.explain({**explainer.bundle.samples[1].values, "BMI": None})
         assert [m.feature for m in made.next] == ["BMI"]
         assert sentences.measure_next(Wording(made, explainer.schema)) == []
+
+
+def test_the_risk_stands_once_where_values_are_unknown() -> None:
+    """A mean of risks is not the risk of a mean score: 94 % beside 95 % for one record."""
+    with Explainer.load("heart", threads=1) as explainer:
+        sample = dict(explainer.bundle.samples[0].values)
+        known, unknown = (explainer.explain(values, why=True) for values in (sample, {**sample, "ca": None, "thal": None}))
+        assert known.why is not None and unknown.why is not None and unknown.why.now != unknown.risk.now
+        say = Wording(known, explainer.schema)
+        assert sentences.why(say)[0].endswith(f", here {say.risk(known.risk.now)}.")
+        assert sentences.why(Wording(unknown, explainer.schema))[0].endswith(" %, with what is unknown here as it may be.")

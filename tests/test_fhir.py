@@ -217,6 +217,21 @@ AMBIGUOUS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "a range": ([observation("29463-7", valueRange={"low": {"value": 1}})], "valueRange is no number"),
     "a modifier": ([weight(modifierExtension=[{"url": "urn:not"}])], "Bundle.entry[0].resource has a modifierExtension"),
     "rules": ([weight(implicitRules="urn:r")], "implicitRules"),
+    "a modifier of a component": (
+        [observation("85354-9", component=[{"code": concept("29463-7"), "valueQuantity": quantity(80, "kg"),
+                                            "modifierExtension": [{"url": "urn:not"}]}])], "component[0] has a modifierExtension"),
+    "a modifier of the patient": ([patient(modifierExtension=[{"url": "urn:not"}])], "Bundle.entry[0].resource has a modifierExtension"),
+    "a value that is absent": ([weight(dataAbsentReason=concept("error"))], "holds a value and a dataAbsentReason"),
+    "an end of a range that is none": ([weight() | {"valueQuantity": quantity(80, "kg", comparator=0)}], "comparator is 0"),
+    "a device": ([weight(of="Device/1")], "Bundle.entry[0].resource.subject is Device/1, no Patient"),
+    "a group elsewhere": ([weight(of="http://a.example/Group/1/_history/2")], "Group/1, no Patient"),
+    "one id on two servers": ([patient(), weight(of="http://a.example/Patient/p1"),
+                               weight(of="http://b.example/Patient/p1", when="2026-04-01")], "Bundle.entry[2].resource.subject"),
+    "another age": ([patient(birthDate="1969-05-02"), observation("30525-0", valueQuantity=quantity(40, "a"))], "birthDate 56: age"),
+    "another sex": ([patient(), observation("46098-0", valueCodeableConcept=concept("male", "http://hl7.org/fhir/administrative-gender"))],
+                    "says male, Bundle.entry[0].resource.gender female: sex"),
+    "a period from its end": ([weight(when=None, effectivePeriod={"start": "2026-05-02", "end": "2026-05-01"})], "begins after its end"),
+    "a condition to come": ([condition("195967001", onsetDateTime="2026-07")], "onsetDateTime is 2026-07, which lies in the future"),
     "no such status": ([weight(status="done")], "Bundle.entry[0].resource.status is 'done'"),
     "no status": ([weight(status=None)], "status is 'None'"),
     "a patient inside": ([weight(contained=[patient(id="x")])], "Bundle.entry[0].resource.contained[0] is a Patient inside"),
@@ -258,6 +273,29 @@ def test_what_is_no_bundle_is_refused(data: Any, said: str) -> None:
     with pytest.raises(RecordError) as caught:
         read(CODED, data, YEAR, now=NOW)
     assert said in str(caught.value)
+
+
+def test_a_day_is_the_day_where_it_was_written() -> None:
+    born = patient(birthDate="1969-05-02")
+    for when, age in (("2026-05-02T00:30:00+02:00", 57), ("2026-05-01T23:30:00-08:00", 56)):
+        made = reading(born, weight(when=when))
+        assert made.values["age"] == age and {source.day for source in made.sources} == {when[:10], ""}
+    vague = reading(born, weight(when="2026"))
+    assert "age" not in vague.values and "age is 56 or 57" in vague.notes[0] and vague.sources[-1].day == "2026"
+    same = observation("30525-0", "2026-05-01", valueQuantity=quantity(56, "a"))
+    assert reading(born, same, weight(when="2026-05-02")).values["age"] == 57
+
+
+def test_as_of_a_day_what_was_recorded_later_is_not_known() -> None:
+    later = bundle(condition("195967001", recordedDate="2026-05-10"), weight())
+    assert read(CODED, later, YEAR, at=datetime(2026, 5, 5, tzinfo=timezone.utc), now=NOW).values == {"weight": 80}
+    assert read(CODED, later, timedelta(days=10**8), now=NOW).values == {"weight": 80, "asthma": "yes"}
+
+
+def test_nothing_is_computed_of_what_stands_beside() -> None:
+    two = observation("29463-7", valueQuantity=quantity(95, "kg")), observation("8302-2", valueQuantity=quantity(178, "cm"))
+    assert read(METABOLIC, bundle(*two), YEAR, now=NOW).values["BMI"] == 29.984
+    assert "BMI" not in read(METABOLIC, bundle(*two), YEAR, now=NOW, beside={"Weight": 70}).values
 
 
 def test_what_is_plain_is_read() -> None:

@@ -99,9 +99,12 @@ def test_feedback_goes_to_the_audit_log(program: Program) -> None:
     lines = len(program.log.read_text(encoding="utf-8").splitlines())
     for wrong, code in [({}, 400), ({"feedback": []}, 400), ({"feedback": [3]}, 400),
                         ({"feedback": [{"card": "x", "outcome": "seen"}]}, 400),
+                        ({"feedback": [{**taken, "acceptedSuggestions": [{"id": s["uuid"]} for s in card["suggestions"]]}]}, 400),
                         ({"feedback": [{**taken, "acceptedSuggestions": []}]}, 400), ({"feedback": [over, {**over, "card": "x"}]}, 404),
                         ({"feedback": [{**taken, "acceptedSuggestions": [{"id": "x"}]}]}, 404)]:  # fmt: skip
         assert program.ask("POST", path, wrong)[0] == code, wrong
+    for other in ("heart", "no-such"):
+        assert program.ask("POST", f"/cds-services/{other}/feedback", {"feedback": [taken]})[0] == 404
     assert len(program.log.read_text(encoding="utf-8").splitlines()) == lines
 
 

@@ -322,6 +322,8 @@ def test_bad_questions_end_alone_and_say_what_is_wrong(served: Served) -> None:
     assert status == 422 and set(answer["fields"]) == {"age", "steps", "smoker", "size"}
     assert answer["fields"]["age"] == "Age cannot be 300; allowed is 18 to 90 years"  # as the command line says it
     assert "'<b>maybe</b>'" in answer["fields"]["smoker"]
+    status, answer = served.post("explain", {**QUESTION, "values": {"\ud800": "1"}})  # half a surrogate pair
+    assert status == 422 and "\ud800" in answer["fields"]
     assert served.post("explain", QUESTION)[0] == 200
 
 
@@ -417,6 +419,8 @@ def test_files_become_records(served: Served) -> None:
     status, answer = read(("a.csv", "﻿Name;age;steps;smoker;deep_sleep\r\nA;44;3000;yes;10,5\r\nB;50;;no;?\r\n".encode()))
     rows = answer["rows"]
     assert [row["values"]["deep_sleep"] for row in rows] == ["10.5", None] and rows[1]["values"]["steps"] is None
+    status, answer = read(("me.json", b'{"smoker": "\\ud800"}'))
+    assert (status, answer["rows"][0]["values"]) == (200, {"smoker": "\ud800"})
     for name, data in (
         ("x.csv", b"a,b\n1,2\n"),
         ("../../etc/passwd", b"\x00\x01"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AuditError
+from ..schema.parsing import LooseJsonError, strict
 
 START = "0" * 64
 """What the first line names as the one before."""
@@ -36,7 +37,8 @@ def sealed(entry: Mapping[str, Any], number: int, before: str) -> tuple[bytes, s
     """A line with its end, and its hash."""
     whole = {"n": number, **entry, "before": before}
     digest = digest_of(whole)
-    return (json.dumps({**whole, "hash": digest}, ensure_ascii=False, allow_nan=False) + "\n").encode(), digest
+    text = json.dumps({**whole, "hash": digest}, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode(errors="backslashreplace"), digest  # half a surrogate pair, as JSON writes it
 
 
 def digest_of(entry: Mapping[str, Any]) -> str:
@@ -50,7 +52,9 @@ def opened(line: bytes) -> dict[str, Any]:
     if not line.endswith(b"\n"):
         raise ValueError("it is cut off: no end of line, or too long")
     try:
-        entry = json.loads(line)
+        entry = strict(line.decode())
+    except LooseJsonError as error:  # of a key that stands twice, some readers see the other value
+        raise ValueError(f"it was altered: {error}") from error
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not JSON") from error
     if not isinstance(entry, dict) or not isinstance(entry.get("n"), int) or not isinstance(entry.get("before"), str):

@@ -47,8 +47,7 @@ class Log:
             line, digest = sealed({"format": 1, "at": at, **entry}, number + 1, before)
             if len(line) > LONGEST:
                 raise AuditError(f"what should be written to {self.path} is over {LONGEST:,} bytes; nothing was written")
-            private_files.write(handle, line)
-            private_files.sync(handle)
+            private_files.append(handle, line)
         return digest
 
     def _last(self, handle: int) -> tuple[int, str]:

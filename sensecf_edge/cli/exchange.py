@@ -48,7 +48,7 @@ def record(schema: Schema, bundle: str, beside: Mapping[str, Any] | None, within
 
     window, at = moments.within(within), moments.span(moment, "--at").end if moment else None
     data = terminal.read_record(bundle, FHIR.max_bytes)
-    reading = read(schema, data, window, at - timedelta(seconds=1) if at else None)
+    reading = read(schema, data, window, at - timedelta(seconds=1) if at else None, beside=beside)
     for line in reading.lines(values=False):
         terminal.say(line)
     values = {**reading.values, **(beside or {})}

@@ -33,6 +33,7 @@ def entries(data: Any, root: str = "Bundle") -> list[Entry]:
         raise RecordError(f"{root}.resourceType is {bundle.get('resourceType')!r}; a FHIR Bundle is needed")
     if bundle.get("type") == "history":
         raise RecordError(f"{root}.type is 'history', which holds older versions of the same; give a searchset or a collection")
+    unturned(bundle, root)
     for k, link in enumerate(a_list(bundle.get("link"), f"{root}.link")):
         if isinstance(link, dict) and link.get("relation") == "next":
             raise RecordError(f"{root}.link[{k}] says that this is one page of several; ask for all of it")
@@ -71,16 +72,19 @@ def subject(found: Sequence[Entry], person: Entry | None) -> str:
     """What the one person is called in references; "" where nobody says. Raises RecordError where there are several."""
     called = {person.reference: person.path} if person and person.reference else {}
     own = {person.reference, person.url} if person else set()
+    elsewhere = dict[str, str]()
     for entry in found:
         if entry.resource["resourceType"] == "Patient":
             continue
         told = of_whom(entry)
-        if not told or told in own or (person and _same(told, person)):
+        if not told or told in own:
             continue
-        for other, path in called.items():
+        known = elsewhere if person and _same(told, person) else called
+        for other, path in known.items():
             if other != told:
                 raise RecordError(f"{entry.path}.subject is {told}, {path} is of {other}; give a Bundle of one person")
-        called[told] = entry.path + ".subject"
+        if known is called or "://" in told:  # the same id on two servers is two people
+            known[told] = entry.path + ".subject"
     return next(iter(called), "")
 
 
@@ -89,10 +93,13 @@ def of_whom(entry: Entry) -> str:
     held = an_object(entry.resource.get("subject") or {}, f"{entry.path}.subject")
     reference, identifier = held.get("reference"), held.get("identifier")
     if isinstance(reference, str) and reference:
+        reference = reference.partition("/_history")[0]
         if reference.startswith("#"):
             raise RecordError(f"{entry.path}.subject is {reference}, inside the resource; refer to a Patient of the Bundle")
-        return reference.partition("/_history")[0]
-    return f"{identifier.get('system')}|{identifier.get('value')}" if isinstance(identifier, dict) else ""
+        if (kind := reference.rpartition("/")[0].rpartition("/")[2])[:1].isupper() and kind != "Patient":
+            raise RecordError(f"{entry.path}.subject is {reference[:80]}, no Patient; leave it out")
+        return reference
+    return f"{identifier.get('system')}|{identifier.get('value')}" if isinstance(identifier, dict) and identifier.get("value") else ""
 
 
 def _same(told: str, person: Entry) -> bool:
@@ -102,6 +109,12 @@ def _same(told: str, person: Entry) -> bool:
         return True
     absolute = "://" in told
     return absolute and "://" not in person.url and told.endswith("/" + person.reference)
+
+
+def unturned(element: dict[str, Any], path: str) -> None:
+    """Raises RecordError for what changes the meaning of an element in a way that is not known here."""
+    if element.get("modifierExtension") or element.get("implicitRules"):
+        raise RecordError(f"{path} has a modifierExtension or implicitRules, which may turn its meaning; leave it out")
 
 
 def codings(concept: Any, path: str) -> set[Coding]:

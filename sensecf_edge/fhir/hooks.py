@@ -168,8 +168,8 @@ def _noted(item: dict[str, Any], path: str) -> Feedback:
         raise RecordError(f"{path} needs a card and an outcome, accepted or overridden")
     if outcome == "accepted":
         taken = item.get("acceptedSuggestions")
-        if not isinstance(taken, list) or not taken or not isinstance(taken[0], dict) or not isinstance(taken[0].get("id"), str):
-            raise RecordError(f"{path}.acceptedSuggestions names which suggestion was accepted, by its id")
+        if not isinstance(taken, list) or len(taken) != 1 or not isinstance(taken[0], dict) or not isinstance(taken[0].get("id"), str):
+            raise RecordError(f"{path}.acceptedSuggestions names the one suggestion that was accepted, by its id")
         return Feedback(of, True, suggestion=taken[0]["id"])
     why = an_object(item.get("overrideReason") or {}, f"{path}.overrideReason")
     coded = an_object(why.get("reason") or {}, f"{path}.overrideReason.reason").get("code")

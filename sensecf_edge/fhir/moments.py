@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from ..errors import RecordError
 
 _MOMENT = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?"
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?",
+    re.ASCII,
 )
 _WITHIN = re.compile(r"(\d{1,5})\s*(h|d|w|y)")
 _HOURS = {"h": 1, "d": 24, "w": 168, "y": 8766}
@@ -19,15 +20,19 @@ GRACE = timedelta(days=1)
 
 
 class Span(NamedTuple):
-    """From `start` up to `end`, which is not part of it."""
+    """From `start` up to `end`, which is not part of it. `day` is the day as it was written, in the zone of whoever wrote it, or the
+    month or the year where no more is stated."""
 
     start: datetime
     end: datetime
+    day: str
 
     @property
-    def day(self) -> str:
-        """The day of its start, for people."""
-        return self.start.date().isoformat()
+    def days(self) -> tuple[date, date]:
+        """The first and the last day that it may be of."""
+        if len(self.day) == len("2026-05-01"):
+            return date.fromisoformat(self.day), date.fromisoformat(self.day)
+        return self.start.date(), (self.end - timedelta(seconds=1)).date()
 
 
 def span(text: Any, where: str) -> Span:
@@ -39,9 +44,9 @@ def span(text: Any, where: str) -> Span:
         year, month, day, hour, *_ = found.groups()
         if hour:
             start = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00")).astimezone(timezone.utc)
-            return Span(start, start + timedelta(seconds=1))
+            return Span(start, start + timedelta(seconds=1), text[:10])
         start = datetime(int(year), int(month or 1), int(day or 1), tzinfo=timezone.utc)
-        return Span(start, _next(start, month, day))
+        return Span(start, _next(start, month, day), text)
     except (ValueError, OverflowError):
         raise RecordError(f"{where} {text!r} is no date of FHIR; it is written as 2026-05-01 or 2026-05-01T08:30:00+02:00") from None
 
@@ -66,12 +71,26 @@ def told(text: str) -> str:
     return f"{number} {_WORDS[unit]}{'s' if int(number) != 1 else ''}"
 
 
-def ages(birth: Any, on: datetime, where: str) -> tuple[int, int]:
-    """Whole years from a birth date to a day, at least and at most: a year of birth leaves two open. Raises RecordError."""
-    born = span(birth, where)
-    least, most = (_years(moment.date(), on.date()) for moment in (born.end - timedelta(seconds=1), born.start))
+def before(moment: datetime, length: timedelta) -> datetime:
+    """The moment that lies so long before another; the first of all where that is longer than time is counted."""
+    try:
+        return moment - length
+    except OverflowError:
+        return datetime.min.replace(tzinfo=timezone.utc)
+
+
+def today(moment: datetime) -> Span:
+    """The day of a moment, in UTC."""
+    return span(moment.astimezone(timezone.utc).date().isoformat(), "the day")
+
+
+def ages(birth: Any, on: Span, where: str) -> tuple[int, int]:
+    """Whole years from a birth date to a day, at least and at most: a year, of birth or of that day, leaves two open. Raises
+    RecordError."""
+    (first, last), (begins, ends) = span(birth, where).days, on.days
+    least, most = _years(last, begins), _years(first, ends)
     if least < 0:
-        raise RecordError(f"{where} {birth!r} lies after {on.date().isoformat()}; mend it or leave it out")
+        raise RecordError(f"{where} {birth!r} lies after {on.day}; mend it or leave it out")
     return least, most
 
 

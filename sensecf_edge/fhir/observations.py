@@ -9,7 +9,7 @@ from ..errors import RecordError
 from ..schema.codes import Coding
 from ..schema.feature import Feature
 from ..schema.schema import Schema
-from .entries import Entry, a_list, an_object, codings
+from .entries import Entry, a_list, an_object, codings, unturned
 from .moments import Span, span
 from .values import absent
 
@@ -44,6 +44,7 @@ def observations(schema: Schema, found: Sequence[Entry], notes: list[str]) -> It
         if parts and _counts(entry, notes):
             when = _time(entry)
             for features, element, path, measures in parts:
+                unturned(element, path)
                 if absent(element):
                     notes.append(f"{path} holds no value of {features[0].title}{_why(element)}")
                     continue
@@ -69,8 +70,7 @@ def _parts(entry: Entry, by_code: dict[Coding, list[Feature]]) -> Iterator[tuple
 def _counts(entry: Entry, notes: list[str]) -> bool:
     """Whether it is a result, of the person. Raises RecordError for what changes its meaning in a way that is not known here."""
     held, status = entry.resource, entry.resource.get("status")
-    if held.get("modifierExtension") or held.get("implicitRules"):
-        raise RecordError(f"{entry.path} has a modifierExtension or implicitRules, which may turn its meaning; leave it out")
+    unturned(held, entry.path)
     if status in NONE:
         notes.append(f"{entry.path} is {status}, and was left out")
         return False
@@ -92,8 +92,11 @@ def _time(entry: Entry) -> Span:
             return span(held[key], f"{entry.path}.{key}")
     if held.get("effectivePeriod") is not None:
         period = an_object(held["effectivePeriod"], f"{path}Period")
-        end = "end" if period.get("end") is not None else "start"
-        return span(period.get(end), f"{path}Period.{end}")
+        start, end = (span(period[key], f"{path}Period.{key}") if period.get(key) is not None else None for key in ("start", "end"))
+        if start and end and start.start >= end.end:
+            raise RecordError(f"{path}Period begins after its end; mend it or leave it out")
+        if start or end:
+            return end or start  # type: ignore[return-value]
     raise RecordError(f"{path}[x] is missing or of another kind, so nobody knows of when it is; state effectiveDateTime, or leave it out")
 
 

@@ -6,7 +6,7 @@ contradict each other, a number without a unit. What is not in it is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -21,8 +21,8 @@ from ..schema.record import Value
 from ..schema.schema import Schema
 from ..space import rules
 from .conditions import conditions
-from .entries import Entry, entries, patient, subject
-from .moments import GRACE, Span, ages
+from .entries import Entry, entries, patient, subject, unturned
+from .moments import GRACE, Span, ages, before, today
 from .observations import Stated, observations
 from .units import rounded
 from .values import Found, Source, Untold, value_of
@@ -49,27 +49,29 @@ class Reading:
         return [plain(said) for said in (*told, *self.notes)]
 
 
-def read(schema: Schema, data: Any, within: timedelta, at: datetime | None = None, now: datetime | None = None) -> Reading:
-    """The record in a Bundle, from the readings of the time `within` before `at` (default: now). Raises RecordError with the path."""
-    return read_entries(schema, entries(data), within, at, now)
+def read(schema: Schema, data: Any, within: timedelta, at: datetime | None = None, now: datetime | None = None,
+         beside: Mapping[str, Any] | None = None) -> Reading:  # fmt: skip
+    """The record in a Bundle, from the readings of the time `within` before `at` (default: now). Nothing is computed from features
+    that stand `beside` it, for the Bundle's own value of those does not hold. Raises RecordError with the path."""
+    return read_entries(schema, entries(data), within, at, now, beside)
 
 
 def read_entries(
-    schema: Schema, found: Sequence[Entry], within: timedelta, at: datetime | None = None, now: datetime | None = None
-) -> Reading:
+    schema: Schema, found: Sequence[Entry], within: timedelta, at: datetime | None = None, now: datetime | None = None,
+    beside: Mapping[str, Any] | None = None,
+) -> Reading:  # fmt: skip
     """The record in resources, as `read`."""
     now = now or datetime.now(timezone.utc)
     if not any(feature.code for feature in schema.features):
         raise RecordError("the features of this model have no codes, so nothing of a Bundle can be theirs; see docs/schema.md, key code")
     person, of = patient(found), subject(found, patient(found))
-    out = _Newest(Span((at or now) - within, at or now + GRACE), now)
+    out = _Newest(before(at or now, within), at or now + GRACE, now)
     for stated in observations(schema, found, out.notes):
         out.take(stated)
     sources = out.chosen()
-    on = max((stated.when.start for stated in out.used), default=at or now)
-    sources |= conditions(schema, found, out.notes, sources)
-    sources |= _of_the_person(schema, person, on, out.notes)
-    sources |= _computed(schema, sources)
+    sources |= conditions(schema, found, out.notes, sources, out.until, now)
+    sources |= _of_the_person(schema, person, out, today(at or now))
+    sources |= _computed(schema, {name: held for name, held in sources.items() if name not in (beside or {})})
     values = {f.name: sources[f.name][0] for f in schema.features if f.name in sources}
     told = tuple(replace(sources[f.name][1], title=f.title, value=_told(f, values[f.name])) for f in schema.features if f.name in sources)
     return Reading(values, told, tuple(dict.fromkeys(out.notes)), of)
@@ -83,17 +85,17 @@ def lacking(schema: Schema, reading: Reading) -> list[Feature]:
 class _Newest:
     """Of each feature the newest value of a window of time; order never matters."""
 
-    def __init__(self, window: Span, now: datetime) -> None:
-        self.window, self.now = window, now
-        self.notes, self.used, self._stated = list[str](), list[Stated](), dict[str, list[Stated]]()
+    def __init__(self, since: datetime, until: datetime, now: datetime) -> None:
+        self.since, self.until, self.now = since, until, now
+        self.notes, self.used, self._stated = list[str](), dict[str, tuple[Value, Stated]](), dict[str, list[Stated]]()
 
     def take(self, stated: Stated) -> None:
         """One more. Raises RecordError where it lies in the future."""
         if stated.when.start > self.now + GRACE:
             raise RecordError(f"{stated.entry.path} is of {stated.when.day}, which lies in the future; mend its time or leave it out")
-        if stated.when.start >= self.window.end:
+        if stated.when.start >= self.until:
             self.notes.append(f"{stated.feature.title} of {stated.when.day} is later than the day that was asked for, and left out")
-        elif stated.when.end <= self.window.start:
+        elif stated.when.end <= self.since:
             self.notes.append(f"{stated.feature.title} of {stated.when.day} is too old, and left out")
         else:
             self._stated.setdefault(stated.feature.name, []).append(stated)
@@ -113,7 +115,7 @@ class _Newest:
                 if not _equal(value, other):
                     both = f"{first.path} ({_said(value)}) and {stated.path} ({_said(other)})"
                     raise RecordError(f"{both} are of one time and contradict each other: {first.feature.title}; leave one out")
-            self.used.append(first)
+            self.used[name] = value, first
             out[name] = value, Source(name, "", "", first.when.day, first.entry.reference)
         return out
 
@@ -126,26 +128,43 @@ def _rivals(every: Sequence[Stated]) -> list[Stated]:
     return sorted(rivals, key=lambda stated: (stated.when, stated.entry.reference, stated.path))
 
 
-def _of_the_person(schema: Schema, person: Entry | None, on: datetime, notes: list[str]) -> Found:
-    """Age and sex as the Patient has them."""
+def _of_the_person(schema: Schema, person: Entry | None, read: _Newest, today: Span) -> Found:
+    """Age, on the day of the newest reading, and sex as the Patient has them. Raises RecordError where an Observation says otherwise."""
     if person is None:
         return {}
+    unturned(person.resource, person.path)
     out: Found = {}
     for feature in _coded(schema, AGE):
-        if person.resource.get("birthDate") is not None and feature.kind == "number":
-            least, most = ages(person.resource["birthDate"], on, f"{person.path}.birthDate")
-            if most > least:
-                notes.append(f"{person.path}.birthDate leaves open whether the age is {least} or {most}: left unknown")
-            else:
-                out[feature.name] = least, Source(feature.name, "", "", on.date().isoformat(), person.reference)
+        birth, path = person.resource.get("birthDate"), f"{person.path}.birthDate"
+        if birth is None or feature.kind != "number":
+            continue
+        if held := read.used.get(feature.name):
+            least, most = ages(birth, held[1].when, path)
+            _agree(feature, held, range(least, most + 1), path)
+        on = max((stated.when for _, stated in read.used.values()), default=today)
+        least, most = ages(birth, on, path)
+        if most > least:
+            read.notes.append(f"{path} leaves open whether the age is {least} or {most}: left unknown")
+        else:
+            out[feature.name] = least, Source(feature.name, "", "", on.day, person.reference)
     for feature in _coded(schema, SEX):
-        gender = person.resource.get("gender")
+        gender, path = person.resource.get("gender"), f"{person.path}.gender"
         named = next((name for name, codes in feature.choice_codes if (GENDER, gender) in codes), None)
         if named:
+            if held := read.used.get(feature.name):
+                _agree(feature, held, (named,), path)
             out[feature.name] = named, Source(feature.name, "", "", "", person.reference)
         elif gender is not None:
-            notes.append(f"{person.path}.gender {str(gender)[:40]!r} is no choice of {feature.title} ({feature.allowed()}): left unknown")
+            read.notes.append(f"{path} {str(gender)[:40]!r} is no choice of {feature.title} ({feature.allowed()}): left unknown")
     return out
+
+
+def _agree(feature: Feature, held: tuple[Value, Stated], may: Sequence[Value], path: str) -> None:
+    """Whether an Observation says what the Patient does. Raises RecordError."""
+    value, stated = held
+    if (int(value) if isinstance(value, float) else value) not in may:
+        says = " or ".join(map(_said, may))
+        raise RecordError(f"{stated.path} says {_said(value)}, {path} {says}: {feature.title}; leave one out")
 
 
 def _computed(schema: Schema, sources: Found) -> Found:

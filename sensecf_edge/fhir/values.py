@@ -53,6 +53,8 @@ def value_of(feature: Feature, element: dict[str, Any], path: str, measures: Set
     kinds = _kinds(element)
     if len(kinds) != 1:
         raise RecordError(f"{path} holds {' and '.join(kinds) or 'no value'}; one value is needed")
+    if element.get("dataAbsentReason"):
+        raise RecordError(f"{path} holds a value and a dataAbsentReason, which says that there is none; leave one out")
     kind, where = kinds[0], f"{path}.{kinds[0]}"
     if feature.kind == "number" or feature.cut is not None:
         number = _number(feature, element[kind], kind, where, measures)
@@ -80,7 +82,7 @@ def _number(feature: Feature, held: Any, kind: str, where: str, measures: Set[Co
             raise RecordError(f"{where} has no unit; {wanted} is needed")
     elif kind == "valueQuantity":
         quantity = an_object(held, where)
-        if quantity.get("comparator"):
+        if quantity.get("comparator") is not None:
             raise RecordError(f"{where}.comparator is {quantity['comparator']!r}: an end of a range, no value; leave {feature.title} out")
         number, unit = quantity.get("value"), _unit(quantity, wanted, where)
     else:

@@ -32,4 +32,4 @@ def _why(say: Wording) -> list[Html]:
         bar = el("td", bars.share_bar(part.adds, largest), cls="bar")
         rows.append(el("tr", el("th", sentences.values(say, part), scope="row"), bar, el("td", sentences.signed(part))))
     table = el("table", el("tbody", *rows), cls="why") if rows else None
-    return [el("p", sentences.start(reason)), table or Html(), el("p", sentences.error(reason), cls="small")]
+    return [el("p", sentences.start(say, reason)), table or Html(), el("p", sentences.error(reason), cls="small")]

@@ -20,7 +20,7 @@ def why(say: Wording) -> list[str]:
     if reason is None:
         return []
     up, down = ([part for part in beyond_error(reason) if (part.adds > 0) == raises][: WHY.listed] for raises in (True, False))
-    said = [start(reason)]
+    said = [start(say, reason)]
     for word, parts in (("Raises", up), ("Lowers", down)):
         said += [f"{word} the risk most: {'; '.join(_part(say, part) for part in parts)}."] if parts else []
     return [*said, error(reason)]
@@ -31,10 +31,11 @@ def beyond_error(reason: Why) -> list[Part]:
     return [part for part in reason.parts if abs(part.adds) > part.error]
 
 
-def start(reason: Why) -> str:
-    """What the parts lead from and to."""
-    among = "the average risk of people as the model knows them is"
-    return f"Why this prediction: {among} {percent(reason.start)}, here {percent(reason.now)}."
+def start(say: Wording, reason: Why) -> str:
+    """What the parts lead from and to. Where values are unknown the risk is told once, elsewhere: a mean of risks is not the risk of a
+    mean score, and is over other cases."""
+    among = f"Why this prediction: the average risk of people as the model knows them is {percent(reason.start)}"
+    return f"{among}, {'with what is unknown here as it may be' if say.open else f'here {say.risk(say.explanation.risk.now)}'}."
 
 
 def error(reason: Why) -> str:

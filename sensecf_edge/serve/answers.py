@@ -98,7 +98,7 @@ def basis(say: Wording) -> dict[str, Any]:
     parts = sentences.beyond_error(why)
     most = max((abs(part.adds) for part in parts), default=1.0) or 1.0
     told = [{"text": sentences.values(say, part), "adds": sentences.signed(part), "share": part.adds / most} for part in parts]
-    return {**out, "why": {"start": sentences.start(why), "parts": told, "error": sentences.error(why)}}
+    return {**out, "why": {"start": sentences.start(say, why), "parts": told, "error": sentences.error(why)}}
 
 
 def card(say: Wording, answer: Counterfactual, k: int) -> dict[str, Any]:

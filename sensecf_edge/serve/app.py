@@ -47,6 +47,14 @@ WORDS = {408: "slow", 413: "large", 415: "kind", 499: "gone", 503: "busy", 504: 
 Handler = Callable[["Page", Request], Awaitable[Response]]
 
 
+class Json(JSONResponse):
+    """An answer in JSON, and in ASCII: half a surrogate pair, which a request or a file can hold, has no other form to leave in."""
+
+    def render(self, content: Any) -> bytes:
+        """As bytes."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+
+
 def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     """Every error becomes an answer here; what is said of a fault in the program names its place and no value."""
 
@@ -56,17 +64,17 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await handler(page, request)
         except FieldsError as error:
-            return JSONResponse({"error": text("fields"), "fields": error.faults}, 422)
+            return Json({"error": text("fields"), "fields": error.faults}, 422)
         except SenseCFError as error:
-            return JSONResponse({"error": plain(str(error)), "kind": type(error).__name__}, 422)
+            return Json({"error": plain(str(error)), "kind": type(error).__name__}, 422)
         except HTTPException as error:
             said = text(WORDS[error.status_code]) if error.status_code in WORDS else error.detail
-            return JSONResponse({"error": said}, error.status_code, error.headers)
+            return Json({"error": said}, error.status_code, error.headers)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as error:
             page.say(f"a request failed: a fault in this program ({place(error)})")
-            return JSONResponse({"error": text("fault", place=place(error))}, 500)
+            return Json({"error": text("fault", place=place(error))}, 500)
 
     return answer
 
@@ -138,21 +146,21 @@ async def static(page: Page, request: Request) -> Response:
 async def model(page: Page, request: Request) -> Response:
     """A model's form."""
     key = request.query_params.get("key", "")
-    return JSONResponse(await page.line.do(lambda: form(page.models.explainer(key), key), request.is_disconnected))
+    return Json(await page.line.do(lambda: form(page.models.explainer(key), key), request.is_disconnected))
 
 
 @guarded
 async def explain(page: Page, request: Request) -> Response:
     """An answer."""
     asked = Asked.of(parse_object(await body(request, JSON), "the question"))
-    return JSONResponse(await page.asked(request, asked, lambda explainer: page.answer(explainer, asked)))
+    return Json(await page.asked(request, asked, lambda explainer: page.answer(explainer, asked)))
 
 
 @guarded
 async def by_hand(page: Page, request: Request) -> Response:
     """A try by hand."""
     asked = Asked.of(parse_object(await body(request, JSON), "the question"))
-    return JSONResponse(await page.asked(request, asked, lambda explainer: moved_by_hand(explainer, asked)))
+    return Json(await page.asked(request, asked, lambda explainer: moved_by_hand(explainer, asked)))
 
 
 @guarded
@@ -160,7 +168,7 @@ async def wish(page: Page, request: Request) -> Response:
     """What is understood of a wish; it limits nothing by itself."""
     data = parse_object(await body(request, JSON), "the wish")
     said, asked = data.pop("wish", None), Asked.of(data)
-    return JSONResponse(await page.asked(request, asked, lambda explainer: understood(explainer, asked, said)))
+    return Json(await page.asked(request, asked, lambda explainer: understood(explainer, asked, said)))
 
 
 @guarded
@@ -177,7 +185,7 @@ async def note(page: Page, request: Request) -> Response:
         raise ConstraintError(text("note_choose"))
     which = None if option is None else whole("the option", option, 1, SERVE.most_answers)
     made = await page.line.do(lambda: log.noted(str(entry), accepted, reason, which), request.is_disconnected)
-    return JSONResponse({"entry": made})
+    return Json({"entry": made})
 
 
 @guarded
@@ -189,7 +197,7 @@ async def read(page: Page, request: Request) -> Response:
         key, local = str(sent.get("model", "")), str(sent.get("zone", ""))
         files = [(f.filename or "file", await f.read()) for f in sent.getlist("file") if isinstance(f, UploadFile)]
     rows = await page.line.do(lambda: rows_of(page.models.explainer(key).schema, files, local), request.is_disconnected)
-    return JSONResponse({"rows": rows})
+    return Json({"rows": rows})
 
 
 @guarded
@@ -224,7 +232,7 @@ def style_policy() -> str:
 
 async def _nothing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return JSONResponse({"error": text("not_there")}, status)
+    return Json({"error": text("not_there")}, status)
 
 
 def app(page: Page, more: Sequence[Route] = ()) -> Starlette:

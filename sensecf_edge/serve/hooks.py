@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ..bundle.bundle import Bundle
@@ -23,7 +23,7 @@ from ..report.wording import plain
 from ..schema.record import parse_object, problems
 from ..schema.schema import Schema
 from ..settings import FHIR, SERVE
-from .app import JSON, MOST_ENTRIES, Page, body, guarded
+from .app import JSON, MOST_ENTRIES, Json, Page, body, guarded
 
 PATH = "/cds-services"
 _KEY = re.compile(r"[A-Za-z0-9_-]{32,200}")
@@ -31,10 +31,11 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{32,200}")
 
 @dataclass
 class Hooks:
-    """What the three addresses share. `cards` are those that were shown: the line of the audit log, and ids of their suggestions."""
+    """What the three addresses share. `cards` are those that were shown: the service, the line of the audit log, and ids
+    of their suggestions."""
 
     page: Page
-    cards: OrderedDict[str, tuple[str, list[str]]] = field(default_factory=OrderedDict)
+    cards: OrderedDict[str, tuple[str, str, list[str]]] = field(default_factory=OrderedDict)
     _offered: dict[str, tuple[str, str, Schema]] = field(default_factory=dict)
 
     def offered(self) -> dict[str, tuple[str, str, Schema]]:
@@ -64,24 +65,25 @@ class Hooks:
             return [hooks.no_card("", missing, reading, title)]
         if faults := problems(schema, reading.values):
             return [hooks.no_card("; ".join(faults.values()), (), reading, title)]
-        return [self._card(self.page.models.explainer(key), reading, title)]
+        return [self._card(name, self.page.models.explainer(key), reading, title)]
 
-    def _card(self, explainer: Explainer, reading: Reading, title: str) -> dict[str, Any]:
+    def _card(self, name: str, explainer: Explainer, reading: Reading, title: str) -> dict[str, Any]:
         explanation = explainer.explain(reading.values, SERVE.answers, ease=False)
         entry = self.page.log.answered(explanation) if self.page.log else ""
         card = hooks.card(explanation, explainer.schema, reading, title)
-        self.cards[card["uuid"]] = entry, [one["uuid"] for one in card.get("suggestions", [])]
+        self.cards[card["uuid"]] = name, entry, [one["uuid"] for one in card.get("suggestions", [])]
         while len(self.cards) > MOST_ENTRIES:
             self.cards.popitem(last=False)
         return card
 
-    def noted(self, told: list[hooks.Feedback]) -> None:
-        """What became of cards, into the audit log where one is kept. All of it or nothing."""
+    def noted(self, name: str, told: list[hooks.Feedback]) -> None:
+        """What became of a service's cards, into the audit log where one is kept. All of it or nothing."""
         for one in told:
-            if one.card not in self.cards or (one.accepted and one.suggestion not in self.cards[one.card][1]):
-                raise HTTPException(404, "no card of that id, or no such suggestion, was shown by this program")
+            service, _, suggestions = self.cards.get(one.card, ("", "", []))
+            if service != name or (one.accepted and one.suggestion not in suggestions):
+                raise HTTPException(404, "no card of that id, or no such suggestion, was shown by this service")
         for one in told:
-            entry, suggestions = self.cards[one.card]
+            _, entry, suggestions = self.cards[one.card]
             option = suggestions.index(one.suggestion) + 1 if one.accepted else None
             if self.page.log:
                 self.page.log.noted(entry, one.accepted, one.reason[:500], option)
@@ -94,7 +96,7 @@ def routes(page: Page) -> list[Route]:
     @guarded
     async def discovery(page: Page, request: Request) -> Response:
         offered = await page.line.do(held.offered, request.is_disconnected)
-        return JSONResponse({"services": [hooks.service(name, title, schema) for name, (_, title, schema) in offered.items()]})
+        return Json({"services": [hooks.service(name, title, schema) for name, (_, title, schema) in offered.items()]})
 
     @guarded
     async def call(page: Page, request: Request) -> Response:
@@ -105,7 +107,7 @@ def routes(page: Page) -> list[Route]:
             raise HTTPException(412, str(error)) from error
         except RecordError as error:
             raise HTTPException(400, str(error)) from error
-        return JSONResponse({"cards": cards})
+        return Json({"cards": cards})
 
     @guarded
     async def feedback(page: Page, request: Request) -> Response:
@@ -114,8 +116,8 @@ def routes(page: Page) -> list[Route]:
             told = hooks.feedback(_object(sent))
         except RecordError as error:
             raise HTTPException(400, str(error)) from error
-        await page.line.do(lambda: held.noted(told), request.is_disconnected)
-        return JSONResponse({})
+        await page.line.do(lambda: held.noted(request.path_params["name"], told), request.is_disconnected)
+        return Json({})
 
     return [
         Route(PATH, discovery), Route(PATH + "/{name}", call, methods=["POST"]),
