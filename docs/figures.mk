@@ -15,6 +15,8 @@ POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
 ROWS_metabolic = --rows 2000
+PLANTED_heart = 5000
+PLANTED_stress = 2000
 FITTED = diabetes breast-cancer
 TARGET_diabetes = --target progression --wanted slow --pairs 1000 --passes 4 --no-improve
 TARGET_breast-cancer = --target diagnosis --wanted benign --pairs 100 --passes 1 --no-improve --allow all-mutable
@@ -27,7 +29,7 @@ schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
 figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
-    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/planted-heart.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/planted-heart.txt $(FIGURES)/planted-stress.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
@@ -40,7 +42,7 @@ $(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
 $(FIGURES)/parrots-%.txt: $(TABLES)/%.csv          # memorisation.md: what it can see
 	$(call kept,$(MODULE).memorisation.parrots $< --model $*)
 $(FIGURES)/planted-%.txt: $(TABLES)/%.csv          # memorisation.md: canaries
-	$(call kept,$(MODULE).memorisation.planted $< --model $* --work $(TABLES)/planted-$* --pairs 5000 --passes 7)
+	$(call kept,$(MODULE).memorisation.planted $< --model $* --work $(TABLES)/planted-$* --pairs $(PLANTED_$*) --passes 7)
 $(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
 	$(call kept,$(MODULE).evaluate.density_study $< --model $* $(ROWS_$*))
 $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
