@@ -17,7 +17,9 @@ from test_serve import Served
 
 from sensecf_edge.audit.chain import verify
 from sensecf_edge.errors import ConstraintError
+from sensecf_edge.explain import Explainer
 from sensecf_edge.fhir import hooks
+from sensecf_edge.fhir.reading import Reading
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.serve.hooks import key_in
 
@@ -195,6 +197,14 @@ def test_markup_of_a_record_and_of_a_model_stays_text() -> None:
     card = hooks.no_card("", list(schema.features), None, "<b>" + "long " * 60)
     assert len(card["summary"]) < 140 and "\\<img src=x\\>" in card["detail"]
     assert hooks.prefetch(schema)["conditions"] == "Condition?patient={{context.patientId}}&code=urn:a|1"
+
+
+def test_a_prediction_that_depends_is_summed_up_by_its_range() -> None:
+    with Explainer.load("metabolic", threads=1) as explainer:
+        schema, sample = explainer.schema, explainer.bundle.samples[0].values
+        made = explainer.explain({name: None if schema[name].optional else value for name, value in sample.items()})
+        card = hooks.card(made, schema, Reading({}, (), ()), "t")
+    assert made.status == "depends" and " %: it depends on what is unknown (" in card["summary"] and " to " in card["summary"]
 
 
 def test_conditions_come_by_prefetch() -> None:

@@ -101,6 +101,12 @@ def test_a_sheet_says_all_of_the_answer(kind: str, answers: dict[str, tuple[Expl
         assert all(said in text for said in ("Kept as it is, as asked: Pulse.", "Sleep within 5 to 9", "pressure counts 3 times"))
 
 
+def test_all_of_a_count_of_cases_reads_all(answers: dict[str, tuple[Explanation, Bundle]]) -> None:
+    explanation, bundle = answers["found"]
+    made = replace(explanation, completions=38, holds_now=0.0, found=tuple(replace(answer, holds=1.0) for answer in explanation.found))
+    assert "Holds, of 38 cases tried for what is unknown all" in Read(report_html(made, bundle)).text
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_each_kind_is_one_page_of_a4_in_a_real_browser(answers: dict[str, tuple[Explanation, Bundle]], tmp_path: Path) -> None:
     first = report_html(*answers["found"])

@@ -41,22 +41,24 @@ def shape(command: Callable[..., Any]) -> Callable[..., Any]:
 def record(schema: Schema, bundle: str, beside: Mapping[str, Any] | None, within: str, moment: str | None) -> Reading:
     """The record of a Bundle; what it was read from goes to standard error. `beside` goes before it. Raises RecordError."""
     from dataclasses import replace
-    from datetime import timedelta
+    from datetime import datetime, timedelta, timezone
 
     from ..fhir import moments
     from ..fhir.reading import lacking, read
 
-    window, at = moments.within(within), moments.span(moment, "--at").end if moment else None
+    window, asof = moments.within(within), moments.span(moment, "--at") if moment else None
+    if asof and asof.start > datetime.now(timezone.utc) + moments.GRACE:
+        raise RecordError(f"--at {asof.day} lies in the future; name a day that has been")
     data = terminal.read_record(bundle, FHIR.max_bytes)
-    reading = read(schema, data, window, at - timedelta(seconds=1) if at else None, beside=beside)
-    for line in reading.lines(values=False):
+    reading = read(schema, data, window, asof.end - timedelta(seconds=1) if asof else None, beside=beside)
+    own = tuple(source for source in reading.sources if source.feature not in (beside or {}))
+    for line in replace(reading, sources=own).lines(values=False):
         terminal.say(line)
     values = {**reading.values, **(beside or {})}
     missing = [f"{f.name} ({f.allowed()})" for f in lacking(schema, reading) if values.get(f.name) is None]
     if missing:
         write = "write them into a file and give it beside the Bundle: sensecf-edge explain rest.json --fhir ..."
         raise RecordError(f"the Bundle says nothing of the last {moments.told(within)} on {'; '.join(missing)}; {write}")
-    own = tuple(source for source in reading.sources if source.feature not in (beside or {}))
     return replace(reading, values=values, sources=own)
 
 

@@ -103,7 +103,10 @@ def _fetched(held: Any, path: str, single: bool) -> list[Entry]:
 def card(explanation: Explanation, schema: Schema, reading: Reading, title: str) -> dict[str, Any]:
     """The answer. An option that was agreed upon comes back as an accepted suggestion, which holds no action."""
     e, say = explanation, Wording(explanation, schema)
-    first = f"Risk of “{say.unwanted}” {say.risk(e.risk.now)} ({say.base()})"
+    risk = say.risk(e.risk.now)
+    if e.status == "depends":
+        risk = f"{say.span(e.risk.low, e.risk.high) or risk}: it depends on what is unknown"
+    first = f"Risk of “{say.unwanted}” {risk} ({say.base()})"
     many = len(e.found)
     options = [option(e, schema, answer) for answer in e.found]
     detail = [*say.prediction(), *filter(None, [say.deciding()]), *(f"Option {k}: {text}." for k, text in enumerate(options, 1))]

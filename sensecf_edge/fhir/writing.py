@@ -18,6 +18,7 @@ from ..report.wording import Wording, plain
 from ..schema.feature import number_text
 from ..schema.schema import Schema
 from .reading import Reading
+from .units import SYSTEM as UCUM
 
 NOBODY = "the person whom this record is of"
 _REFERENCE = re.compile(r"(?:[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}|(?:https?|urn):[\x21-\x7e]{1,200})")
@@ -36,10 +37,18 @@ def risk_assessment(explanation: Explanation, schema: Schema, when: datetime, re
         "occurrenceDateTime": when.isoformat(timespec="seconds"),
         "performer": {"display": made},
         "basis": _basis(say, reading),
-        "prediction": [{"outcome": {"text": say.unwanted}, "probabilityDecimal": round(100 * e.risk.now, 4), "rationale": " ".join(lines)}],
+        "prediction": [{"outcome": {"text": say.unwanted}, **_probability(e), "rationale": " ".join(lines)}],
         "note": [{"text": text} for text in (*say.notes(), DISCLAIMER)],
     }  # fmt: skip
     return {**out, "mitigation": mitigation} if (mitigation := _mitigation(say)) else out
+
+
+def _probability(e: Explanation) -> dict[str, Any]:
+    """The risk; all that it may be where the prediction depends on what is unknown."""
+    if e.status != "depends" or e.risk.low is None or e.risk.high is None:
+        return {"probabilityDecimal": round(100 * e.risk.now, 4)}
+    low, high = ({"value": round(100 * end, 4), "unit": "%", "system": UCUM, "code": "%"} for end in (e.risk.low, e.risk.high))
+    return {"probabilityRange": {"low": low, "high": high}}
 
 
 def _mitigation(say: Wording) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..answer.result import Change, Counterfactual
 from ..report.phrases import percent
 from ..report.rendering import HEADINGS, by_text
-from ..report.wording import Wording, of_hundred
+from ..report.wording import TINY, Wording, of_hundred
 from . import bars
 from .html import Html, el
 
@@ -73,7 +73,8 @@ def _figures(say: Wording, found: tuple[Counterfactual, ...]) -> Iterator[tuple[
     e = say.explanation
     yield f"Risk of “{say.unwanted}” then", [say.after(answer) for answer in found]
     if e.completions:
-        yield f"Holds, of {e.completions} cases tried for what is unknown", [percent(a.holds) for a in found]
+        held = ["all" if answer.holds > 1 - TINY else percent(answer.holds) for answer in found]
+        yield f"Holds, of {e.completions} cases tried for what is unknown", held
     if any(a.realism is not None for a in found):
         own = "" if e.realism is None else f"; as it is: {of_hundred(e.realism)}"
         yield f"More typical than, of “{say.target}” records{own}", ["–" if a.realism is None else of_hundred(a.realism) for a in found]
