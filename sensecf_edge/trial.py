@@ -14,15 +14,25 @@ import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .bundle.bundle import Bundle, find, read_manifest
 from .bundle.shared import cache
-from .errors import BundleError, SenseCFError, place
+from .bundle.signature import REQUIRED
+from .errors import BundleError, EngineError, SenseCFError, place
+
+if TYPE_CHECKING:
+    from .explain import Explainer
 
 SECONDS, MEGABYTES = 300.0, 4096
-"""What the child may take: time, and memory of its own beside twice what the bundle's files hold."""
-_CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); from sensecf_edge.trial import child; child(*sys.argv[1:])"
+"""What the child may take: time, and memory of its own beside twice what the largest file of the bundle holds."""
+_CHILD = (
+    "import sys; sys.path.remove('') if '' in sys.path else None; "  # the working directory, which may be the bundle's, with a json.py
+    "import json; sys.path[:] = json.loads(sys.argv.pop()); from sensecf_edge.trial import child; child(*sys.argv[1:])"
+)
 _REFUSED = 3
+_LARGEST = 16 << 30
+"""Bytes of a file that memory is given for: a manifest may say any number."""
 
 
 def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> None:
@@ -48,8 +58,9 @@ def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> N
 def bundle_trial(
     model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS, megabytes: int = MEGABYTES
 ) -> str | None:
-    """None where `Explainer.load(model, threads, device)` works and explains the bundle's first sample, else why not.
+    """None where `Explainer.load(model, threads, device)` works, explains the bundle's first sample and proposes, else why not.
 
+    Where only signed bundles are to be opened (`bundle.signature.REQUIRED`), that holds in the child as well.
     Everything happens in a child process, which takes about as long as a cold `explain`. Never raises for a bad bundle:
     a child that is killed, aborts, hangs longer than `seconds`, wants more than `megabytes` or cannot be started is told in
     words, as one line.
@@ -57,8 +68,8 @@ def bundle_trial(
     import subprocess  # not where a bundle has passed before, which is nearly always
 
     told = json.dumps([p or os.getcwd() for p in sys.path])
-    path = isinstance(model, Path)
-    program = [sys.executable, "-c", _CHILD, os.fspath(model), "path" if path else "name", str(threads), device, str(megabytes), told]
+    kind, keys = "path" if isinstance(model, Path) else "name", os.fspath(REQUIRED.keys or "")
+    program = [sys.executable, "-c", _CHILD, os.fspath(model), kind, str(threads), device, str(megabytes), keys, told]
     try:
         done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -81,22 +92,40 @@ def _libraries() -> list[str]:
     return [f"{origin} {os.stat(origin).st_mtime_ns}" for origin in found]
 
 
-def child(model: str, kind: str, threads: str, device: str, megabytes: str) -> None:
+def child(model: str, kind: str, threads: str, device: str, megabytes: str, keys: str) -> None:
     """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
     try:
-        files = find(Path(model) if kind == "path" else model).iterdir()
-        _limit(int(megabytes) + 2 * sum(file.stat().st_size for file in files if file.is_file()) // 1_000_000)
+        REQUIRED.keys = Path(keys) if keys else None
+        named = Path(model) if kind == "path" else model
+        largest = max(file.bytes for file in read_manifest(find(named))[0].files.values())  # what else lies there is never read
+        _limit(int(megabytes) + 2 * min(largest, _LARGEST) // 1_000_000)
         from .explain import Explainer
 
-        with Explainer.load(Path(model) if kind == "path" else model, int(threads), device) as explainer:
-            for sample in explainer.bundle.samples[:1]:
-                explainer.explain(sample.values, rounds=1, ease=False)
+        with Explainer.load(named, int(threads), device) as explainer:
+            _ask(explainer)
     except SenseCFError as error:
         _leave(" ".join(str(error).split()))
     except MemoryError:
         _leave(f"{model} wants more than {megabytes} MB of memory to be opened and asked; build it again, smaller")
     except Exception as error:
         _leave(f"{model} cannot be used: a fault in this program ({place(error)})")
+
+
+def _ask(explainer: Explainer) -> None:
+    """Whatever is native once, also where the bundle has no sample, or only ones that need no generator and no rival."""
+    import numpy as np
+
+    from .propose.branching import Branching
+    from .propose.engine import Request
+    from .settings import LOOP
+
+    for sample in explainer.bundle.samples[:1]:
+        explainer.explain(sample.values, rounds=1, ease=False)
+    digits = Branching("", lambda said: [(digit, f"{said}{digit}") for digit in "0123456789"] if len(str(said)) < 4 else [])
+    with contextlib.suppress(EngineError):  # it need not know digits
+        explainer.engine.propose([Request("1, 2, 3, ", digits, LOOP.proposals, LOOP.seed, LOOP.temperature)])
+    for checker in (explainer.checker, *explainer.rivals):
+        checker.p_target(np.full((1, len(explainer.schema)), np.nan))
 
 
 def _limit(megabytes: int) -> None:

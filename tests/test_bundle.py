@@ -143,6 +143,8 @@ HARMS: dict[str, tuple[Harm, str]] = {
     "link out, onnx": (link_out("classifier.onnx"), "classifier.onnx is a link that leads out"),
     "link out, manifest": (link_out("manifest.json"), "manifest.json is a link that leads out"),
     "folder for a file": (become_folder("generator.gguf"), "generator.gguf in .* is not a plain file"),
+    "text that fills the memory": (edit(**{"files__samples.json__bytes": 3 << 30}), "samples.json holds over 4,000,000 bytes"),
+    "graph that fills the memory": (edit(**{"files__classifier.onnx__bytes": 1 << 40}), "classifier.onnx holds over 268,435,456 bytes"),
     "file not listed": (edit(**{"files": {}}), "manifest.json does not list schema.json, classifier.onnx, generator.gguf"),
     "short hash": (edit(**{"files__schema.json__sha256": "abc"}), "files.schema.json.sha256 cannot be 'abc'"),
     "size as text": (edit(**{"files__schema.json__bytes": "10"}), "files.schema.json.bytes cannot be '10'"),

@@ -17,6 +17,7 @@ from sensecf_edge.errors import ConstraintError, EngineError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.generators import weights
 from sensecf_edge.generators.choice import FILE, OPENAI, Choice
+from sensecf_edge.generators.pinned import download
 from sensecf_edge.generators.prompting import hints_of
 from sensecf_edge.llama.chat import MARK, frame
 from sensecf_edge.llama.engine import LlamaEngine
@@ -226,3 +227,11 @@ def test_a_batch_may_be_asked_of_another_generator_and_goes_on_only_with_the_sam
     assert command(*asked, "--resume", "--generator", general, "--shots", 1).code == 0
     other = command(*asked, "--resume", "--generator", "none")
     assert other.code == 2 and "another generator" in other.err
+
+
+def test_no_program_text_that_lies_in_the_working_directory_is_run_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pip.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    said = download("it", "nothing==1", "0" * 64, ("--only-binary", ":all:"), "pip download nothing", tmp_path / "nothing-1.whl")
+    assert said and not (tmp_path / "ran").exists()

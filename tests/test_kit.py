@@ -130,7 +130,7 @@ def test_folders_that_cannot_be_filled_are_told(kit: Callable[..., Path], tmp_pa
     (tmp_path / "full" / "letter").write_text("dear")
     (tmp_path / "file").write_text("")
     for place, told in [("full", "is not empty"), ("no/such", "there is no folder"), ("kit/in", "lies inside the kit"),
-                        ("a:b", "holds a ':'"), ("file", "cannot be used")]:  # fmt: skip
+                        ("a:b", "holds a ':'"), ("a $b", "holds '$'"), ("file", "cannot be used")]:  # fmt: skip
         ran = install(made, tmp_path / place)
         assert ran.returncode == 1 and told in ran.stderr, ran
     assert (tmp_path / "full" / "letter").read_text() == "dear" and not (made / "in").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -152,6 +153,12 @@ def test_signatures_that_are_none_are_refused_in_words(signed: Path, tmp_path: P
     (signed / SIGNATURE).unlink()
     with pytest.raises(BundleError, match="is not signed"):
         holds(signed, tmp_path / "maker.pem")
+    for put, told in [(os.mkfifo, "is not a plain file"), (lambda path: path.symlink_to(path.name), "is missing"),
+                      (lambda path: path.symlink_to("/dev/zero"), "leads out of")]:  # fmt: skip
+        put(signed / SIGNATURE)
+        with pytest.raises(BundleError, match=told):  # and nobody waits for a writer
+            holds(signed, tmp_path / "maker.pem")
+        (signed / SIGNATURE).unlink()
 
 
 def test_only_signed_models_are_opened_where_that_is_asked_for(signed: Path, tmp_path: Path, command: Callable[..., Ran]) -> None:

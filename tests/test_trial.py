@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PATIENCE, Ran
+from conftest import CALM, PATIENCE, STRESSED, Ran
 
 from sensecf_edge import trial
 from sensecf_edge.bundle.bundle import write_manifest
+from sensecf_edge.bundle.signature import REQUIRED
 from sensecf_edge.errors import BundleError
 from sensecf_edge.trial import bundle_trial, ensure_tried
 
@@ -43,6 +46,53 @@ def test_a_bundle_that_wants_more_memory_than_it_may_have_ends_its_own_process_a
     ends = ("wants more than 60 MB", "ends the process that opens it", "not done after 60 s")
     assert any(end in told for end in ends) and "\n" not in told
     assert bundle_trial(toy, megabytes=1500) is None
+
+
+def traced(monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    """The child does this first."""
+    monkeypatch.setattr(trial, "_CHILD", trial._CHILD.replace("child(*", f"{before}; child(*"))
+
+
+ABORTS = "import os; from sensecf_edge.llama import engine; engine.LlamaEngine._decode = lambda *given: os.abort()"
+
+
+@pytest.mark.parametrize("samples", [[], [{"id": "rested", "values": CALM}], [{"id": "restless", "values": STRESSED}]])
+def test_a_bundle_chooses_no_samples_that_keep_its_generator_from_being_tried(
+    samples: list[dict[str, object]], toy_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewritten(toy_copy, samples_json=json.dumps(samples).encode())
+    assert bundle_trial(toy_copy) is None
+    traced(monkeypatch, ABORTS)
+    assert "by SIGABRT" in str(bundle_trial(toy_copy))
+
+
+def test_a_bundle_that_is_not_signed_is_opened_by_no_native_code_where_signatures_are_asked_for(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_signing import make_keys
+
+    make_keys(tmp_path, "maker")
+    traced(monkeypatch, ABORTS.replace("LlamaEngine._decode", "LlamaEngine.__init__"))
+    assert "by SIGABRT" in str(bundle_trial(toy))
+    monkeypatch.setattr(REQUIRED, "keys", tmp_path / "maker.pem")
+    assert "is not signed" in str(bundle_trial(toy))
+
+
+def test_no_program_text_that_lies_in_the_working_directory_is_run(toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("json", "hashlib", "numpy", "sensecf_edge"):
+        (toy_copy / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.chdir(toy_copy)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    assert bundle_trial(Path()) is None and not (tmp_path / "ran").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is Linux's")
+def test_a_file_that_is_not_listed_raises_no_limit(toy_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (toy_copy / "large").open("wb") as file:
+        file.truncate(1 << 40)
+    traced(monkeypatch, "from sensecf_edge import trial as t; t._limit = lambda most: t._leave(f'limit {most}')")
+    (said,) = re.findall(r"limit (\d+)", str(bundle_trial(toy_copy, megabytes=1000)))
+    assert 1000 <= int(said) <= 1010
 
 
 def rewritten(folder: Path, **files: bytes) -> None:

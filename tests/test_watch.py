@@ -492,6 +492,17 @@ def test_tls_and_password_are_kept_to(watching: Callable[..., Running], toy: Pat
     stranger = watching("--model", toy, "--mqtt", url, *MQTT, env={"SENSECF_MQTT_PASSWORD": "secret"})
     stranger.says("certificate")
     assert stranger.end(signal.SIGTERM) == 0
+    watch = watching("--model", toy, "--mqtt", url, *MQTT, *ca, "--password-file", tmp_path / "password")
+    watch.says("connected")
+    broker.stop()
+    watch.says("no connection")
+    (tmp_path / "other").mkdir()
+    make_certificates(tmp_path / "other")
+    for name in ("broker.pem", "broker.key"):
+        shutil.copy(tmp_path / "other" / name, broker.folder)
+    broker.start()
+    watch.says("certificate")  # a second reason of the same outage
+    assert watch.end(signal.SIGTERM) == 0
 
 
 def test_a_url_says_where_and_as_whom() -> None:
@@ -742,6 +753,14 @@ def test_records_of_long_ago_are_not_answered_and_those_of_unknown_age_are_put_a
         assert all("clock, which has not been set" in letter.reason for letter in port.letters)
     with pytest.raises(TableError, match="is a feature"):
         Watcher(Watch(str(toy), time="steps"), ScriptedPort(), print)
+
+
+def test_a_record_of_the_future_does_not_stay_the_newest_for_years(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 5, 1, 8, 0, tzinfo=timezone.utc)
+    monkeypatch.setattr(age, "now", lambda: now)
+    port = ScriptedPort(*(json.dumps({**STRESSED, "at": at}).encode() for at in ("2099-01-01T00:00:00Z", "2026-05-01T07:00:00Z")))
+    Watcher(Watch(str(toy), time="at"), port, lambda _: None).run()
+    assert len(port.answers) == 2 and port.facts[-1]["newest"] == now.isoformat(timespec="seconds")
 
 
 # Home Assistant ---------------------------------------------------------------------------------------------------------------

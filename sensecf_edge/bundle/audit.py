@@ -30,8 +30,13 @@ def check_place(folder: Path, path: Path) -> None:
         raise BundleError(f"{path.name} in {folder} is not a plain file; {REBUILD}")
 
 
-def audited(folder: Path, name: str, entry: FileEntry, keep: bool) -> bytes:
-    """Size, then sha256, of the bytes as they are read, once. Returns them where `keep`, else nothing."""
+def audited(folder: Path, name: str, entry: FileEntry, most: int | None) -> bytes:
+    """Size, then sha256, of the bytes as they are read, once. Returns them where they may be `most`, and nothing where that is None.
+
+    Raises BundleError before anything is read where the size differs, or is more than may be held.
+    """
+    if most is not None and entry.bytes > most:
+        raise BundleError(f"{name} holds over {most:,} bytes; {REBUILD}")
     path = folder / name
     check_place(folder, path)
     digest, kept = hashlib.sha256(), bytearray()
@@ -42,7 +47,7 @@ def audited(folder: Path, name: str, entry: FileEntry, keep: bool) -> bytes:
                 raise BundleError(f"{name} in {folder} holds {size:,} bytes, the manifest says {entry.bytes:,}; {REBUILD}")
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
-                if keep:
+                if most is not None:
                     kept += chunk
     except OSError as error:
         raise BundleError(f"cannot read {name} in {folder}: {error.strerror}; {REBUILD}") from error

@@ -45,7 +45,8 @@ from .reference import Reference
 from .shared import SharedWeights
 from .signature import REQUIRED, SIGNATURE, check, trusted
 
-MAX_TEXT = 4_000_000
+MAX_TEXT, MAX_GRAPH = 4_000_000, 256 << 20
+"""Bytes of a file that is held in memory: a text, or a graph, whose weights have no more room in onnxruntime either."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,10 @@ class Bundle:
         folder = find(name_or_path)
         manifest, digest = read_manifest(folder)
         texts = (SCHEMA, REFERENCE, SAMPLES, CARD, DENSITY, POPULATION)
-        contents = {n: audited(folder, n, e, keep=n in (*texts, CLASSIFIER, REALISM, *RIVALS)) for n, e in manifest.files.items()}
+        most = dict.fromkeys(texts, MAX_TEXT) | dict.fromkeys((CLASSIFIER, REALISM, *RIVALS), MAX_GRAPH)
+        contents = {n: audited(folder, n, e, most.get(n)) for n, e in manifest.files.items()}
         if (shared := manifest.generator.weights) is not None and GENERATOR not in contents:
             shared.audit()
-        for name in set(texts) & set(contents):
-            if len(contents[name]) > MAX_TEXT:
-                raise BundleError(f"{name} holds over {MAX_TEXT:,} bytes; {REBUILD}")
         schema = _schema(contents[SCHEMA], manifest)
         density = None if DENSITY not in contents else Density.from_json(parse_json(contents[DENSITY], DENSITY), schema)
         everybody = contents.get(POPULATION) if density else None

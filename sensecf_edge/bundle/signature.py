@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
+from .audit import check_place
 from .p256 import PublicKey
 
 SIGNATURE = "model.sig"
@@ -89,11 +91,12 @@ def check(name: str, folder: Path, hashes: Mapping[str, str], keys: tuple[Key, .
     Raises BundleError where there is no signature, where it is of another folder or of another key, or where one is not to be had.
     """
     path = folder / SIGNATURE
+    if not os.path.lexists(path):
+        raise BundleError(f"{name} is not signed: it holds no {SIGNATURE}; ask its maker, or sign it with `models sign`")
+    check_place(folder, path)
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
-    except FileNotFoundError as error:
-        raise BundleError(f"{name} is not signed: it holds no {SIGNATURE}; ask its maker, or sign it with `models sign`") from error
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
     try:

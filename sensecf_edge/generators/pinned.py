@@ -10,7 +10,7 @@ def download(what: str, pinned: str, sha256: str, form: tuple[str, str], command
 
     `pinned` is NAME==VERSION. The hash is part of the requirement: pip refuses anything else. `form` says to pip whether a wheel
     or a source distribution is meant, and `command` fetches the archive on any machine with a network. The archive's folder must
-    be there. Nothing is installed and nothing of the archive is run.
+    be there. Nothing is installed and nothing of the archive is run; nor is a pip.py of the working directory (-I).
     """
     import subprocess
     import sys
@@ -19,7 +19,7 @@ def download(what: str, pinned: str, sha256: str, form: tuple[str, str], command
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="fetch-") as name:
         wanted = Path(name) / "requirements.txt"
         wanted.write_text(f"{pinned} --hash=sha256:{sha256}\n", encoding="utf-8")
-        pip = [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-input", "--retries", "1",
+        pip = [sys.executable, "-I", "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-input", "--retries", "1",
                "--no-deps", *form, "--require-hashes", "-d", name, "-r", str(wanted)]  # fmt: skip
         ran = subprocess.run(pip, capture_output=True, text=True, check=False)
         fetched = Path(name) / archive.name

@@ -45,6 +45,11 @@ def age(moment: datetime, now: datetime) -> float:
     return max(0.0, seconds)
 
 
+def past(moment: datetime, now: datetime) -> datetime:
+    """The moment; now, where it lies in the future by a clock that was set: as the newest it would keep out all that are measured later."""
+    return moment if now < FIRST else min(moment, now)
+
+
 def now() -> datetime:
     """This machine's clock."""
     return datetime.now(timezone.utc)

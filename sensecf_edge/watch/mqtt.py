@@ -99,7 +99,7 @@ class MqttPort:
 
     def __init__(self, broker: Broker, topics: Topics, say: Say, home: HomeAssistant | None = None) -> None:
         self.broker, self.topics, self.say, self.home, self.shows = broker, topics, say, home, home is not None
-        self.state, self.fault = "connecting", ""
+        self.state, self.fault, self._told = "connecting", "", set[str]()
         self.waiting: MessageQueue | None = None
         self.unsent = self._connection = 0
         self._facts = ""
@@ -169,7 +169,7 @@ class MqttPort:
         if reasons[0].is_failure:
             self._refused(f"it refuses the subscription to {self.topics.records}; check the access rights of the user")
         else:
-            self.state = "ok"
+            self.state, self._told = "ok", set()
             self.say(f"connected to {self._where}")
             if self.home is not None and reasons[-1].is_failure:
                 self.say(f"the broker refuses {self.home.birth}: when Home Assistant starts again, it has to find what the broker kept")
@@ -210,12 +210,12 @@ class MqttPort:
         self._first.set()
 
     def _lost(self, why: str) -> None:
-        """Said once, not at every attempt."""
+        """Each reason is said once, not at every attempt: a broker that was gone may come back with a certificate that is not trusted."""
         if self.state == "refused":
             return
-        if self.state != "disconnected":
+        if why not in self._told:
             self.say(f"no connection to {self._where} ({why}); trying again until there is one")
-        self.state = "disconnected"
+        self.state, self._told = "disconnected", {*self._told, why}
 
     @_guarded
     def _came(self, client: paho.Client, _: Any, message: paho.MQTTMessage) -> None:

@@ -43,7 +43,7 @@ class Watcher(Loop):
         """One message: aside, passed over, or answered."""
         try:
             name, record, moment = self._read(message.data)
-            seconds = self._age(moment)
+            seconds, moment = self._age(moment), age.past(moment, age.now())
             case = self._case(record)
             if not self._is_young(seconds) or not self._is_due(name, case):
                 self._show(name, case, moment, seconds)

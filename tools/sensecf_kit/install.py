@@ -97,6 +97,8 @@ def check_place(wish: Path, facts: dict) -> Path:
     place = Path(os.path.abspath(wish))
     if os.pathsep in str(place):
         raise Refused(f"{place} holds a '{os.pathsep}', which Python cannot have in the path of an environment; choose another folder")
+    if told := sorted(set(str(place)) & set('$`"\\\n')):
+        raise Refused(f"{place} holds {' '.join(map(repr, told))}, which a shell reads as more than a letter; choose another folder")
     if place.resolve() == KIT or KIT in place.resolve().parents:
         raise Refused(f"{place} lies inside the kit; choose a folder outside it")
     if not place.parent.is_dir():

@@ -105,7 +105,7 @@ def environment_python(name: str) -> Path:
 
 def _make(name: str, folder: Path) -> None:
     """An empty environment; this Python's pip fills it, because not every Python brings one along."""
-    command = [str(interpreter(name)), "-m", "venv", "--clear", "--without-pip", str(folder)]
+    command = [str(interpreter(name)), "-I", "-m", "venv", "--clear", "--without-pip", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -113,7 +113,7 @@ def _make(name: str, folder: Path) -> None:
 
 
 def _pip(python: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    whole = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), *command]
+    whole = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "--python", str(python), *command]
     return subprocess.run(whole, capture_output=True, text=True, check=False)
 
 

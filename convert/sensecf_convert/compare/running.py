@@ -132,4 +132,4 @@ def _surroundings(method: Method) -> dict[str, str]:
     settings = () if method.environment == OWN else ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     kept = {k: v for k, v in os.environ.items() if k not in settings}
     kept |= {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
-    return kept
+    return kept | ({"PYTHONSAFEPATH": "1"} if method.environment == OWN else {})  # nothing of the working directory is run
