@@ -267,3 +267,17 @@ def test_what_is_proven_of_the_completions_an_answer_cannot_do_without_holds_for
             assert not (none and top >= goal)
             said.add(none)
     assert said == {True, False}
+
+
+def test_where_values_are_unknown_the_margin_that_is_left_is_told_and_not_the_risk_of_the_answer() -> None:
+    """A share of what is unknown has to reach it, so the answer's own risk lies under it, and may lie under the goal itself."""
+    known = {"Age": 56, "Sex": "male", "Height": 178, "Weight": 98, "BMI": 30.93, "Pulse": 82, "BPSysAve": 148, "BPDiaAve": 95,
+             "DirectChol": 0.98267, "TotChol": 5.4306, "SleepHrsNight": 6, "PhysActive": "No", "AlcoholDay": 3,
+             "Smoke100": "Yes", "SmokeNow": "Yes"}  # fmt: skip
+    with Explainer.load("metabolic") as explainer:
+        made, schema = explainer.explain(known, n=1), explainer.schema
+    assert made.easing is not None
+    (opened,) = [one for one in made.easing.openings if one.limits[0].kind == "margin"]
+    assert opened.answer.risk is not None and opened.answer.risk < made.risk.goal
+    say = Wording(made, schema)
+    assert say.goal() == "12 %" and "a risk of 13 % or less in 90 % of such cases were enough" in words.opening(say, opened)

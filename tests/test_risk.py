@@ -11,7 +11,7 @@ from conftest import toy_manifest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sensecf_edge.answer.risk import RiskScale, inverse_logit, logit
+from sensecf_edge.answer.risk import Risk, RiskScale, inverse_logit, logit
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import Manifest
 from sensecf_edge.bundle.risk_scale import scale_of
@@ -27,6 +27,13 @@ def test_a_higher_score_is_a_lower_risk_and_a_risk_leads_back_to_its_score(scale
     assert (p < q) == (scale.risk(p) > scale.risk(q))
     assert scale.score(scale.risk(p)) == pytest.approx(p, abs=1e-9)
     assert 0 <= scale.risk(1.0) < scale.risk(0.0) <= 1
+
+
+@given(scales, st.floats(0.05, 0.9), st.floats(0.001, 0.09), st.floats(0, 1))
+def test_a_part_of_the_way_to_the_goal_is_told_as_its_score_is(scale: RiskScale, threshold: float, margin: float, share: float) -> None:
+    risk = Risk.of(scale, (threshold,) * 3, threshold, threshold + margin)
+    assert risk.between(share, threshold, margin) == pytest.approx(scale.risk(threshold + share * margin), rel=1e-6)
+    assert risk.between(share, threshold, 0.0) == risk.threshold
 
 
 @given(scales, shares, shares)

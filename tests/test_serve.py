@@ -478,6 +478,12 @@ def test_an_option_tried_by_hand_has_the_risk_that_its_card_says(heart: Explaine
         assert got["risk"]["now"] == pytest.approx(answer.risk, abs=1e-6) and got["rules"] == [] and got["status"] == "already"
 
 
+def test_what_is_wrong_with_an_export_names_the_file_as_it_was_given() -> None:
+    line = b"time,end,kind,value,unit\n2026-05-01T08:00:00Z,2026-05-01T09:00:00Z,steps,300,\n"
+    with pytest.raises(TableError, match=r"^watch\.csv\b.*: steps has no unit"):
+        rows_of(Bundle.open("stress").schema, [("watch.csv", line)], "Europe/London")
+
+
 def test_a_days_export_fills_in_what_it_knows() -> None:
     schema = Bundle.open("stress").schema
     export = [("clarity.csv", clarity(["110"] * 576).encode())]

@@ -215,6 +215,7 @@ def test_freezing_bounding_and_weighing_bring_new_options_by_themselves(tab: Tab
     tab.sample(1)
     heart_rate = "button[aria-label='Keep Highest heart rate under exercise as it is']"
     tab.again(lambda: tab.browser.click(f".card {heart_rate}"))
+    assert tab.browser.run("return document.activeElement.id") == "options-title"  # the button is gone, the place is not
     assert "Kept because you asked: Highest heart rate under exercise" in tab.text("#options") or "No answer" in tab.text("#options")
     assert not any("Highest heart rate under exercise\n134" in text for text in tab.texts(".card"))
     tab.browser.click(".limits summary")
@@ -222,7 +223,7 @@ def test_freezing_bounding_and_weighing_bring_new_options_by_themselves(tab: Tab
     tab.again(lambda: tab.browser.click(f".limits {heart_rate}"))
     tab.again(
         lambda: tab.browser.run(
-            "const e = document.querySelector('[aria-label=\"Highest Highest heart rate under exercise\"][type=range]');"
+            "const e = document.querySelector('[aria-label=\"Highest heart rate under exercise: at most\"][type=range]');"
             "e.value = 150; e.dispatchEvent(new Event('input'))"
         )
     )
@@ -259,6 +260,7 @@ def test_a_wish_is_read_told_back_and_kept_when_that_is_agreed_to(tab: Tab) -> N
 def test_values_are_tried_by_hand_and_from_an_option(tab: Tab) -> None:
     tab.sample(1)
     risks = tab.texts(".card .number")
+    assert tab.browser.run("return ['#m1', '#m12'].map(e => document.querySelector(e).options[0].value)") == ["=female", ""]
     tab.browser.click("[aria-label='Try by hand, starting from option 3']")
     tab.browser.until("document.querySelector('#hand .result .number').innerText === $[0]", risks[2])
     assert "Nothing of this breaks a rule" in tab.text("#hand .result") and "would predict “healthy”" in tab.text("#hand .result")

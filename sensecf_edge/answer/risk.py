@@ -63,6 +63,14 @@ class Risk:
     base_rate: float = 0.5
     base_rate_from: str = BALANCED
 
+    def between(self, share: float, threshold: float, margin: float) -> float:
+        """The risk at `share` (0..1) of the way from the score `threshold`, told as the field of that name, to that by `margin` over it,
+        told as `goal`."""
+        start, end, at = (logit(threshold + part * margin) for part in (0.0, 1.0, share))
+        if not start < end < math.inf:  # no way between them, or one that is nowhere told
+            return self.threshold
+        return inverse_logit(logit(self.threshold) + (at - start) / (end - start) * (logit(self.goal) - logit(self.threshold)))
+
     @classmethod
     def of(cls, scale: RiskScale, p: tuple[float, float, float], threshold: float, goal: float) -> Risk:
         """From scores: `p` holds the present one, the lowest and the highest over completions."""

@@ -55,7 +55,8 @@ def record(schema: Schema, bundle: str, beside: Mapping[str, Any] | None, within
     for line in replace(reading, sources=own).lines(values=False):
         terminal.say(line)
     values = {**reading.values, **(beside or {})}
-    missing = [f"{f.name} ({f.allowed()})" for f in lacking(schema, reading) if values.get(f.name) is None]
+    lacked = [f for f in lacking(schema, reading) if values.get(f.name) is None]
+    missing = [f"{f.name} ({f'{f.title}: ' if f.title != f.name else ''}{f.allowed()})" for f in lacked]
     if missing:
         write = "write them into a file and give it beside the Bundle: sensecf-edge explain rest.json --fhir ..."
         raise RecordError(f"the Bundle says nothing of the last {moments.told(within)} on {'; '.join(missing)}; {write}")

@@ -50,7 +50,8 @@ def sheet(explanation: Explanation, bundle: Bundle, when: str | None = None) -> 
     say = Wording(explanation, bundle.schema)
     parts = [_head(bundle, when or date.today().isoformat()), _risk(say), _record(say), _options(say), basis(say), *_weak(say),
              _limits(say), _origin(say, bundle), _signature(say), *_letter(say)]  # fmt: skip
-    full = explanation.why is not None and bool(explanation.found)
+    long = explanation.found or (explanation.easing and explanation.easing.openings)
+    full = explanation.why is not None and bool(long)
     return el("div", *parts, cls="sensecf full" if full else "sensecf")  # a full one is printed a little smaller, to stay on its sheet
 
 

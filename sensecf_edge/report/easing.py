@@ -64,12 +64,21 @@ def _limit(say: Wording, part: Eased, answer: Counterfactual) -> str:
     if part.kind == "max_changes":
         return f"{eased} features might change, and not only {stood}"
     if part.kind == "margin":
-        return f"a risk of {say.after(answer)} were enough, nearer to the model’s line of {say.risk(say.explanation.risk.threshold)}"
+        line = say.risk(say.explanation.risk.threshold)
+        return f"a risk of {_enough(say, part, answer)} were enough, nearer to the model’s line of {line}"
     if part.kind == "reach":
         return f"{title} might change by {eased}, and not only by {stood}{_horizon(say)}"
     if part.kind == "advise":
         return f"{title} {end} {eased} were advised, and not only {end} {stood}{source}"
     return f"a change of {title} were advised to this person{source}"
+
+
+def _enough(say: Wording, part: Eased, answer: Counterfactual) -> str:
+    """The risk at the margin that is left. Of what is unknown a share has to reach it, so there it is not the answer's own risk."""
+    e = say.explanation
+    if part.eased is None or not e.completions:
+        return say.after(answer)
+    return say.reach(e.risk.between(part.eased / e.margin, e.threshold, e.margin))
 
 
 def _amount(say: Wording, part: Eased, value: float | None) -> str:

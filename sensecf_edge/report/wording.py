@@ -89,10 +89,10 @@ class Wording:
         """The risk that an answer must reach."""
         return self.risk(self.explanation.risk.goal)
 
-    def reach(self) -> str:
-        """What an answer must reach, and for how much of what is unknown."""
+    def reach(self, risk: float | None = None) -> str:
+        """What an answer must reach, or the risk that is given, and for how much of what is unknown."""
         many = f" in {percent(UNKNOWN.share)} of such cases" if self.explanation.completions else ""
-        return f"{self.goal()} or less{many}"
+        return f"{self.goal() if risk is None else self.risk(risk)} or less{many}"
 
     def _already(self) -> str:
         if self.narrow:

@@ -144,4 +144,7 @@ def _folder(files: Sequence[tuple[str, bytes]]) -> Iterator[Path]:
             plain = re.sub(r"[^\w.-]", "_", name.replace("\\", "/").rpartition("/")[2]).lstrip(".")[-100:] or "export"
             target = Path(folder) / plain
             (target if not target.exists() else target.with_name(f"{k}-{plain}")).write_bytes(data)
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        except TableError as error:  # names files as the person knows them
+            raise TableError(str(error).replace(f"{folder}{os.sep}", "").replace(folder, "the export")) from None

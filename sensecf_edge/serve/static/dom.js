@@ -31,6 +31,15 @@ export function content(stage) {
   return document.querySelector(`#${stage} .content`);
 }
 
+// New content of a stage. Who was in it stays where they were, or at its heading where that is gone: never lost to the keyboard.
+export function redraw(stage, ...children) {
+  const box = content(stage);
+  const held = document.activeElement;
+  const inside = box.contains(held);
+  box.replaceChildren(...children);
+  if (inside) (document.getElementById(held.id) ?? document.getElementById(`${stage}-title`)).focus({ preventScroll: true });
+}
+
 export function show(stage, yes) {
   document.getElementById(stage).hidden = !yes;
   const link = document.querySelector(`nav [data-stage="${stage}"]`);

@@ -46,7 +46,7 @@ export class Hand {
     let slider = null;
     if (field.kind === "choice") {
       entry = el("select", { id, onchange: () => this.set(field, entry.value === "" ? null : entry.value.slice(1)) },
-        el("option", { value: "" }, t("unknown")), field.choices.map((c) => el("option", { value: `=${c}` }, c)));
+        field.optional ? el("option", { value: "" }, t("unknown")) : null, field.choices.map((c) => el("option", { value: `=${c}` }, c)));
     } else {
       entry = el("input", { id, type: "text", inputmode: "decimal", class: "short", autocomplete: "off", readonly: field.follows,
         "aria-describedby": `${id}-error`, onchange: () => this.set(field, entry.value.trim() === "" ? null : entry.value.trim()) });

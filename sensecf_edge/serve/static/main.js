@@ -79,7 +79,7 @@ function refuseLimits(error) {
   const { cards } = held.answer;
   cards.length = 0;
   show("keep", false);
-  content("options").replaceChildren(el("p", { class: "problem", role: "alert" }, error.message), held.limits.box);
+  redraw("options", el("p", { class: "problem", role: "alert" }, error.message), held.limits.box);
 }
 
 async function note(what) {

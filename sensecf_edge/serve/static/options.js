@@ -1,7 +1,7 @@
 // Options beside each other, and what is possible for this person.
 
 import { post } from "./api.js";
-import { content, el, later, list, place, say, t, limits as most } from "./dom.js";
+import { el, later, list, place, redraw, say, t, limits as most } from "./dom.js";
 
 export class Limits {
   constructor(form, changed) {
@@ -76,6 +76,7 @@ export class Limits {
       freeze.forEach((name) => { this.freeze.add(name); this.bounds.delete(name); });
       this.understood = null;
       this.draw();
+      document.getElementById("wish").focus();
       this.changed();
     };
     return el("form", { class: "wish", onsubmit: (event) => { event.preventDefault(); read(); } },
@@ -207,9 +208,7 @@ export function drawOptions(answer, limits, tryFrom) {
     : answer.cards.length ? "" : el("div", {}, el("p", { class: "lead" }, answer.none || t("options_depends")),
       answer.refusals.length ? el("details", {}, el("summary", {}, t("refusals")), list(answer.refusals.map(([count, why]) => `${count} × ${why}`))) : "",
       answer.advice ? el("p", {}, answer.advice) : "");
-  const held = document.activeElement?.id;
-  content("options").replaceChildren(answer.options ? el("p", {}, answer.options) : "", none,
+  redraw("options", answer.options ? el("p", {}, answer.options) : "", none,
     el("div", { class: "cards" }, answer.cards.map((c, k) => card(c, k, limits, tryFrom))), answer.proof ? el("p", { class: "quiet" }, answer.proof) : "",
     easing(answer.easing), limits.draw());
-  if (held) document.getElementById(held)?.focus();
 }
