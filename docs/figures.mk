@@ -14,7 +14,6 @@ POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
-ROWS_metabolic = --rows 2000
 PLANTED_heart = 5000
 PLANTED_stress = 2000
 FITTED = diabetes breast-cancer
@@ -44,7 +43,7 @@ $(FIGURES)/parrots-%.txt: $(TABLES)/%.csv          # memorisation.md: what it ca
 $(FIGURES)/planted-%.txt: $(TABLES)/%.csv          # memorisation.md: canaries
 	$(call kept,$(MODULE).memorisation.planted $< --model $* --work $(TABLES)/planted-$* --pairs $(PLANTED_$*) --passes 7)
 $(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
-	$(call kept,$(MODULE).evaluate.density_study $< --model $* $(ROWS_$*))
+	$(call kept,$(MODULE).evaluate.density_study $< --model $*)
 $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
 	$(call kept,$(MODULE).classifier $< $(TARGET_$*) $(schema) $(ALLOW_$*))
 $(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md
