@@ -51,7 +51,7 @@ def test_a_line_says_when_by_what_what_was_asked_and_shown_and_no_value_of_the_r
     assert first["shown"]["risk"] == explanation.risk.now and "values" not in first
     assert not {"44", "3000", "record", "before_value"} & set(str(first["shown"]).replace("'", " ").replace(",", " ").split())
     assert (second["of"], second["accepted"], second["option"], second["reason"]) == (key, False, 1, "walks with a stick")
-    assert (tmp_path / "log.jsonl").stat().st_mode & 0o777 == 0o600 and list(answers(tmp_path / "log.jsonl")) == [key]
+    assert (tmp_path / "log.jsonl").stat().st_mode & 0o777 == 0o600 and [one for one, _ in answers(tmp_path / "log.jsonl")] == [key]
 
 
 def test_values_are_kept_when_that_is_asked(explanation: Explanation, tmp_path: Path) -> None:
@@ -174,9 +174,10 @@ def test_the_commands_write_note_and_verify(command: Callable[..., Ran], toy: Pa
     explain = ("explain", tmp_path / "me.json", "--model", toy, "--audit", log)
     ran = command(*explain)
     key = ran.err.removeprefix("audit: ").strip()
-    assert ran.code == 0 and list(answers(log)) == [key] and "44" not in str(json.loads(log.read_bytes())["shown"])
+    assert ran.code == 0 and list(answers(log)) == [(key, 1)] and "44" not in str(json.loads(log.read_bytes())["shown"])
     assert command("audit", "note", log, "--of", key[:10], "--not-followed", "--reason", "no time").code == 0
     assert command("audit", "note", log, "--of", "zz", "--accepted").code == 2
+    assert "this answer showed 1" in command("audit", "note", log, "--of", key, "--accepted", "--option", "2").err
     whole = command("audit", "verify", log)
     assert whole.code == 0 and "ok    2 lines; anchor " in whole.out and "without --anchor" in whole.err
     anchor = whole.out.split("anchor ")[1].strip()

@@ -275,6 +275,14 @@ def test_what_is_no_bundle_is_refused(data: Any, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_years_of_readings_are_told_in_a_line_and_notes_end() -> None:
+    years = [weight(when=f"{year}-{month:02d}-01") for year in range(2015, 2025) for month in range(1, 13)]
+    assert reading(*years, weight()).notes == ("weight of 2015-01-01 to 2024-12-01 (120 days) is too old, and left out",)
+    wrong = reading(*[weight(status="entered-in-error") for _ in range(500)], weight(), patient(gender="other"))
+    assert wrong.values["weight"] == 80 and "sex" not in wrong.values
+    assert len(wrong.notes) == 31 and "left unknown" in wrong.notes[0] and wrong.notes[-1] == "and 471 notes more"
+
+
 def test_a_day_is_the_day_where_it_was_written() -> None:
     born = patient(birthDate="1969-05-02")
     for when, age in (("2026-05-02T00:30:00+02:00", 57), ("2026-05-01T23:30:00-08:00", 56)):

@@ -360,7 +360,9 @@ def test_what_was_shown_and_what_came_of_it_is_in_the_audit_log_without_a_value(
     assert status == 200
     note = {"entry": answer["entry"], "option": 1, "accepted": False, "reason": "<script>knee</script>"}
     assert served.post("note", note)[0] == 200
-    for wrong in ({"entry": "0" * 64}, {"entry": None}, {"option": 9}, {"accepted": "yes"}, {"reason": 5}, {"reason": "x" * 501}):
+    beyond = len(answer["cards"]) + 1
+    for wrong in ({"entry": "0" * 64}, {"entry": None}, {"entry": [1]}, {"option": 0}, {"option": beyond},
+                  {"accepted": "yes"}, {"reason": 5}, {"reason": "x" * 501}):  # fmt: skip
         assert served.post("note", {**note, **wrong})[0] == 422, wrong
     found = verify(served.log)
     assert found.faults == () and found.lines > 1

@@ -88,15 +88,16 @@ def verify(path: Path, anchor: str | None = None) -> Found:
     return Found(lines, before, tuple(faults[:MOST_TOLD]))
 
 
-def answers(path: Path) -> Iterator[str]:
-    """The hashes of the answers that a log holds, as it tells them. Raises AuditError where the file cannot be read."""
+def answers(path: Path) -> Iterator[tuple[str, int]]:
+    """The answers that a log holds, by the hash of their line, each with how many options it showed. Raises AuditError where the file
+    cannot be read."""
     for line in _lines(path):
         try:
             entry = opened(line)
         except ValueError:
             continue
         if entry.get("what") == "answer":
-            yield entry["hash"]
+            yield entry["hash"], len(entry["shown"]["options"])
 
 
 def _moved(number: int, expected: int) -> str:

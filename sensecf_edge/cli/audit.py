@@ -43,8 +43,11 @@ def note(file: Path, answer: str, accepted: bool, option: int | None, reason: st
     from ..audit.chain import answers
     from ..audit.log import Log
 
-    named = [one for one in answers(file) if one.startswith(answer)] if answer else []
+    named = [one for one in answers(file) if one[0].startswith(answer)] if answer else []
     if len(named) != 1:
         raise click.UsageError(f"{len(named)} answers in {file} have a hash that begins with {answer!r}; name one")
-    click.echo(Log(file).noted(named[0], accepted, reason, option))
+    key, options = named[0]
+    if option is not None and option > options:
+        raise click.UsageError(f"--option {option}: this answer showed {options}")
+    click.echo(Log(file).noted(key, accepted, reason, option))
     return 0

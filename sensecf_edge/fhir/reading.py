@@ -28,6 +28,7 @@ from .units import rounded
 from .values import Found, Source, Untold, value_of
 
 AGE, SEX = (LOINC, "30525-0"), (LOINC, "46098-0")
+MOST_NOTES = 30
 GENDER = "http://hl7.org/fhir/administrative-gender"
 
 
@@ -74,7 +75,16 @@ def read_entries(
     sources |= _computed(schema, {name: held for name, held in sources.items() if name not in (beside or {})})
     values = {f.name: sources[f.name][0] for f in schema.features if f.name in sources}
     told = tuple(replace(sources[f.name][1], title=f.title, value=_told(f, values[f.name])) for f in schema.features if f.name in sources)
-    return Reading(values, told, tuple(dict.fromkeys(out.notes)), of)
+    return Reading(values, told, _few(out.notes), of)
+
+
+def _few(notes: Sequence[str]) -> tuple[str, ...]:
+    """Each once, and no more than a person reads: those on what is left unknown before all others."""
+    once = tuple(dict.fromkeys(notes))
+    if len(once) <= MOST_NOTES:
+        return once
+    first = sorted(once, key=lambda note: not note.endswith("left unknown"))[:MOST_NOTES]
+    return (*first, f"and {len(once) - MOST_NOTES:,} notes more")
 
 
 def lacking(schema: Schema, reading: Reading) -> list[Feature]:
@@ -88,21 +98,25 @@ class _Newest:
     def __init__(self, since: datetime, until: datetime, now: datetime) -> None:
         self.since, self.until, self.now = since, until, now
         self.notes, self.used, self._stated = list[str](), dict[str, tuple[Value, Stated]](), dict[str, list[Stated]]()
+        self._passed = dict[tuple[str, str], set[str]]()
 
     def take(self, stated: Stated) -> None:
         """One more. Raises RecordError where it lies in the future."""
         if stated.when.start > self.now + GRACE:
             raise RecordError(f"{stated.entry.path} is of {stated.when.day}, which lies in the future; mend its time or leave it out")
         if stated.when.start >= self.until:
-            self.notes.append(f"{stated.feature.title} of {stated.when.day} is later than the day that was asked for, and left out")
+            self._passed.setdefault((stated.feature.title, "later than the day that was asked for"), set()).add(stated.when.day)
         elif stated.when.end <= self.since:
-            self.notes.append(f"{stated.feature.title} of {stated.when.day} is too old, and left out")
+            self._passed.setdefault((stated.feature.title, "too old"), set()).add(stated.when.day)
         else:
             self._stated.setdefault(stated.feature.name, []).append(stated)
 
     def chosen(self) -> Found:
         """The values. Raises RecordError where two of one time differ."""
         out: Found = {}
+        for (title, why), days in self._passed.items():  # years of readings are one line
+            many = f" to {max(days)} ({len(days)} days)" if len(days) > 1 else ""
+            self.notes.append(f"{title} of {min(days)}{many} is {why}, and left out")
         for name, every in self._stated.items():
             newest = _rivals(every)
             try:

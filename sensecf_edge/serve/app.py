@@ -83,14 +83,14 @@ def guarded(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 class Page:
     """What the handlers share: the models, the one line before them, where to talk to, and the audit log where one is kept.
 
-    `entries` are the lines of answers that this page has shown: a note can be about no other.
+    `entries` are the lines of answers that this page has shown, each with how many options: a note can be about no other.
     """
 
     models: Models
     line: Line
     say: Callable[[str], None]
     log: Log | None = None
-    entries: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_ENTRIES))
+    entries: deque[tuple[str, int]] = field(default_factory=lambda: deque(maxlen=MOST_ENTRIES))
 
     def __post_init__(self) -> None:
         folder = FileSystemLoader(HERE / "templates")
@@ -107,8 +107,9 @@ class Page:
         told = shown(explanation, explainer)
         if self.log is None:
             return told
-        self.entries.append(self.log.answered(explanation))
-        return {**told, "entry": self.entries[-1]}
+        entry = self.log.answered(explanation)
+        self.entries.append((entry, len(explanation.found)))
+        return {**told, "entry": entry}
 
     async def asked(self, request: Request, asked: Asked, work: Callable[[Explainer], Any]) -> Any:
         """What some work with the model of a question gives, in its turn."""
@@ -179,11 +180,12 @@ async def note(page: Page, request: Request) -> Response:
     log = page.log
     if log is None:
         raise ConstraintError(text("note_off"))
-    if entry not in page.entries:
+    options = next((count for shown, count in page.entries if shown == entry), None)
+    if options is None or (option is not None and not options):
         raise ConstraintError(text("note_unknown"))
     if not isinstance(accepted, bool) or not isinstance(reason, str):
         raise ConstraintError(text("note_choose"))
-    which = None if option is None else whole("the option", option, 1, SERVE.most_answers)
+    which = None if option is None else whole("the option", option, 1, options)
     made = await page.line.do(lambda: log.noted(str(entry), accepted, reason, which), request.is_disconnected)
     return Json({"entry": made})
 
