@@ -149,6 +149,8 @@ class DayWatcher(Loop):
         try:
             if not self.trouble:
                 self._keep()
+            if self.done:
+                self.say(f"{len(self.done):,} readings were not kept; send them again")
         finally:
             self.store.close()
             super()._close()
