@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sensecf_edge.judge.objective import Scored
 from sensecf_edge.schema.feature import Feature, Vector
+from sensecf_edge.schema.relation import Relation
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.search.rank import FEWEST, NEAREST, TYPICAL, Figures, distinct, rank, redundant, strengths
 
@@ -79,11 +80,20 @@ def test_what_is_shown_passed_differs_and_leaves_no_cheaper_kind_out(rows: list[
 
 def test_a_change_that_buys_nothing_makes_no_other_answer() -> None:
     found = scored(([1, 0], -0.5), ([1, 1], -0.4), ([1, 2], -0.3), ([2, 1], -0.2))
-    figures = Figures(np.array([1.0, 2, 2, 2]), np.array([1.0, 2, 3, 3]), np.array([50.0, 50, 60, 40]))
-    assert redundant(X, found, figures).tolist() == [False, True, False, False]  # more typical; another value of the first
+    figures = Figures(np.array([1.0, 2, 2, 2]), np.array([1.0, 2, 3, 3]), np.array([50.0, 54, 60, 40]))
+    assert redundant(SCHEMA, X, found, figures).tolist() == [False, True, False, False]  # more typical; another value of the first
     assert rank(SCHEMA, X, found, 4, figures) == [0, 2, 3] and rank(SCHEMA, X, found, 4) == [0, 1, 2, 3]
     missed = scored(([1, 0], 0.4), ([1, 1], -0.4))
-    assert not redundant(X, missed, Figures(np.ones(2), np.ones(2), np.ones(2))).any()  # what is left did not pass
+    assert not redundant(SCHEMA, X, missed, Figures(np.ones(2), np.ones(2), np.ones(2))).any()  # what is left did not pass
+
+
+def test_what_follows_another_change_is_none_of_its_own() -> None:
+    """Steps follow the minutes of sport: five minutes more of another sort move them, too, and buy nothing."""
+    schema = Schema(SCHEMA.features, (Relation("causes", ("a", "c"), slope=1.0), Relation("causes", ("b", "c"), slope=1.0)))
+    x = np.zeros(3)
+    found = Scored(np.array([[2.0, 0, 2], [2, 1, 3], [2, 1, 5]]), np.full(3, 0.6), np.array([-0.5, -0.4, -0.3]))
+    figures = Figures(np.array([2.0, 3, 3]), np.array([1.0, 2, 3]), np.array([50.0, 51, 51]))
+    assert redundant(schema, x, found, figures).tolist() == [False, True, True]
 
 
 def kind(y: Vector) -> tuple[bool, ...]:
@@ -99,7 +109,7 @@ def test_with_figures_the_cheapest_still_comes_first_and_every_strength_is_as_go
     figures = Figures(count, np.array([chance.random() for _ in rows]), np.array([chance.random() for _ in rows]))
     shown = rank(SCHEMA, X, found, n, figures)
     assert len({found.Y[i].tobytes() for i in shown}) == len(shown) <= n and all(found.key[i] < 0 for i in shown)
-    worth = np.flatnonzero(found.passed & ~redundant(X, found, figures))
+    worth = np.flatnonzero(found.passed & ~redundant(SCHEMA, X, found, figures))
     assert set(shown[1:]) <= set(worth.tolist())
     assert len({kind(found.Y[i]) for i in shown}) == min(n, len({kind(found.Y[i]) for i in {*worth.tolist(), *shown[:1]}}))
     if shown:

@@ -107,9 +107,10 @@ class Found:
             self.searched(refine(judge, narrow, others.Y[new]))
 
     def worth(self, judge: Judge) -> set[bytes]:
-        """The different sets of changed features of the answers that are not `needless`."""
+        """The different sets of changed features of the answers that are not `redundant`."""
         x, good = self.record.vector, self.scored.passed
-        idle = redundant(x, self.scored, Figures.of(judge, self.record.schema, x, self.scored.Y))
+        schema = self.record.schema
+        idle = redundant(schema, x, self.scored, Figures.of(judge, schema, x, self.scored.Y))
         return {row.tobytes() for row in measure.changed(x, self.scored.Y[good & ~idle])}
 
     def shown(

@@ -14,12 +14,14 @@ import numpy as np
 from ..judge.objective import Judge, Scored
 from ..schema.feature import Vector
 from ..schema.schema import Schema
-from ..space import measure
+from ..space import measure, rules
 from ..space.rules import Mask
 
 EPS = 1e-9
 APART = 0.1
 """Share of a feature's reference range from which on another value makes another answer."""
+WORTH = 5.0
+"""Percentiles by which one change more has to make an answer more typical, to be worth showing beside the answer without it."""
 FEWEST, NEAREST, TYPICAL = "fewest features", "smallest change", "most typical"
 
 
@@ -56,7 +58,7 @@ def rank(schema: Schema, x: Vector, scored: Scored, n: int, figures: Figures | N
     """
     order = [int(i) for i in np.argsort(scored.key, kind="stable") if scored.passed[i]]
     if figures:
-        idle = redundant(x, scored, figures)
+        idle = redundant(schema, x, scored, figures)
         order = order[:1] + [i for i in order[1:] if not idle[i]]
     rows = {scored.Y[i].tobytes(): i for i in reversed(order)}
     distinct = [i for i in order if rows[scored.Y[i].tobytes()] == i]
@@ -81,17 +83,18 @@ def rank(schema: Schema, x: Vector, scored: Scored, n: int, figures: Figures | N
     return chosen[:n]
 
 
-def redundant(x: Vector, scored: Scored, figures: Figures) -> Mask:
-    """True for answers with a change that could be left out: the rest of them passed too, and is as typical.
+def redundant(schema: Schema, x: Vector, scored: Scored, figures: Figures) -> Mask:
+    """True for answers with a change that could be left out: the rest of them passed too, and is as typical but for less than WORTH.
 
-    Shape (candidates,). Looks only at what was judged already.
+    Shape (candidates,). What follows other features is no change of its own. Looks only at what was judged already.
     """
     out: Mask = np.zeros(len(scored.Y), dtype=bool)
     good = np.flatnonzero(scored.passed)
-    changed, realism = measure.changed(x, scored.Y), figures.realism
+    own = measure.changed(x, scored.Y) & ~rules.following(schema, x, scored.Y)
+    count, realism = own.sum(axis=1), figures.realism
     for i in good:
-        others = good[(figures.n_changed[good] < figures.n_changed[i]) & (realism[good] >= realism[i])]
-        out[i] = bool(((scored.Y[others] == scored.Y[i]) | ~changed[others]).all(axis=1).any())
+        others = good[(count[good] < count[i]) & (realism[good] > realism[i] - WORTH)]
+        out[i] = bool(((scored.Y[others] == scored.Y[i]) | ~own[others]).all(axis=1).any())
     return out
 
 
