@@ -44,11 +44,11 @@ def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> N
     folder = find(model)
     if folder.resolve() in {shipped.resolve() for _, shipped in Bundle.available()}:
         return
-    told = " ".join([read_manifest(folder)[1], device, *_libraries()])
-    passed = cache() / "tried" / hashlib.sha256(told.encode()).hexdigest()
+    digest = read_manifest(folder)[1]
+    passed = cache() / "tried" / hashlib.sha256(" ".join([digest, device, *_libraries()]).encode()).hexdigest()
     if passed.is_file():
         return
-    if fault := bundle_trial(model, threads, device):
+    if fault := bundle_trial(model, threads, device, digest=digest):
         raise BundleError(fault)
     with contextlib.suppress(OSError):
         passed.parent.mkdir(parents=True, exist_ok=True)
@@ -56,11 +56,12 @@ def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> N
 
 
 def bundle_trial(
-    model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS, megabytes: int = MEGABYTES
+    model: str | Path, threads: int = 0, device: str = "auto", seconds: float = SECONDS, megabytes: int = MEGABYTES, digest: str = ""
 ) -> str | None:
     """None where `Explainer.load(model, threads, device)` works, explains the bundle's first sample and proposes, else why not.
 
-    Where only signed bundles are to be opened (`bundle.signature.REQUIRED`), that holds in the child as well.
+    Where only signed bundles are to be opened (`bundle.signature.REQUIRED`), that holds in the child as well. With `digest` another
+    bundle than the one with that hash is refused: the folder may be filled anew in the meantime.
     Everything happens in a child process, which takes about as long as a cold `explain`. Never raises for a bad bundle:
     a child that is killed, aborts, hangs longer than `seconds`, wants more than `megabytes` or cannot be started is told in
     words, as one line.
@@ -69,7 +70,7 @@ def bundle_trial(
 
     told = json.dumps([p or os.getcwd() for p in sys.path])
     kind, keys = "path" if isinstance(model, Path) else "name", os.fspath(REQUIRED.keys or "")
-    program = [sys.executable, "-c", _CHILD, os.fspath(model), kind, str(threads), device, str(megabytes), keys, told]
+    program = [sys.executable, "-c", _CHILD, os.fspath(model), kind, str(threads), device, str(megabytes), keys, digest, told]
     try:
         done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -92,7 +93,7 @@ def _libraries() -> list[str]:
     return [f"{origin} {os.stat(origin).st_mtime_ns}" for origin in found]
 
 
-def child(model: str, kind: str, threads: str, device: str, megabytes: str, keys: str) -> None:
+def child(model: str, kind: str, threads: str, device: str, megabytes: str, keys: str, digest: str) -> None:
     """What the process of `bundle_trial` runs: exit code 0, or the reason as the last line of standard error."""
     try:
         REQUIRED.keys = Path(keys) if keys else None
@@ -102,6 +103,8 @@ def child(model: str, kind: str, threads: str, device: str, megabytes: str, keys
         from .explain import Explainer
 
         with Explainer.load(named, int(threads), device) as explainer:
+            if digest not in ("", explainer.bundle.hash):
+                raise BundleError(f"{model} changed while it was tried; wait until its folder is whole, then try again")
             _ask(explainer)
     except SenseCFError as error:
         _leave(" ".join(str(error).split()))
@@ -133,6 +136,8 @@ def _limit(megabytes: int) -> None:
     if os.name == "posix":
         import resource
 
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
+        megabytes = min(megabytes, 3 * machine // 4)  # beyond that the system would end some process, perhaps another one
         with contextlib.suppress(OSError, ValueError):  # a stricter limit holds already
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_DATA, (megabytes << 20, megabytes << 20))

@@ -122,7 +122,7 @@ def test_a_trial_is_remembered_by_hash_and_a_shipped_model_needs_none(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked: list[object] = []
-    monkeypatch.setattr(trial, "bundle_trial", lambda model, *how: asked.append(model))
+    monkeypatch.setattr(trial, "bundle_trial", lambda model, *_, digest: asked.append(model))
     ensure_tried("heart")
     assert not asked
     ensure_tried(toy)
@@ -138,7 +138,7 @@ def test_a_trial_is_remembered_by_hash_and_a_shipped_model_needs_none(
     ensure_tried(toy)
     ensure_tried(toy)
     assert asked[3:] == [toy, toy]
-    monkeypatch.setattr(trial, "bundle_trial", lambda *_: "it aborts")
+    monkeypatch.setattr(trial, "bundle_trial", lambda *_, digest: "it aborts")
     with pytest.raises(BundleError, match="it aborts"):
         ensure_tried(toy)
 
@@ -150,3 +150,13 @@ def test_hostile_bundles_end_neither_this_process_nor_fill_its_memory() -> None:
     ran = subprocess.run([sys.executable, program, "150", "3", "--native", "15"], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 0 and "150 hostile bundles, none ended this process" in ran.stdout, ran
     assert "generator.gguf: opened" in ran.stdout and "density.json: refused" in ran.stdout and "child" in ran.stdout
+
+
+def test_a_bundle_that_is_exchanged_while_it_is_tried_is_not_remembered_as_tried(
+    toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(trial, "read_manifest", lambda folder: (None, "0" * 64))  # what lay there a moment before
+    with pytest.raises(BundleError, match="changed while it was tried"):
+        ensure_tried(toy_copy)
+    assert not (tmp_path / "cache").exists()

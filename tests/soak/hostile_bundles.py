@@ -147,7 +147,7 @@ def tried(folder: Path) -> str:
             os.dup2(1, 2)
             signal.alarm(CHILD_SECONDS)
             try:
-                trial.child(str(folder), "path", "1", "cpu", str(CHILD_MEGABYTES))
+                trial.child(str(folder), "path", "1", "cpu", str(CHILD_MEGABYTES), "", "")
             except SystemExit as end:
                 os._exit(int(end.code or 0))
             os._exit(0)
@@ -157,8 +157,9 @@ def tried(folder: Path) -> str:
         raise AssertionError(f"a child took {used.ru_maxrss >> 10} MB")
     if os.WIFSIGNALED(status):
         return f"child ended by {signal.Signals(os.WTERMSIG(status)).name}"
-    code = os.WEXITSTATUS(status)
-    return {0: "child answered", 3: "child refused"}.get(code, f"child left with {code}")
+    if (code := os.WEXITSTATUS(status)) not in (0, 3):
+        raise AssertionError(f"a child left with {code}")
+    return "child refused" if code else "child answered"
 
 
 def main() -> int:
