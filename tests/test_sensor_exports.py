@@ -113,6 +113,9 @@ def test_nightscout_has_milliseconds_codes_and_other_entries(tmp_path: Path) -> 
     assert day.values["time_below_range_pct"] == 0.3 and day.coverage["glucose_mean"] == 1
     lines = "\n".join(map(json.dumps, entries))
     assert day_of(write(tmp_path, "lines.json", lines))[0].values == day.values
+    meters = [{"type": "mbg", "mbg": 110, "date": begin * 1000, "device": "x" * 200}] * 300
+    assert day_of(write(tmp_path, "meters.json", json.dumps(meters + entries)))[0].values == day.values
+    assert day_of(write(tmp_path, "answer.json", json.dumps({"status": 200, "result": meters + entries})))[0].values == day.values
 
 
 def fit_file(good: bool = True) -> bytes:
@@ -203,6 +206,7 @@ def test_apple_counts_one_device_at_a_time_and_reads_what_is_not_well_formed(tmp
     assert day.values["steps"] == 50 * 96 and day.values["active_kcal"] == 96
     assert (day.values["sleep_h"], day.values["deep_sleep_pct"], day.values["rem_sleep_pct"]) == (5, 20, 20)
     assert day.values["vigorous_min"] is None
+    assert held(read(tmp_path / "export.xml").readings, "glucose") == [5.6]
     with pytest.raises(ElementTree.ParseError):
         ElementTree.parse(tmp_path / "export.xml")
 
@@ -409,6 +413,23 @@ def test_a_file_cut_in_the_middle_is_said_with_its_line(tmp_path: Path) -> None:
     packed = gzip.compress(clarity(DAY).encode())
     with pytest.raises(TableError, match="damaged or cut off"):
         read(write(tmp_path, "b.csv.gz", packed[:-800]))
+
+
+@pytest.mark.parametrize("end", [",,", ",", ""])
+def test_a_value_that_a_file_breaks_off_within_does_not_count(end: str, tmp_path: Path) -> None:
+    whole = clarity([250] * 288)
+    found = read(write(tmp_path, "a.csv", whole[: whole.rindex("250") + 2] + end))
+    assert held(found.readings, "glucose") == [250] * 287 + ([25] if end else [])
+    assert bool(end) or "cut short" in left(found.readings)
+    history = libre([250] * 96)
+    assert held(read(write(tmp_path, "b.csv", history[: history.rindex("250") + 2])).readings, "glucose") == [250] * 95
+
+
+def test_a_quotation_mark_that_never_closes_spoils_one_line(tmp_path: Path) -> None:
+    lines = clarity(DAY).splitlines(keepends=True)
+    lines[100] = lines[100].replace(",EGV,", ',EGV,"', 1)
+    found = read(write(tmp_path, "a.csv", "".join(lines)))
+    assert len(found.readings) == 287 and "cut short: 1" in left(found.readings)
 
 
 def test_a_header_moved_down_is_found(tmp_path: Path) -> None:

@@ -150,6 +150,9 @@ def test_a_fixed_offset_is_refused_where_the_readings_span_a_change_of_clocks() 
         made(held, zone("UTC+0"))
     assert len(made(held[:288], zone("+00:00"))) == 1
     assert len(made(held, zone("Africa/Lagos"))) > 1
+    few = glucose("2026-03-28T00:00:00", [100.0] * 288 * 2)  # two days, and the clocks of many places with +00:00 change in them
+    with pytest.raises(TableError, match="change of clocks"):
+        made(few, zone("+00:00"))
 
 
 @pytest.mark.parametrize("name", ["Europe/Londn", "London", "+25:00", "BST!", "../etc/passwd"])

@@ -62,7 +62,7 @@ def check_fixed(place: tzinfo, first: int, last: int) -> None:
         other = ZoneInfo(name)
         here = begin.astimezone(other).utcoffset()
         if here == begin.utcoffset() and any(
-            datetime.fromtimestamp(at, other).utcoffset() != here for at in range(first, last + DAY, 7 * DAY)
+            datetime.fromtimestamp(at, other).utcoffset() != here for at in (*range(first, last, 7 * DAY), last)
         ):
             raise TableError(
                 f"the readings reach over a change of clocks ({name}, for one, has another offset within them), so an offset of "

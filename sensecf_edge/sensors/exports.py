@@ -180,12 +180,24 @@ class Sheet:
     mark: str
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Line numbers and cells of each row that holds something; a row that was cut short has fewer cells than names."""
-        reader = csv.reader(self.export.text(), delimiter=self.mark)
+        """Line numbers and cells of each row that holds something; a row that was cut short has fewer cells than names.
+
+        A line is a row: a quotation mark that never closes spoils its own line and not all behind it. The last cell of a file that breaks
+        off within a row is left out: 25 may have been 250.
+        """
+        line = ""
+
+        def lines() -> Iterator[str]:
+            nonlocal line
+            for line in self.export.text():
+                yield f'{line.rstrip()}"' if line.count('"') % 2 else line
+
+        reader = csv.reader(lines(), delimiter=self.mark)
         try:
             for cells in reader:
                 if reader.line_num > self.header and cells:
-                    yield reader.line_num, cells
+                    cut = len(cells) < len(self.names) and line[-1:] not in ("\n", "\r")
+                    yield reader.line_num, cells[:-1] if cut else cells
         except csv.Error as error:
             raise TableError(f"{self.export.at(reader.line_num)}: this is no row of a table ({error}); export it again") from error
 

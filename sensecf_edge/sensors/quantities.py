@@ -6,6 +6,7 @@ units that matter stand in a table; a library of units would bring thousands and
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from ..errors import TableError
@@ -21,11 +22,13 @@ CANONICAL = {
 
 SPELLINGS = {
     "mg/dl": "mg/dL", "mgdl": "mg/dL", "mg dl-1": "mg/dL", "mmol/l": "mmol/L", "mmol": "mmol/L", "mmol l-1": "mmol/L",
-    "mmol<180.1558800000541>/l": "mmol/L", "beats/min": "beats/min", "bpm": "beats/min", "count/min": "beats/min", "score": "score",
+    "beats/min": "beats/min", "bpm": "beats/min", "count/min": "beats/min", "score": "score",
     "stress level": "score", "steps": "steps", "count": "steps", "kcal": "kcal", "cal": "kcal", "kilocalorie": "kcal", "kj": "kJ",
     "s": "s", "sec": "s", "min": "min", "h": "h", "hr": "h", "stage": "stage", "%": "%", "": "",
 }  # fmt: skip
 """How exports spell units, in small letters. `Cal` means kilocalories; no export counts in small ones."""
+_MOLAR_MASS = re.compile(r"mmol<180\.[0-9]+>/l")
+"""Apple names the molar mass of glucose within the unit, with digits that differ between versions."""
 
 FACTORS = {
     ("mmol/L", "mg/dL"): MG_DL_PER_MMOL_L, ("mg/dL", "mmol/L"): 1 / MG_DL_PER_MMOL_L, ("kJ", "kcal"): 1 / 4.184, ("kcal", "kJ"): 4.184,
@@ -36,7 +39,8 @@ FACTORS = {
 @lru_cache(maxsize=1_024)
 def spelled(unit: str) -> str | None:
     """The unit that an export's spelling means; None for an unknown one."""
-    return SPELLINGS.get(" ".join(unit.replace("µ", "u").lower().split()))
+    small = " ".join(unit.replace("µ", "u").lower().split())
+    return SPELLINGS.get(_MOLAR_MASS.sub("mmol/l", small))
 
 
 def factor(unit: str, wanted: str, what: str = "a reading") -> float:

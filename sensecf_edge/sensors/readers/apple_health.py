@@ -107,6 +107,8 @@ def _blocks(export: Export) -> Iterator[str]:
 
 def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, person: str,
          place: Callable[[], str]) -> None:  # fmt: skip
+    if "&" in held.get("unit", ""):  # mmol&lt;180.1558800000541&gt;/L
+        held["unit"] = html.unescape(held["unit"])
     moments = []
     for name in ("startDate", "endDate"):
         text = held.get(name, "")

@@ -6,24 +6,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from ..clocks import parse
 from ..exports import Export, finite
 from ..readings import HIGH, LOW, Readings
 
-NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv and date"
+NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv (or mbg) and date"
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
 
 
 def recognises(export: Export) -> bool:
     """Whether it is such a file."""
     begin = export.head.lstrip()
-    return begin[:1] in ("[", "{") and '"sgv"' in begin and ('"date"' in begin or '"dateString"' in begin)
+    return begin[:1] in ("[", "{") and ('"sgv"' in begin or '"mbg"' in begin) and ('"date"' in begin or '"dateString"' in begin)
 
 
 def read(export: Export, readings: Readings) -> None:
     """Puts the entries of the sensor into `readings`. Raises TableError."""
-    for at, entry in enumerate(export.objects(), 1):
+    for at, entry in enumerate(_entries(export), 1):
         where = f"{export.path}, entry {at:,}"
         if entry.get("type", "sgv") != "sgv" or "sgv" not in entry:
             readings.notes.drop("nightscout: entries that are no reading of a sensor (mbg, cal)", 1, where)
@@ -35,6 +36,13 @@ def read(export: Export, readings: Readings) -> None:
             continue
         person = export.asked.person or str(entry.get("subject") or "")
         readings.series("glucose", NAME, unit, person, wall=second[1], limits=LIMITS[unit]).add(second[0], value)
+
+
+def _entries(export: Export) -> Iterator[dict[str, object]]:
+    """One by one; what version 3 of the interface answers holds them as its result."""
+    for one in export.objects():
+        inside = one.get("result")
+        yield from (e for e in inside if isinstance(e, dict)) if isinstance(inside, list) else (one,)
 
 
 def _second(entry: dict[str, object]) -> tuple[int, bool] | None:

@@ -54,7 +54,7 @@ def read(export: Export, readings: Readings) -> None:
         columns = _columns(source.names)
         if source.names and not _header(source.names):
             lacking = ", ".join(n for n in _NEEDED if n not in columns)
-            raise TableError(f"{export.path}: the columns {lacking} are missing; it needs {LOOKS_FOR}")
+            raise TableError(f"{export.path}: the columns {lacking} are missing in its first line; it needs {LOOKS_FOR}")
         rows = _Rows(export, readings)
         for line in source.rows():
             if line.fault is None and line.cells is not None:
@@ -84,7 +84,7 @@ class _Rows:
             return "rows of a kind that is not known"
         begin = self._second(cells.get(columns["time"]))
         if begin is None:
-            return "rows without a time that can be read"
+            return "rows without a time that can be read (01/05/2026 needs --dates DMY or MDY)"
         length = 0
         if kind not in MOMENTS:
             end = self._second(cells.get(columns["end"])) if "end" in columns else None
