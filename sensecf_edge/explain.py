@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +19,6 @@ from .answer.risk import Risk
 from .budget import Budget, margin_of, same_schema
 from .bundle.bundle import Bundle
 from .bundle.groups import fitting
-from .bundle.prover import prover_of
 from .bundle.realism import realism
 from .bundle.risk_scale import scale_of
 from .errors import ConstraintError
@@ -34,20 +34,21 @@ from .judge.density import Realism
 from .judge.objective import Judge
 from .judge.reasons import reasons
 from .llama.library import llama_version
-from .proof.prover import Prover
 from .propose.engine import Closing, Engine, Request
 from .propose.grammar import Grammar
 from .report.phrases import weak_text
 from .schema.record import Record
 from .schema.schema import Schema
 from .search.found import vector
-from .search.openings import Asked, ease
 from .search.record_search import Aim, RecordSearch
 from .search.refine import refine
 from .settings import DEVICES, ENGINE, LOOP, SEARCH
 from .space.admissible import admissible, require_within_bounds
 from .space.constraints import Constraints, check_constraints
 from .space.contradictions import record_remarks, unlike_anybody
+
+if TYPE_CHECKING:
+    from .proof.prover import Prover
 
 Told = tuple[tuple[Counterfactual, ...], Easing | None]
 
@@ -72,10 +73,9 @@ class Explainer:
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
         self.complete: Complete | None = getattr(realism, "complete", None) or evenly(self.schema)
-        self.prover: Prover | None = None  # set by `load`: it has to have read the very graph that judges
+        self._own_graph = False  # set by `load`: the bundle's own graph is what judges
         self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
-        self._versions = {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
 
     @classmethod
     def load(
@@ -97,13 +97,24 @@ class Explainer:
         engine, prompting = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
         explainer = cls(bundle, engine, checker, typical, others, margin, base_rate, prompting)
-        explainer.prover = prover_of(bundle, checker, typical)
+        explainer._own_graph = True
         return explainer
+
+    @cached_property
+    def prover(self) -> Prover | None:
+        """Who can say that no answer exists; None where nobody can. What it needs is imported when it is asked: for few records."""
+        from .bundle.prover import prover_of
+
+        return prover_of(self.bundle, self.checker, self.realism) if self._own_graph else None
+
+    @staticmethod
+    def _versions() -> dict[str, str]:
+        return {"sensecf-edge": __version__, "llama-cpp-python": llama_version(), "onnxruntime": onnxruntime_version()}
 
     @property
     def aim(self) -> Aim:
         """What is looked for in every record."""
-        return Aim(self.target.wanted, self.target.threshold, not isinstance(self.engine, Silent), self.prover)
+        return Aim(self.target.wanted, self.target.threshold, not isinstance(self.engine, Silent), lambda: self.prover)
 
     def shots(self, choice: Choice) -> tuple[str, ...]:
         """Examples for a general model: made-up people and what is answered them."""
@@ -212,6 +223,8 @@ class Explainer:
         found = self._shown(way, budget)
         if way is None or not (budget.ease and budget.search) or len(found) >= budget.answers or case.verdict.status != UNWANTED:
             return found, None
+        from .search.openings import Asked, ease
+
         before, known = case.asked.rows, [vector(case.record, answer) for answer in found]
         asked = Asked(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
         easing, inside = ease(asked, known)
@@ -260,7 +273,7 @@ class Explainer:
             model=self.bundle.name, bundle=self.bundle.hash, seed=budget.seed, temperature=LOOP.temperature,
             answers=budget.answers, proposals=budget.proposals, rounds=budget.rounds, max_changes=constraints.max_changes,
             freeze=tuple(sorted(constraints.freeze)), bounds=dict(constraints.bounds), costs=dict(constraints.costs),
-            search=budget.search, versions=self._versions, margin=self._margin_asked, base_rate=self._base_rate_asked,
+            search=budget.search, versions=self._versions(), margin=self._margin_asked, base_rate=self._base_rate_asked,
             threads=settings.threads or None, device=settings.device,
             generator=self.prompting.name, shots=self.prompting.shots, hints=self.prompting.hints,
         )  # fmt: skip

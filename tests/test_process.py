@@ -160,15 +160,19 @@ def test_rivals_count_in_the_memory_that_doctor_tells(toy_copy: Path) -> None:
 
 
 def test_versions_are_told_where_no_distribution_has_the_usual_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib.metadata import PackageNotFoundError
+    from importlib import metadata
 
     from sensecf_edge.judge import classifier
     from sensecf_edge.llama import library
 
     def none(name: str) -> str:
-        raise PackageNotFoundError(name)
+        raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(library, "version", none)
+    said = library.llama_version()
+    assert said[0].isdigit()
+    monkeypatch.delitem(sys.modules, "llama_cpp", raising=False)
+    assert library.llama_version() == said  # whether it is loaded or not
+    monkeypatch.setattr(metadata, "version", none)
     assert library.llama_version() == "unknown" and classifier.onnxruntime_version()[0].isdigit()
 
 

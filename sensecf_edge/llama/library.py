@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -125,7 +124,12 @@ def claim_threads(count: int) -> None:
 
 
 def llama_version() -> str:
-    """Version of llama-cpp-python; "unknown" where it was installed without saying so."""
+    """Version of llama-cpp-python; "unknown" where it was installed without saying so. Loads nothing: where the library is loaded it is
+    asked, else the installation, which takes longer."""
+    if (loaded := sys.modules.get("llama_cpp")) is not None:
+        return str(loaded.__version__)
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("llama-cpp-python")
     except PackageNotFoundError:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..answer.result import FirstTry
 from ..judge.completions import Completed, spread
 from ..judge.objective import Judge, Scored, score
-from ..proof.effort import Effort
-from ..proof.prover import Prover
 from ..propose import reply
 from ..propose.engine import Proposal, Unanswered
 from ..propose.grammar import Grammar
@@ -23,18 +23,21 @@ from .found import Found, changes
 from .rank import distinct
 from .refine import Known, refine
 
+if TYPE_CHECKING:
+    from ..proof.prover import Prover
+
 Answers = list[Proposal] | Unanswered
 
 
 @dataclass(frozen=True)
 class Aim:
     """What is looked for, whoever the record is of: the wanted class, the score from which it is predicted, whether a generator
-    proposes at all, and who can say that no answer exists; None where nobody can."""
+    proposes at all, and where to ask who can say that no answer exists; None where nobody can."""
 
     wanted: str
     threshold: float
     proposed: bool
-    prover: Prover | None = None
+    prover: Callable[[], Prover | None] = lambda: None
 
 
 @dataclass
@@ -130,10 +133,12 @@ class RecordSearch:
     def settle(self, answers: int, rows: int) -> None:
         """Where no answer was found, ask the prover for one, or that there is none. Not with 0 rows, nor where values are unknown:
         what is proven of one completion says nothing of the others."""
-        if self.aim.prover is None or self.answers or not rows or isinstance(self.judge.checker, Completed):
+        if self.answers or not rows or isinstance(self.judge.checker, Completed) or (prover := self.aim.prover()) is None:
             return
+        from ..proof.effort import Effort  # with all the prover needs: for few records
+
         effort = Effort(max(SEARCH.proof, SEARCH.proof_row * rows))
-        sought = self.aim.prover.seek(self.space, self.judge.goal, effort, ask=self.judge.checker)
+        sought = prover.seek(self.space, self.judge.goal, effort, ask=self.judge.checker)
         if sought.exists is False:
             self.hopeless, self.proven = True, min(self.space.max_changes, len(self.space.features))
         if sought.answer is not None:
