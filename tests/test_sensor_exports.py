@@ -510,3 +510,8 @@ def test_no_damage_breaks_a_reader(name: str, tmp_path: Path) -> None:
             days(read(path, dates="DMY").readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
         except TableError as error:
             assert "fault in this program" not in str(error) and (name in str(error) or "--unit" in str(error)), data
+
+
+def test_half_a_character_in_a_name_is_written_by_its_number(tmp_path: Path) -> None:
+    line = {"time": "2026-05-01T00:00:00Z", "kind": "glucose", "value": 100, "unit": "mg/dL", "person": "x\ud800"}
+    assert read(write(tmp_path, "a.jsonl", json.dumps(line))).readings.persons() == ["x\\ud800"]

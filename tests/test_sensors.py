@@ -383,3 +383,19 @@ def test_times_read_quickly_are_the_times_that_are_read(text: str) -> None:
 def test_any_time_read_quickly_is_the_time_that_is_read(moment: datetime, behind: str, between: str) -> None:
     text = moment.strftime(f"%Y-%m-%d{between}%H:%M:%S") + behind
     assert parse(text) == clocks._parse(text)
+
+
+def test_a_nap_is_no_night_of_which_nothing_is_known() -> None:
+    beside = worn(WINTER, 96)
+    (day,) = made(beside + night(WINTER[:10] + "T13:00:00", ("light", 1)))  # type: ignore[operator]
+    assert day.values["sleep_h"] is None and day.coverage["sleep_h"] == 0
+    (day,) = made(beside + night(WINTER[:10] + "T09:30:00", ("light", 3)))  # type: ignore[operator]
+    assert day.values["sleep_h"] == 3
+    (day,) = made(beside + night(WINTER[:10] + "T03:00:00", ("light", 2)) + night(WINTER[:10] + "T13:00:00", ("light", 1)))  # type: ignore[operator]
+    assert (day.values["sleep_h"], day.values["nap_h"]) == (2, 1)
+
+
+def test_glucose_that_mostly_cannot_be_is_in_another_unit_and_no_low() -> None:
+    assert made(glucose(WINTER, [8.5, 12.1, 22.3] * 96)) == []
+    (day,) = made(glucose(WINTER, [5.0, 100.0, 22.0] * 96))
+    assert day.values["time_below_range_pct"] == 50

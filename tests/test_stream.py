@@ -222,6 +222,7 @@ def test_a_reading_is_read_as_it_is_written() -> None:
     ({"time": "1970-01-01T00:00:00Z"}, "before"),
     ({"time": 1e300}, "no time that there is"), ({"time": True}, "missing or no time"), ({"person": True}, "person is no text"),
     ({"person": ["ann"]}, "person is no text"), ({"person": ""}, "person is no text"), ({"person": "x" * 300}, "person is no text"),
+    ({"person": "\ud800"}, "person is no text"), ({"source": "a\udfff"}, "source is no text"),
     ({"source": {}}, "source is no text"), ({"value": "lots"}, "not a number"), ({"value": None}, "value is missing"),
     ({"value": True}, "value"),
     ({"value": 10**400}, "value"), ({"value": [1]}, "value"), ({"kind": "steps", "unit": "steps"}, "its end is missing"),

@@ -112,6 +112,10 @@ def _plausible(track: Track, kind: str, notes: Notes) -> Track:
     if kind in PLAUSIBLE:
         low, high = PLAUSIBLE[kind]
         fine = (track.value >= low) & (track.value <= high)
+        if kind == "glucose" and 2 * int(fine.sum()) < len(fine):  # 22 mmol/L that passes for 22 mg/dL turns a high into a low
+            beside = int(fine.sum())
+            notes.drop(f"glucose of {track.source}, most of which lies outside {low} to {high} mg/dL (another unit than stated?)", beside)
+            fine[:] = False
         reason = f"{told} outside {low} to {high} {CANONICAL[kind]} (error codes, or another unit than stated)"
         if kind == "stress":
             reason = "stress outside 0 to 100 (Garmin's -1 and -2: no valid reading)"

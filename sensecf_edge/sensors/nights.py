@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from .cleaning import Track
-from .clocks import local_day
+from .clocks import local_day, midnight
 from .notes import Notes
 from .readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, UNMEASURED
 
 APART = 3600
 """Seconds without any stage that end a sleep."""
+NAP, BY_DAY = 3 * 3600, (9 * 3600, 21 * 3600)
+"""A sleep that is shorter and lies between these seconds of its date is a nap, and no night that somebody hardly slept."""
 
 
 @dataclass
@@ -105,8 +107,15 @@ def by_waking(tracks: Sequence[Track], place: tzinfo, prefer: Sequence[str], not
         source = min(sources, key=lambda name: (_wish(name, prefer), -sum(s.measured for s in sources[name]), name))
         notes.drop("sleep of a source beside another that counts for the date", sum(len(s) for n, s in sources.items() if n != source))
         ranked = sorted(sources[source], key=lambda s: (-s.asleep, -s.end))
-        out[day] = ranked[0], ranked[1:]
+        if _is_nap(ranked[0], midnight(day, place)):
+            notes.drop("sleep of under 3 hours by day on dates without another: a nap, and of the night nothing is known", len(ranked))
+        else:
+            out[day] = ranked[0], ranked[1:]
     return out
+
+
+def _is_nap(sleep: Sleep, begin: int) -> bool:
+    return sleep.asleep < NAP and sleep.start - begin >= BY_DAY[0] and sleep.end - begin <= BY_DAY[1]
 
 
 def _wish(name: str, prefer: Sequence[str]) -> int:

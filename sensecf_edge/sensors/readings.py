@@ -12,6 +12,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -169,6 +170,12 @@ class Room:
         return starts, np.frombuffer(data, np.int32, count, 16 * count), values
 
 
+@lru_cache(maxsize=4_096)
+def _storable(name: str) -> str:
+    """A name as a file can hold it: half a pair of surrogates, which JSON can say, by its number."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 class Readings:
     """All that readers found. `notes` says what was left out; `zones` the zone of a person whose export states it; `pulses` which of a
     person's devices measure a pulse, also where these readings hold none of it: `days` adds those it meets."""
@@ -186,7 +193,7 @@ class Readings:
         offset: int = NOT_SAID,
     ) -> Series:  # fmt: skip
         """Where readings of that kind go."""
-        key = Key(person, kind, source, unit, wall, offset)
+        key = Key(_storable(person), kind, _storable(source), unit, wall, offset)
         found = self.all.get(key)
         if found is None:
             found = self.all[key] = Series(key, self._room)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -19,6 +20,8 @@ from .. import age
 from ..loop import UnusableMessage
 
 LONGEST_NAME = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which JSON can hold and no file can."""
 _WHAT = {spelling: what for what, spellings in NAMES.items() for spelling in spellings}
 
 
@@ -98,7 +101,7 @@ def _name(what: str, value: Any) -> str:
     if value is None:
         return ""
     text = _spelled(value) if names_somebody(value) else ""
-    if not text or len(text) > LONGEST_NAME:
+    if not text or len(text) > LONGEST_NAME or _SURROGATE.search(text):
         raise _unusable(f"its {what} is no text or number of up to {LONGEST_NAME} characters", f"name the {what}, or leave it out")
     return text
 
