@@ -397,5 +397,8 @@ def test_a_nap_is_no_night_of_which_nothing_is_known() -> None:
 
 def test_glucose_that_mostly_cannot_be_is_in_another_unit_and_no_low() -> None:
     assert made(glucose(WINTER, [8.5, 12.1, 22.3] * 96)) == []
-    (day,) = made(glucose(WINTER, [5.0, 100.0, 22.0] * 96))
+    (after,) = made(glucose(WINTER, [8.5, 12.1, 22.3] * 96) + glucose("2026-01-11T00:00:00", [100.0] * 288))
+    assert after.date == "2026-01-11"
+    held = glucose(WINTER, [5.0, 100.0, 22.0] * 96)
+    (day,) = made(held + [reading for reading in held if reading.value == 5] * 3)  # an export that overlaps changes nothing
     assert day.values["time_below_range_pct"] == 50

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TableError
-from .clocks import DAY, check_fixed, from_stated, from_wall
+from .clocks import DAY, check_fixed, from_stated, from_wall, local_day, midnights
 from .measures import ABOVE, BELOW
 from .notes import Notes
 from .quantities import CANONICAL, factor, spelled
@@ -63,7 +63,7 @@ def cleaned(readings: Readings, person: str, kind: str, place: tzinfo, now: int)
     by_source = dict[str, list[Track]]()
     for series in readings.of_person(person, kind):
         track = _placed(series, place, now, readings.notes)
-        by_source.setdefault(series.key.source, []).append(_plausible(track, kind, readings.notes))
+        by_source.setdefault(series.key.source, []).append(_plausible(track, kind, place, readings.notes))
     out = []
     for source, tracks in sorted(by_source.items()):
         whole = _joined(source, tracks)
@@ -107,15 +107,11 @@ def _within(series: Series, value: Values, notes: Notes) -> tuple[Values, NDArra
     return value, (value > above).astype(np.int8) - (value < below).astype(np.int8)
 
 
-def _plausible(track: Track, kind: str, notes: Notes) -> Track:
+def _plausible(track: Track, kind: str, place: tzinfo, notes: Notes) -> Track:
     told = kind.replace("_", " ")
     if kind in PLAUSIBLE:
         low, high = PLAUSIBLE[kind]
         fine = (track.value >= low) & (track.value <= high)
-        if kind == "glucose" and 2 * int(fine.sum()) < len(fine):  # 22 mmol/L that passes for 22 mg/dL turns a high into a low
-            beside = int(fine.sum())
-            notes.drop(f"glucose of {track.source}, most of which lies outside {low} to {high} mg/dL (another unit than stated?)", beside)
-            fine[:] = False
         reason = f"{told} outside {low} to {high} {CANONICAL[kind]} (error codes, or another unit than stated)"
         if kind == "stress":
             reason = "stress outside 0 to 100 (Garmin's -1 and -2: no valid reading)"
@@ -123,11 +119,25 @@ def _plausible(track: Track, kind: str, notes: Notes) -> Track:
         fine = np.concatenate([np.zeros(0, bool), *(_countable(part, PER_MINUTE[kind]) for part in track.parts())])
         reason = f"{told} below 0 or over {PER_MINUTE[kind]:g} a minute (error codes)"
     notes.drop(reason, int((~fine).sum()))
+    if kind == "glucose" and not fine.all():
+        fine = _of_believed_dates(track, fine, place, notes)
     if kind not in MOMENTS:
         right = (track.length > 0) & (track.length <= LONGEST)
         notes.drop(f"{told} over a time of nothing, backwards, or of over a day", int((fine & ~right).sum()))
         fine &= right
     return track.of(fine)
+
+
+def _of_believed_dates(track: Track, fine: NDArray[np.bool_], place: tzinfo, notes: Notes) -> NDArray[np.bool_]:
+    """Without dates of which most moments are outside: 22 mmol/L that passes for 22 mg/dL would turn a high into a low."""
+    first, last = (local_day(int(at), place) for at in (track.start.min(), track.start.max()))
+    begins = midnights(first, last, place)
+    moments = np.unique(2 * track.start + fine)  # each once, however often a file holds it
+    day = np.searchsorted(begins, moments // 2, side="right")
+    mostly = 2 * np.bincount(day, moments % 2) < np.bincount(day)
+    kept = fine & ~mostly[np.searchsorted(begins, track.start, side="right")]
+    notes.drop("glucose of dates of which most is outside (another unit than stated?)", int((fine & ~kept).sum()))
+    return kept
 
 
 def _countable(track: Track, per_minute: float) -> NDArray[np.bool_]:
