@@ -1,5 +1,6 @@
-# make figures: one file for each figure of the documentation, printed by the command that its page names. What is there is kept,
-# so an interrupted run goes on where it was left; delete a file to have it measured again. Hours on two cores.
+# make figures: one file for each figure of the documentation that needs neither a language model from elsewhere (compare --generators), nor a
+# machine of its own (large-models.md), nor another method in the study (augmentation.md: ours, directions, unlabelled), printed by the command
+# that its page names. What is there is kept, so an interrupted run goes on where it was left; delete a file to have it measured again. Hours on two cores.
 
 FIGURES ?= figures
 SHIPPED = stress heart metabolic

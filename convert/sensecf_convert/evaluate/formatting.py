@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WHOSE = {
     "test": "the test {unit}, on whom nothing was trained",
-    "final": "the final {unit}, whom nothing but these figures has seen",
+    "final": "the final {unit}, with whom the bundle's fit did nothing but measure",
 }
 """Part -> whose figures those are."""
 
