@@ -10,6 +10,7 @@ what a trial does, in a child with a trial's limits: that may end in any way, an
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import random
@@ -84,7 +85,7 @@ def json_changed(value: Any, chance: random.Random) -> Any:
     deep = value
     for _ in range(chance.choice((1, 1, 50))):
         deep = [deep]
-    return chance.choice((*ODD, deep))
+    return copy.deepcopy(chance.choice((*ODD, deep)))  # what stands in two places would be changed in both, or hold itself
 
 
 def hostile(files: dict[str, bytes], chance: random.Random, folder: Path) -> str:
