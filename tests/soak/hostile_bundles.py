@@ -76,7 +76,7 @@ def json_changed(value: Any, chance: random.Random) -> Any:
         elif chance.random() < 0.5:
             del value[key]
         elif isinstance(value, list):
-            value.extend([value[key]] * chance.choice((1, 1000)))
+            value.extend([value[key]] * (1000 if chance.random() < 0.5 and len(value) < 100 else 1))
         else:
             value[chance.choice((*keys, "", "__class__"))] = value.pop(key)
         return value
@@ -85,7 +85,7 @@ def json_changed(value: Any, chance: random.Random) -> Any:
     deep = value
     for _ in range(chance.choice((1, 1, 50))):
         deep = [deep]
-    return copy.deepcopy(chance.choice((*ODD, deep)))  # what stands in two places would be changed in both, or hold itself
+    return copy.deepcopy(chance.choice((*ODD, deep)))
 
 
 def hostile(files: dict[str, bytes], chance: random.Random, folder: Path) -> str:
@@ -95,7 +95,7 @@ def hostile(files: dict[str, bytes], chance: random.Random, folder: Path) -> str
     if name.endswith(".json") and chance.random() < 0.8:
         value = json.loads(files[name])
         for _ in range(chance.choice((1, 1, 3))):
-            value = json_changed(value, chance)
+            value = copy.deepcopy(json_changed(value, chance))  # what stands in several places is changed in one of them
         changed[name] = json.dumps(value).encode()
     else:
         changed[name] = bytes_changed(files[name], chance)
