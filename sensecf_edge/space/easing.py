@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,8 @@ class Limit:
     kind: str
     feature: str
     side: str
-    stood: float
-    steps: tuple[float, ...]
+    stood: float = field(compare=False)  # NaN is not equal to itself; the other three name a limit of one record
+    steps: tuple[float, ...] = field(compare=False)
 
     def needed(self, record: Record, y: Vector) -> int:
         """The first step that lets this answer be, as far as this limit alone says; the last where none says so."""
