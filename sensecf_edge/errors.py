@@ -97,13 +97,14 @@ class GrammarError(SenseCFError):
 class BundleError(SenseCFError):
     """A bundle's files are not what its manifest says, or the manifest cannot be used.
 
-    Of a message that quotes what stands in a file, the first `LONGEST` characters are kept.
+    Of a message that quotes what stands in a file, the first `LONGEST` characters are kept, and what does not print is written out.
     """
 
     LONGEST = 1_000
 
     def __init__(self, message: str) -> None:
-        super().__init__(message if len(message) <= self.LONGEST else f"{message[: self.LONGEST]}…")
+        kept = message if len(message) <= self.LONGEST else f"{message[: self.LONGEST]}…"
+        super().__init__("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in kept))
 
 
 class EngineError(SenseCFError):

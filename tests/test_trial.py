@@ -160,3 +160,9 @@ def test_a_bundle_that_is_exchanged_while_it_is_tried_is_not_remembered_as_tried
     with pytest.raises(BundleError, match="changed while it was tried"):
         ensure_tried(toy_copy)
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_message_that_quotes_a_file_is_short_and_prints() -> None:
+    said = str(BundleError(f"the manifest says {'x' * 5_000}"))
+    assert len(said) == BundleError.LONGEST + 1 and said.endswith("x…")
+    assert str(BundleError("the manifest says \u202e\x00\n")) == "the manifest says \\u202e\\u0000\\u000a"
