@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import MANIFEST, SCHEMA
+from sensecf_edge.bundle.manifest import SCHEMA
 from sensecf_edge.errors import SchemaError, SenseCFError
 from sensecf_edge.schema.schema import Schema
 
 from ..table.fit_relations import read_schema
 from ..work import write
-from .pack import pretty_json, publish
+from .pack import copied, pretty_json
 
 KEYS = ("code", "ucum", "choice_codes", "cut")
 
@@ -34,16 +30,9 @@ def coded(bundle: Bundle, stated: Schema) -> Schema:
 def give(model: str | Path, stated: Schema, out: Path) -> Bundle:
     """The bundle with these codes, at `out`, which may be its own folder. Raises SchemaError, BundleError."""
     bundle = Bundle.open(model)
-    manifest: dict[str, Any] = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "bundle"
-        folder.mkdir()
-        for name in bundle.manifest.files:
-            shutil.copyfile(bundle.folder / name, folder / name)
+    with copied(bundle, out) as (folder, manifest):
         write(folder / SCHEMA, pretty_json(coded(bundle, stated).to_json()))
         write_manifest(folder, manifest)
-        Bundle.open(folder)
-        publish(folder, out)
     return Bundle.open(out)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import ADAPTER, GENERATOR, POPULATION, RIVALS
+from sensecf_edge.bundle.manifest import ADAPTER, GENERATOR, MANIFEST, POPULATION, RIVALS
 from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -107,6 +110,20 @@ def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
 def stated(about: About) -> dict[str, str]:
     """Of which time the data are, where somebody says."""
     return {"dates": about.dates} if about.dates else {}
+
+
+@contextmanager
+def copied(bundle: Bundle, out: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """A copy of a bundle, with its manifest, to change and write; it takes the place of `out` once it opens. Raises BundleError."""
+    manifest: dict[str, Any] = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "bundle"
+        folder.mkdir()
+        for name in (*bundle.manifest.files, MANIFEST):
+            shutil.copyfile(bundle.folder / name, folder / name)
+        yield folder, manifest
+        Bundle.open(folder)
+        publish(folder, out)
 
 
 def publish(folder: Path, out: Path) -> None:

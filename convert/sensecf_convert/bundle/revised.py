@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -12,7 +9,7 @@ from typing import Any
 
 from sensecf_edge import __version__
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.manifest import CARD, MANIFEST
+from sensecf_edge.bundle.manifest import CARD
 
 from ..evaluate import groups, unseen
 from ..evaluate.figures import Figures
@@ -20,7 +17,7 @@ from ..plan import About
 from ..table.split import Parts
 from ..work import write
 from .card import card_text
-from .pack import publish, stated
+from .pack import copied, stated
 
 Change = Callable[[Path, dict[str, Any]], None]
 """Writes files into a bundle's folder and entries into its manifest."""
@@ -29,12 +26,7 @@ Change = Callable[[Path, dict[str, Any]], None]
 def revised(bundle: Bundle, about: About, out: Path, what: Sequence[str], change: Change) -> Bundle:
     """The bundle after a change, at `out`, which may be its own folder. The card is written anew, so `about` is the description that the
     fit had; `what` says in the manifest what was added or measured. Raises what `change` raises, BundleError."""
-    manifest: dict[str, Any] = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "bundle"
-        folder.mkdir()
-        for name in (*bundle.manifest.files, MANIFEST):
-            shutil.copyfile(bundle.folder / name, folder / name)
+    with copied(bundle, out) as (folder, manifest):
         change(folder, manifest)
         manifest["data"] |= stated(about)
         manifest |= {"intended": about.intended} if about.intended else {}
@@ -43,8 +35,6 @@ def revised(bundle: Bundle, about: About, out: Path, what: Sequence[str], change
         write_manifest(folder, manifest)
         write(folder / CARD, card_text(manifest, about.notes, Bundle.open(folder).schema).encode())
         write_manifest(folder, manifest)
-        Bundle.open(folder)
-        publish(folder, out)
     return Bundle.open(out)
 
 
