@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import TableError
 from .cleaning import Track, cleaned
-from .clocks import check_fixed, date_text, is_weekend, zone
+from .clocks import check_fixed, date_text, is_weekend, midnight, zone
 from .measures import BY_NAME, MEASURES, QUARTER
 from .nights import Sleep, by_waking
 from .readings import COUNTS, DEEP, MOMENTS, REM, Readings, Values
@@ -69,6 +69,12 @@ def days(readings: Readings, rules: Rules) -> list[Day]:
     for person in readings.persons():
         out += _of_person(readings, person, _place(readings, person, rules), rules, now)
     return out
+
+
+def unmeasured(person: str, number: int, place: tzinfo) -> Day:
+    """A date of which no reading counts."""
+    hours = (midnight(number + 1, place) - midnight(number, place)) / 3600
+    return Day(person, number, hours, dict.fromkeys(BY_NAME), dict.fromkeys(BY_NAME, 0.0))
 
 
 def _place(readings: Readings, person: str, rules: Rules) -> tzinfo:

@@ -14,7 +14,7 @@ from datetime import tzinfo
 
 from ...errors import TableError
 from ...sensors.clocks import DAY, local_day, midnight
-from ...sensors.daily import Day, Rules, days
+from ...sensors.daily import Day, Rules, days, unmeasured
 from ...settings import STREAM
 from ...table.unusable import UnusableRecord
 from ..loop import UnusableMessage
@@ -125,6 +125,7 @@ class OpenDays:
 
     def look(self, person: Person, now: int, monotonic: float, last: bool = False) -> list[OpenDay]:
         """The open dates of somebody, in order; those that are not over only where enough time has gone by, or it is the `last` look.
+        A date that was told and of which no reading counts any more, because a later one contradicts it, comes back without a measure.
 
         Raises UnusableMessage where the readings are of several people, SenseCFError where the store cannot be read.
         """
@@ -141,8 +142,10 @@ class OpenDays:
         except TableError as error:
             raise UnusableMessage(UnusableRecord(str(error), "")) from None
         person.pulses = readings.pulses.get(person.name, set())
+        gone = {*told, *person.sending}.difference(day.number for day in made)
+        made += [unmeasured(person.name, number, self.place) for number in gone]
         out = []
-        for day in made:
+        for day in sorted(made, key=lambda day: day.number):
             if day.number >= person.closed:
                 end = midnight(day.number + 1, self.place)
                 before, over = told.get(day.number, ("", False))
