@@ -31,6 +31,7 @@ from sensecf_edge.report.rendering import render
 from sensecf_edge.report.wording import Wording
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.record import Record, encode
+from sensecf_edge.schema.relation import Relation
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.search.openings import Asked, ease
 from sensecf_edge.space import easing, rules
@@ -246,26 +247,52 @@ def test_fewer_than_asked_says_what_would_open_another_and_not_the_same_again(he
     assert seen
 
 
-
-
-def test_what_is_proven_of_the_completions_an_answer_cannot_do_without_holds_for_all_answers() -> None:
+@pytest.mark.parametrize("relations", [(), (Relation("causes", ("c", "d"), slope=1.0, intercept=0.0),)], ids=["apart", "an unknown cause"])
+def test_with_unknown_values_the_prover_says_what_trying_everything_finds(relations: tuple[Relation, ...]) -> None:
     schema = Schema((
         Feature("a", low=0, high=9, step=1), Feature("b", low=0, high=9, step=1), Feature("c", low=0, high=9, step=1, optional=True),
-    ))  # fmt: skip
+        Feature("d", low=0, high=9, step=1, optional=True),
+    ), relations)  # fmt: skip
     chance = np.random.default_rng(5)
-    X = chance.integers(0, 10, (300, 3)).astype(float)
-    data = Cohort(schema, X, X.sum(axis=1) + chance.normal(0, 1, 300) > 16, np.arange(300).astype(str), ("ill", "well"))
+    X = chance.integers(0, 10, (300, 4)).astype(float)
+    data = Cohort(schema, X, X.sum(axis=1) + chance.normal(0, 1, 300) > 20, np.arange(300).astype(str), ("ill", "well"))
     graph, checker = forest(data, 5)
     prover, said = Prover(checker, graph, schema, lambda: X), set()
     for x in X[checker.p_target(X) < 0.5][:12]:
-        record = Record(schema, np.where([False, False, True], np.nan, x))
-        for most, goal in product((1, 2), (0.55, 0.8, 0.95)):
+        for gaps, most, goal in product(([2], [3], [2, 3]), (1, 2), (0.55, 0.8, 0.95)):
+            record = Record(schema, np.where(np.isin(np.arange(4), gaps), np.nan, x))
             space = admissible(record, Constraints(max_changes=most))
             over = completed(checker, record, evenly(schema), 0, 0.5)
             top = float(over.p_target(everything(record, Constraints(max_changes=most))).max())
-            none = prover.none_holds(space, goal, ENDLESS, over)
-            assert not (none and top >= goal)
-            said.add(none)
+            sought = prover.seek(space, goal, ENDLESS, ask=over)
+            assert sought.exists is (top >= goal)
+            if sought.answer is not None:
+                assert rules.admitted(space, sought.answer[None])[0] and over.p_target(sought.answer[None])[0] >= goal
+            said.add(sought.exists)
+    assert said == {True, False}
+
+
+def test_what_follows_what_is_unknown_moves_in_its_completions_and_the_prover_knows() -> None:
+    """Weight moves body mass index in every completion of an unknown height, by another amount in each, and not in the record itself."""
+    data = people(3)
+    graph, checker = forest(data, 3)
+    prover, schema, said = Prover(checker, graph, data.schema, lambda: data.X), data.schema, set()
+    for relation in schema.relations:
+        if not relation.moves:
+            continue
+        for name in set(relation.features) - {relation.moves}:
+            for x in data.X[checker.p_target(data.X) < GOAL][:6]:
+                record = Record(schema, np.where(np.array(schema.names) == name, np.nan, x))
+                over = completed(checker, record, evenly(schema), 0, 0.0)
+                for goal in (0.5, 0.6, 0.8):
+                    try:
+                        space = admissible(record, Constraints(max_changes=1))
+                    except ConstraintError:
+                        continue
+                    top = float(over.p_target(everything(record, Constraints(max_changes=1))).max())
+                    exists = prover.seek(space, goal, ENDLESS, ask=over).exists
+                    assert exists is (top >= goal)
+                    said.add(exists)
     assert said == {True, False}
 
 

@@ -38,7 +38,6 @@ from .density import fitting
 from .evaluate import quantizations, teaching
 from .evaluate.figures import Figures
 from .evaluate.measure import measure_bundle
-from .generator import learners
 from .generator.scratch.vocabulary import SchemaVocabulary
 from .generator.steps import cut
 from .memorisation import checks
@@ -55,6 +54,7 @@ from .teachers.lesson import Lesson
 from .work import Work, file_hash, write
 
 if TYPE_CHECKING:
+    from .generator import learners
     from .generator.base.checkpoint import Base
 
 
@@ -191,6 +191,8 @@ class Fit:
         return pairs
 
     def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector]) -> learners.Made:
+        from .generator import learners  # torch
+
         plan, vocabulary = self.plan, SchemaVocabulary(self.schema, self.plan.wanted)
         learner: learners.Learner = (
             learners.FromBase(self.work, plan, self.base, self.schema, self._task(), _shared(plan))

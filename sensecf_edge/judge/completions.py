@@ -123,10 +123,15 @@ class Completed:
         return out
 
     @property
-    def least_favourable(self) -> Vector:
-        """Completions of the record that no answer can do without, shape (completions, features): so many that the others are no longer
-        the share for which it has to hold."""
-        return self.rows[: self._worst]
+    def moving(self) -> Vector:
+        """Completions in which a relation moves something that does not move in the record: all or none, shape (completions, features)."""
+        return self.rows if self._follow else self.rows[:0]
+
+    @property
+    def still(self) -> NDArray[np.intp]:
+        """Positions of what is unknown and moved by nothing in any completion."""
+        moved = self.record.schema.moved_at if self._follow else []
+        return self._at[~np.isin(self._at, moved)]
 
     def spread(self, Y: Vector, threshold: float) -> Spread:
         """What candidates are predicted over all completions."""

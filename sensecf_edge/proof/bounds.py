@@ -72,8 +72,20 @@ class Levels:
             left[chosen], right[chosen] = (may & goes).any(axis=2).T, (may & ~goes).any(axis=2).T
         return left, right
 
-    def upper(self, low: Vector, high: Vector, open_: Mask) -> Vector:
-        """An upper bound of the forest's sum over each box, shape (boxes,): every tree takes its best leaf that the box meets.
+    @classmethod
+    def joined(cls, parts: list[Levels]) -> Levels:
+        """Several cuts of one forest beside each other: trees in the order of the parts."""
+        starts = np.cumsum([0, *(len(part.value) for part in parts)])
+        shifted = [(part, int(start)) for part, start in zip(parts, starts, strict=False)]
+        depth = max(len(part.depths) for part in parts)
+        depths = [np.concatenate([part.depths[d] + start for part, start in shifted if d < len(part.depths)]) for d in range(depth)]
+        left, right, roots = (np.concatenate([getattr(part, n) + start for part, start in shifted]) for n in ("left", "right", "roots"))
+        feature, last, of_set, value = (np.concatenate([getattr(part, n) for part in parts]) for n in ("feature", "last", "of_set", "value"))
+        return cls(feature, last, of_set, parts[0].sets, left, right, value, depths, roots)
+
+    def upper(self, low: Vector, high: Vector, open_: Mask, forests: int = 1) -> Vector:
+        """An upper bound of the sum over each box of each of the `forests` beside each other, shape (forests, boxes): every tree takes its
+        best leaf that the box meets.
 
         `low`, `high`: ends of the numbers, shape (boxes, features); `open_`: choices, shape (boxes, features, codes).
         """
@@ -83,7 +95,7 @@ class Levels:
             inner = nodes[self.feature[nodes] >= 0]
             left, right = self.sides(low, high, open_, inner)
             best[inner] = np.maximum(np.where(left, best[self.left[inner]], -np.inf), np.where(right, best[self.right[inner]], -np.inf))
-        return np.asarray(best[self.roots].sum(axis=0))
+        return np.asarray(best[self.roots].reshape(forests, -1, len(low)).sum(axis=1))
 
     def within(self, low: Vector, high: Vector, open_: Mask) -> Levels:
         """What one box can still reach, splits with one side left taken out: a record fixes most of a forest. Shapes as for

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..judge.classifier import Checker
+from ..judge.completions import Completed
 from ..schema.feature import Vector
 from ..schema.relation import Relation
 from ..space import measure, rules
@@ -20,9 +21,11 @@ from .bounds import Ends, Levels, Mask
 from .effort import ENDLESS, Effort
 from .followers import Effect, Follower, Tabled
 from .trees import Forest
+from .views import Views
 
 TOLERANCE = 1e-6
 DRAWN, CHUNK = 64, 500
+ENDS = -math.inf, math.inf
 SETS = 200_000
 """Sets of features that are bounded one by one at the start; some seconds."""
 BOX = 3_000
@@ -53,21 +56,24 @@ class Search:
     def __init__(
         self, checker: Checker, space: Admissible, goal: float, forest: Forest, levels: Levels, fill: Vector, most: float = math.inf
     ) -> None:
-        """`fill`: what the graph is thought to put in place of unknown values, shape (features,); checked before it is believed.
-        `most`: features that may change, those that follow included."""
+        """`fill`: what the graph is thought to put in place of unknown values, shape (features,); checked before it is believed, and of
+        no matter where the checker judges over completions. `most`: features that may change, those that follow included."""
         self.checker, self.goal, self.forest, self.codes, self.most = checker, goal, forest, levels.sets.shape[1], most
         self.space = without_dead_ends(space)
         x = self.space.record.vector
         self.options = [np.sort(np.append(v, x[i])) if v.size else x[i : i + 1] for i, v in enumerate(self.space.values)]
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
-        self.fill = np.where(np.isnan(x), fill, np.nan) if self._fills(fill) else np.full(len(x), np.nan)
-        self.following = [self._following(name, relations) for name, relations in self.space.record.schema.followers]
+        over = checker if isinstance(checker, Completed) else None
+        self.fill = np.where(np.isnan(x), fill, np.nan) if not over and self._fills(fill) else np.full(len(x), np.nan)
+        followers = self.space.record.schema.followers
+        self.following = [self._following(name, relations, x) for name, relations in followers]
         self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.kind == "le"]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
+        self.inside = [[self._following(name, relations, row, ENDS) for name, relations in followers] for row in over.moving] if over else []
         low, high, open_, _ = self._ends(self.whole[None])
-        self.levels = levels.within(low, high, open_)
-        self.effort = ENDLESS
+        self.views = Views.over(levels, low, high, open_, over) if over else Views.one(levels.within(low, high, open_))
+        self.effort, self.drawn = ENDLESS, DRAWN // 8 if over else DRAWN
         self.answer: Vector | None = None
 
     def _fills(self, fill: Vector) -> bool:
@@ -77,11 +83,12 @@ class Search:
         filled = np.where(np.isnan(Y), fill, Y)
         return bool(np.abs(self.checker.p_target(Y) - self.checker.p_target(filled)).max() < TOLERANCE)
 
-    def _following(self, name: str, relations: tuple[Relation, ...]) -> Follower:
-        """How the ends of a feature that follows come from those of others: of an effect by arithmetic, of any other by a table."""
-        space, schema, x = self.space, self.space.record.schema, self.space.record.vector
+    def _following(self, name: str, relations: tuple[Relation, ...], x: Vector, limits: tuple[float, float] | None = None) -> Follower:
+        """How the ends of a feature that follows come from those of others: of an effect by arithmetic, of any other by a table. `x`: the
+        record, or a completion of it, which no limits bind."""
+        space, schema = self.space, self.space.record.schema
         column = schema.index[name]
-        limits = rules.limits(space, column, x[column])
+        limits = limits or rules.limits(space, column, x[column])
         if relations[0].kind == "causes":
             causes = [schema.index[r.features[0]] for r in relations]
             return Effect(column, limits, x, causes, np.array([r.slope for r in relations]))
@@ -140,11 +147,11 @@ class Search:
             yield boxes
 
     def _met(self, box: Ends) -> bool:
-        """Whether one of 64 points of the box, its corners among them, is an answer. What need not change stays as it is for all
+        """Whether one of some points of the box, its corners among them, is an answer. What need not change stays as it is for all
         but as many features as may."""
         x, schema = self.space.record.vector, self.space.record.schema
         rng = np.random.default_rng(int(box.sum()))
-        at = np.concatenate([box.T, rng.integers(box[:, 0], box[:, 1] + 1, size=(DRAWN - 2, len(box)))])
+        at = np.concatenate([box.T, rng.integers(box[:, 0], box[:, 1] + 1, size=(self.drawn - 2, len(box)))])
         may = (self.own >= box[:, 0]) & (self.own <= box[:, 1])
         order = np.where(may, rng.random(at.shape), -1.0).argsort(axis=1).argsort(axis=1)
         at = np.where(may & (order >= self.space.max_changes), self.own, at)
@@ -181,9 +188,9 @@ class Search:
         return box
 
     def _bounds(self, boxes: Ends) -> Vector:
-        self.effort.spend(len(boxes) * (BOX + len(self.levels.value)))
+        self.effort.spend(len(boxes) * (BOX + len(self.views.levels.value)))
         low, high, open_, empty = self._ends(boxes)
-        return np.where(empty, -np.inf, self.forest.base + self.levels.upper(low, high, open_))
+        return np.where(empty, -np.inf, self.forest.base + self.views.upper(low, high, open_))
 
     def _ends(self, boxes: Ends) -> tuple[Vector, Vector, Mask, Mask]:
         """Ends of numbers and open choices of each box, as `Levels.upper` takes them, and whether a box holds no answer."""
@@ -207,8 +214,19 @@ class Search:
         empty |= must > self.most
         for i, j, relation, gap in self.ordered:
             empty |= low[:, i] > np.maximum(relation.most(low[:, j]), relation.most(high[:, j])) + gap
+        for of_one in self.inside:
+            self._widen(boxes, low, high, of_one)
         low, high = (np.where(np.isnan(ends), self.fill, ends) for ends in (low, high))
         unknown = np.isnan(low)  # whatever the graph fills in, it lies between these
         low, high = np.where(unknown, -np.inf, low), np.where(unknown, np.inf, high)
         codes = np.arange(self.codes)
         return low, high, (codes >= low[:, :, None]) & (codes <= high[:, :, None]), empty
+
+    def _widen(self, boxes: Ends, low: Vector, high: Vector, followers: list[Follower]) -> None:
+        """Ends of what follows widened, in place, by where it goes in a completion: there a relation moves it that reads what is unknown."""
+        near, far = low.copy(), high.copy()
+        for follower in followers:
+            column, (least, greatest, _) = follower.column, follower.ends(boxes, near, far)
+            near[:, column], far[:, column] = np.fmin(near[:, column], least), np.fmax(far[:, column], greatest)
+        np.fmin(low, near, out=low)
+        np.fmax(high, far, out=high)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ import numpy as np
 from ..judge.classifier import Checker
 from ..judge.completions import Completed
 from ..schema.feature import Feature, Vector
-from ..schema.record import Record
 from ..schema.schema import Schema
 from ..space.admissible import Admissible
 from . import trees
@@ -63,8 +61,9 @@ class Prover:
 
     def seek(self, space: Admissible, goal: float, effort: Effort, most: float = math.inf, ask: Checker | None = None) -> Sought:
         """As `reaches`, with the answer that shows it; nothing is remembered. The space's schema may allow more than the prover's own.
-        `ask`: the same classifier, where somebody counts what it is asked."""
+        `ask`: the same classifier, where somebody counts what it is asked, or where it judges over completions."""
         forest, ask, each = self._forest(goal), ask or self.checker, ROW + len(self.graph) / ROW_BYTES
+        each *= len(ask.rows) if isinstance(ask, Completed) else 1
         if forest is not None:
             search = Search(ask, space, goal, forest, self.levels, self.fill, most)
             return Sought(search.exists(effort), search.answer)
@@ -74,20 +73,6 @@ class Prover:
         if best is None:
             return Sought(None)
         return Sought(True, best[1]) if best[0] >= goal else Sought(False)
-
-    def none_holds(self, space: Admissible, goal: float, effort: Effort, completed: Completed) -> bool:
-        """Whether it is proven that no answer to a record with unknown values reaches the goal for as many of its completions as it has
-        to: each of those it cannot do without has none of its own. Not where a relation reads what is unknown: rules of the record and
-        of its completions then differ."""
-        record = space.record
-        unknown = {name for name, code in zip(record.schema.names, record.vector, strict=True) if math.isnan(code)}
-        if any(unknown & set(relation.features) for relation in record.schema.relations):
-            return False
-        for row in completed.least_favourable:
-            whole = replace(space, record=Record(record.schema, np.where(np.isnan(record.vector), row, record.vector)))
-            if self.seek(whole, goal, effort, ask=completed.checker).exists is not False:
-                return False
-        return True
 
     @cached_property
     def complete(self) -> Vector:

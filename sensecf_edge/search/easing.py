@@ -95,13 +95,8 @@ class Loosening:
         return self._kept(best)
 
     def _proven(self, space: Admissible, goal: float, effort: Effort) -> Sought:
-        """What the prover says of a space; where values are unknown it can only say that there is no answer."""
-        checker = self.judge.checker
-        if self.prover is None:
-            return Sought(None)
-        if isinstance(checker, Completed):
-            return Sought(False if self.prover.none_holds(space, goal, effort, checker) else None)
-        return self.prover.seek(space, goal, effort, ask=checker)
+        """What the prover says of a space."""
+        return Sought(None) if self.prover is None else self.prover.seek(space, goal, effort, ask=self.judge.checker)
 
     def _kept(self, y: Vector | None, sure: bool = False) -> Looked:
         if y is None:
@@ -206,8 +201,13 @@ class Loosening:
         return space is not None and bool(rules.admitted(space, y[None])[0])
 
     def all_given(self) -> Looked:
-        """An answer with every limit given at once."""
-        return self.look(self.space({limit: len(limit.steps) - 1 for limit in self.limits}), self.judge.goal)
+        """An answer with every limit given at once. Everything hangs on it, so where nobody knows the prover is asked again, for longer."""
+        space = self.space({limit: len(limit.steps) - 1 for limit in self.limits})
+        found = self.look(space, self.judge.goal)
+        if space is None or found.answer is not None or found.sure:
+            return found
+        sought = self._proven(space, self.judge.goal, Effort(EASING.work / 2, self.effort))
+        return self._kept(sought.answer, sure=sought.exists is not None)
 
     def fixed(self, goal: float) -> bool:
         """Whether it is proven that no values of what may change at all reach the goal."""

@@ -4,8 +4,8 @@
     python -m sensecf_convert.table.sources heart  DOWNLOADED_FOLDER -o heart.csv
     python -m sensecf_convert.table.sources diabetes -o diabetes.csv
 
-The data itself is not part of this project; each function names what to download and its licence. Two tables come with
-scikit-learn and need no folder.
+The data itself is not part of this project; each function names what to download and its licence. Three tables come with
+scikit-learn and need no folder. Those of `unfamiliar` are tables that nothing here was ever made for; `docs/unseen.md` measures on them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from sensecf_edge.errors import TableError
+from . import unfamiliar
 
 MG_DL_PER_MMOL_L = 18.016
 STRESSED_FROM = 35
@@ -32,7 +32,7 @@ def stress_days(folder: Path) -> pd.DataFrame:
     movement and heart rate together, is kept, and the card says what it is worth). Insulin is left out: no dose is ever advised.
     Sleep stages are whole percent of the time asleep and add up to 100.
     """
-    days = pd.read_csv(_file(folder, "t1d_uom/daily.csv.gz"))
+    days = pd.read_csv(unfamiliar.file(folder, "t1d_uom/daily.csv.gz"))
     days = days[(days.stress_n_valid >= MIN_STRESS_READINGS) & days.steps.notna()]
     asleep = days.deep_h + days.light_h + days.rem_h
     deep = (100 * days.deep_h / asleep).round()
@@ -70,7 +70,7 @@ def heart_cleveland(folder: Path) -> pd.DataFrame:
 
     Reads `heart_cleveland.csv`; one row per patient; `disease` is yes where num > 0. Codes become words.
     """
-    return _heart(pd.read_csv(_file(folder, "heart_cleveland.csv"), na_values="?"))
+    return _heart(pd.read_csv(unfamiliar.file(folder, "heart_cleveland.csv"), na_values="?"))
 
 
 def heart_elsewhere(folder: Path) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def heart_elsewhere(folder: Path) -> pd.DataFrame:
     Reads `heart_uci_all4.csv`, all four sites in one file. A cholesterol or resting pressure of 0 is unknown there, and so is an ST
     depression under 0.
     """
-    raw = pd.read_csv(_file(folder, "heart_uci_all4.csv"), na_values="?")
+    raw = pd.read_csv(unfamiliar.file(folder, "heart_uci_all4.csv"), na_values="?")
     raw = raw[raw.site != "cleveland"].drop(columns="site").reset_index(drop=True)
     positive = {name: raw[name].where(raw[name] > 0) for name in ("chol", "trestbps")}
     return _heart(raw.assign(**positive, oldpeak=raw.oldpeak.where(raw.oldpeak >= 0)))
@@ -102,7 +102,7 @@ def metabolic(folder: Path) -> pd.DataFrame:
     Reads `nhanes_2009_2012_adults.csv.gz`; one row per person of 20 years or more whose diabetes answer is known. Invalid
     codes become unknown: a diastolic pressure of 0, 99 active days. The level None is data there, not a missing value.
     """
-    raw = pd.read_csv(_file(folder, "nhanes_2009_2012_adults.csv.gz"), keep_default_na=False, na_values=[""], low_memory=False)
+    raw = pd.read_csv(unfamiliar.file(folder, "nhanes_2009_2012_adults.csv.gz"), keep_default_na=False, na_values=[""], low_memory=False)
     raw = raw[(raw.Age >= 20) & raw.Diabetes.notna()].reset_index(drop=True)
     table = raw[METABOLIC].copy()
     table["BPDiaAve"] = raw.BPDiaAve.where(raw.BPDiaAve > 0)
@@ -129,7 +129,7 @@ def metabolic_elsewhere(folder: Path) -> pd.DataFrame:
     Reads `brfss2015_diabetes.csv.gz`. Asked in both: age (in bands, the middle stands for each), sex, schooling, body mass index,
     activity, a hundred cigarettes in a life.
     """
-    raw = pd.read_csv(_file(folder, "brfss2015_diabetes.csv.gz")).sample(ELSEWHERE_ROWS, random_state=0).reset_index(drop=True)
+    raw = pd.read_csv(unfamiliar.file(folder, "brfss2015_diabetes.csv.gz")).sample(ELSEWHERE_ROWS, random_state=0).reset_index(drop=True)
     words = {0: "No", 1: "Yes"}
     known = {"Age": raw.Age.map(BAND), "Sex": raw.Sex.map({0: "female", 1: "male"}), "Education": raw.Education.map(SCHOOL), "BMI": raw.BMI,
              "PhysActive": raw.PhysActivity.map(words), "Smoke100": raw.Smoker.map(words),
@@ -170,17 +170,10 @@ def breast_cancer() -> pd.DataFrame:
 
 SOURCES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "stress": stress_days, "heart": heart_cleveland, "metabolic": metabolic,
-    "heart-elsewhere": heart_elsewhere, "metabolic-elsewhere": metabolic_elsewhere,
+    "heart-elsewhere": heart_elsewhere, "metabolic-elsewhere": metabolic_elsewhere, **unfamiliar.SOURCES,
 }  # fmt: skip
-BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast-cancer": breast_cancer}
+BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast-cancer": breast_cancer, "wine": unfamiliar.wine}
 """Tables that come with scikit-learn."""
-
-
-def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise TableError(f"{path} is not there; give the folder that holds {name} (see the docstring for its source)")
-    return path
 
 
 @click.command()
