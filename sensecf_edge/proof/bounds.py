@@ -80,7 +80,7 @@ class Levels:
         depth = max(len(part.depths) for part in parts)
         depths = [np.concatenate([part.depths[d] + start for part, start in shifted if d < len(part.depths)]) for d in range(depth)]
         left, right, roots = (np.concatenate([getattr(part, n) + start for part, start in shifted]) for n in ("left", "right", "roots"))
-        feature, last, of_set, value = (np.concatenate([getattr(part, n) for part in parts]) for n in ("feature", "last", "of_set", "value"))
+        feature, last, of_set, value = (np.concatenate([getattr(p, n) for p in parts]) for n in ("feature", "last", "of_set", "value"))
         return cls(feature, last, of_set, parts[0].sets, left, right, value, depths, roots)
 
     def upper(self, low: Vector, high: Vector, open_: Mask, forests: int = 1) -> Vector:

@@ -70,7 +70,8 @@ class Search:
         self.following = [self._following(name, relations, x) for name, relations in followers]
         self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.kind == "le"]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
-        self.inside = [[self._following(name, relations, row, ENDS) for name, relations in followers] for row in over.moving] if over else []
+        moving = over.moving if over else []
+        self.inside = [[self._following(name, relations, row, ENDS) for name, relations in followers] for row in moving]
         low, high, open_, _ = self._ends(self.whole[None])
         self.views = Views.over(levels, low, high, open_, over) if over else Views.one(levels.within(low, high, open_))
         self.effort, self.drawn = ENDLESS, DRAWN // 8 if over else DRAWN
@@ -223,7 +224,7 @@ class Search:
         return low, high, (codes >= low[:, :, None]) & (codes <= high[:, :, None]), empty
 
     def _widen(self, boxes: Ends, low: Vector, high: Vector, followers: list[Follower]) -> None:
-        """Ends of what follows widened, in place, by where it goes in a completion: there a relation moves it that reads what is unknown."""
+        """Ends of what follows widened, in place, by where it goes in a completion: relations that read what is unknown move it there."""
         near, far = low.copy(), high.copy()
         for follower in followers:
             column, (least, greatest, _) = follower.column, follower.ends(boxes, near, far)

@@ -16,7 +16,6 @@ from sensecf_edge.schema.feature import Vector
 from sensecf_edge.space import measure
 
 from .. import plan as sensecf_convert_plan
-from ..generator import learners, practice
 from ..generator.scratch.vocabulary import SchemaVocabulary
 from ..plan import FitPlan
 from ..table.cohort import Cohort
@@ -31,6 +30,8 @@ def study_teachers(
     work: Work, plan: FitPlan, vocabulary: SchemaVocabulary, lesson: Lesson, train: Cohort, jobs: int
 ) -> list[dict[str, Any]]:
     """One row for each teacher that this table can have: see `_row`. Kept in the work folder; goes on where it was left."""
+    from ..generator import learners, practice  # torch
+
     short = replace(plan, pairs=PAIRS, passes=PASSES, minutes=None, improve=False)
     rows = []
     for name in classroom.TEACHERS:
