@@ -210,11 +210,9 @@ class Explainer:
             requests = [Request(s.prompt, s.grammar, many, seed, heat, greedy_first=k == 0) for s in active]
             for search, answers in zip(active, self.engine.propose(requests), strict=True):
                 before = search.answers
-                search.take(answers)
+                search.take(answers, budget.search)
                 if search.rounds == 1 or (search.answers and not before):
                     search.widen(budget.answers, min(budget.search, SEARCH.rows))
-                if search.rounds == 1:
-                    search.settle(budget.answers, budget.search)
         for search in searches:
             search.close(budget.answers, budget.search)
 

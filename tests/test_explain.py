@@ -407,3 +407,19 @@ def test_figures_of_an_answer_are_those_of_measure(bundle: Bundle) -> None:
 def test_threads_and_device_are_checked_before_anything_is_opened(name: str, value: Any) -> None:
     with pytest.raises(ConstraintError, match=name):
         Explainer.load("heart", **{name: value})
+
+
+def test_of_a_record_without_an_answer_nothing_is_repaired_once_that_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sensecf_edge.search import record_search
+
+    def repaired(*_: object, **__: object) -> None:
+        raise AssertionError("repaired for nothing")
+
+    with Explainer.load("heart") as explainer:
+        rows = explainer.realism.people(200, 1)  # type: ignore[union-attr]
+        made = [(Record(explainer.schema, x), explainer.explain(Record(explainer.schema, x), ease=False)) for x in rows[:40]]
+        hopeless = [record for record, one in made if one.status == "none" and one.proof and one.rounds_used == 1]
+        assert hopeless
+        monkeypatch.setattr(record_search, "refine", repaired)
+        for record in hopeless:
+            assert explainer.explain(record, ease=False).proof is not None

@@ -70,7 +70,7 @@ class Search:
         self.following = [self._following(name, relations, x) for name, relations in followers]
         self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.kind == "le"]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
-        moving = over.moving if over else []
+        moving = over.moving if over else np.empty((0, len(x)))
         self.inside = [[self._following(name, relations, row, ENDS) for name, relations in followers] for row in moving]
         low, high, open_, _ = self._ends(self.whole[None])
         self.views = Views.over(levels, low, high, open_, over) if over else Views.one(levels.within(low, high, open_))

@@ -66,8 +66,12 @@ class RecordSearch:
     def __post_init__(self) -> None:
         self.found = Found(self.space.record)
 
-    def take(self, answers: Answers) -> None:
-        """One round's proposals: read, judged as they came, refined, kept. Where none helps, the record is a start."""
+    def take(self, answers: Answers, rows: int = SEARCH.rows) -> None:
+        """One round's proposals: read, judged as they came, refined, kept. Where none helps, the record is a start.
+
+        Before the first that miss are repaired the prover is asked, for no more than `rows` of search are worth: of most records
+        without an answer that takes less than a repair, and nothing is left to be done.
+        """
         self.rounds += 1
         before, x, schema = self.highest, self.space.record.vector, self.space.record.schema
         said, again = self._read(answers)
@@ -76,10 +80,14 @@ class RecordSearch:
         self.judged |= {row.tobytes() for row in said[judged]}
         if self.rounds == 1 and self.aim.proposed:
             self.first_try = self._first_try(answers, raw)
+        if self.rounds == 1 and not raw.passed.any():
+            self.settle(rows)
+            if self.hopeless:
+                return
         first = self.rounds == 1 and self.first_try is not None and self.first_try.p_target is not None
         improved = refine(self.judge, self.space, raw.Y, raw, self.known)
         self.found.refined(raw, improved, "first try" if first else "proposal")
-        if self.rounds == 1 and not self.answers:
+        if self.rounds == 1 and not improved.passed.any():
             self.found.searched(refine(self.judge, self.space, x[None], known=self.known))
         said_something = again or bool(judged.any())
         self.stuck = said_something and self.rounds > 1 and not self.answers and self.highest <= before
@@ -126,14 +134,14 @@ class RecordSearch:
         return FirstTry(bool(raw.p[0] >= threshold), bool(raw.passed[0]), float(p), changed)
 
     def widen(self, answers: int, rows: int) -> None:
-        """Search sets of features besides the proposals; not at all with 0 rows."""
-        if rows:
+        """Search sets of features besides the proposals; not at all with 0 rows, nor where it is proven that there is no answer."""
+        if rows and not self.hopeless:
             self.proven = max(self.proven, self.found.widen(self.judge, self.space, self.known, answers, rows))
 
-    def settle(self, answers: int, rows: int) -> None:
-        """Where no answer was found, ask the prover for one, or that there is none. Not with 0 rows, nor where values are unknown:
-        what is proven of one completion says nothing of the others."""
-        if self.answers or not rows or isinstance(self.judge.checker, Completed) or (prover := self.aim.prover()) is None:
+    def settle(self, rows: int) -> None:
+        """Ask the prover for an answer, or that there is none. Not with 0 rows, nor where values are unknown: it would cost more there than
+        the search that is left out."""
+        if not rows or isinstance(self.judge.checker, Completed) or (prover := self.aim.prover()) is None:
             return
         from ..proof.effort import Effort  # with all the prover needs: for few records
 
@@ -143,7 +151,6 @@ class RecordSearch:
             self.hopeless, self.proven = True, min(self.space.max_changes, len(self.space.features))
         if sought.answer is not None:
             self.found.searched(refine(self.judge, self.space, sought.answer[None], known=self.known))
-            self.widen(answers, min(rows, SEARCH.rows))
 
     def close(self, answers: int, rows: int) -> None:
         """What is done once the rounds are over: the wider search that was asked for, and answers that differ."""
