@@ -1,6 +1,5 @@
-# make figures: one file for each figure of the documentation that needs neither a language model from elsewhere (compare --generators), nor a
-# machine of its own (large-models.md), nor another method in the study (augmentation.md: ours, directions, unlabelled), printed by the command
-# that its page names. What is there is kept, so an interrupted run goes on where it was left; delete a file to have it measured again. Hours on two cores.
+# make figures: one file for each figure of the documentation, printed by the command that its page names (a figure that no command prints says so
+# there). What is there is kept, so an interrupted run goes on where it was left; delete a file to have it measured again. Hours on two cores.
 
 FIGURES ?= figures
 SHIPPED = stress heart metabolic
@@ -15,8 +14,10 @@ POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
+EASED_metabolic = --limit 150
 PLANTED_heart = 5000
 PLANTED_stress = 2000
+PLANTED_metabolic = 1000
 FITTED = diabetes breast-cancer
 TARGET_diabetes = --target progression --wanted slow --pairs 1000 --passes 4 --no-improve
 TARGET_breast-cancer = --target diagnosis --wanted benign --pairs 100 --passes 1 --no-improve --allow all-mutable
@@ -28,8 +29,11 @@ OPTIONS_breast-cancer = --fewest --max-changes 8
 schema = --schema convert/schemas/$*.schema.json
 ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 
-figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,memorisation) $(call ALL,density) $(call ALL,classifiers) \
-    $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/planted-heart.txt $(FIGURES)/planted-stress.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt
+.PRECIOUS: $(TABLES)/%.csv $(TABLES)/compared/%/manifest.json
+figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,easing) $(call ALL,memorisation) $(call ALL,planted) $(call ALL,density) \
+    $(call ALL,classifiers) $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/costs.txt \
+    $(FIGURES)/generators.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt \
+    $(FIGURES)/days.txt $(FIGURES)/raw-stress.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
@@ -37,14 +41,18 @@ $(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside baseline
 	$(call kept,$(RUN) evaluate $< --model $* --curve)
 $(FIGURES)/price-%.txt: $(TABLES)/%.csv            # advice.md
 	$(call kept,$(MODULE).evaluate.price $< --model $* --limit 300)
+$(FIGURES)/easing-%.txt: $(TABLES)/%.csv           # explanations.md: what would have to give
+	$(call kept,$(MODULE).evaluate.easing $< --model $* --final $(EASED_$*))
 $(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
 	$(call kept,$(MODULE).memorisation $< --model $*)
 $(FIGURES)/parrots-%.txt: $(TABLES)/%.csv          # memorisation.md: what it can see
 	$(call kept,$(MODULE).memorisation.parrots $< --model $*)
 $(FIGURES)/planted-%.txt: $(TABLES)/%.csv          # memorisation.md: canaries
 	$(call kept,$(MODULE).memorisation.planted $< --model $* --work $(TABLES)/planted-$* --pairs $(PLANTED_$*) --passes 7)
+$(FIGURES)/costs.txt: | $(VENV)/.test              # large-models.md: computed
+	$(call kept,$(MODULE).generator.base.costs)
 $(FIGURES)/density-%.txt: $(TABLES)/%.csv          # bundles.md: realism
-	$(call kept,$(MODULE).evaluate.density_study $< --model $*)
+	$(call kept,$(MODULE).evaluate.density_study $< --model $* --doubles 2)
 $(FIGURES)/classifiers-%.txt: $(TABLES)/%.csv      # classifiers.md
 	$(call kept,$(MODULE).classifier $< $(TARGET_$*) $(schema) $(ALLOW_$*))
 $(FIGURES)/teachers-%.txt: $(TABLES)/%.csv         # teachers.md
@@ -58,15 +66,28 @@ $(TABLES)/compared/%/manifest.json: $(TABLES)/%.csv
 $(FIGURES)/compare/index.txt: $(foreach table,$(SHIPPED) $(FITTED),$(FIGURES)/compare/$(table)/done.txt)
 	$(call kept,$(RUN) compare-pool $(filter-out %/breast-cancer,$(^D)) -o $(@D)/pooled)
 
+$(FIGURES)/generators.txt: $(TABLES)/heart.csv     # compare.md: who proposes; fetches SmolLM2 once
+	$(call kept,$(RUN) compare $< --model heart -o $(@D)/generators --generators --limit 16 --seconds 60)
+
 $(FIGURES)/augment/%/done.txt: $(TABLES)/%.csv     # augmentation.md
 	$(call kept,$(RUN) augment study $< $(POSITIVE_$*) $(schema) -o $(@D) --method class-weights --method smote)
 $(FIGURES)/augment/elsewhere/done.txt: $(TABLES)/heart.csv $(TABLES)/heart-elsewhere.csv
 	$(call kept,$(RUN) augment study $< $(POSITIVE_heart) --schema convert/schemas/heart.schema.json -o $(@D) --seeds 1 --scenario A --scenario C \
 	    --elsewhere $(TABLES)/heart-elsewhere.csv --method elsewhere --method taught)
-$(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt) | $(FIGURES)/augment/elsewhere/done.txt
+$(FIGURES)/augment/told/done.txt: $(TABLES)/heart.csv
+	$(call kept,$(RUN) augment study $< $(POSITIVE_heart) --schema convert/schemas/heart.schema.json -o $(@D) --method directions --method unlabelled)
+$(FIGURES)/augment/ours/done.txt: $(TABLES)/heart.csv
+	$(call kept,$(RUN) augment study $< $(POSITIVE_heart) --schema convert/schemas/heart.schema.json -o $(@D) --seeds 1 --scenario A --method ours \
+	    --method class-weights --method smote)
+$(FIGURES)/augment/index.txt: $(foreach model,$(SHIPPED),$(FIGURES)/augment/$(model)/done.txt) | \
+    $(foreach more,elsewhere told ours,$(FIGURES)/augment/$(more)/done.txt)
 	$(call kept,$(RUN) augment pool $(^D) -o $(@D)/pooled)
 
 $(FIGURES)/scale.txt: | $(VENV)/.test              # scale.md
 	$(call kept,$(VENV)/bin/python tests/soak/scale.py heart --sizes 1000 --only engine --only one --only two)
 $(FIGURES)/bench.txt: | $(VENV)/.test              # engine.md; `make bench` measures beside llama.cpp's own bench, too
 	$(call kept,PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench --model stress)
+$(FIGURES)/days.txt: | $(VENV)/.test               # sensors.md: what it costs
+	$(call kept,PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench.days --apple-mb 1000 --rows 10000000 --readings 1000000)
+$(FIGURES)/raw-stress.txt: | $(VENV)/.test         # sensors.md: the training table of stress
+	$(call kept,$(MODULE).table.raw_stress $(SENSECF_DATA))

@@ -85,3 +85,9 @@ def test_rows_left_out_of_the_folds_do_not_move_the_base_rate() -> None:
     made, half = calibration.fitted(p, y, 0.3), calibration.fitted(p, y, 1 - float(y.mean()))
     assert made["base_rate"] == 0.3 and made["slope"] == half["slope"]
     assert made["intercept"] - half["intercept"] == pytest.approx(logit(0.3) - logit(1 - y.mean()))
+
+
+@pytest.mark.parametrize("value", [0.82847, 0.82851, 0.5004999, 0.7])
+def test_a_figure_that_a_manifest_keeps_is_shown_as_the_figure_itself_would_be(value: float) -> None:
+    """0.82847 is 0.828, and 0.829 only by way of 0.8285."""
+    assert f"{calibration.rounded({'auc': [value]})['auc'][0]:.3f}" == f"{value:.3f}"

@@ -3,6 +3,8 @@
 density.json holds two mixtures (see `mixture`): one of people of the wanted class, whose density says how ordinary a
 record is, and one of everybody, which says what the unknown values of a record may be. No person's row is in it.
 
+A column that says what another one says is in neither, and goes with that one (see `copies`).
+
 A percentile compares like with like: the density of what is known of a record is held against the density of the *same*
 features in people drawn from the mixture, so knowing less makes nobody more ordinary. What share of drawn people is less
 ordinary becomes a share of real people by `scores`, measured on people whom the mixture was not fitted on.
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 from ..errors import BundleError, CheckError
 from ..schema.feature import Vector
 from ..schema.schema import Schema
+from . import copies
+from .copies import Copy
 from .mixture import Mixture
 
 FORMAT = 1
@@ -83,9 +87,12 @@ class Scale:
 class Density:
     """The densities of a bundle. Make one with `from_json`."""
 
-    def __init__(self, schema: Schema, wanted: Mixture, everybody: Mixture, scores: Sequence[float]) -> None:
+    def __init__(
+        self, schema: Schema, wanted: Mixture, everybody: Mixture, scores: Sequence[float], copied: tuple[Copy, ...] = ()
+    ) -> None:
         """`scores` are 101 scores of held-out people of the wanted class at evenly spaced percentiles, ascending."""
-        self.schema, self.wanted, self.everybody, self.scores = schema, wanted, everybody, tuple(scores)
+        self.schema, self.wanted, self.everybody, self.scores, self.copied = schema, wanted, everybody, tuple(scores), copied
+        self._counted = np.delete(np.arange(len(schema)), [copy.column for copy in copied])
         values, at = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True)
         levels = np.linspace(0.0, 100.0, len(scores))
         self._scores, self._levels = values, np.bincount(at, levels) / np.bincount(at)
@@ -97,7 +104,9 @@ class Density:
         try:
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is not known")
-            return cls(schema, _mixture(data["wanted"], schema), _mixture(data["everybody"], schema), _scores(data["scores"]))
+            copied = copies.read(data.get("copies", []), schema)
+            wanted, everybody = (_mixture(data[which], schema, copied) for which in ("wanted", "everybody"))
+            return cls(schema, wanted, everybody, _scores(data["scores"]), copied)
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, np.linalg.LinAlgError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BundleError(f"{what} is no density of this schema: {reason}; build the bundle again") from error
@@ -108,7 +117,7 @@ class Density:
         try:
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r} is not known")
-            return Density(self.schema, self.everybody, self.everybody, _scores(data["scores"]))
+            return Density(self.schema, self.everybody, self.everybody, _scores(data["scores"]), self.copied)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BundleError(f"{what} does not say how ordinary people are: {reason}; build the bundle again") from error
@@ -118,12 +127,19 @@ class Density:
         return {
             "format": FORMAT, "scores": list(self.scores),
             "wanted": _json(self.wanted, self.schema), "everybody": _json(self.everybody, self.schema),
+            **({"copies": copies.told(self.copied, self.schema)} if self.copied else {}),
         }  # fmt: skip
 
     def log_density(self, Y: Vector) -> Vector:
         """See `Realism`. Unknown values are integrated out; 0 where nothing is known."""
         self._check(Y)
-        return self.wanted.log_density(Y)
+        density = self.wanted.log_density(copies.alone(self.copied, Y))
+        for copy in self.copied:
+            if (other := copy.disagrees(Y)).any():
+                reading = Y[other]
+                reading[:, copy.of] = np.nan
+                density[other] = np.minimum(density[other], self.wanted.log_density(copies.alone((copy, *self.copied), reading)))
+        return density
 
     def percentile(self, Y: Vector) -> Vector:
         """See `Realism`. 50 where nothing is known."""
@@ -131,7 +147,7 @@ class Density:
 
     def rank(self, density: Vector, x: Vector) -> Vector:
         """See `Realism`."""
-        return np.asarray(np.interp(density, *self._ladder(~np.isnan(x))), dtype=np.float64)
+        return np.asarray(np.interp(density, *self._ladder(~np.isnan(copies.alone(self.copied, x[None])[0]))), dtype=np.float64)
 
     def score(self, Y: Vector) -> Vector:
         """The log-odds of the share of people drawn from the mixture who are less ordinary, shape (candidates,)."""
@@ -139,7 +155,7 @@ class Density:
 
     def _by_pattern(self, Y: Vector, figure: Callable[[Known, Vector], Vector]) -> Vector:
         """A figure of log-densities of records of which the same is known, for each such group."""
-        density, known = self.log_density(Y), ~np.isnan(Y)
+        density, known = self.log_density(Y), ~np.isnan(copies.alone(self.copied, Y))
         if len(Y) and (known == known[0]).all():
             return np.asarray(figure(known[0], density), dtype=np.float64)
         out = np.empty(len(Y))
@@ -152,15 +168,17 @@ class Density:
     def complete(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
         """What x may be once all is known, by the mixture of everybody: rows, shape (completions, features), and their weights,
         which sum to 1. Drawn numbers lie on their lattices. See `Mixture.complete`."""
-        rows, weights = self.everybody.complete(x, count, np.random.default_rng(seed))
-        return self._on_lattices(rows, np.isnan(x)), weights
+        rows, weights = self.everybody.complete(copies.alone(self.copied, x[None])[0], count, np.random.default_rng(seed))
+        rows[:, ~np.isnan(x)] = x[~np.isnan(x)]
+        return self._on_lattices(copies.filled(self.copied, rows), np.isnan(x)), weights
 
     def people(self, count: int, seed: int) -> Vector:
         """Made-up people, drawn from the mixture of everybody: shape (count, features), numbers on their lattices."""
-        return self._on_lattices(self.everybody.draw(count, np.random.default_rng(seed)), np.ones(len(self.schema), dtype=bool))
+        drawn = copies.filled(self.copied, self.everybody.draw(count, np.random.default_rng(seed)))
+        return self._on_lattices(drawn, np.ones(len(self.schema), dtype=bool))
 
     def _on_lattices(self, rows: Vector, drawn: Known) -> Vector:
-        for column in self.everybody.numbers[drawn[self.everybody.numbers]]:
+        for column in (i for i, f in enumerate(self.schema.features) if f.kind == "number" and drawn[i]):
             places = self.schema.nearest(np.full(len(rows), column), rows[:, column])
             rows[:, column] = self.schema.features[column].lattice[places]
         return rows
@@ -179,7 +197,7 @@ class Density:
         if found is None:
             if len(self._ladders) >= KEPT_LADDERS:
                 self._ladders.clear()
-            scale, share = self._scale(known), float(known.mean())
+            scale, share = self._scale(known), float(known[self._counted].mean())
             density = np.union1d(scale.values, np.interp(self._scores, scale.scores, scale.values))
             score = scale.score(density)
             real, drawn = np.interp(score, self._scores, self._levels), 100.0 / (1.0 + np.exp(-np.clip(score, -500, 500)))
@@ -196,10 +214,11 @@ class Density:
             raise CheckError(f"the density was given an array of shape {Y.shape}; {takes}")
 
 
-def _mixture(data: Mapping[str, Any], schema: Schema) -> Mixture:
+def _mixture(data: Mapping[str, Any], schema: Schema, copied: Sequence[Copy] = ()) -> Mixture:
     """A mixture from JSON: names looked up, shapes and numbers checked. Raises ValueError, KeyError, TypeError."""
     numbers, choices = data["numbers"], data["choices"]
-    if set(numbers) | set(choices) != set(schema.names) or len(numbers) + len(choices) != len(schema):
+    names = set(schema.names) - {schema.names[copy.column] for copy in copied}
+    if set(numbers) | set(choices) != names or len(numbers) + len(choices) != len(names):
         raise ValueError("its features are not the schema's")
     if any(schema[n].kind != "number" for n in numbers) or any(schema[n].kind != "choice" for n in choices):
         raise ValueError("it takes choices for numbers, or numbers for choices")

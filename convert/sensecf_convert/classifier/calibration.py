@@ -139,12 +139,12 @@ def _share(flags: NDArray[np.bool_]) -> float | None:
 
 
 def rounded(value: Any) -> Any:
-    """Plain JSON values, numbers to what the sample size can carry."""
+    """Plain JSON values, numbers to six digits: pages show three, and what is rounded to four and then to three can end one off."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):
         return [rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
+    return round(value, statistics.DIGITS) if isinstance(value, float) else value
 
 
 def rows(figures: dict[str, Any], unwanted: str, wanted: str, unit: str = "people") -> list[tuple[str, str]]:
