@@ -46,6 +46,7 @@ from .settings import DEVICES, ENGINE, LOOP, SEARCH
 from .space.admissible import admissible, require_within_bounds
 from .space.constraints import Constraints, check_constraints
 from .space.contradictions import record_remarks, unlike_anybody
+from .trial import ensure_tried
 
 if TYPE_CHECKING:
     from .proof.prover import Prover
@@ -80,15 +81,18 @@ class Explainer:
     @classmethod
     def load(
         cls, model: str | Path, threads: int = ENGINE.threads, device: str = ENGINE.device, margin: float = LOOP.margin,
-        base_rate: float | None = None, generator: Choice | str = BUNDLE, say: Callable[[str], None] = quiet,
+        base_rate: float | None = None, generator: Choice | str = BUNDLE, say: Callable[[str], None] = quiet, trial: bool = True,
     ) -> Explainer:  # fmt: skip
-        """Open a shipped bundle by name or any by path. `generator`: who proposes, instead of the bundle's own; see `generators`.
+        """Open a shipped bundle by name or any by path; one that this machine does not know is tried in a process of its own first, unless
+        `trial` is False. `generator`: who proposes, instead of the bundle's own; see `generators`.
 
         `say` hears what is fetched and where records go. Raises BundleError, EngineError, CheckError, ConstraintError.
         """
         threads, device = arguments.whole("threads", threads, 0, 1024), arguments.one_of("device", device, DEVICES)
         choice = generator if isinstance(generator, Choice) else Choice.parse(generator)
         bundle = Bundle.open(model)
+        if trial:
+            ensure_tried(bundle, threads, device)
         size, target = len(bundle.schema), bundle.manifest.target
         checker = OnnxChecker(bundle.classifier_bytes(), size, target.index, max(1, threads), len(target.classes), device)
         typical = realism(bundle, max(1, threads), device)
@@ -262,7 +266,7 @@ class Explainer:
             reason=way if isinstance(way, str) else "",
             likeness=case.likeness, measured=fitting(self.bundle.manifest.groups, case.record),
             next=tuple(Measure(name, turns, self.scale.risk(high), self.scale.risk(low)) for name, turns, low, high in now.open),
-            easing=easing, calls=case.asked.calls, rows_asked=case.asked.rows,
+            easing=easing, calls=case.asked.calls, rows_asked=case.asked.rows, stated=dict(case.record.stated),
         )  # fmt: skip
 
     def _provenance(self, budget: Budget, constraints: Constraints) -> Provenance:

@@ -1,7 +1,8 @@
 """A bundle tried in a process of its own, so that whatever its files do to native code happens to that process alone.
 
 A hash says that a file is the one the manifest lists, not that llama.cpp or onnxruntime survive it: on some files they
-end the whole process. Whoever takes a new bundle in while others depend on the process asks here first.
+end the whole process. `Explainer.load` asks here before it opens what this machine does not know, and so does whoever opens a bundle's
+models by another way (`opened`).
 """
 
 from __future__ import annotations
@@ -35,20 +36,26 @@ _LARGEST = 16 << 30
 """Bytes of a file that memory is given for: a manifest may say any number."""
 
 
-def ensure_tried(model: str | Path, threads: int = 0, device: str = "auto") -> None:
-    """Nothing where `model` is a shipped one or passed its trial on this machine before, else a `bundle_trial` now.
+def opened(model: str | Path, threads: int = 0, device: str = "auto") -> Bundle:
+    """The bundle, audited and then tried. Raises BundleError."""
+    bundle = Bundle.open(model)
+    ensure_tried(bundle, threads, device)
+    return bundle
 
-    That it passed is remembered by hash, beside what else is cached: an empty file whose name is the hash of the bundle, of the libraries
-    and of `device`. Where nothing can be written each call tries again. Raises BundleError with the reason.
+
+def ensure_tried(bundle: Bundle, threads: int = 0, device: str = "auto") -> None:
+    """Nothing where `bundle` is a shipped one or passed its trial on this machine before, else a `bundle_trial` now.
+
+    What is tried is what was opened: the child refuses a folder with another hash, and the files that `bundle` gives out are held against
+    that hash again. That it passed is remembered by hash, beside what else is cached: an empty file whose name is the hash of the bundle,
+    of the libraries and of `device`. Where nothing can be written each call tries again. Raises BundleError with the reason.
     """
-    folder = find(model)
-    if folder.resolve() in {shipped.resolve() for _, shipped in Bundle.available()}:
+    if bundle.folder.resolve() in {shipped.resolve() for _, shipped in Bundle.available()}:
         return
-    digest = read_manifest(folder)[1]
-    passed = cache() / "tried" / hashlib.sha256(" ".join([digest, device, *_libraries()]).encode()).hexdigest()
+    passed = cache() / "tried" / hashlib.sha256(" ".join([bundle.hash, device, *_libraries()]).encode()).hexdigest()
     if passed.is_file():
         return
-    if fault := bundle_trial(model, threads, device, digest=digest):
+    if fault := bundle_trial(bundle.folder, threads, device, digest=bundle.hash):
         raise BundleError(fault)
     with contextlib.suppress(OSError):
         passed.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +109,7 @@ def child(model: str, kind: str, threads: str, device: str, megabytes: str, keys
         _limit(int(megabytes) + 2 * min(largest, _LARGEST) // 1_000_000)
         from .explain import Explainer
 
-        with Explainer.load(named, int(threads), device) as explainer:
+        with Explainer.load(named, int(threads), device, trial=False) as explainer:
             if digest not in ("", explainer.bundle.hash):
                 raise BundleError(f"{model} changed while it was tried; wait until its folder is whole, then try again")
             _ask(explainer)

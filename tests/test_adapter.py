@@ -131,6 +131,8 @@ def test_a_bundle_with_an_adapter_explains_as_the_merged_bundle_does(tuned: Tune
     plain = bundle(toy, tmp_path / "plain", tuned.base_gguf, None)
     assert len(greedy(both)) == 12 and greedy(both) == greedy(merged) != greedy(plain)
     assert told(both) == told(merged)
+    with pytest.raises(EngineError, match="was altered after it had been checked"):
+        LlamaEngine(both / "generator.gguf", EngineSettings(), 256, both / "adapter.gguf", adapter_sha256="0" * 64)
 
 
 def test_the_adapter_is_listed_hashed_and_only_then_opened(tuned: Tuned, toy: Path, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_what_to_measure_next_is_what_may_change_the_verdict(knowing: Path) -> N
     assert near.next[0].low < near.risk.now < near.next[0].high
     assert far.next[0].turns == 0 and far.next[0].high < 1 and whole.next == ()
     assert "Deep sleep: it alone would" in sentences.measure_next(Wording(near, schema))[0]
-    assert "alone it would not change what is said" in sentences.measure_next(Wording(far, schema))[0]
+    assert sentences.measure_next(Wording(far, schema)) == ["No unknown value alone would change what is said."]
 
 
 def test_the_command_tells_it_all_when_it_is_asked(command: Callable[..., Ran], knowing: Path, tmp_path: Path) -> None:
@@ -153,7 +153,11 @@ def test_what_would_tell_nothing_new_is_not_to_be_measured() -> None:
     with Explainer.load("metabolic", threads=1) as explainer:
         made = explainer.explain({**explainer.bundle.samples[1].values, "BMI": None})
         assert [m.feature for m in made.next] == ["BMI"]
-        assert sentences.measure_next(Wording(made, explainer.schema)) == []
+        say = Wording(made, explainer.schema)
+        assert sentences.measure_next(say) == []
+        notes = " ".join(say.notes())
+        assert "computed from the other values: BMI 31.8" in notes.replace("31.9", "31.8") and "left unknown" not in notes
+        assert "computed" not in " ".join(Wording(explainer.explain({**made.factual, "Height": None}), explainer.schema).notes())
 
 
 def test_the_risk_stands_once_where_values_are_unknown() -> None:

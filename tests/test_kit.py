@@ -7,15 +7,17 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ran
+from conftest import PATIENCE, Ran
 from sensecf_kit import papers
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +27,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 pytestmark = pytest.mark.skipif(platform.system() != "Linux" or platform.libc_ver()[0] != "glibc", reason="kits are for Linux with glibc")
 
 
-def tiny_wheel(folder: Path, exit_code: int) -> None:
+def tiny_wheel(folder: Path, exit_code: int | str) -> None:
     """A package with the project's name whose command prints and ends as it is told."""
     info = "sensecf_edge-9.dist-info"
     files = {
@@ -47,7 +49,7 @@ def kit(tmp_path: Path) -> Callable[..., Path]:
         pytest.skip("this Python comes without ensurepip")
     bundled = next(Path(ensurepip.origin).parent.glob("_bundled/pip-*.whl"))
 
-    def build(exit_code: int = 0, pythons: str = HERE, **other: Any) -> Path:
+    def build(exit_code: int | str = 0, pythons: str = HERE, **other: Any) -> Path:
         folder = tmp_path / "kit"
         (folder / "wheels").mkdir(parents=True)
         for name in ("install", "install.py"):
@@ -144,6 +146,31 @@ def test_an_installation_that_does_not_answer_leaves_nothing_behind(kit: Callabl
         ran = install(made, tmp_path / place)
         assert ran.returncode == 1 and "sensecf-edge failed with exit code 3" in ran.stderr, ran
     assert list((tmp_path / "empty").iterdir()) == [] and not (tmp_path / "new").exists()
+
+
+def test_an_installation_that_was_killed_is_said_and_begun_anew_once_nothing_of_it_runs(kit: Callable[..., Path], tmp_path: Path) -> None:
+    """A power cut, or kill -9 while it is tried: the folder is half filled, and what pip or the first answer is at goes on alone."""
+    asleep = "__import__('pathlib').Path('pid').write_text(str(__import__('os').getpid())) and __import__('time').sleep(600)"
+    made, place = kit(exit_code=asleep), tmp_path / "there"
+    begun = subprocess.Popen([made / "install", place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + PATIENCE
+        while not (place / "pid").exists() or not (place / "pid").read_text():
+            assert begun.poll() is None and time.monotonic() < ends
+            time.sleep(0.05)
+    finally:
+        begun.kill()
+        begun.wait()
+    held = install(made, place)
+    assert held.returncode == 1 and "another installation is filling" in held.stderr, held
+    os.kill(int((place / "pid").read_text()), signal.SIGKILL)
+    shutil.rmtree(made)
+    ran = install(kit(), place)
+    while ran.returncode and "another installation" in ran.stderr and time.monotonic() < ends:
+        ran = install(made, place)  # the lock goes when the system has buried who held it
+    assert ran.returncode == 0 and "was broken off" in ran.stderr and "it answers" in ran.stdout, ran
+    assert not (place / "pid").exists() and not list(place.glob(".sensecf*"))
+    assert install(made, place).returncode == 1
 
 
 # The kit that `make kit` built ------------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ import pytest
 from conftest import PATIENCE
 from toys import toy_gguf
 
+from sensecf_edge import hashing
 from sensecf_edge.errors import EngineError
+from sensecf_edge.llama import library
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.llama.gguf_audit import check_head
 
@@ -99,6 +101,23 @@ def test_a_file_that_changed_since_it_was_hashed_is_refused(model: Path) -> None
     LlamaEngine(model, context=100, sha256=right).close()
     with pytest.raises(EngineError, match="was altered after it had been checked"):
         LlamaEngine(model, context=100, sha256="0" * 64)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a file is opened by its name")
+def test_a_large_file_is_hashed_once_and_opened_by_its_handle(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "SMALL_MODEL", 1)
+    copy = tmp_path / "g.gguf"
+    copy.write_bytes(model.read_bytes())
+    right = hashlib.sha256(copy.read_bytes()).hexdigest()
+    monkeypatch.setattr(hashing, "SETTLED", -1.0)
+    with copy.open("rb") as file:
+        assert hashing.sha256_of(file) == right
+    with monkeypatch.context() as once:
+        once.setattr(hashing, "sha256_of", lambda file: pytest.fail("it is read again"))
+        LlamaEngine(copy, context=100, sha256=right).close()
+    copy.write_bytes(model.read_bytes()[:-1] + b"x")
+    with pytest.raises(EngineError, match="was altered after it had been checked"):
+        LlamaEngine(copy, context=100, sha256=right)
 
 
 def doubled(model: Path, out: Path) -> Path:

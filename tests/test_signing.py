@@ -55,6 +55,26 @@ def holds(folder: Path, *keys: Path, today: date | None = None) -> Key:
     return check(bundle.name, folder, bundle.hashes, tuple(map(Key.load, keys)), today)
 
 
+def test_a_folder_of_keys_holds_each_key_once_and_nothing_that_is_waited_for(signed: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    shutil.copy(tmp_path / "maker.pem", keys)
+    assert trusted(keys)[0].name == "maker.pem"
+    (keys / "other.pub").write_text("Valid-Until: 2027-12-31\n" + (tmp_path / "maker.pem").read_text())
+    with pytest.raises(BundleError, match=r"maker\.pem and other\.pub in .* are one key"):
+        trusted(keys)
+    (keys / "other.pub").unlink()
+    os.mkfifo(keys / "pipe.pem")
+    with pytest.raises(BundleError, match=r"pipe\.pem is no plain file"):
+        trusted(keys)
+    (keys / "pipe.pem").unlink()
+    (keys / "zero.pem").symlink_to("/dev/zero")
+    with pytest.raises(BundleError, match=r"zero\.pem is no plain file"):
+        trusted(keys)
+    with pytest.raises(BundleError, match="it is too large"):
+        Key.load(Path("/dev/zero"))
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 2**255), st.integers(0, 70), st.integers(0, 255))
 def test_signatures_are_verified_as_cryptography_makes_them_and_nothing_else_is(message: bytes, secret: int, at: int, value: int) -> None:

@@ -13,10 +13,12 @@ import pytest
 from conftest import CALM, PATIENCE, STRESSED, Ran
 
 from sensecf_edge import trial
-from sensecf_edge.bundle.bundle import write_manifest
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.signature import REQUIRED
-from sensecf_edge.errors import BundleError
-from sensecf_edge.trial import bundle_trial, ensure_tried
+from sensecf_edge.errors import BundleError, EngineError
+from sensecf_edge.explain import Explainer
+from sensecf_edge.llama import library
+from sensecf_edge.trial import bundle_trial, ensure_tried, opened
 
 
 def test_a_whole_bundle_passes_and_a_damaged_one_is_told_in_one_line(toy: Path, toy_copy: Path) -> None:
@@ -110,8 +112,10 @@ def test_every_command_tries_a_bundle_that_this_machine_does_not_know_before_it_
     """A GGUF that llama.cpp aborts on must end neither a batch nor a hub: it is told, as one line."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(trial, "_CHILD", "import os; os.abort()")
+    table = str(tmp_path / "in.csv")
     (tmp_path / "in.csv").write_text("a\n1\n")
-    for asked in (["explain", "--sample", "1"], ["batch", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv")], ["watch"]):
+    for asked in (["explain", "--sample", "1"], ["batch", table, "-o", str(tmp_path / "out.csv")], ["watch"], ["evaluate", table],
+                  ["compare", table, "-o", str(tmp_path / "c")], ["export", "report", "--table", table]):  # fmt: skip
         ran = command(*asked, "--model", str(toy_copy))
         assert ran.code == 1 and "ends the process that opens it, by SIGABRT" in ran.err and ran.err.count("\n") == 1, ran
     assert not (tmp_path / "out.csv").exists() and not list((tmp_path / "cache").rglob("*"))
@@ -123,24 +127,24 @@ def test_a_trial_is_remembered_by_hash_and_a_shipped_model_needs_none(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     asked: list[object] = []
     monkeypatch.setattr(trial, "bundle_trial", lambda model, *_, digest: asked.append(model))
-    ensure_tried("heart")
+    opened("heart")
     assert not asked
-    ensure_tried(toy)
-    ensure_tried(toy_copy)  # the same bundle in another place
+    opened(toy)
+    opened(toy_copy)  # the same bundle in another place
     assert asked == [toy]
     (kept,) = (tmp_path / "cache" / "sensecf-edge" / "tried").iterdir()
     assert kept.stat().st_size == 0
     rewritten(toy_copy, CARD_md=b"another card")
-    ensure_tried(toy_copy)
-    ensure_tried(toy_copy, device="cpu")
+    opened(toy_copy)
+    opened(toy_copy, device="cpu")
     assert asked == [toy, toy_copy, toy_copy]
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")  # a disk that cannot be written
-    ensure_tried(toy)
-    ensure_tried(toy)
+    opened(toy)
+    opened(toy)
     assert asked[3:] == [toy, toy]
     monkeypatch.setattr(trial, "bundle_trial", lambda *_, digest: "it aborts")
     with pytest.raises(BundleError, match="it aborts"):
-        ensure_tried(toy)
+        opened(toy)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits on memory and forks are Linux's")
@@ -156,10 +160,45 @@ def test_a_bundle_that_is_exchanged_while_it_is_tried_is_not_remembered_as_tried
     toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(trial, "read_manifest", lambda folder: (None, "0" * 64))  # what lay there a moment before
+    before = Bundle.open(toy_copy)
+    rewritten(toy_copy, CARD_md=b"another card")
     with pytest.raises(BundleError, match="changed while it was tried"):
-        ensure_tried(toy_copy)
+        ensure_tried(before)
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_folder_that_is_exchanged_after_its_trial_is_not_loaded(
+    small: bool, toy: Path, toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever fills the folder anew, manifest and all, in the moment between gets nothing opened; nor do files that change later."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if not small:
+        monkeypatch.setattr(library, "SMALL_MODEL", 1)
+    Explainer.load(toy_copy).close()
+    held = (toy_copy / "generator.gguf").read_bytes()
+
+    def exchanged(*given: object, **more: object) -> None:
+        other = tmp_path / "other.gguf"
+        other.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
+        other.replace(toy_copy / "generator.gguf")
+        write_manifest(toy_copy, {**json.loads((toy_copy / "manifest.json").read_text()), "title": "Another"})
+
+    rewritten(toy_copy, CARD_md=b"another card")
+    monkeypatch.setattr(trial, "bundle_trial", exchanged)
+    with pytest.raises(EngineError, match="was altered after it had been checked"):
+        Explainer.load(toy_copy)
+
+
+def test_a_program_that_loads_an_unknown_bundle_lives_on_and_may_say_that_it_is_its_own(
+    toy_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    traced(monkeypatch, ABORTS)
+    with pytest.raises(BundleError, match="by SIGABRT"):
+        Explainer.load(toy_copy)
+    with Explainer.load(toy_copy, trial=False) as explainer:
+        assert explainer.explain(STRESSED).status == "found"
 
 
 def test_a_message_that_quotes_a_file_is_short_and_prints() -> None:

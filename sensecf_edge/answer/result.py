@@ -109,6 +109,8 @@ class Explanation:
     next         the unknown values and what measuring each may show, the most telling first
     letter       the answer in plain words; None where that was not asked
     easing       what would have to give where no answer, or fewer than were asked for, kept all limits; None where that was not looked at
+    stated       numbers of the record beyond an end of their feature that stands for all beyond it, as they were stated, by name;
+                 `factual` holds that end
     calls, rows_asked  how often the classifier was asked for this record, and about how many changed records (and completions of them)
     """
 
@@ -144,6 +146,7 @@ class Explanation:
     easing: Easing | None = None
     calls: int = 0
     rows_asked: int = 0
+    stated: Mapping[str, float] = field(default_factory=dict)
     format: int = field(default=FORMAT)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from ..schema.schema import Schema
 from ..settings import BATCH
 from ..space.constraints import Constraints, check_constraints
 from ..table.opening import ENCODING, STANDARD
+from ..trial import opened
 from . import layouts
 from .answers import Chunk, JobSettings
 from .files import Files, Wishes
@@ -67,7 +68,7 @@ def run(job: Job, say: Say) -> Counter[str]:
     An output that is whole already is left alone with `resume`.
     """
     private_files.need_posix("batch")
-    bundle = Bundle.open(job.model)
+    bundle = opened(job.model)
     check_constraints(bundle.schema, job.constraints)
     plan = _plan(job, bundle)
     who = prepared(job.generator, say)

@@ -87,7 +87,7 @@ _MEASURES = (
     Column("realism", "number", _found("realism")),
     Column("first_try_valid", "flag", _first_try_valid),
 )
-EASING = "would_have_to_give"
+EASING, READ_AS = "would_have_to_give", "read_as"
 _WHOLE = (*_RECORD[:2], Column("explanation", "text", lambda line: line.explanation.to_json()))
 
 
@@ -95,10 +95,11 @@ def columns(layout: str, schema: Schema) -> tuple[Column, ...]:
     """What stands in a line. `wide` has one per feature that may move: its new value, nothing where it stays."""
     if layout == "json":
         return _WHOLE
+    told = (*_MEASURES, _easing(schema), *_stated(schema))
     if layout == "long":
-        return (*_RECORD, *_CHANGE, *_MEASURES, _easing(schema))
+        return (*_RECORD, *_CHANGE, *told)
     moving, taken = [f for f in schema.features if f.mutable or f.name in schema.moved], _taken()
-    return (*_RECORD, *_MEASURES, _easing(schema), *(_feature(f, _free(f.name, taken, schema)) for f in moving))
+    return (*_RECORD, *told, *(_feature(f, _free(f.name, taken, schema)) for f in moving))
 
 
 def renamed(layout: str, schema: Schema) -> dict[str, str]:
@@ -108,12 +109,23 @@ def renamed(layout: str, schema: Schema) -> dict[str, str]:
 
 
 def _taken() -> set[str]:
-    return {*(column.name for column in (*_RECORD, *_MEASURES)), EASING}
+    return {*(column.name for column in (*_RECORD, *_MEASURES)), EASING, READ_AS}
 
 
 def _easing(schema: Schema) -> Column:
     """What would have to give, in words; only where it was looked for."""
     return Column(EASING, "text", lambda line: easing.words(Wording(line.explanation, schema)) or None)
+
+
+def _stated(schema: Schema) -> Iterator[Column]:
+    """Which values were read as an end that stands for all beyond it, in words; only where the schema has such ends."""
+
+    def read(line: Line) -> str | None:
+        say = Wording(line.explanation, schema)
+        return "; ".join(f"{say.title(name)} as {say.value(name)}" for name in line.explanation.stated) or None
+
+    if any(f.top_coded is not None or f.bottom_coded is not None for f in schema.features):
+        yield Column(READ_AS, "text", read)
 
 
 def _free(name: str, taken: set[str], schema: Schema) -> str:

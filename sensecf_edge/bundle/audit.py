@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from ..errors import BundleError
+from ..hashing import CHUNK, identity, remember
 from .manifest import REBUILD, FileEntry
 
 
@@ -45,10 +46,12 @@ def audited(folder: Path, name: str, entry: FileEntry, most: int | None) -> byte
             size = os.fstat(file.fileno()).st_size
             if size != entry.bytes:
                 raise BundleError(f"{name} in {folder} holds {size:,} bytes, the manifest says {entry.bytes:,}; {REBUILD}")
-            while chunk := file.read(1 << 20):
+            before = identity(file)
+            while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 if most is not None:
                     kept += chunk
+            remember(file, before, digest.hexdigest())
     except OSError as error:
         raise BundleError(f"cannot read {name} in {folder}: {error.strerror}; {REBUILD}") from error
     if digest.hexdigest() != entry.sha256:

@@ -1,7 +1,7 @@
 """A model folder opened safely: parse the manifest, audit every file against it, and only then build anything.
 
-Nothing here imports llama_cpp or onnxruntime. What they get later are the bytes that were hashed; a GGUF of 64 MB or more
-is mapped by its path a moment after its hash held. Hashes say that a bundle is whole, not where it is from: whoever changes
+Nothing here imports llama_cpp or onnxruntime. What they get later are the bytes that were hashed, and a GGUF that is still the file that
+was (`hashing`). Hashes say that a bundle is whole, not where it is from: whoever changes
 a file can write its hash into the manifest. Who a bundle is from a signature says (`signature`), or `Bundle.hash` where its
 maker told you that on another way.
 """

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BundleError
+from ..hashing import still
 from .part import Part
 
 
@@ -37,11 +37,9 @@ class SharedWeights:
         fetch = f"sensecf-edge models fetch {self.name}" if self.name == "smollm2" else f"copy {self.name} to {self.path}"
         if not self.path.is_file():
             raise BundleError(f"this bundle goes on from weights that are not on this machine ({self.name}); {fetch}")
-        digest = hashlib.sha256()
         with self.path.open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-        if digest.hexdigest() != self.sha256:
+            same = still(file, self.sha256)
+        if not same:
             raise BundleError(f"{self.path} is not the file that its name says; delete it, then {fetch}")
 
 

@@ -45,7 +45,11 @@ class Key:
     def load(cls, path: Path) -> Key:
         """From a PEM file, before which a line `Valid-Until: 2027-12-31` may stand. Raises BundleError."""
         try:
-            text = path.read_text(encoding="ascii")
+            with path.open("rb") as file:
+                data = file.read(LARGEST + 1)
+            if len(data) > LARGEST:
+                raise ValueError("is no public key in PEM: it is too large")
+            text = data.decode("ascii")
             return cls(path.name, PublicKey.parse(text), _until(text))
         except OSError as error:
             raise BundleError(f"cannot read the key {path}: {error.strerror}") from error
@@ -71,7 +75,16 @@ def trusted(place: Path) -> tuple[Key, ...]:
     files = sorted(p for p in place.iterdir() if p.suffix in (".pem", ".pub")) if place.is_dir() else [place]
     if not files:
         raise BundleError(f"{place} holds no public key (*.pem, *.pub)")
-    return tuple(map(Key.load, files))
+    for odd in (p for p in files if place.is_dir() and p.exists() and not p.is_file()):  # a pipe would be waited for
+        raise BundleError(f"{odd} is no plain file; keep keys alone in the folder")
+    keys = tuple(map(Key.load, files))
+    for k, key in enumerate(keys):
+        for other in keys[:k]:
+            if other.key == key.key:
+                raise BundleError(
+                    f"{other.name} and {key.name} in {place} are one key; keep one, or taking the other away would revoke nothing"
+                )
+    return keys
 
 
 @dataclass

@@ -8,7 +8,7 @@ import click
 
 from ..settings import BATCH
 from . import terminal
-from .options import choice_of, constraints_of, encoding, generators, request, tried_model
+from .options import choice_of, constraints_of, encoding, generators, model_or_usage_error, request
 
 NOTHING_USABLE, NONE_FOUND = 2, 3
 
@@ -49,7 +49,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
         from ..budget import Budget
 
         job = Job(
-            source, output, tried_model(options["model"]), options["layout"], options["rejects"],
+            source, output, model_or_usage_error(options["model"]), options["layout"], options["rejects"],
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"], ease=options["ease"]),
             constraints=constraints_of(options), generator=choice_of(options),

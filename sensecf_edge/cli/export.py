@@ -112,9 +112,9 @@ def report(model: str | None, table: Path, source: Path | None, types: str, peop
         from sensecf_convert.evaluate import quantizations as room
         from sensecf_convert.progress import bar
 
-        from ..bundle.bundle import Bundle
+        from ..trial import opened
 
-        bundle = Bundle.open(model_or_usage_error(model))
+        bundle = opened(model_or_usage_error(model))
         with bar("report") as show:
             rows = room.measure(bundle, table, source or room.source_of(bundle), asked, people, limit, show)
     click.echo(terminal.json_text({"format": 1, "model": bundle.name, "rows": rows}) if as_json else room.markdown(rows))

@@ -89,7 +89,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
     log = outputs.log_of(audit, audit_values)
     choice, letter = Choice.parse(generator, shots, hints, allow_host), outputs.Tell.of(tell, tell_as, teller)
     writer = letter.opened() if letter else None
-    named = options.tried_model(model, threads, device)
+    named = options.model_or_usage_error(model)
     with Explainer.load(named, threads, device, base_rate=base_rate, generator=choice, say=terminal.say) as explainer:
         read = exchange.record(explainer.schema, bundle, values, within, moment) if bundle else None
         if read:

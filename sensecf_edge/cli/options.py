@@ -31,15 +31,6 @@ def model_or_usage_error(model: str | None) -> str:
     raise click.UsageError(f"say which model: --model {names[0] if names else 'PATH'} (shipped: {', '.join(names) or 'none'})")
 
 
-def tried_model(model: str | None, threads: int = 0, device: str = "auto") -> str:
-    """The model that was asked for, after its trial in a process of its own where this machine has not seen it yet."""
-    from ..trial import ensure_tried
-
-    named = model_or_usage_error(model)
-    ensure_tried(named, threads, device)
-    return named
-
-
 def _encoded(context: click.Context, option: click.Parameter, name: str | None) -> None:
     """Every table of this command is read so."""
     from ..table.opening import ENCODING

@@ -11,7 +11,7 @@ import click
 from ..settings import STREAM, WATCH
 from . import terminal
 from .days import day_rules
-from .options import constraints_of, request, tried_model
+from .options import constraints_of, model_or_usage_error, request
 
 if TYPE_CHECKING:
     from ..watch.loop import Loop
@@ -85,7 +85,7 @@ def _watcher(options: dict[str, Any]) -> Loop:
 
     limits = STREAM if options["readings"] else WATCH
     asked = {
-        "model": tried_model(options["model"]), "budget": Budget(options["answers"], seed=options["seed"]),
+        "model": model_or_usage_error(options["model"]), "budget": Budget(options["answers"], seed=options["seed"]),
         "constraints": constraints_of(options), "every": limits.every if options["every"] is None else options["every"],
         "queue": options["queue"] or limits.queue, "policy": options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
         "health": options["health"], "base_rate": options["base_rate"], "max_age": options["max_age"],

@@ -6,6 +6,7 @@ contradict each other, a number without a unit. What is not in it is unknown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -24,7 +25,7 @@ from .conditions import conditions
 from .entries import Entry, entries, patient, subject, unturned
 from .moments import GRACE, Span, ages, before, today
 from .observations import Stated, observations
-from .units import rounded
+from .units import finely
 from .values import Found, Source, Untold, value_of
 
 AGE, SEX = (LOINC, "30525-0"), (LOINC, "46098-0")
@@ -190,8 +191,9 @@ def _computed(schema: Schema, sources: Found) -> Found:
             continue
         row = np.full((1, len(schema)), np.nan)
         row[0, [schema.index[n] for n in others]] = [sources[n][0] for n in others]
-        value, feature = rounded(float(rules.expected(schema, relation, row)[0])), schema[name]
-        if (feature.low or 0) <= value <= (feature.high or 0):  # false for NaN as well
+        feature = schema[name]
+        value = finely(float(rules.expected(schema, relation, row)[0]), math.inf, feature.step)
+        if feature.coded(value) is not None:
             out[name] = value, Source(name, "", "", f"computed from {', '.join(schema[n].title for n in others)}", "")
     return out
 

@@ -90,7 +90,7 @@ def _number(feature: Feature, held: Any, kind: str, where: str, measures: Set[Co
     if isinstance(number, bool) or not isinstance(number, int | float) or not -LARGEST <= number <= LARGEST:
         raise RecordError(f"{where} holds no number of at most {LARGEST:,}")
     try:
-        return converted(float(number), unit or "1", wanted, sorted(measures | set(feature.code)))
+        return converted(float(number), unit or "1", wanted, sorted(measures | set(feature.code)), feature.step)
     except RecordError as error:
         raise RecordError(f"{where}: {error}") from error
 

@@ -15,7 +15,6 @@ from ..answer.result import Explanation
 from ..report.rendering import DISCLAIMER
 from ..report.short import option
 from ..report.wording import Wording, plain
-from ..schema.feature import number_text
 from ..schema.schema import Schema
 from .reading import Reading
 from .units import SYSTEM as UCUM
@@ -67,8 +66,7 @@ def _basis(say: Wording, reading: Reading | None) -> list[dict[str, str]]:
     for name, value in say.explanation.factual.items():
         if value is None:
             continue
-        unit = say.schema[name].unit if isinstance(value, int | float) and name in say.schema.index else ""
-        told = f"{say.title(name)} {number_text(value) if isinstance(value, int | float) else plain(str(value))} {plain(unit)}".rstrip()
+        told = f"{say.title(name)} {say.value(name)}"
         own = sources.get(name)
         out.append(_reference(own.reference if own else "", told + (f", {own.day}" if own and own.day else "")))
     return out

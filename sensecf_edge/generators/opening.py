@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..bundle.bundle import Bundle
+from ..bundle.manifest import ADAPTER
 from ..errors import ConstraintError, EngineError
 from ..llama.chat import Talk
 from ..llama.engine import LlamaEngine
@@ -106,7 +107,8 @@ def _file(choice: Choice, say: Say) -> Path:
 def _own(bundle: Bundle, settings: EngineSettings) -> LlamaEngine:
     """The bundle's own generator, with the context that its manifest states."""
     path, facts = bundle.generator_path, bundle.manifest.generator
-    return LlamaEngine(path, settled(path, settings), facts.context, bundle.adapter_path, bundle.generator_sha256)
+    adapter = None if bundle.adapter_path is None else bundle.manifest.files[ADAPTER].sha256
+    return LlamaEngine(path, settled(path, settings), facts.context, bundle.adapter_path, bundle.generator_sha256, adapter_sha256=adapter)
 
 
 def _told(own: Prompting, choice: Choice) -> Prompting:

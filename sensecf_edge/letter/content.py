@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..answer.result import Change, Counterfactual, Explanation
-from ..report.rendering import DISCLAIMER, by_text
+from ..report.changes import by_text
+from ..report.rendering import DISCLAIMER
 from ..report.wording import Wording, of_hundred, plain
 from ..schema.feature import Feature
 from ..schema.schema import Schema

@@ -41,14 +41,14 @@ class LlamaEngine:
     one such prompt and `max_sequences` answers; shared prompts and beginnings are held
     once, and what all prompts begin with stays there from call to call. What else is in the batch moves scores by
     rounding only (about 1e-6 for small models), so that a near tie may fall otherwise. `adapter` is a LoRA adapter in
-    GGUF that was tuned on this very model; `sha256` what a small model's file must still be when it is opened. Safe to call
+    GGUF that was tuned on this very model; `sha256` and `adapter_sha256` what these files must still be when they are opened. Safe to call
     from several threads: calls wait for each other. After a fork a model with several threads is refused: llama.cpp's
     threads do not come along, and it would wait for them for ever.
     """
 
     def __init__(
         self, path: Path, settings: EngineSettings = ENGINE, context: int = 1024, adapter: Path | None = None, sha256: str | None = None,
-        talk: chat.Talk | None = None,
+        talk: chat.Talk | None = None, adapter_sha256: str | None = None,
     ) -> None:  # fmt: skip
         self._lib = lib = library.library()
         self._lock, self._process = threading.Lock(), os.getpid()
@@ -67,7 +67,7 @@ class LlamaEngine:
         self._finalizer.detach()
         self._finalizer = weakref.finalize(self, library.free, lib, self._model, self._context)
         if adapter is not None:
-            library.attach_adapter(lib, self._model, self._context, adapter)
+            library.attach_adapter(lib, self._model, self._context, adapter, adapter_sha256)
         self._memory = lib.llama_get_memory(self._context)
         self.cells = int(lib.llama_n_ctx(self._context))
         self.rows = int(lib.llama_n_batch(self._context))

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import EngineError
+from ..hashing import still
 from ..settings import SMALL_MODEL, EngineSettings
 from .gguf_audit import check_head
 
@@ -181,13 +182,13 @@ def open_model(lib: Any, path: Path, settings: EngineSettings, sha256: str | Non
     return model
 
 
-def attach_adapter(lib: Any, model: Any, context: Any, path: Path) -> None:
+def attach_adapter(lib: Any, model: Any, context: Any, path: Path, sha256: str | None = None) -> None:
     """Add a LoRA adapter, at its full strength, to all that the context computes; its memory is given back with the model's.
 
     Raises EngineError for a file that is no adapter or was made for another model. Two models of the same shapes cannot
     be told apart here: which adapter belongs to which model is the manifest's word.
     """
-    with _handed_over(path) as (name, _):
+    with _handed_over(path, sha256) as (name, _):
         _errors.clear()
         adapter = lib.llama_adapter_lora_init(model, name)
         if not adapter:
@@ -202,22 +203,23 @@ def attach_adapter(lib: Any, model: Any, context: Any, path: Path) -> None:
 def _handed_over(path: Path, sha256: str | None = None) -> Iterator[tuple[bytes, bool]]:
     """The name under which llama.cpp is to open a file, and whether the file is small.
 
-    A small one is read once, its hash held against `sha256`, and handed over as a copy in memory where the system has
-    that (Linux): what was hashed is what is opened, and whatever becomes of the file later is nothing to us. A large one
-    is opened and mapped by its path, a moment after its hash held: whoever may write there can come between.
+    Its hash is held against `sha256`, and where the system has names for handles (Linux) the file that was hashed is the one that is
+    opened. A small one is handed over as a copy in memory: whatever becomes of the file later is nothing to us. A large one is mapped,
+    so whoever may write into that very file can still do so.
     """
+    handle: int | None = None
     try:
         with path.open("rb") as file:
             small = os.fstat(file.fileno()).st_size < SMALL_MODEL
             data = file.read(SMALL_MODEL) if small else b""
             check_head(io.BytesIO(data) if small else file, str(path))
+            if sha256 is not None and not (hashlib.sha256(data).hexdigest() == sha256 if small else still(file, sha256)):
+                raise EngineError(f"{path} was altered after it had been checked; run `sensecf-edge models verify`")
+            if os.path.isdir("/proc/self/fd"):
+                handle = _in_memory(data) if small else os.dup(file.fileno())
+        yield (os.fsencode(path) if handle is None else b"/proc/self/fd/%d" % handle), small
     except OSError as error:
         raise EngineError(f"cannot read the model {path}: {error.strerror}") from error
-    if small and sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise EngineError(f"{path} was altered after it had been checked; run `sensecf-edge models verify`")
-    handle = _in_memory(data) if small else None
-    try:
-        yield (os.fsencode(path) if handle is None else b"/proc/self/fd/%d" % handle), small
     finally:
         if handle is not None:
             os.close(handle)
@@ -225,7 +227,7 @@ def _handed_over(path: Path, sha256: str | None = None) -> Iterator[tuple[bytes,
 
 def _in_memory(data: bytes) -> int | None:
     """A file that no folder lists, holding `data`; None where the system has none."""
-    if not hasattr(os, "memfd_create") or not os.path.isdir("/proc/self/fd"):
+    if not hasattr(os, "memfd_create"):
         return None
     try:
         handle = os.memfd_create("model.gguf")

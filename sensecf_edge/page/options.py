@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..answer.result import Change, Counterfactual
+from ..report.changes import by_text
 from ..report.phrases import percent
-from ..report.rendering import HEADINGS, by_text
+from ..report.rendering import HEADINGS
 from ..report.wording import TINY, Wording, of_hundred
 from . import bars
 from .html import Html, el

@@ -17,7 +17,6 @@ from ..report.phrases import auc_text, class_text, rate_text
 from ..report.rendering import DISCLAIMER
 from ..report.wording import Wording, listed, plain
 from ..schema.feature import number_text
-from ..schema.record import Value
 from ..schema.schema import Schema
 from . import bars, options
 from .basis import basis
@@ -74,17 +73,10 @@ def _risk(say: Wording) -> Html:
 def _record(say: Wording) -> Html:
     """Every value, with its unit; what is unknown stands apart from what is known."""
     rows = [
-        el("li", el("span", say.title(name)), el("b", _value(say, name, value)), cls="unknown" if value is None else "")
+        el("li", el("span", say.title(name)), el("b", say.value(name)), cls="unknown" if value is None and name not in say.computed else "")
         for name, value in say.explanation.factual.items()
     ]
     return el("section", el("h2", "The record"), el("ul", *rows, cls="record"))
-
-
-def _value(say: Wording, name: str, value: Value) -> str:
-    if value is None:
-        return "not known"
-    unit = say.schema[name].unit if name in say.schema.index else ""
-    return f"{value if isinstance(value, str) else number_text(value)} {unit}".rstrip()
 
 
 def _options(say: Wording) -> Html:

@@ -69,7 +69,8 @@ def _line(schema: Schema, feature: Feature) -> str:
         said.append(f"one of {', '.join(map(quoted, feature.choices))}")
     else:
         low, high = feature.reference or (feature.low or 0.0, feature.high or 0.0)
-        said.append(f"{number_text(low)} to {number_text(high)} {feature.unit}".rstrip() + f" in steps of {number_text(feature.step or 0)}")
+        ends = f"{number_text(low)} to {number_text(high)} {feature.measure}".rstrip()
+        said.append(f"{ends} in steps of {number_text(feature.step or 0)}")
     if follows := [r.sentence() for r in schema.relations if r.moves == feature.name]:
         said.append(f"{'follows others' if feature.name in schema.completed else 'also moves with others'}: {'; '.join(follows)}")
     if not feature.mutable:

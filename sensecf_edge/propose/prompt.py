@@ -87,7 +87,7 @@ def _instruct(space: Admissible, target: str, p: float) -> str:
     ]
     for i, feature in enumerate(record.schema.features):
         text = feature.text(record.vector[i])
-        now = f"{quoted(text) if feature.kind == 'choice' else text} {feature.unit}".rstrip()
+        now = f"{quoted(text) if feature.kind == 'choice' else text} {feature.measure}".rstrip()
         lines.append(f"- {feature.name} = {now}{_may(feature, space, i)}")
     lines += [
         "",

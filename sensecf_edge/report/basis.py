@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..answer.basis import Group, Measure, Part, Why
-from ..schema.feature import number_text
 from ..settings import WHY
 from .phrases import auc_text, percent
 from .wording import Wording, listed, of_hundred, plain
@@ -56,14 +55,8 @@ def signed(part: Part) -> str:
 
 def values(say: Wording, part: Part) -> str:
     """The features of a part with what the record has; those that follow from each other count as one."""
-    named = [f"{say.title(name)} {_value(say, name)}" for name in part.features]
+    named = [f"{say.title(name)} {say.value(name)}" for name in part.features]
     return listed(named) + (" together" if len(named) > 1 else "")
-
-
-def _value(say: Wording, name: str) -> str:
-    value = say.explanation.factual.get(name)
-    unit = say.schema[name].unit if name in say.schema.index else ""
-    return plain(f"{number_text(value) if isinstance(value, int | float) else value} {unit}".rstrip())
 
 
 def points(share: float, error: float) -> str:
@@ -108,17 +101,23 @@ def _ends(low: float | None, high: float | None, text: Callable[[float], str]) -
 
 
 def measure_next(say: Wording) -> list[str]:
-    """What measuring each unknown value may show, the most telling first; empty where that would tell nothing new."""
-    telling = [measure for measure in say.explanation.next if measure.turns or measure.low != measure.high]
+    """Which unknown values alone might make another verdict of it once they are measured, the most telling first; that none would; empty
+    where nothing is unknown."""
+    unknown = [measure for measure in say.explanation.next if measure.feature not in say.computed]
+    telling = [measure for measure in unknown if measure.turns]
+    if unknown and not telling:
+        return [f"No unknown value alone would {'settle the prediction' if _depends(say) else 'change what is said'}."]
     return [_measure(say, measure) for measure in telling[:SHOWN]]
 
 
 def _measure(say: Wording, measure: Measure) -> str:
+    settled = "would settle the prediction" if _depends(say) else "would make the prediction another, or open"
     span = f"risk {percent(measure.low)} to {percent(measure.high)} by what it shows"
-    if not measure.turns:
-        return f"{say.title(measure.feature)}: alone it would not change what is said; {span}."
-    settled = "would settle the prediction" if say.explanation.status == "depends" else "would make the prediction another, or open"
     return f"{say.title(measure.feature)}: it alone {settled} in {percent(measure.turns)} of what it may be; {span}."
+
+
+def _depends(say: Wording) -> bool:
+    return say.explanation.status == "depends"
 
 
 def block(say: Wording) -> list[str]:

@@ -14,9 +14,9 @@ from ..errors import SenseCFError
 from ..schema.feature import Feature, number_text
 from ..schema.schema import Schema
 from ..settings import WEAK_AUC
-from .phrases import auc_text, class_text, percent, rate_text
+from .phrases import auc_text, base_text, class_text, percent, rate_text
 from .rendering import columns, drawn, hanging
-from .wording import base_text, plain
+from .wording import plain
 
 
 def overview(shipped: Sequence[tuple[str, Path]], **look: Any) -> str:

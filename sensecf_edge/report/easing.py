@@ -6,9 +6,10 @@ Nothing of it is an answer within the limits, and every text says so.
 from __future__ import annotations
 
 from ..answer.easing import Eased, Easing, Opening
-from ..answer.result import Counterfactual
+from ..answer.result import Change, Counterfactual
 from ..schema.feature import number_text
-from .phrases import change_texts, digits_of
+from .changes import by_text
+from .phrases import digits_of
 from .wording import Wording, listed, plain
 
 OUTSIDE = "Outside the limits that were set, and so no answer to the question that was asked:"
@@ -47,7 +48,7 @@ def changed(say: Wording, answer: Counterfactual) -> str:
 def _change(say: Wording, name: str, before: object, after: object, unit: str) -> str:
     if isinstance(before, int | float) and isinstance(after, int | float):
         feature = say.schema[name] if name in say.schema.index else None
-        first, second, _ = change_texts(before, after, digits_of(feature.low, feature.step) if feature else 0)
+        first, second, _ = by_text(Change(name, before, after, unit), feature)
         return f"{say.title(name)} {second} {plain(unit)}".rstrip() + f" rather than {first}"
     return f"{say.title(name)} {plain(str(after))} rather than {plain(str(before))}"
 
@@ -115,7 +116,7 @@ def nothing(say: Wording) -> str:
         return f"Nothing was found either with any of the limits eased, {among}. That is no proof."
     reach = say.risk(e.risk.threshold if easing.proof.goal < e.threshold + e.margin - 1e-9 else e.risk.goal)
     if easing.proof.scope == "all":
-        held = [_held(say, name) for name in easing.fixed if e.factual.get(name) is not None]
+        held = [f"{say.title(name)} {say.value(name)}" for name in easing.fixed if e.factual.get(name) is not None]
         who = f"What cannot change decides: {listed(held)}." if held else "No value of anything decides."
         return (
             f"{who} Proven over every value of all that may change at all, whatever way and however far: "
@@ -125,12 +126,6 @@ def nothing(say: Wording) -> str:
         f"No limit that could give helps, nor all of them at once: proven. What is left are changes in ways that are advised to nobody, "
         f"or to values that the training people did not have. {CAUTION}"
     )
-
-
-def _held(say: Wording, name: str) -> str:
-    value = say.explanation.factual[name]
-    unit = say.schema[name].unit if name in say.schema.index else ""
-    return f"{say.title(name)} {plain(f'{number_text(value) if isinstance(value, int | float) else value} {unit}'.rstrip())}"
 
 
 def words(say: Wording) -> str:

@@ -6,8 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from ..answer.risk import BALANCED, REQUEST, SCHEMA, TRAINING
 from ..settings import WEAK_AUC
 
+BASES = {
+    TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
+    SCHEMA: "average, as the schema states it: {}", BALANCED: "reckoned as if {} had it; how many do is not known",
+}  # fmt: skip
 FINEST = 3
 """Most digits behind the point of a percentage, unless it is a rare one; two that are nearer than that are told apart in words."""
 ROUNDED = Decimal("0.05")
@@ -119,3 +124,23 @@ def decimal_text(value: Decimal) -> str:
     """The shortest plain decimal: 8, 7.25, -0.5."""
     text = format(value.normalize(), "f")
     return "0" if text == "-0" else text
+
+
+def base_text(base_rate: float, source: str) -> str:
+    """A base rate and where it is from."""
+    return BASES.get(source, "average: {}").format(rate_text(base_rate))
+
+
+def stability_text(share: float, draws: int) -> str:
+    """How often the answer holds when readings are as far off as their sensors are stated to be, in words."""
+    word = "Steady" if share >= 0.9 else "Fairly steady" if share >= 0.7 else "Shaky"
+    return f"{word}: it held in {round(share * draws)} of {draws} draws with the sensors' stated errors."
+
+
+def agreement_text(share: float) -> str:
+    """What other classifiers, as good as the one that judged, say of an answer, in words."""
+    if share == 1:
+        return "Other models, as good as this one, predict the same for it."
+    if share == 0:
+        return "No other model, of those as good as this one, predicts the same for it."
+    return f"Of other models, as good as this one, {percent(share)} predict the same for it."

@@ -10,11 +10,9 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from ..answer.result import Change, Counterfactual, Explanation
-from ..schema.feature import Feature, number_text
-from ..schema.record import Value
 from ..schema.schema import Schema
 from . import basis, easing
-from .phrases import change_texts, digits_of
+from .changes import by_text
 from .wording import Wording, plain
 
 if TYPE_CHECKING:
@@ -96,15 +94,6 @@ def hanging(mark: str, text: str, style: str = "") -> Table:
     return grid
 
 
-def by_text(change: Change, feature: Feature | None = None) -> tuple[str, str, str]:
-    """A change as a person writes it: before, after, and the difference with its unit ('+5 %', '−25 mg/dL'; empty between choices)."""
-    before, after = change.before, change.after
-    if not isinstance(before, int | float) or not isinstance(after, int | float):
-        return _value(before), _value(after), ""
-    first, second, step = change_texts(before, after, digits_of(feature.low, feature.step) if feature else 0)
-    return first, second, f"{step} {plain(change.unit)}".rstrip()
-
-
 def _answer(console: Console, say: Wording, answer: Counterfactual, title: str) -> None:
     """One answer: what the model would say of it, levers apart from markers, and what else is known of it."""
     parts = {role: [c for c in answer.changes if _role(say.schema, c) == role] for role in HEADINGS}
@@ -184,12 +173,6 @@ def _say(console: Console, text: str, style: str = "") -> None:
 def _unbroken(text: str) -> str:
     """No line ends between a number and its sign for per cent; see `_text`."""
     return text.replace(" %", f"{HARD_SPACE}%")
-
-
-def _value(value: Value) -> str:
-    if value is None:
-        return "unknown"
-    return plain(value) if isinstance(value, str) else number_text(value)
 
 
 def _console(width: int, color: bool) -> Console:

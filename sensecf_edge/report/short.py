@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..answer.result import Counterfactual, Explanation
 from ..schema.schema import Schema
-from .rendering import by_text
+from .changes import by_text
 from .wording import Wording, plain
 
 

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..answer.result import Counterfactual, Explanation
-from ..answer.risk import BALANCED, REQUEST, SCHEMA, TRAINING
+from ..errors import RecordError
 from ..schema.feature import number_text
+from ..schema.record import Record
 from ..schema.schema import Schema
 from ..settings import SEARCH, UNKNOWN
-from .phrases import class_text, percent, percents, rate_text, weak_text
+from ..space.rules import computed
+from .phrases import agreement_text, base_text, class_text, digits_of, percent, percents, stability_text, weak_text
 
-BASES = {
-    TRAINING: "average in the training data: {}", REQUEST: "average, as the request states it: {}",
-    SCHEMA: "average, as the schema states it: {}", BALANCED: "reckoned as if {} had it; how many do is not known",
-}  # fmt: skip
 MOST_DECIDING, ALONE = 3, 0.005
 TINY = 1e-9
 
@@ -228,9 +226,12 @@ class Wording:
         if self.schema.horizon and e.found:
             out.append(f"How far each feature may change is meant for {plain(self.schema.horizon)}.")
         out += filter(None, (self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items()))
-        unknown = [self.title(name) for name, value in e.factual.items() if value is None]
+        unknown = [self.title(name) for name, value in e.factual.items() if value is None and name not in self.computed]
         if unknown:
             out.append(f"Not in the record and left unknown: {', '.join(unknown)}.")
+        if self.computed:
+            told = listed([f"{self.title(name)} {self.value(name)}" for name in self.computed])
+            out.append(f"Not in the record and computed from the other values: {told}.")
         return out
 
     def _outside(self, name: str, low: float, high: float) -> str:
@@ -239,20 +240,34 @@ class Wording:
         if not isinstance(now, int | float) or low <= now <= high or (found and all(name in {c.feature for c in a.changes} for a in found)):
             return ""
         lies = (
-            f"{self.title(name)} ({number_text(now)}) lies outside the range that was asked for, {number_text(low)} to {number_text(high)}"
+            f"{self.title(name)} ({self.value(name)}) lies outside the range that was asked for, {number_text(low)} to {number_text(high)}"
         )
         if self.explanation.status == "already":
             return f"{lies}, and nothing inside it was looked for: the prediction is the wanted one already."
         return f"{lies}: every answer would have to bring it in."
 
+    @cached_property
+    def computed(self) -> dict[str, float]:
+        """What is not in the record and yet said exactly by what is, as a body mass index by height and weight."""
+        if not self.open or not any(relation.exact for relation in self.schema.relations):
+            return {}
+        try:
+            held = Record.from_mapping(self.schema, self.explanation.factual).vector
+        except RecordError:  # of a bundle whose schema was another
+            return {}
+        digits = {f.name: digits_of(f.low, f.step) for f in self.schema.features}
+        return {name: round(value, digits[name]) for name, value in computed(self.schema, held).items()}
+
+    def value(self, name: str) -> str:
+        """What the record has, or says exactly, with its unit: '84.2 kg', '80 years or over', 'not known'."""
+        held, feature = self.explanation.factual.get(name), self.schema[name] if name in self.schema.index else None
+        held = self.computed.get(name) if held is None else held
+        text = "not known" if held is None else held if isinstance(held, str) else number_text(held)
+        return plain(f"{text} {feature.unit if feature and held is not None else ''}".rstrip() + (feature.beyond(held) if feature else ""))
+
     def title(self, name: str) -> str:
         """The label, or the name itself where the schema has no such feature."""
         return plain(self.schema[name].title if name in self.schema.index else name)
-
-
-def base_text(base_rate: float, source: str) -> str:
-    """A base rate and where it is from."""
-    return BASES.get(source, "average: {}").format(rate_text(base_rate))
 
 
 def plain(text: str) -> str:
@@ -277,18 +292,3 @@ def realism_text(percentile: float, target: str, own: float | None = None) -> st
 def of_hundred(percentile: float) -> str:
     """A percentile as people are told it."""
     return "under 1 of 100" if percentile < 1 else f"{min(int(percentile), 99)} of 100"
-
-
-def stability_text(share: float, draws: int) -> str:
-    """How often the answer holds when readings are as far off as their sensors are stated to be, in words."""
-    word = "Steady" if share >= 0.9 else "Fairly steady" if share >= 0.7 else "Shaky"
-    return f"{word}: it held in {round(share * draws)} of {draws} draws with the sensors' stated errors."
-
-
-def agreement_text(share: float) -> str:
-    """What other classifiers, as good as the one that judged, say of an answer, in words."""
-    if share == 1:
-        return "Other models, as good as this one, predict the same for it."
-    if share == 0:
-        return "No other model, of those as good as this one, predicts the same for it."
-    return f"Of other models, as good as this one, {percent(share)} predict the same for it."

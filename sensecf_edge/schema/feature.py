@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SchemaError
-from . import codes
+from . import coded_ends, codes
 
 DIRECTIONS = ("either", "increase", "decrease")
 ROLES = ("lever", "marker")
@@ -72,6 +72,9 @@ class Feature:
     `error_source` says where it was measured. `stability` draws from it. `group` asks for the model to be measured by this feature
     as well (sex and age are without asking). `synonyms` are what people call it in wishes, beside name and label.
 
+    `top_coded` and `bottom_coded`: the table wrote `high` (`low`) for all beyond it, so a record's value beyond it, as far as this, is
+    read as that end.
+
     `code` is what it is called where records are exchanged, (system, code) each; `ucum` its unit there. `choice_codes` are the codes of
     choices; a `cut` makes a choice of a number: over it the second choice, up to it the first. No answer depends on these.
     """
@@ -83,6 +86,8 @@ class Feature:
     low: float | None = None
     high: float | None = None
     step: float | None = None
+    bottom_coded: float | None = None
+    top_coded: float | None = None
     choices: tuple[str, ...] = ()
     mutable: bool = True
     optional: bool = False
@@ -146,6 +151,7 @@ class Feature:
             text = getattr(self, key)
             if len(text) > most or NO_TEXT.search(text):
                 yield f"{key} must be a text of at most {most} characters in one line"
+        yield from coded_ends.faults(self.kind, self.low, self.high, self.bottom_coded, self.top_coded)
         yield from codes.faults(self.kind, self.choices, self.code, self.ucum, dict(self.choice_codes), self.cut)
 
     def _choice_faults(self) -> Iterator[str]:
@@ -254,6 +260,16 @@ class Feature:
             return "unknown"
         return self.choices[int(code)] if self.kind == "choice" else number_text(code)
 
+    def coded(self, value: float) -> float | None:
+        """A number of a record as the table that the model was made of has it; None for one that no record may hold."""
+        assert self.low is not None and self.high is not None
+        return coded_ends.coded(value, self.low, self.high, self.bottom_coded, self.top_coded)
+
+    def beyond(self, code: object) -> str:
+        """' or over' and ' or under' at an end that stands for all beyond it; empty for every other value."""
+        ends = self.low, self.high, self.bottom_coded, self.top_coded
+        return coded_ends.beyond(code, *ends) if isinstance(code, int | float) and self.kind == "number" else ""
+
     def nearest(self, code: float) -> int:
         """Index into `lattice` of the value nearest to `code` (the lower one of two equally near)."""
         return int(np.abs(self.lattice - code).argmin())
@@ -262,7 +278,17 @@ class Feature:
         """What a record may hold, in words, for messages."""
         if self.kind == "choice":
             return "one of " + ", ".join(self.choices)
-        return f"{number_text(self.low or 0)} to {number_text(self.high or 0)} {self.unit}".rstrip()
+        out = f"{number_text(self.low or 0)} to {number_text(self.high or 0)} {self.unit}".rstrip()
+        ways = (("up to", self.top_coded, self.high), ("down to", self.bottom_coded, self.low))
+        told = ((way, far, end) for way, far, end in ways if far is not None and end is not None)
+        further = [f"{way} {number_text(far)}, read as {number_text(end)}{self.beyond(end)}" for way, far, end in told]
+        return f"{out} (and {' and '.join(further)})" if further else out
+
+    @property
+    def measure(self) -> str:
+        """The unit, with what the ends stand for, for language models."""
+        ends = [(number_text(end), self.beyond(end).replace(" or ", " and ")) for end in (self.low, self.high) if end is not None]
+        return " ".join(filter(None, [self.unit, *(f"({end}{past}: {end})" for end, past in ends if past)]))
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, so that a schema file stays readable."""

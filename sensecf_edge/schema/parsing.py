@@ -21,6 +21,7 @@ _WHOM = "an object of ranges and lists of choices"
 _CODES, _CODES_OF = "a code or a list of codes", "an object of codes by choice"
 _FORMS: Mapping[str, str] = {
     "name": _TEXT, "kind": _TEXT, "label": _TEXT, "unit": _TEXT, "low": _NUMBER, "high": _NUMBER, "step": _NUMBER,
+    "bottom_coded": _NUMBER, "top_coded": _NUMBER,
     "choices": _TEXTS, "mutable": _FLAG, "optional": _FLAG, "direction": _TEXT, "max_change": _NUMBER, "cost": _NUMBER,
     "relative_max_change": _NUMBER, "reference": _PAIR, "advise": _PAIR, "advise_for": _PAIR, "advise_if": _WHOM,
     "never_advise": _FLAG, "group": _FLAG, "error": _NUMBER, "relative_error": _NUMBER,

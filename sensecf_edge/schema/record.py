@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,13 @@ Value = float | str | None
 class Record:
     """A checked record: `vector` holds one code per feature in schema order, shape (features,), NaN where unknown.
 
-    Records of equal schemas and values are equal; unknown equals unknown.
+    `stated` holds numbers beyond an end of their feature that stands for all beyond it, by name: they are read as that end. Records of
+    equal schemas and values are equal; unknown equals unknown.
     """
 
     schema: Schema
     vector: Vector
+    stated: Mapping[str, float] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Record) and self.schema == other.schema and not self.differences(other.vector)
@@ -52,7 +54,9 @@ class Record:
             raise RecordError("the record's names do not fit the schema; " + spell_difference([*values, *optional], schema.names))
         if lacking:
             raise RecordError(f"{lacking[0]} is null, and the schema does not mark it as optional; give {schema[lacking[0]].allowed()}")
-        return cls(schema, np.array([encode(f, values.get(f.name)) for f in schema.features]))
+        vector = np.array([encode(f, values.get(f.name)) for f in schema.features])
+        coded = ((f, code) for f, code in zip(schema.features, vector, strict=True) if f.beyond(float(code)) and values[f.name] != code)
+        return cls(schema, vector, {f.name: float(values[f.name]) for f, _ in coded})
 
     @classmethod
     def from_json(cls, schema: Schema, data: bytes | str, where: str = "the record") -> Record:
@@ -98,11 +102,11 @@ def encode(feature: Feature, value: Any) -> float:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RecordError(f"{feature.name} must be a number, not {value!r}; allowed is {feature.allowed()}")
-    assert feature.low is not None and feature.high is not None
-    if not feature.low <= value <= feature.high:  # false for NaN as well
+    code = feature.coded(value)
+    if code is None:
         said = number_text(value) if -LARGEST <= value <= LARGEST else repr(value)
         raise RecordError(f"{feature.name} cannot be {said}; allowed is {feature.allowed()}")
-    return float(value)
+    return float(code)
 
 
 def decode(feature: Feature, code: float) -> Value:

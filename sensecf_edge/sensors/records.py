@@ -71,7 +71,7 @@ def usable(day: Day, schema: Schema) -> bool:
         value = held[feature.name]
         if value is None and not feature.optional:
             return False
-        if isinstance(value, int | float) and not (feature.low or 0) <= value <= (feature.high or 0):
+        if isinstance(value, int | float) and feature.kind == "number" and feature.coded(value) is None:
             return False
     return True
 

@@ -13,7 +13,8 @@ from ..letter.content import content
 from ..letter.grammar import template
 from ..report import basis as sentences
 from ..report import easing
-from ..report.rendering import DISCLAIMER, HEADINGS, by_text
+from ..report.changes import by_text
+from ..report.rendering import DISCLAIMER, HEADINGS
 from ..report.wording import Wording, plain
 from ..schema.feature import Feature, number_text
 from ..settings import LOOP, SERVE

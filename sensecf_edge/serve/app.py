@@ -181,8 +181,8 @@ async def note(page: Page, request: Request) -> Response:
     if log is None:
         raise ConstraintError(text("note_off"))
     options = next((count for shown, count in page.entries if shown == entry), None)
-    if options is None or (option is not None and not options):
-        raise ConstraintError(text("note_unknown"))
+    if not options:
+        raise ConstraintError(text("note_unknown" if options is None else "note_nothing"))
     if not isinstance(accepted, bool) or not isinstance(reason, str):
         raise ConstraintError(text("note_choose"))
     which = None if option is None else whole("the option", option, 1, options)

@@ -9,12 +9,14 @@ from ..bundle.bundle import Bundle
 from ..errors import ConstraintError, RecordError
 from ..explain import Explainer
 from ..report.bundles import facts
-from ..report.phrases import class_text, weak_text
-from ..report.wording import base_text, plain
-from ..schema.cells import from_text, value
+from ..report.phrases import base_text, class_text, weak_text
+from ..report.wording import plain
+from ..schema.cells import Cell, Doubtful, from_text, value
 from ..schema.feature import Feature, number_text
 from ..schema.record import Record, Value, problems
 from ..schema.schema import Schema
+from ..table.decimal_marks import typed
+from .texts import text
 
 
 class FieldsError(RecordError):
@@ -74,12 +76,16 @@ def record_of(schema: Schema, fields: Any) -> Record:
     """The record that the fields hold, read as the cells of a table are. Raises FieldsError."""
     if not isinstance(fields, dict) or not all(isinstance(held, str | None) for held in fields.values()):
         raise ConstraintError("the values of a record are texts by feature")
-    read = {
-        name: value(schema[name], None if held is None else from_text(held)) if name in schema.index else held
-        for name, held in fields.items()
-    }
+    read = {name: _cell(schema[name], held) if name in schema.index else held for name, held in fields.items()}
     faults = problems(schema, read)
     if faults:
         titles = {f.name: f.title for f in schema.features}
-        raise FieldsError({name: plain(said.replace(name, titles.get(name, name), 1)) for name, said in faults.items()})
+        doubts = {name: text("comma", value=held) for name, held in read.items() if isinstance(held, Doubtful)}
+        raise FieldsError({name: plain(doubts.get(name, said.replace(name, titles.get(name, name), 1))) for name, said in faults.items()})
     return Record.from_mapping(schema, read)
+
+
+def _cell(feature: Feature, held: str | None) -> Cell:
+    """What a field says: as a cell of a table, and a number with a decimal comma too, for nobody's keyboard is the page's to choose."""
+    given = None if held is None else from_text(held)
+    return value(feature, typed(given) if given is not None and feature.kind == "number" else given)

@@ -10,7 +10,6 @@ from ..bundle.bundle import Bundle, find, read_manifest
 from ..bundle.manifest import Manifest
 from ..errors import BundleError, SenseCFError
 from ..explain import Explainer
-from ..trial import ensure_tried
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,7 @@ class Models:
         if key not in self.offered:
             raise BundleError(f"no model {key!r} is offered here")
         if key not in self._open:
-            offered = self.offered[key]
-            ensure_tried(offered.given, self.threads, self.device)
-            self._open[key] = Explainer.load(offered.given, self.threads, self.device)
+            self._open[key] = Explainer.load(self.offered[key].given, self.threads, self.device)
         held = self._open[key]
         if base_rate is None:
             return held

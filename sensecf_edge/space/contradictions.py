@@ -21,9 +21,14 @@ UNLIKE = 1.0
 
 
 def record_remarks(record: Record, bounds: Mapping[str, tuple[float, float]] | None = None) -> list[str]:
-    """Remarks for people: values that are possible but outside the range the training people had, `bounds` of a request on what
-    is unknown, and relations that the record breaks. The latter name its values, so no log may hold them."""
+    """Remarks for people: values that are read as an end of their feature, values that are possible but outside the range the training
+    people had, `bounds` of a request on what is unknown, and relations that the record breaks. Some name its values, so no log may
+    hold them."""
     out = []
+    for name, given in record.stated.items():
+        feature, end = record.schema[name], float(record.vector[record.schema.index[name]])
+        read = f"{feature.title} {number_text(given)} is read as {number_text(end)}{feature.beyond(end)}"
+        out.append(f"{read}, because the data that the model was made of tell no further values apart")
     for feature, code in zip(record.schema.features, record.vector, strict=True):
         if feature.reference and not math.isnan(code) and not feature.reference[0] <= code <= feature.reference[1]:
             low, high = (number_text(v) for v in feature.reference)

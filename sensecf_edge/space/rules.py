@@ -97,6 +97,17 @@ def admitted(space: Admissible, Y: Vector) -> Mask:
     return ~bad
 
 
+def computed(schema: Schema, x: Vector) -> dict[str, float]:
+    """What a record does not hold and yet says exactly, by name: the one open feature of a sum or a ratio."""
+    whole, out = np.array(x, dtype=np.float64), dict[str, float]()
+    for relation in (*schema.following, *(r for r in schema.relations if r.exact and not r.completes)):
+        gaps = [name for name in relation.features if np.isnan(whole[schema.index[name]])]
+        if len(gaps) == 1:
+            lattice, i = schema[gaps[0]].lattice, schema.index[gaps[0]]
+            whole[i] = out[gaps[0]] = float(np.clip(left(schema, relation, gaps[0], whole[None])[0], lattice[0], lattice[-1]))
+    return out
+
+
 def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
     """Every rule with the candidates that break it."""
     schema, x = space.record.schema, space.record.vector

@@ -19,6 +19,13 @@ _POINT = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _POINT_OR_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 
 
+def typed(given: str) -> str:
+    """A number that stands by itself, as somebody types it: a decimal comma becomes a point; doubtful where it may part thousands."""
+    if not _COMMA.fullmatch(given):
+        return given
+    return Doubtful(given) if _COMMA_OR_THOUSANDS.fullmatch(given) else given.replace(",", ".")
+
+
 class Mark(enum.Enum):
     """How the numbers of a file are to be read.
 

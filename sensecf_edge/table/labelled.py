@@ -119,8 +119,8 @@ def _code(feature: Feature, given: Cell) -> tuple[float, str]:
         return math.nan, f"none of {', '.join(feature.choices)}"
     if isinstance(held, bool) or not isinstance(held, int | float):
         return math.nan, NO_NUMBER
-    assert feature.low is not None and feature.high is not None
-    return (float(held), "") if feature.low <= held <= feature.high else (math.nan, f"outside {feature.allowed()}")
+    code = feature.coded(held)
+    return (math.nan, f"outside {feature.allowed()}") if code is None else (float(code), "")
 
 
 def _remedy(feature: Feature, kind: str, held: Sequence[Cell]) -> str:

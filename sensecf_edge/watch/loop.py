@@ -22,14 +22,13 @@ from ..answer.result import Explanation
 from ..answer.risk import Risk
 from ..batch.answers import explain_all
 from ..budget import Budget
-from ..errors import BundleError, RecordError, SenseCFError
+from ..errors import RecordError, SenseCFError
 from ..explain import Explainer
 from ..judge.completions import ALREADY, Case
 from ..schema.record import Record, parse_object
 from ..settings import RECORD, WATCH
 from ..space.constraints import Constraints, check_constraints
 from ..table.unusable import UnusableRecord, not_one_object
-from ..trial import bundle_trial
 from .health import own
 from .ports import TOO_LONG, Message, MessageQueue, Port, Say
 
@@ -203,10 +202,7 @@ class Loop:
     def _reload(self) -> None:
         """The new bundle where it verifies, answers and can be asked the same, or the old one."""
         self.reloading = False
-        refused = bundle_trial(self.asked.model)  # in a process of its own: a file can end the one that opens it
         try:
-            if refused:
-                raise BundleError(refused)
             fresh = Explainer.load(self.asked.model, base_rate=self.asked.base_rate)
             try:
                 self._check(fresh)

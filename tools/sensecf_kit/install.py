@@ -1,12 +1,13 @@
 """Installs this kit into a folder. Called by `install`, which has found a Python that is served and has checked every file.
 
 Stops before anything is written where the machine is another one, a part of Python is missing, the disk is full or the folder is
-in use. Writes nothing outside that folder, and leaves it as it was where the installation fails. Needs neither pip nor ensurepip:
-a pip lies in the kit.
+in use. Writes nothing outside that folder, and leaves it as it was where the installation fails; one that was ended from outside before
+it could do so (SIGKILL, a power cut) is cleared away by the next. Needs neither pip nor ensurepip: a pip lies in the kit.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -19,6 +20,10 @@ from pathlib import Path
 KIT = Path(__file__).resolve().parent
 ENOUGH = ("ctypes", "sqlite3", "ssl", "venv", "zipfile", "zlib")
 """Modules of Python that are needed and that some systems put into packages of their own."""
+
+
+BEGUN = ".sensecf-installing"
+"""Lies in a folder from before its first file is written until it is whole, locked by whoever fills it."""
 
 
 class Refused(Exception):  # noqa: N818
@@ -104,7 +109,7 @@ def check_place(wish: Path, facts: dict) -> Path:
     if not place.parent.is_dir():
         raise Refused(f"there is no folder {place.parent}; make it first")
     try:
-        used = any(place.iterdir()) if os.path.lexists(place) else False
+        used = any(place.iterdir()) and not broken_off(place) if os.path.lexists(place) else False
     except OSError as error:
         raise Refused(f"{place} cannot be used: {error.strerror}; choose another folder") from error
     if used:
@@ -117,21 +122,33 @@ def check_place(wish: Path, facts: dict) -> Path:
     return place
 
 
+def broken_off(place: Path) -> bool:
+    """Whether all that lies there is of an installation that was ended from outside. Raises Refused where one is going on."""
+    mark = place / BEGUN
+    if mark.is_symlink() or not mark.is_file():
+        return False
+    with mark.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(f"another installation is filling {place}; wait for it") from None
+    return True
+
+
 def fill(place: Path, facts: dict) -> None:
     """An environment of its own, the wheels of the kit, one record explained. Raises Refused, with the folder as it was."""
     made = not place.exists()
     try:
         place.mkdir(exist_ok=True)
-        import venv
-
-        venv.EnvBuilder(symlinks=True, with_pip=False).create(place)
-        (place / "tmp").mkdir()
-        pip = next(iter(sorted((KIT / "wheels").glob("pip-*.whl"))))
-        quiet = ["--quiet", "--no-warn-script-location", "--disable-pip-version-check"]
-        here = ["--no-index", "--no-cache-dir", "--find-links", str(KIT / "wheels")]
-        _run(place, str(place / "bin" / "python"), "-I", f"{pip}/pip", "install", *quiet, *here, facts["requirement"])
-        _run(place, str(place / "bin" / "sensecf-edge"), "explain", "--sample", "1", "--model", "heart")
-        shutil.rmtree(place / "tmp")
+        with (place / BEGUN).open("ab") as mark:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if any(entry.name != BEGUN for entry in place.iterdir()):
+                print(f"install: an installation was broken off in {place}; it is cleared away first", file=sys.stderr)
+                _empty(place, keep=BEGUN)
+            _fill(place, facts, mark.fileno())
+            (place / BEGUN).unlink()
+    except BlockingIOError as error:
+        raise Refused(f"another installation is filling {place}; wait for it") from error
     except BaseException as error:
         shutil.rmtree(place, ignore_errors=True) if made else _empty(place)
         if isinstance(error, OSError | ValueError):
@@ -139,18 +156,34 @@ def fill(place: Path, facts: dict) -> None:
         raise
 
 
-def _run(place: Path, *command: str) -> None:
-    """Without the user's settings of Python and pip, temporary files in the folder. Raises Refused with what it said last."""
+def _fill(place: Path, facts: dict, mark: int) -> None:
+    import venv
+
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(place)
+    (place / "tmp").mkdir()
+    pip = next(iter(sorted((KIT / "wheels").glob("pip-*.whl"))))
+    quiet = ["--quiet", "--no-warn-script-location", "--disable-pip-version-check"]
+    here = ["--no-index", "--no-cache-dir", "--find-links", str(KIT / "wheels")]
+    _run(place, mark, str(place / "bin" / "python"), "-I", f"{pip}/pip", "install", *quiet, *here, facts["requirement"])
+    _run(place, mark, str(place / "bin" / "sensecf-edge"), "explain", "--sample", "1", "--model", "heart")
+    shutil.rmtree(place / "tmp")
+
+
+def _run(place: Path, mark: int, *command: str) -> None:
+    """Without the user's settings of Python and pip, temporary files in the folder; the lock `mark` holds as long as it runs, whatever
+    becomes of this process. Raises Refused with what it said last."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PIP_", "PYTHON", "VIRTUAL_ENV", "LD_", "SENSECF_"))}
     env = {**kept, "PIP_CONFIG_FILE": os.devnull, "HOME": str(place), "TMPDIR": str(place / "tmp")}
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd=place)
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False, cwd=place, pass_fds=(mark,))
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
         raise Refused(f"{Path(command[0]).name} failed with exit code {done.returncode} ({said[-1][:300]}); nothing was left in {place}")
 
 
-def _empty(folder: Path) -> None:
+def _empty(folder: Path, keep: str = "") -> None:
     for entry in folder.iterdir():
+        if entry.name == keep:
+            continue
         shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 

@@ -15,6 +15,7 @@ import click
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.manifest import POPULATION
 from sensecf_edge.errors import SenseCFError, TableError
+from sensecf_edge.trial import opened
 
 from ..density import fitting
 from ..evaluate import groups
@@ -26,7 +27,7 @@ from .revised import revised
 
 def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
     """The bundle with what is added, at `out`, which may be its own folder. Raises TableError for another table, BundleError."""
-    bundle = Bundle.open(model)
+    bundle = opened(model)
     density = bundle.density
     if density is None:
         raise TableError(f"{bundle.name} has no density.json; make one first: python -m sensecf_convert.bundle.renew")

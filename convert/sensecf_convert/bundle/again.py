@@ -17,6 +17,7 @@ import click
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.errors import SenseCFError, TableError
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.trial import opened
 
 from ..evaluate.measure import measure_bundle
 from ..memorisation import checks
@@ -36,7 +37,7 @@ OF_PAIRS = ("pairs", "exact_factuals")
 def again(table: Path, model: str | Path, about: About, out: Path, relations: Path | None = None) -> Bundle:
     """The bundle measured again, at `out`, which may be its own folder. `relations`: a schema file whose relations take the place of
     the bundle's. Raises TableError for another table or open relations, SchemaError, BundleError."""
-    bundle = Bundle.open(model)
+    bundle = opened(model)
     drawn = parts_of(bundle, table)
     schema = bundle.schema if relations is None else _with_relations(bundle.schema, relations)
 

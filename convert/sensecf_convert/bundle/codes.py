@@ -1,4 +1,7 @@
-"""Gives the features of a finished bundle the codes that a schema states for them, and touches nothing that an answer depends on."""
+"""Gives the features of a finished bundle the codes that a schema states for them, and says which of their ends stand for all beyond.
+
+Nothing is touched that the answer to a record depends on which the bundle took before: a coded end lets more records in.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from ..table.fit_relations import read_schema
 from ..work import write
 from .pack import copied, pretty_json
 
-KEYS = ("code", "ucum", "choice_codes", "cut")
+KEYS = ("code", "ucum", "choice_codes", "cut", "unit", "bottom_coded", "top_coded")
+"""Taken over from the schema. A unit is words for people."""
 
 
 def coded(bundle: Bundle, stated: Schema) -> Schema:

@@ -16,10 +16,10 @@ import pandas as pd
 
 import sensecf_edge
 from sensecf_edge import __version__
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import CheckError, MissingExtraError, TableError
 from sensecf_edge.generators.opening import prepared
 from sensecf_edge.proof import trees
+from sensecf_edge.trial import opened
 
 from ..evaluate import formatting
 from ..progress import bar, console, note
@@ -53,7 +53,7 @@ def compare(table: Path, model: str, names: tuple[str, ...], options: Options, o
 
     Raises TableError for a table that the bundle was not fitted on, or without a record to ask.
     """
-    bundle = Bundle.open(model)
+    bundle = opened(model)
     drawn = parts_of(bundle, table)
     prepared(options.generator, note)
     asked = questions_of(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)

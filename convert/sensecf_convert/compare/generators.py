@@ -16,12 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import CheckError
 from sensecf_edge.generators.choice import FILE, NONE, OPENAI, SMOLLM2, Choice
 from sensecf_edge.generators.opening import prepared
 from sensecf_edge.page.html import Html, el, joined
 from sensecf_edge.settings import LOOP
+from sensecf_edge.trial import opened
 
 from ..progress import console, note
 from ..table.split import kept_back, parts_of
@@ -78,7 +78,7 @@ def compare_generators(table: Path, model: str, names: tuple[str, ...], options:
     fitted on, CheckError where nobody could be asked.
     """
     general = options.generator if options.generator.kind in (FILE, OPENAI) else Choice(FILE, SMOLLM2)
-    bundle = Bundle.open(model)
+    bundle = opened(model)
     drawn = parts_of(bundle, table)
     prepared(general, note)
     asked = questions_of(bundle, drawn.train, kept_back(bundle, drawn) if options.final else drawn.test, options.limit, options.seed)

@@ -14,12 +14,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.space.easing import REQUEST
+from sensecf_edge.trial import opened
 
 from ..table.split import kept_back, parts_of
 
@@ -71,7 +71,7 @@ def text(told: Counter[str], seconds: list[float]) -> str:
 def main(file: Path, model: str, limit: int, final: bool) -> None:
     """What people of TABLE are told for whom no answer keeps all limits."""
     try:
-        bundle = Bundle.open(model)
+        bundle = opened(model)
         drawn = parts_of(bundle, file)
         people = kept_back(bundle, drawn) if final else drawn.test
         with Explainer.load(bundle.folder) as explainer:

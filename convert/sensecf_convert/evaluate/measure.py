@@ -31,6 +31,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import measure
 from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.trial import opened
 
 from .. import statistics
 from ..baselines import row_budget
@@ -212,7 +213,7 @@ def evaluate(
     """
     if plot and not plot.parent.is_dir():
         raise TableError(f"{plot.parent} is no folder; make it, or name another place for the picture")
-    bundle = Bundle.open(model)
+    bundle = opened(model)
     drawn = parts_of(bundle, table)
     asked = kept_back(bundle, drawn) if final else drawn.test
     began, generator = time.monotonic(), generator or Choice()

@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import ConstraintError, SenseCFError
 from sensecf_edge.judge.classifier import Checker, OnnxChecker
 from sensecf_edge.judge.objective import Judge
@@ -25,6 +24,7 @@ from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
+from sensecf_edge.trial import opened
 
 from ..classifier.threshold import goal_of
 from ..progress import bar
@@ -100,7 +100,7 @@ def main(file: Path, model: str, limit: int) -> None:
     from ..table.split import parts
 
     try:
-        bundle = Bundle.open(model)
+        bundle = opened(model)
         train, _ = parts(bundle, file)
         target, graph = bundle.manifest.target, bundle.classifier_bytes()
         checker = OnnxChecker(graph, len(bundle.schema), wanted=target.index)

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
+from sensecf_edge.trial import opened
 
 from ..table.split import parts_of
 from .checks import MOST_PEOPLE, check
@@ -27,7 +27,7 @@ from .formatting import COVERS, markdown
 def main(table: Path, model: str, work: Path | None, people: int, as_json: bool) -> None:
     """What MODEL remembers of the people of TABLE, which it was fitted on, beside people it never saw."""
     try:
-        bundle = Bundle.open(model)
+        bundle = opened(model)
         drawn = parts_of(bundle, table)
         pairs = dict(np.load(work / "pairs.npz")) if work else None
         figures = check(bundle, drawn.train, drawn.untrained, pairs, people)

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.trial import opened
 
 from ..presentation.numbers import percent
 from ..table.split import Parts, parts_of
@@ -103,7 +103,7 @@ def _speech(parts: Parts, source: Source, chance: Chance) -> Spoken:
 def main(table: Path, model: str, times: int) -> None:
     """Which of several parrots the check finds among the people of TABLE, which MODEL was fitted on."""
     try:
-        parts = parts_of(Bundle.open(model), table)
+        parts = parts_of(opened(model), table)
         found = [heard(parts, seed) for seed in range(times)]
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error

@@ -20,6 +20,7 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
+from sensecf_edge.trial import opened
 
 from .. import plan as sensecf_convert_plan
 from ..generator import learners
@@ -98,7 +99,7 @@ def report(figures: Figures) -> str:
 def main(table: Path, model: str, work: Path, pairs: int, passes: float, canaries: int, seed: int, jobs: int, as_json: bool) -> None:
     """Train a generator on half the training people of TABLE, which MODEL was fitted on, with canaries, and look what it remembers."""
     try:
-        bundle = Bundle.open(model)
+        bundle = opened(model)
         train = parts_of(bundle, table).train
         target = bundle.manifest.target
         plan = FitPlan(bundle.name, target.column, target.wanted, seed=seed, pairs=pairs, passes=passes, improve=False)

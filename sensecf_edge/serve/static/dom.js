@@ -21,6 +21,13 @@ export function el(tag, properties = {}, ...children) {
   return made;
 }
 
+// A number as people type it, with a decimal point or comma. 7,080 may be thousands: nobody guesses.
+export function number(text) {
+  const plain = text.trim();
+  if (!plain || /^[+-]?[1-9]\d{0,2},\d{3}$/.test(plain)) return NaN;
+  return Number(plain.replace(/^([+-]?\d*),(\d+)$/, "$1.$2"));
+}
+
 export function place(node, left, width) {
   node.style.left = `${100 * left}%`;
   if (width !== undefined) node.style.width = `${100 * width}%`;

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { changeRow } from "./options.js";
-import { content, el, later, list, say, t } from "./dom.js";
+import { content, el, later, list, number, say, t } from "./dom.js";
 import { gauge, scale } from "./now.js";
 
 export class Hand {
@@ -76,7 +76,7 @@ export class Hand {
     const value = values[name] ?? null;
     if (field.kind === "choice") entry.value = value === null ? "" : `=${value}`;
     else if (document.activeElement !== entry || value !== entry.value.trim()) entry.value = value ?? "";
-    if (slider && document.activeElement !== slider) slider.value = value ?? String((field.low + field.high) / 2);
+    if (slider && document.activeElement !== slider) slider.value = value === null ? String((field.low + field.high) / 2) : String(number(value));
     if (slider) {
       slider.classList.toggle("unset", value === null);
       if (value === null) slider.setAttribute("aria-valuetext", t("unknown"));

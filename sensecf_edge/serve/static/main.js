@@ -1,7 +1,7 @@
 // The page's flow: a model, a record, an answer; a changed record takes its answer away.
 
 import * as api from "./api.js";
-import { audit, content, el, say, show, t } from "./dom.js";
+import { audit, content, el, redraw, say, show, t } from "./dom.js";
 import { Fields } from "./record.js";
 import { Limits, drawOptions } from "./options.js";
 import { Hand } from "./hand.js";

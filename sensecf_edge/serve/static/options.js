@@ -1,7 +1,7 @@
 // Options beside each other, and what is possible for this person.
 
 import { post } from "./api.js";
-import { el, later, list, place, redraw, say, t, limits as most } from "./dom.js";
+import { el, later, list, number, place, redraw, say, t, limits as most } from "./dom.js";
 
 export class Limits {
   constructor(form, changed) {
@@ -129,15 +129,16 @@ export class Limits {
       const slider = el("input", { type: "range", id: `bound${k}-${at}-slider`, min: field.low, max: field.high, step: field.step, "aria-label": label,
         oninput: () => set(at, Number(slider.value)) });
       const entry = el("input", { type: "text", inputmode: "decimal", id: `bound${k}-${at}`, class: "short", autocomplete: "off", "aria-label": label,
-        onchange: () => { const n = Number(entry.value.trim() || NaN); if (Number.isFinite(n)) set(at, n); else refresh(); } });
+        onchange: () => { const n = number(entry.value); if (Number.isFinite(n)) set(at, n); else refresh(t("no_number")); } });
       slider.value = String(ends[at]);
       return { slider, entry };
     });
-    const refresh = () => {
+    const refresh = (problem = "") => {
       const width = field.high - field.low;
       place(track, (ends[0] - field.low) / width, (ends[1] - ends[0]) / width);
       parts.forEach(({ slider, entry }, at) => { slider.value = String(ends[at]); entry.value = String(ends[at]); });
-      told.textContent = field.unit;
+      told.textContent = [field.unit, problem].filter(Boolean).join(". ");
+      if (problem) say(problem);
     };
     const set = (at, value) => {
       const clipped = Math.min(field.high, Math.max(field.low, value));

@@ -1,6 +1,6 @@
 // The record: a form made of the model's schema, filled by hand, from an example or from a file.
 
-import { content, el, list, say, t } from "./dom.js";
+import { content, el, list, number, say, t } from "./dom.js";
 import * as api from "./api.js";
 
 export class Fields {
@@ -131,7 +131,7 @@ export class Fields {
     const text = this.base.value.trim().replace(/%$/, "").trim();
     this.markInput(this.base, "");
     if (text === "") return null;
-    const share = Number(text) / 100;
+    const share = number(text) / 100;
     if (!(share > 0 && share < 1)) {
       this.markInput(this.base, t("base_rate_bad"));
       this.base.focus();
