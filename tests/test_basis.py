@@ -139,7 +139,7 @@ def test_what_to_measure_next_is_what_may_change_the_verdict(knowing: Path) -> N
 
 
 def test_the_command_tells_it_all_when_it_is_asked(command: Callable[..., Ran], knowing: Path, tmp_path: Path) -> None:
-    (tmp_path / "me.json").write_text(json.dumps({**STRESSED, "deep_sleep": None}))
+    (tmp_path / "me.json").write_text(json.dumps({**STRESSED, "steps": 8000, "deep_sleep": None}))
     said = " ".join(command("explain", tmp_path / "me.json", "--model", knowing, "--why").out.split())
     for part in ("Why this prediction:", "all training people", "Measured on unseen people with Smokes yes", "measure next: Deep sleep"):
         assert part in said
@@ -157,6 +157,7 @@ def test_what_would_tell_nothing_new_is_not_to_be_measured() -> None:
         assert sentences.measure_next(say) == []
         notes = " ".join(say.notes())
         assert "computed from the other values: BMI 31.8" in notes.replace("31.9", "31.8") and "left unknown" not in notes
+        assert "such cases" not in " ".join([*say.prediction(), say.none()])  # nothing is open
         assert "computed" not in " ".join(Wording(explainer.explain({**made.factual, "Height": None}), explainer.schema).notes())
 
 

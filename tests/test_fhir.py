@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Ran
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import DAY, LOINC, SNOMED, bundle, concept, concepts, condition, lately, observation, patient, pressure, quantity, survey
 
@@ -79,6 +79,41 @@ def test_what_the_others_say_exactly_is_computed_and_what_is_measured_stands() -
     assert "BMI" not in read(METABOLIC, bundle(*tall), YEAR, now=NOW).values  # no body is so
 
 
+def test_what_says_that_something_is_amiss_is_heard() -> None:
+    assert "has died" in " ".join(reading(patient(deceasedBoolean=True), weight()).notes)
+    assert "has died" in " ".join(reading(patient(deceasedDateTime="2026-05-02"), weight()).notes)
+    assert "has died" not in " ".join(reading(patient(deceasedBoolean=False), weight()).notes)
+    trouble = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
+    assert "entry[1].resource.issue[0] says that not all could be had" in refused(weight(), trouble)
+    assert reading(weight(), {**trouble, "issue": [{"severity": "information", "code": "informational"}]}).values == {"weight": 80}
+    named = [weight(80, subject={"display": "Mrs X"}), weight(81, when="2026-05-02", subject={"display": "Mr Y"})]
+    assert "have two names and no reference" in refused(*named)
+    assert reading(*named[:1], weight(81, when="2026-05-02", subject={"display": "Mrs X"})).values == {"weight": 81}
+
+
+ODD = (None, True, -1, 1e308, "", [], {}, "x" * 5_000, "\ud800", [[[]]], {"a": {"b": []}}, 10**30, math.nan, "Patient/p2", "<", "2026-13")
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_bundle_is_a_fault_of_ours_whatever_stands_where(data: st.DataObject) -> None:
+    whole = bundle(*survey(), condition("195967001"))
+    at: Any = whole
+    while True:
+        keys = sorted(at) if isinstance(at, dict) else range(len(at))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(at[key], dict | list) or not at[key] or data.draw(st.integers(0, 4)) == 0:
+            break
+        at = at[key]
+    at[key] = data.draw(st.sampled_from(ODD))
+    try:
+        found = read(METABOLIC, whole, YEAR, now=NOW)
+    except RecordError:
+        return
+    json.dumps(found.values, allow_nan=False)
+    assert all(line.isprintable() for line in found.lines())
+
+
 def test_the_made_up_records_are_fhir() -> None:
     models = pytest.importorskip("fhir.resources.R4B.bundle")
     models.Bundle.model_validate(bundle(*survey(), condition("195967001")))
@@ -129,8 +164,8 @@ def test_a_converted_value_is_as_precise_as_what_it_was_made_of_or_as_advice(
 
 @pytest.mark.parametrize("unit, wanted", [
     ("mmol/mol", "%"), ("g/g", "%"), ("min/h", "%"), ("d/wk", "h/d"), ("/wk", "h/wk"), ("kg", "mm[Hg]"), ("kg/", "kg"), ("((kg)", "kg"),
-    ("kg.", "kg"), ("m^2", "m2"), ("", "kg"), ("10*99", "kg"), ("kg-1", "kg"), ("Kg", "kg"), ("MM[HG]", "mm[Hg]"), ("kg" * 40, "kg"),
-    ("kg0", "kg"), ("\u00b2", "kg"),
+    ("kg.", "kg"), ("m^2", "m2"), ("", "kg"), ("10*99", "kg"), ("kg-1", "kg"), ("kg" * 40, "kg"),
+    ("kg0", "kg"), ("\u00b2", "kg"), ("MM", "cm"),
 ])  # fmt: skip
 def test_a_unit_that_is_none_or_of_something_else_is_refused(unit: str, wanted: str) -> None:
     with pytest.raises(RecordError):
@@ -156,7 +191,10 @@ def test_amounts_become_masses_and_back_for_what_has_a_molar_mass(by: float, val
     (5.6, "mmol/L", "mg/dL", 100.89), (64, "[in_i]", "cm", 162.56), (185, "[lb_av]", "kg", 83.915), (18.9, "kPa", "mm[Hg]", 141.76),
     (1.2, "/s", "/min", 72), (72, "{beats}/min", "/min", 72), (72, "1/min", "/min", 72), (480, "min", "h", 8), (18, "mo", "a", 1.5),
     (100, "kJ", "kcal", 23.901), (7000, "{steps}/d", "/d", 7000), (7000, "/(24.h)", "/d", 7000), (0.45, "1", "%", 45),
-    (72, "bpm", "/min", 72), (140, "mmHg", "mm[Hg]", 140), (31, "kg/m²", "kg/m2", 31), (5, "{score}", "1", 5),
+    (72, "bpm", "/min", 72), (140, "mmHg", "mm[Hg]", 140),
+    (180, "LBS", "kg", 81.647), (180, "Pounds", "kg", 81.647), (80, "KG", "kg", 80), (101, "MG/DL", "mg/dL", 101),
+    (140, "MM[HG]", "mm[Hg]", 140),
+    (31, "kg/m²", "kg/m2", 31), (5, "{score}", "1", 5),
 ])  # fmt: skip
 def test_units_that_matter(value: float, unit: str, wanted: str, got: float) -> None:
     assert converted(value, unit, wanted, [(LOINC, "2345-7")]) == got

@@ -139,7 +139,7 @@ def test_where_nothing_may_change_the_reason_stands_alone() -> None:
 def test_a_bound_that_the_record_does_not_keep_is_told_as_it_was_treated() -> None:
     made = dataclasses.replace(FOUND.provenance, bounds={"age": (50.0, 60.0), "steps": (4000.0, 9500.0)})
     text = words(shown(provenance=made))
-    assert "Age (44) lies outside the range that was asked for, 50 to 60: every answer would have to bring it in." in text
+    assert "Age (44 years) lies outside the range that was asked for, 50 to 60: every answer would have to bring it in." in text
     assert "Steps a day (3000) lies outside" not in text  # the answer moves it in
     already = {"status": "already", "predicted": "calm", "found": (), "risk": risk(0.7)}
     assert "Nothing needs to change" in words(shown(**already))

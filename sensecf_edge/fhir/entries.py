@@ -49,6 +49,10 @@ def entries(data: Any, root: str = "Bundle") -> list[Entry]:
 def telling(entry: Entry) -> Iterator[Entry]:
     """The entry, where it says something of a record. Raises RecordError where what it holds inside would."""
     kind = entry.resource.get("resourceType")
+    if kind == "OperationOutcome":
+        for k, issue in enumerate(a_list(entry.resource.get("issue"), f"{entry.path}.issue")):
+            if isinstance(issue, dict) and issue.get("severity") in ("fatal", "error"):
+                raise RecordError(f"{entry.path}.issue[{k}] says that not all could be had; ask for all of it again")
     if kind == "Bundle":
         raise RecordError(f"{entry.path} is a Bundle inside a Bundle; give one that holds the resources themselves")
     for k, held in enumerate(a_list(entry.resource.get("contained"), f"{entry.path}.contained")):
@@ -72,11 +76,16 @@ def subject(found: Sequence[Entry], person: Entry | None) -> str:
     """What the one person is called in references; "" where nobody says. Raises RecordError where there are several."""
     called = {person.reference: person.path} if person and person.reference else {}
     own = {person.reference, person.url} if person else set()
-    elsewhere = dict[str, str]()
+    elsewhere, shown = dict[str, str](), dict[str, str]()
     for entry in found:
         if entry.resource["resourceType"] == "Patient":
             continue
         told = of_whom(entry)
+        if not told and isinstance(name := _subject(entry).get("display"), str):
+            shown.setdefault(name, entry.path)  # nothing but a name says who it is
+        if len(shown) > 1:
+            first, second = list(shown.values())[:2]
+            raise RecordError(f"{first}.subject and {second}.subject have two names and no reference; give a Bundle of one person")
         if not told or told in own:
             continue
         known = elsewhere if person and _same(told, person) else called
@@ -90,7 +99,7 @@ def subject(found: Sequence[Entry], person: Entry | None) -> str:
 
 def of_whom(entry: Entry) -> str:
     """Whom an Observation or a Condition is of: a reference or an identifier; "" where it does not say. Raises RecordError."""
-    held = an_object(entry.resource.get("subject") or {}, f"{entry.path}.subject")
+    held = _subject(entry)
     reference, identifier = held.get("reference"), held.get("identifier")
     if isinstance(reference, str) and reference:
         reference = reference.partition("/_history")[0]
@@ -100,6 +109,11 @@ def of_whom(entry: Entry) -> str:
             raise RecordError(f"{entry.path}.subject is {reference[:80]}, no Patient; leave it out")
         return reference
     return f"{identifier.get('system')}|{identifier.get('value')}" if isinstance(identifier, dict) and identifier.get("value") else ""
+
+
+def _subject(entry: Entry) -> dict[str, Any]:
+    held = entry.resource.get("subject")
+    return an_object({} if held is None else held, f"{entry.path}.subject")
 
 
 def _same(told: str, person: Entry) -> bool:
@@ -119,7 +133,7 @@ def unturned(element: dict[str, Any], path: str) -> None:
 
 def codings(concept: Any, path: str) -> set[Coding]:
     """The codes of a CodeableConcept that name their system. Raises RecordError."""
-    held = an_object(concept or {}, path)
+    held = an_object({} if concept is None else concept, path)
     out = set()
     for k, one in enumerate(a_list(held.get("coding"), f"{path}.coding")):
         coding = an_object(one, f"{path}.coding[{k}]")

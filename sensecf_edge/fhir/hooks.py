@@ -174,7 +174,7 @@ def _noted(item: dict[str, Any], path: str) -> Feedback:
         if not isinstance(taken, list) or len(taken) != 1 or not isinstance(taken[0], dict) or not isinstance(taken[0].get("id"), str):
             raise RecordError(f"{path}.acceptedSuggestions names the one suggestion that was accepted, by its id")
         return Feedback(of, True, suggestion=taken[0]["id"])
-    why = an_object(item.get("overrideReason") or {}, f"{path}.overrideReason")
-    coded = an_object(why.get("reason") or {}, f"{path}.overrideReason.reason").get("code")
+    why = an_object(item.get("overrideReason", {}), f"{path}.overrideReason")
+    coded = an_object(why.get("reason", {}), f"{path}.overrideReason.reason").get("code")
     words = [OVERRIDE.get(coded, coded) if isinstance(coded, str) else "", why.get("userComment")]
     return Feedback(of, False, ". ".join(word for word in words if isinstance(word, str) and word))

@@ -148,6 +148,8 @@ def _of_the_person(schema: Schema, person: Entry | None, read: _Newest, today: S
     if person is None:
         return {}
     unturned(person.resource, person.path)
+    if person.resource.get("deceasedBoolean") not in (None, False) or person.resource.get("deceasedDateTime") is not None:
+        read.notes.append(f"{person.path} says that this person has died")
     out: Found = {}
     for feature in _coded(schema, AGE):
         birth, path = person.resource.get("birthDate"), f"{person.path}.birthDate"

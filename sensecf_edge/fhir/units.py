@@ -30,7 +30,7 @@ SPELLINGS = {
     "mmol/l": "mmol/L", "percent": "%", "°C": "Cel", "°F": "[degF]", "C": "Cel", "F": "[degF]", "degC": "Cel",
     "degF": "[degF]", "IU/L": "[iU]/L", "IU/l": "[iU]/L", "U/l": "U/L",
 }  # fmt: skip
-"""How systems write units that are no code of UCUM; small and large letters matter, as in UCUM."""
+"""How systems write units that are no code of UCUM."""
 AMOUNT, MASS = "/volume^1 amount^1", "/volume^1 mass^1"
 _DAYS_A_WEEK = "d/wk"
 """Days on which something is done, counted a week: one a week is `/wk` as well, and never so many hours a day."""
@@ -47,15 +47,19 @@ SUBSTANCES = {
 """LOINC codes of what has a molar mass, by milligrams per decilitre in one millimole per litre."""
 
 
-def code_of(unit: str) -> str:
+def code_of(written: str) -> str:
     """A unit as UCUM has it: without {annotations}, which change nothing of a number."""
-    plain = re.sub(r"\{[^{}]*\}", "", unit.strip()).translate(_MICRO)
+    plain = re.sub(r"\{[^{}]*\}", "", written.strip()).translate(_MICRO)
     plain = SPELLINGS.get(plain, plain)
+    if unit(plain) is None:  # no code of UCUM, so capitals mean nothing
+        plain = _SMALL.get(plain.lower(), plain)
     plain = re.sub(r"/100(m[lL])\b", r"/(100.\1)", plain)
     return (plain[1:] if plain.startswith("1/") else plain) or "1"
 
 
 _MICRO = {0xB5: "u", 0x3BC: "u"}
+_SMALL = {**{written.lower(): code for written, code in SPELLINGS.items()}, "kg": "kg", "cm": "cm", "mm[hg]": "mm[Hg]", "kg/m2": "kg/m2"}
+"""Spellings whatever their capitals, and what UCUM itself writes in capitals where those do not matter."""
 
 
 def converted(value: float, unit: str, wanted: str, measures: Sequence[Coding] = (), step: float | None = None) -> float:

@@ -107,7 +107,7 @@ class _Content:
                 yield Listed(items)
         after = phrases.AFTER if len(answer.changes) > 1 else phrases.AFTER_ONE
         yield Said(_filled(after, after=say.after(answer), risk=say.risk(e.risk.now)), "\n\n")
-        if e.completions and (span := say.span(answer.risk_low, answer.risk_high)):
+        if say.cases and (span := say.span(answer.risk_low, answer.risk_high)):
             yield Said(_filled(phrases.AFTER_SPAN, span=span))
         if answer.realism is not None and answer.realism < UNUSUAL:
             rare = phrases.RARE if answer.realism < 1 else phrases.UNUSUAL

@@ -73,7 +73,7 @@ def _figures(say: Wording, found: tuple[Counterfactual, ...]) -> Iterator[tuple[
     """What else is known of the answers, where it is known of any."""
     e = say.explanation
     yield f"Risk of “{say.unwanted}” then", [say.after(answer) for answer in found]
-    if e.completions:
+    if say.cases:
         held = ["all" if answer.holds > 1 - TINY else percent(answer.holds) for answer in found]
         yield f"Holds, of {e.completions} cases tried for what is unknown", held
     if any(a.realism is not None for a in found):

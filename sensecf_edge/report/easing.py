@@ -77,7 +77,7 @@ def _limit(say: Wording, part: Eased, answer: Counterfactual) -> str:
 def _enough(say: Wording, part: Eased, answer: Counterfactual) -> str:
     """The risk at the margin that is left. Of what is unknown a share has to reach it, so there it is not the answer's own risk."""
     e = say.explanation
-    if part.eased is None or not e.completions:
+    if part.eased is None or not say.cases:
         return say.after(answer)
     return say.reach(e.risk.between(part.eased / e.margin, e.threshold, e.margin))
 

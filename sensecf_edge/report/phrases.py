@@ -15,6 +15,7 @@ BASES = {
 }  # fmt: skip
 FINEST = 3
 """Most digits behind the point of a percentage, unless it is a rare one; two that are nearer than that are told apart in words."""
+MOST = 9
 ROUNDED = Decimal("0.05")
 """Share of a number that its rounding may swallow or add."""
 SHORT = 5
@@ -34,19 +35,24 @@ def percent(share: float, digits: int = 0) -> str:
 
 def rate_text(share: float) -> str:
     """A share that people are told as such, however rare: with the digits that keep it within a twentieth of what it is."""
-    for digits in range(9):
-        text = f"{100 * share:.{digits}f}"
-        if abs(float(text) / 100 - share) <= float(ROUNDED) * min(share, 1 - share):
-            return f"{text} %"
-    return percent(share, 9)
+    digits = _telling(share)
+    return f"{100 * share:.{digits}f} %" if digits < MOST else percent(share, MOST)
+
+
+def _telling(share: float) -> int:
+    """How many digits keep a share in per cent within a twentieth of what it is; MOST where that many do not."""
+    near = float(ROUNDED) * min(share, 1 - share)
+    return next((digits for digits in range(MOST) if abs(float(f"{100 * share:.{digits}f}") / 100 - share) <= near), MOST)
 
 
 def percents(edge: float, shares: Iterable[float]) -> Callable[[float], str]:
-    """How to write shares that are told beside an edge: with as many digits as it takes that none reads like the edge unless it is it."""
+    """How to write shares that are told beside an edge: with as many digits as it takes that none reads like the edge unless it is it,
+    and that the edge is told to a twentieth of what it is: a line of 9.5 % is nowhere one of 10 %."""
     others = [share for share in shares if share != edge]
     rare = 100 * max(min(edge, 1 - edge), 1e-12)
     finest = max(FINEST, 2 - math.floor(math.log10(rare)))
-    digits = next((d for d in range(finest) if percent(edge, d) not in {percent(s, d) for s in others}), finest)
+    least = min(_telling(edge), finest)
+    digits = next((d for d in range(least, finest) if percent(edge, d) not in {percent(s, d) for s in others}), finest)
 
     def text(share: float) -> str:
         said = percent(share, digits)

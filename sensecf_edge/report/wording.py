@@ -52,8 +52,14 @@ class Wording:
 
     @property
     def open(self) -> bool:
-        """Whether values are unknown."""
-        return any(value is None for value in self.explanation.factual.values())
+        """Whether values are unknown, which the others do not say exactly either."""
+        return any(value is None and name not in self.computed for name, value in self.explanation.factual.items())
+
+    @property
+    def cases(self) -> int:
+        """Over how many cases of what is unknown everything is said; 0 where nothing is."""
+        many = self.explanation.completions
+        return many if self.open or many > 1 else 0
 
     def base(self) -> str:
         """The base rate and where it is from."""
@@ -89,7 +95,7 @@ class Wording:
 
     def reach(self, risk: float | None = None) -> str:
         """What an answer must reach, or the risk that is given, and for how much of what is unknown."""
-        many = f" in {percent(UNKNOWN.share)} of such cases" if self.explanation.completions else ""
+        many = f" in {percent(UNKNOWN.share)} of such cases" if self.cases else ""
         return f"{self.goal() if risk is None else self.risk(risk)} or less{many}"
 
     def _already(self) -> str:
@@ -112,12 +118,12 @@ class Wording:
     def _inside(self) -> bool:
         e = self.explanation
         outside = any(self._outside(name, low, high) for name, (low, high) in e.provenance.bounds.items())
-        return e.status == "already" and not (self.open or e.completions or outside)
+        return e.status == "already" and not (self.open or outside)
 
     def share(self, holds: float | None, text: str) -> str:
         """How much of what the unknown values may be something holds for; empty where that was not looked at."""
         e = self.explanation
-        if holds is None or not e.completions:
+        if holds is None or not self.cases:
             return ""
         part = "all" if holds > 1 - TINY else "none" if holds < TINY else percent(holds)
         many = f"{part} of the {e.completions} cases" if e.completions > 1 else "the one case" if part == "all" else "none of the cases"
@@ -164,7 +170,7 @@ class Wording:
     def figures(self, answer: Counterfactual) -> list[str]:
         """What else is known of an answer."""
         out = []
-        if self.explanation.completions:
+        if self.cases:
             span = self.span(answer.risk_low, answer.risk_high)
             out.append(f"{self.share(answer.holds, 'It holds in {}')}{f': a risk of {span}' if span else ''}.")
         if answer.realism is not None:
@@ -188,7 +194,7 @@ class Wording:
         """Why proposals were refused, most frequent first; scores are told as risks."""
         e = self.explanation
         low = f"p({e.target}) stays under {e.threshold + e.margin:.2f}"
-        high = f"the risk stays over {self.goal()}{' in too many such cases' if e.completions else ''}"
+        high = f"the risk stays over {self.goal()}{' in too many such cases' if self.cases else ''}"
         reasons = {high if reason == low else plain(reason): count for reason, count in e.refusals.items()}
         return sorted(((count, reason) for reason, count in reasons.items()), key=lambda item: (-item[0], item[1]))
 
@@ -249,7 +255,7 @@ class Wording:
     @cached_property
     def computed(self) -> dict[str, float]:
         """What is not in the record and yet said exactly by what is, as a body mass index by height and weight."""
-        if not self.open or not any(relation.exact for relation in self.schema.relations):
+        if not any(relation.exact for relation in self.schema.relations):
             return {}
         try:
             held = Record.from_mapping(self.schema, self.explanation.factual).vector

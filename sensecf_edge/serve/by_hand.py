@@ -73,9 +73,9 @@ def _beyond(record: Record, moved: Record, wished: Record, constraints: Constrai
             out.append(text("try_fixed", title=title))
             continue
         out += _off(record, i, float(moved.vector[i]), title, constraints)
+    set_back = {*wished.differences(moved.vector)} & {*wished.differences(record.vector)}  # what is unknown in both is the same
     for name in schema.completed:
-        i = schema.index[name]
-        if wished.vector[i] != moved.vector[i] and wished.vector[i] != record.vector[i]:
+        if schema.index[name] in set_back:
             out.append(text("try_follows", title=plain(schema[name].title)))
     return out
 

@@ -88,4 +88,6 @@ def record_of(schema: Schema, fields: Any) -> Record:
 def _cell(feature: Feature, held: str | None) -> Cell:
     """What a field says: as a cell of a table, and a number with a decimal comma too, for nobody's keyboard is the page's to choose."""
     given = None if held is None else from_text(held)
-    return value(feature, typed(given) if given is not None and feature.kind == "number" else given)
+    if given is None or feature.kind != "number":
+        return value(feature, given)
+    return value(feature, typed(given, lambda number: feature.coded(number) is not None))

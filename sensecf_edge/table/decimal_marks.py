@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..schema.cells import Doubtful
 
@@ -19,11 +19,14 @@ _POINT = re.compile(r"[+-]?[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?")
 _POINT_OR_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:\.[0-9]{3})+")
 
 
-def typed(given: str) -> str:
-    """A number that stands by itself, as somebody types it: a decimal comma becomes a point; doubtful where it may part thousands."""
+def typed(given: str, possible: Callable[[float], bool]) -> str:
+    """A number that stands by itself, as somebody types it: a decimal comma becomes a point. Where it may part thousands it is read as
+    the one of both that is `possible`, and doubtful where both are, or neither."""
     if not _COMMA.fullmatch(given):
         return given
-    return Doubtful(given) if _COMMA_OR_THOUSANDS.fullmatch(given) else given.replace(",", ".")
+    ways = (given.replace(",", "."), given.replace(",", "")) if _COMMA_OR_THOUSANDS.fullmatch(given) else (given.replace(",", "."),)
+    may = [way for way in ways if len(ways) == 1 or possible(float(way))]
+    return may[0] if len(may) == 1 else Doubtful(given)
 
 
 class Mark(enum.Enum):

@@ -21,11 +21,13 @@ export function el(tag, properties = {}, ...children) {
   return made;
 }
 
-// A number as people type it, with a decimal point or comma. 7,080 may be thousands: nobody guesses.
-export function number(text) {
+// A number as people type it, with a decimal point or comma. 7,080 may be thousands: nobody guesses where both can be.
+export function number(text, low = -Infinity, high = Infinity) {
   const plain = text.trim();
-  if (!plain || /^[+-]?[1-9]\d{0,2},\d{3}$/.test(plain)) return NaN;
-  return Number(plain.replace(/^([+-]?\d*),(\d+)$/, "$1.$2"));
+  const [point, none] = ["$1.$2", "$1$2"].map((mark) => Number(plain.replace(/^([+-]?\d*),(\d+)$/, mark)));
+  if (!plain || !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(plain)) return plain ? point : NaN;
+  const may = [point, none].filter((one) => one >= low && one <= high);
+  return may.length === 1 ? may[0] : NaN;
 }
 
 export function place(node, left, width) {

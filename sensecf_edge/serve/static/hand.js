@@ -76,7 +76,7 @@ export class Hand {
     const value = values[name] ?? null;
     if (field.kind === "choice") entry.value = value === null ? "" : `=${value}`;
     else if (document.activeElement !== entry || value !== entry.value.trim()) entry.value = value ?? "";
-    if (slider && document.activeElement !== slider) slider.value = value === null ? String((field.low + field.high) / 2) : String(number(value));
+    if (slider && document.activeElement !== slider) slider.value = value === null ? String((field.low + field.high) / 2) : String(number(value, field.low, field.high));
     if (slider) {
       slider.classList.toggle("unset", value === null);
       if (value === null) slider.setAttribute("aria-valuetext", t("unknown"));

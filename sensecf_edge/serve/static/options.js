@@ -129,7 +129,7 @@ export class Limits {
       const slider = el("input", { type: "range", id: `bound${k}-${at}-slider`, min: field.low, max: field.high, step: field.step, "aria-label": label,
         oninput: () => set(at, Number(slider.value)) });
       const entry = el("input", { type: "text", inputmode: "decimal", id: `bound${k}-${at}`, class: "short", autocomplete: "off", "aria-label": label,
-        onchange: () => { const n = number(entry.value); if (Number.isFinite(n)) set(at, n); else refresh(t("no_number")); } });
+        onchange: () => { const n = number(entry.value, field.low, field.high); if (Number.isFinite(n)) set(at, n); else refresh(t("no_number")); } });
       slider.value = String(ends[at]);
       return { slider, entry };
     });

@@ -131,7 +131,7 @@ export class Fields {
     const text = this.base.value.trim().replace(/%$/, "").trim();
     this.markInput(this.base, "");
     if (text === "") return null;
-    const share = number(text) / 100;
+    const share = number(text, 0, 100) / 100;
     if (!(share > 0 && share < 1)) {
       this.markInput(this.base, t("base_rate_bad"));
       this.base.focus();
