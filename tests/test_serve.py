@@ -35,6 +35,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.serve.answers import Asked, explained
 from sensecf_edge.serve.by_hand import moved_by_hand
 from sensecf_edge.serve.files import rows_of
+from sensecf_edge.serve.form import FieldsError, record_of
 from sensecf_edge.serve.texts import HERE, texts
 
 ROOT = Path(__file__).parents[1]
@@ -369,6 +370,29 @@ def test_what_was_shown_and_what_came_of_it_is_in_the_audit_log_without_a_value(
     *_, shown, noted = served.log.read_text(encoding="utf-8").splitlines()
     assert json.loads(noted)["of"] == answer["entry"] == json.loads(shown)["hash"] and json.loads(noted)["reason"] == note["reason"]
     assert "4321" not in shown and "77" not in json.dumps(json.loads(shown)["shown"]["options"])
+
+
+def test_nothing_is_noted_of_an_answer_that_showed_no_option(served: Served) -> None:
+    status, answer = served.post("explain", {**QUESTION, "values": fields(CALM)})
+    assert (status, answer["cards"]) == (200, [])
+    for option in (None, 1):
+        status, told = served.post("note", {"entry": answer["entry"], "option": option, "accepted": True, "reason": ""})
+        assert status == 422 and "no option" in told["error"].lower(), told
+
+
+def test_a_number_may_have_a_decimal_comma_and_is_asked_back_where_it_may_be_two() -> None:
+    schema = Schema.from_json(SCHEMA)
+    plain = fields(STRESSED)
+    for typed, read in (("10,5", 10.5), ("10.5", 10.5), ("0,125", 0.125), ("10,500", 10.5), (" 7,0 ", 7.0)):  # 10,500 percent cannot be
+        assert record_of(schema, {**plain, "deep_sleep": typed}).to_mapping()["deep_sleep"] == read
+    assert record_of(schema, {**plain, "steps": "14,5"}).to_mapping()["steps"] == 14.5
+    for typed in ("7,080", "1,080"):
+        with pytest.raises(FieldsError) as caught:
+            record_of(schema, {**plain, "steps": typed})
+        assert caught.value.faults == {"steps": f"{typed} may be thousands or decimals; write it without a comma, or with a decimal point."}
+    for typed in ("1,2,3", "7.080,5", "1,", ",", "99,000"):
+        with pytest.raises(FieldsError):
+            record_of(schema, {**plain, "steps": typed})
 
 
 def test_who_goes_away_holds_nobody_up(served: Served) -> None:

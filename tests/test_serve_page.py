@@ -273,6 +273,56 @@ def test_values_are_tried_by_hand_and_from_an_option(tab: Tab) -> None:
     tab.picture("hand")
 
 
+def test_a_decimal_comma_is_read_in_every_field(tab: Tab) -> None:
+    """The record, the share, a bound and a try by hand; as many keyboards write it."""
+    tab.fresh()
+    tab.choose("#sample", "1")
+    tab.browser.write("#f9", "2,2")
+    tab.browser.write("#base", "9,5")
+    tab.ask()
+    assert "as the request states it: 9.5 %" in tab.text("#now")
+    found = "[...document.querySelectorAll('.levers li')].findIndex(e => e.innerText.includes('ST depression'))"
+    row = tab.browser.run(f"document.querySelector('details.limits').open = true; return {found}")
+    set_to = "const e = document.getElementById(arguments[0]); e.value = arguments[1]; e.dispatchEvent(new Event('change'))"
+    tab.again(lambda: tab.browser.run(set_to, f"bound{row}-1", "1,8"))
+    assert tab.browser.run("return document.getElementById(arguments[0]).value", f"bound{row}-1") == "1.8"
+    tab.browser.run(set_to, f"bound{row}-0", "one")
+    assert "no number" in tab.text(f".levers li:nth-child({row + 1}) .bound")
+    tab.browser.run(set_to, "m9", "0,6")
+    tab.browser.until("document.querySelector('#hand .changes li')")
+    assert "0.6" in tab.text("#hand .changes li")
+    assert tab.browser.run("return document.getElementById('m9').parentElement.querySelector('input[type=range]').value") == "0.6"
+
+
+def test_a_limit_that_the_record_cannot_be_brought_into_is_told_among_the_options(tab: Tab) -> None:
+    tab.sample(1)
+    tab.browser.click(".limits summary")
+    tab.browser.run(
+        "const e = document.querySelector('[aria-label=\"Highest heart rate under exercise: at most\"][type=text]');"
+        "e.value = 100; e.dispatchEvent(new Event('change'))"
+    )
+    tab.browser.until("document.querySelector('#options .problem')")
+    assert tab.text("#options .problem").startswith("Highest heart rate under exercise lies outside its bound")
+    assert tab.texts(".card") == [] and tab.texts(".limits") != []
+    assert tab.browser.run("return document.querySelector('#keep').hidden")
+    tab.again(lambda: tab.browser.click("#limits-reset"))
+    assert len(tab.texts(".card")) == 3
+
+
+def test_where_no_option_is_shown_none_can_be_accepted(tab: Tab) -> None:
+    tab.fresh()
+    tab.choose("#sample", "0")
+    for field, value in (("#f0", "35"), ("#f9", "0")):
+        tab.browser.write(field, value)
+    for field, value in (("#f8", "=no"), ("#f11", ""), ("#f12", "=normal")):
+        if field == "#f11":
+            tab.browser.write(field, "0")
+        else:
+            tab.choose(field, value)
+    tab.ask()
+    assert tab.texts(".card") == [] and tab.texts("#keep .note") == [] and "none to accept" in tab.text("#keep")
+
+
 def test_an_answer_is_printed_saved_and_noted(tab: Tab) -> None:
     tab.sample(1)
     tab.browser.run("""const paper = document.querySelector('#paper'); window.sheets = 0;
