@@ -54,14 +54,8 @@ class Asked:
 
 
 def explained(explainer: Explainer, asked: Asked) -> Explanation:
-    """The answer, and why the prediction is what it is. Raises FieldsError, ConstraintError in the words of the form."""
-    record = record_of(explainer.schema, asked.values)
-    try:
-        return explainer.explain(record, asked.answers, asked.constraints, why=True)
-    except ConstraintError as error:
-        said = str(error)
-        names = [f for f in explainer.schema.features if said.startswith(f"{f.name} ")]
-        raise ConstraintError(plain(names[0].title + said.removeprefix(names[0].name)) if names else said) from error
+    """The answer, and why the prediction is what it is. Raises FieldsError, ConstraintError."""
+    return explainer.explain(record_of(explainer.schema, asked.values), asked.answers, asked.constraints, why=True)
 
 
 def understood(explainer: Explainer, asked: Asked, wish: Any) -> dict[str, Any]:

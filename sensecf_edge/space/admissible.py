@@ -141,11 +141,11 @@ def _values(record: Record, feature: Feature, code: float, constraints: Constrai
 
 def _check_bounds(record: Record, constraints: Constraints, values: Sequence[Vector]) -> None:
     schema, out, moved = record.schema, outside_bounds(record, constraints), moved_by(record.schema, values)
-    stuck = [schema.names[i] for i in out if not moved[i]]
+    stuck = [schema.features[i].title for i in out if not moved[i]]
     if stuck:
         where, into = ("lies outside its bound", "it") if len(stuck) == 1 else ("lie outside their bounds", "them")
         raise ConstraintError(f"{', '.join(stuck)} {where} and may not be moved into {into}; widen or drop {into}")
-    own = [schema.names[i] for i in out if moved[i] == {i}]
+    own = [schema.features[i].title for i in out if moved[i] == {i}]
     if len(own) > constraints.max_changes:
         raise ConstraintError(
             f"{', '.join(own)} lie outside their bounds, which takes {len(own)} changes, and max-changes is {constraints.max_changes}"
