@@ -16,9 +16,8 @@ import pytest
 from conftest import PATIENCE
 from toys import toy_gguf
 
-from sensecf_edge import hashing
 from sensecf_edge.errors import EngineError
-from sensecf_edge.llama import library
+from sensecf_edge.llama import hashing, library
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.llama.gguf_audit import check_head
 

@@ -92,7 +92,7 @@ def test_no_program_text_that_lies_in_the_working_directory_is_run(toy_copy: Pat
 def test_a_file_that_is_not_listed_raises_no_limit(toy_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (toy_copy / "large").open("wb") as file:
         file.truncate(1 << 40)
-    traced(monkeypatch, "from sensecf_edge import trial as t; t._limit = lambda most: t._leave(f'limit {most}')")
+    traced(monkeypatch, "from sensecf_edge import trial_child as t; t._limit = lambda most: t._leave(f'limit {most}')")
     (said,) = re.findall(r"limit (\d+)", str(bundle_trial(toy_copy, megabytes=1000)))
     assert 1000 <= int(said) <= 1010
 

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from ..errors import BundleError
-from ..hashing import CHUNK, identity, remember
+from ..llama.hashing import CHUNK, identity, remember
 from .manifest import REBUILD, FileEntry
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BundleError
-from ..hashing import still
+from ..llama.hashing import still
 from .part import Part
 
 

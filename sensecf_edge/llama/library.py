@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import EngineError
-from ..hashing import still
 from ..settings import SMALL_MODEL, EngineSettings
 from .gguf_audit import check_head
+from .hashing import still
 
 _ERROR_LEVEL = 4
 _CUDA = "CMAKE_ARGS='-DGGML_CUDA=on -DLLAVA_BUILD=OFF' pip install --force-reinstall --no-cache-dir llama-cpp-python==0.3.36"
