@@ -181,7 +181,9 @@ def test_a_wrong_adapter_is_refused_in_words(tuned: Tuned, toy: Path, tmp_path: 
     with pytest.raises(EngineError, match=r"cannot load .*adapter\.gguf"):
         LlamaEngine(tuned.adapter_gguf, ALONE, 128)
     with pytest.raises(EngineError, match="cannot add the adapter"):
-        Explainer.load(bundle(toy, tmp_path / "wrong", tuned.base_gguf, strange))
+        Explainer.load(bundle(toy, tmp_path / "wrong", tuned.base_gguf, strange), trial=False)
+    with pytest.raises(BundleError, match="cannot add the adapter"):  # told by the process that tries it
+        Explainer.load(tmp_path / "wrong")
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the process's memory from /proc")

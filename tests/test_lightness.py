@@ -41,8 +41,8 @@ DOORS = {
     "httpcore": {"sensecf_edge.generators.wire"},
 }
 RUNTIME = ("lazy", "errors", "settings", "schema", "arguments", "answer", "space", "budget", "propose", "testing", "llama", "judge",
-           "proof", "bundle", "trial", "report", "page", "generators", "search", "explain", "trial_child", "letter", "wish", "table", "sensors",
-           "fhir", "private_files", "audit", "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
+           "proof", "bundle", "trial", "report", "page", "generators", "search", "explain", "trial_child", "letter", "wish", "table",
+           "sensors", "fhir", "private_files", "audit", "batch", "watch", "serve", "cli", "__main__")  # fmt: skip
 BUILD = ("progress", "plan", "work", "presentation", "statistics", "table", "classifier", "density", "teachers", "export",
          "generator", "proof", "memorisation", "baselines", "evaluate", "bundle", "compare", "augment", "fit")  # fmt: skip
 ORDER = (*(f"sensecf_edge.{name}" for name in RUNTIME), *(f"sensecf_convert.{name}" for name in BUILD))
