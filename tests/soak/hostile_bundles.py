@@ -25,7 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sensecf_edge import trial
+from sensecf_edge import trial_child
 from sensecf_edge.bundle.audit import entry_of
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.errors import SenseCFError
@@ -148,7 +148,7 @@ def tried(folder: Path) -> str:
             os.dup2(1, 2)
             signal.alarm(CHILD_SECONDS)
             try:
-                trial.child(str(folder), "path", "1", "cpu", str(CHILD_MEGABYTES), "", "")
+                trial_child.child(str(folder), "path", "1", "cpu", str(CHILD_MEGABYTES), "", "")
             except SystemExit as end:
                 os._exit(int(end.code or 0))
             os._exit(0)
