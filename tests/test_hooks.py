@@ -126,7 +126,10 @@ def test_a_record_that_leaves_something_open_gets_no_risk_and_the_path(program: 
     assert "no risk, the record leaves something open" in card["summary"] and "contradict each other: Weight" in card["detail"]
     old = fetched([patient(birthDate="1930-01-01"), *survey()[1:]])
     (card,) = program.call(old)[1]["cards"]
-    assert "no risk" in card["summary"] and "Age cannot be 9" in card["detail"]
+    assert "no risk" not in card["summary"] and "is read as 80 or over" in card["detail"]
+    oldest = fetched([patient(birthDate="1880-01-01"), *survey()[1:]])
+    (card,) = program.call(oldest)[1]["cards"]
+    assert "no risk" in card["summary"] and "Age cannot be 14" in card["detail"]
     another = fetched([patient(), *[{**one, "subject": {"reference": "Patient/p2"}} for one in survey()[1:]]])
     (card,) = program.call(another)[1]["cards"]
     assert "no risk" in card["summary"]
