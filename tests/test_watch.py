@@ -21,11 +21,11 @@ import jinja2
 import jsonschema
 import pytest
 from cohort import PROGRAM
-from conftest import CALM, PATIENCE, STRESSED, Ran
+from conftest import CALM, PATIENCE, STRESSED, Ran, toy_manifest
 
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.answer.risk import Risk
-from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.errors import EngineError, SenseCFError, TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.report import short
@@ -703,10 +703,12 @@ def test_a_callback_that_fails_ends_the_watch_in_words() -> None:
     broker.close()
 
 
-def test_a_bundle_that_ends_the_process_that_tries_it_is_not_taken(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_that_ends_the_process_that_tries_it_is_not_taken(toy_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     port = ScriptedPort(json.dumps(STRESSED).encode())
-    watcher = Watcher(Watch(str(toy)), port, said.append)
+    watcher = Watcher(Watch(str(toy_copy)), port, said.append)
+    (toy_copy / "CARD.md").write_text(f"# Another, which this machine does not know: {time.time_ns()}")
+    write_manifest(toy_copy, toy_manifest())
     monkeypatch.setattr("sensecf_edge.trial._CHILD", "import os; os.abort()")
     watcher.reload()
     watcher.run()
