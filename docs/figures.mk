@@ -6,7 +6,7 @@ SHIPPED = stress heart metabolic
 MODULE = $(VENV)/bin/python -m sensecf_convert
 kept = @mkdir -p $(@D) && echo "$@" && $(1) > $@.part && mv $@.part $@
 
-TARGET_stress = --target stress --wanted calm --person person --test-share 0.23 --final-share 0.23
+TARGET_stress = --target stress --wanted calm --person person --test-share 0.23 --final-share 0.23 --seed 1
 TARGET_heart = --target disease --wanted healthy --test-share 0.2 --final-share 0.2
 TARGET_metabolic = --target Diabetes --wanted No --test-share 0.2 --final-share 0.2 --seed 1
 POSITIVE_stress = --target stress --positive stressed --person person

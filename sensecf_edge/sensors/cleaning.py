@@ -186,7 +186,8 @@ def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
 
 
 def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
-    """Counts and stages of one source that overlap: the one that began first counts, of two the longer, then the larger.
+    """Counts of one source that overlap: one in whose time several others lie is their sum, or an error, and gives way to them; of the
+    rest the one that began first counts, of two the longer, then the larger.
 
     Stages of one and the same time that differ do not count at all; sleep without a stage gives way to sleep with one, later.
     """
@@ -197,6 +198,9 @@ def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
     track = track.of(~twice)
     if kind == "sleep":
         return track
+    sums = _sums(track)
+    notes.drop(f"{told} over a time in which the same source states several shorter counts, which go before", int(sums.sum()))
+    track = track.of(~sums)
     end = track.start + track.length
     keep, last = np.ones(len(track), bool), 0
     latest = np.maximum.accumulate(end) if len(track) else end
@@ -205,3 +209,15 @@ def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
         keep[i] = track.start[i] >= end[last]
     notes.drop(f"{told} of one source over a time that is counted already", int((~keep).sum()))
     return track.of(keep)
+
+
+def _sums(track: Track) -> NDArray[np.bool_]:
+    """Which counts hold two or more shorter ones within their time, one behind the other. `track` is by time."""
+    end = track.start + track.length
+    if (track.start[1:] >= end[:-1]).all():
+        return np.zeros(len(track), bool)
+    least = np.r_[np.minimum.accumulate(end[::-1])[::-1], np.iinfo(np.int64).max]  # of all ends from here on
+    own = np.searchsorted(track.start, track.start)  # the first of those that begin with it
+    first = least[own]
+    second: NDArray[np.bool_] = least[np.searchsorted(track.start, first)] <= end
+    return second & (first < end)

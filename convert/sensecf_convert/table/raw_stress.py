@@ -1,6 +1,6 @@
 """The table of `stress` from T1D-UOM's raw files, by the very code that makes days of anybody's exports; and what that changes.
 
-    python -m sensecf_convert.table.sources stress FOLDER --raw -o stress.csv
+    python -m sensecf_convert.table.sources stress FOLDER -o stress.csv
     python -m sensecf_convert.table.raw_stress FOLDER        the days held against daily.csv.gz, every difference by its rule
 
 Days count where the runtime knows their stress and their steps: a share of the day must be covered, not a number of readings.
@@ -21,6 +21,7 @@ from sensecf_edge.sensors.measures import MEASURES
 from sensecf_edge.sensors.quantities import MG_DL_PER_MMOL_L
 from sensecf_edge.sensors.sources import read_sources
 
+STRESSED_FROM = 35
 PLACE = "Europe/London"
 """The study was in Manchester; where its files state another offset, their clocks are followed."""
 FEATURES = ("sleep_h", "deep_sleep_pct", "rem_sleep_pct", "light_sleep_pct", "glucose_mean", "glucose_cv", "time_above_range_pct", "steps",
@@ -39,14 +40,21 @@ def made(folder: Path, floors: dict[str, float] | None = None) -> list[Day]:
     return days(read_sources([str(folder / "t1d_uom")], source="t1d-uom").readings, Rules(zone(PLACE), floors=floors or {}))
 
 
-def stress_days(folder: Path, stressed_from: float) -> pd.DataFrame:
-    """The table of `sources.stress_days`, from the raw files: the same columns, units and rounding."""
+def stress_days(folder: Path) -> pd.DataFrame:
+    """One row per person and day from T1D-UOM (Alsuhaymi et al., Sci Data 2025; Zenodo 15169263; CC BY 4.0).
+
+    Reads the raw files in `t1d_uom/`. A day counts where its stress and its steps are known (35 % of its quarters of an hour with a valid
+    stress value, 10 hours of wear); it is `stressed` when its mean stress is 35 or more. Heart rate is left out on purpose: Garmin
+    computes the stress score from it (active energy, which the watch estimates from movement and heart rate together, is kept, and
+    the card says what it is worth). Insulin is left out: no dose is ever advised. Sleep stages are whole percent of the time asleep and
+    add up to 100.
+    """
     known = [day for day in made(folder) if day.values["stress_mean"] is not None and day.values["steps"] is not None]
     table = pd.DataFrame({"person": [day.person for day in known]})
     for name in FEATURES:
         table[name] = [day.values[name] for day in known]
     table["weekend"] = [day.weekend for day in known]
-    table["stress"] = ["stressed" if (day.values["stress_mean"] or 0) >= stressed_from else "calm" for day in known]
+    table["stress"] = ["stressed" if (day.values["stress_mean"] or 0) >= STRESSED_FROM else "calm" for day in known]
     return table
 
 

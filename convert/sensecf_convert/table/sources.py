@@ -17,45 +17,7 @@ import click
 import pandas as pd
 
 from . import unfamiliar
-
-MG_DL_PER_MMOL_L = 18.016
-STRESSED_FROM = 35
-MIN_STRESS_READINGS = 100
-
-
-def stress_days(folder: Path) -> pd.DataFrame:
-    """One row per person and day from T1D-UOM (Alsuhaymi et al., Sci Data 2025; Zenodo 15169263; CC BY 4.0).
-
-    Reads `t1d_uom/daily.csv.gz`, the published streams summed up by person and day. A day counts when it has at least
-    100 valid Garmin stress readings and a step count; it is `stressed` when its mean stress is 35 or more. Heart rate
-    is left out on purpose: Garmin computes the stress score from it (active energy, which the watch estimates from
-    movement and heart rate together, is kept, and the card says what it is worth). Insulin is left out: no dose is ever advised.
-    Sleep stages are whole percent of the time asleep and add up to 100.
-    """
-    days = pd.read_csv(unfamiliar.file(folder, "t1d_uom/daily.csv.gz"))
-    days = days[(days.stress_n_valid >= MIN_STRESS_READINGS) & days.steps.notna()]
-    asleep = days.deep_h + days.light_h + days.rem_h
-    deep = (100 * days.deep_h / asleep).round()
-    rem = (100 * days.rem_h / asleep).round()
-    table = pd.DataFrame(
-        {
-            "person": days.participant,
-            "sleep_h": asleep.round(2),
-            "deep_sleep_pct": deep,
-            "rem_sleep_pct": rem,
-            "light_sleep_pct": 100 - deep - rem,
-            "glucose_mean": (days.glucose_mean_mmol * MG_DL_PER_MMOL_L).round(1),
-            "glucose_cv": (100 * days.glucose_sd_mmol / days.glucose_mean_mmol).round(1),
-            "time_above_range_pct": (100 * days.tar_gt10).round(1),
-            "steps": days.steps,
-            "active_kcal": days.active_kcal,
-            "active_min": days.min_active.round(),
-            "vigorous_min": days.min_highly_active.fillna(0).round(),
-            "weekend": pd.to_datetime(days.date).dt.day_of_week.ge(5).map({True: "yes", False: "no"}),
-            "stress": (days.stress_mean >= STRESSED_FROM).map({True: "stressed", False: "calm"}),
-        }
-    )
-    return table.reset_index(drop=True)
+from .raw_stress import stress_days
 
 
 CHEST_PAIN = {1: "typical angina", 2: "atypical angina", 3: "non-anginal pain", 4: "asymptomatic"}
@@ -180,19 +142,12 @@ BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {"diabetes": diabetes, "breast
 @click.argument("name", type=click.Choice(sorted({*SOURCES, *BUILT_IN})))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="CSV file to write.")
-@click.option("--raw", is_flag=True, help="stress alone: from the raw files, by the code of `sensecf-edge days`.")
-def main(name: str, folder: Path | None, output: Path, raw: bool) -> None:
+def main(name: str, folder: Path | None, output: Path) -> None:
     """Arrange a public table for `sensecf-edge fit`: a downloaded one in FOLDER, or one that comes with scikit-learn."""
     if name in BUILT_IN:
         table = BUILT_IN[name]()
     elif folder is None:
         raise click.UsageError(f"{name} needs the FOLDER that holds what was downloaded")
-    elif raw:
-        if name != "stress":
-            raise click.UsageError("--raw belongs to stress: the other tables are published as they are used")
-        from .raw_stress import stress_days as from_raw
-
-        table = from_raw(folder, STRESSED_FROM)
     else:
         table = SOURCES[name](folder)
     table.to_csv(output, index=False)
