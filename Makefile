@@ -93,7 +93,7 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
 	    --test-share 0.23 --final-share 0.23 \
 	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
-	    --pairs 40000 --passes 5 --seed 1
+	    --pairs 20000 --passes 5 --seed 1
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
 	    --pairs 60000 --passes 7

@@ -90,6 +90,18 @@ def test_the_report_holds_all_that_was_left_out_and_no_value(tmp_path: Path, com
     assert "123.25" not in ran.err + json.dumps(report)
 
 
+@pytest.mark.parametrize("name, shown", [
+    ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+a", "'+a"), ("-1", "'-1"), ("@a", "'@a"), ("\x1b[2Jx", "\\u001b[2Jx"), ("a-b", "a-b"),
+])  # fmt: skip
+def test_a_name_is_no_formula_and_no_order_to_a_terminal(name: str, shown: str, tmp_path: Path, command: Command) -> None:
+    lines = [{"time": f"2026-05-01T{i // 4:02}:{i % 4 * 15:02}:00Z", "kind": "glucose", "value": 100, "unit": "mg/dL", "person": name,
+              "source": name} for i in range(96)]  # fmt: skip
+    source = write(tmp_path, "a.jsonl", "\n".join(map(json.dumps, lines)))
+    ran = command("days", source, "-o", tmp_path / "days.csv", "--zone", "Europe/London")
+    assert rows(tmp_path / "days.csv")[0]["person"] == shown and rows(tmp_path / "days.csv")[0]["id"] == f"{shown} 2026-05-01"
+    assert "\x1b" not in ran.err + (tmp_path / "days.csv").read_text() + (tmp_path / "days.csv.report.json").read_text()
+
+
 def test_one_day_is_explained_from_raw_files_in_one_go(readings: Path, command: Command) -> None:
     ran = command(
         "explain", "--from", readings, "--day", "2026-05-02", "--person", "ben", "--model", "stress", "--zone", "Europe/London", "--json"

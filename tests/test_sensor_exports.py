@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -225,7 +226,7 @@ def test_apple_loses_only_records_that_are_none_and_names_their_line(tmp_path: P
     text = apple(broken)
     found = read(write(tmp_path, "export.xml", text))
     line = text[: text.index('startDate="2026\n')].count("\n") + 1
-    assert f"records that are no XML: 1 (first: {tmp_path / 'export.xml'}, line {line})" in left(found.readings)
+    assert f"records that are no XML: 1 ({tmp_path / 'export.xml'}, line {line})" in left(found.readings)
     assert len(held(found.readings, "steps")) == 2 * 96
     cut = read(write(tmp_path, "cut.xml", apple(records, end="")[:-40]))
     assert "breaks off at the end" in left(cut.readings)
@@ -464,6 +465,78 @@ def test_a_packed_export_that_is_cut_off_is_said(tmp_path: Path) -> None:
     whole = gzip.compress(apple(held).encode())
     with pytest.raises(TableError, match=r"export\.xml.*damaged or cut off"):
         read(write(tmp_path, "export.xml", whole[: len(whole) * 2 // 3]))
+
+
+def test_a_table_may_stand_below_other_lines_and_says_lines_as_an_editor_counts_them(tmp_path: Path) -> None:
+    table = "time;kind;value;unit\n" + "\n".join(f"2026-05-01 {i // 12:02}:{i % 12 * 5:02};glucose;5,5;mmol/L" for i in range(288))
+    text = 'sep=;\n"Export of ""somebody"""\n\nmade;in;May;2026;\n' + table + "\n\n2026-05-02 99:00;glucose;5,5;mmol/L\n"
+    (day,) = day_of(write(tmp_path, "a.csv", text))
+    assert day.values["glucose_mean"] == 99.1
+    assert f"{tmp_path / 'a.csv'}, line 295)" in left(read(tmp_path / "a.csv").readings)
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda t: "\n".join('"' + line.replace('"', '""') + '"' for line in t.splitlines()), "looks like an export of dexcom"),
+    (lambda t: t.replace(" (YYYY-MM-DDThh:mm:ss)", ""), "looks like an export of dexcom"),
+    (lambda t: t.replace("2026-05-01T00:", "01.05.2026 00:"), r"first is '01\.05\.2026 00:00:12'.*--dates DMY"),
+])  # fmt: skip
+def test_an_export_that_a_spreadsheet_saved_again_gets_a_hint(change: Callable[[str], str], said: str, tmp_path: Path) -> None:
+    text = change(clarity([100] * 12))
+    with pytest.raises(TableError, match=said):
+        read(write(tmp_path, "a.csv", text))
+    write(tmp_path, "b.csv", libre([100] * 12))
+    if "first is" not in said:
+        assert "changed by another program" in left(read(tmp_path).readings)
+    else:
+        assert len(read(tmp_path / "a.csv", dates="DMY").readings) == 12
+
+
+def test_what_is_left_out_is_told_with_file_and_line_of_the_first_few(tmp_path: Path) -> None:
+    """Readings are judged when all files are read, and their places are known all the same."""
+    lines = clarity(["100"] * 200).splitlines()
+    for i in (20, 40, 60, 80):
+        lines[i] = lines[i].replace("100", "5")
+    lines.insert(30, lines[29])
+    write(tmp_path, "a.csv", "\n".join(lines) + "\n")
+    bad = [{"sgv": 5 if i == 7 else 100, "date": (1_777_680_000 + 300 * i) * 1000} for i in range(200)]
+    write(tmp_path, "b.json", json.dumps(bad))
+    readings = read(tmp_path, person="a").readings
+    days(readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
+    told = left(readings)
+    a, b = tmp_path / "a.csv", tmp_path / "b.json"
+    assert f"another unit than stated): 5 (first: {a}, line 21, line 42, line 62)" in told
+    assert re.search(rf"glucose that stands there already .*: 1 \({re.escape(str(a))}, line 3[01]\)", told)
+    (note,) = (n for n in readings.notes.to_json()["left_out"] if "outside" in n["reason"])
+    assert note["count"] == 5 and len(note["where"]) == 3
+    held = read(b).readings
+    days(held, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
+    assert f"({b}, entry 8)" in left(held)
+
+
+def test_places_survive_what_memory_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sensecf_edge.sensors.readings.IN_MEMORY", 256)
+    text = clarity(["100"] * 700 + ["5"] + ["100"] * 300)
+    readings = read(write(tmp_path, "a.csv", text)).readings
+    days(readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
+    assert f"({tmp_path / 'a.csv'}, line 706)" in left(readings)
+
+
+def test_one_damaged_file_of_many_is_left_out_and_told(tmp_path: Path) -> None:
+    entries = json.dumps([{"sgv": 100, "date": 1777593600000}])
+    write(tmp_path, "a.json", entries)
+    write(tmp_path, "b.json", entries[:-5])
+    found = read(tmp_path)
+    assert len(found.readings) == 1 and f"({tmp_path / 'b.json'})" in left(found.readings) and "damaged or break off" in left(found.readings)
+    write(tmp_path, "c.jsonl", '{"sgv": 100, "date": 1777593600000}\n{"sgv": 100, "date": 1777593900000}\n{"sgv": 10')
+    assert f"lines that are no JSON (is the file cut off? Export it again): 1 ({tmp_path / 'c.jsonl'}, line 3)" in left(
+        read(tmp_path / "c.jsonl").readings
+    )
+
+
+def test_an_export_that_holds_nothing_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "steps-2026-05-01.json", "[]")
+    write(tmp_path, "a.csv", clarity(DAY))
+    assert f"files that hold nothing: 1 ({tmp_path / 'steps-2026-05-01.json'})" in left(read(tmp_path).readings)
 
 
 SAMPLES = {

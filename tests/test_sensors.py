@@ -232,8 +232,21 @@ def test_a_count_over_midnight_is_shared_by_time() -> None:
 
 def test_counts_of_one_device_over_one_time_count_once() -> None:
     held = [*steps(WINTER, [100] * 96), *worn(WINTER, 96)]
-    longer = Reading(utc(WINTER) + 900, "steps", 230, "steps", "watch", length=1800)
-    assert only(made([*held, longer])).values["steps"] == 9600 - 200 + 230
+    grown = Reading(utc(WINTER) + 95 * 900, "steps", 130, "steps", "watch", length=1000)  # exported again a little later
+    assert made([*held, grown])[0].values["steps"] == round(9500 + 130 * 900 / 1000)
+
+
+@pytest.mark.parametrize("total", [0.0, 9_000.0, 100_000.0])
+def test_a_count_of_a_day_hides_none_of_the_hours_that_the_same_source_states(total: float) -> None:
+    """Its sum, or an error: either way the hours say more. Sums of sums give way too."""
+    held = [*steps(WINTER, [100] * 96), *worn(WINTER, 96)]
+    whole = Reading(utc(WINTER), "steps", total, "steps", "watch", length=86_400)
+    hours = [Reading(utc(WINTER) + 3600 * i, "steps", total / 24, "steps", "watch", length=3600) for i in range(24)]
+    readings = Readings.of([whole, *hours, *held])
+    (day,) = days(readings, Rules(LONDON, now=NOW))
+    assert day.values["steps"] == 9600 and readings.notes.dropped == 25
+    one = [Reading(utc(WINTER) + 3600, "steps", 7, "steps", "watch", length=900)]
+    assert only(made([whole, *one, *worn(WINTER, 96)])).values["steps"] == total  # one hour alone is no day's parts
 
 
 def test_a_night_belongs_to_the_date_of_waking_and_naps_stand_apart() -> None:

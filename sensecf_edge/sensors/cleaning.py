@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from ..errors import TableError
 from .clocks import DAY, check_fixed, from_stated, from_wall, local_day, midnights
 from .measures import ABOVE, BELOW
-from .notes import Notes
+from .notes import SHOWN, Notes
 from .quantities import CANONICAL, factor, spelled
-from .readings import MOMENTS, NOT_SAID, Lengths, Readings, Series, Times, Values
+from .readings import MOMENTS, NOT_SAID, Lengths, Readings, Series, Times, Values, Where
 
 SINCE = 946_684_800
 """2000-01-01. Older times are clocks that were never set: 0, 1970, 1989 (where FIT begins to count)."""
@@ -35,19 +35,20 @@ SUSPICIOUS, SUSPICIOUS_SHARE = 100, 0.05
 @dataclass
 class Track:
     """Readings of one person, kind and source that count, by time: starts and lengths in seconds (UTC), values in the
-    canonical unit, `band` -1 below, 0 in, 1 above range (glucose alone). All of shape (n,)."""
+    canonical unit, `band` -1 below, 0 in, 1 above range (glucose alone), `places` where they stand. All of shape (n,)."""
 
     source: str
     start: Times
     length: Lengths
     value: Values
     band: NDArray[np.int8]
+    places: Where
 
     def of(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> Track:
         """The readings that a mask or places name; the track itself where a mask leaves nothing out."""
         if which.dtype == bool and which.all():
             return self
-        return Track(self.source, self.start[which], self.length[which], self.value[which], self.band[which])
+        return Track(self.source, self.start[which], self.length[which], self.value[which], self.band[which], self.places[which])
 
     def parts(self) -> Iterator[Track]:
         """The same, a piece after the other: what is computed of each needs little memory at a time."""
@@ -75,33 +76,39 @@ def cleaned(readings: Readings, person: str, kind: str, place: tzinfo, now: int)
 
 def _placed(series: Series, place: tzinfo, now: int, notes: Notes) -> Track:
     """In UTC and the canonical unit."""
-    start, length, value = series.columns()
+    start, length, value, places = series.held()
     kind, told = series.key.kind, series.key.kind.replace("_", " ")
     fine = (start >= SINCE - (DAY if series.key.wall else 0)) & (start <= now + DAY)
-    notes.drop(f"{told} at a time that cannot be (before 2000, or in the future)", int((~fine).sum()))
     if not fine.all():
-        start, length, value = start[fine], length[fine], value[fine]
+        _drop(notes, f"{told} at a time that cannot be (before 2000, or in the future)", ~fine, places)
+        start, length, value, places = start[fine], length[fine], value[fine], places[fine]
     if series.key.wall and len(start):
         stated = series.key.offset
         start, lost = from_wall(start, place) if stated == NOT_SAID else from_stated(start, stated, place)
-        notes.drop(f"{told} in an hour that comes twice, or never was, when clocks change", int(lost.sum()))
-        start, length, value = start[~lost], length[~lost], value[~lost]
+        _drop(notes, f"{told} in an hour that comes twice, or never was, when clocks change", lost, places)
+        start, length, value, places = start[~lost], length[~lost], value[~lost], places[~lost]
         if len(start):
             check_fixed(place, int(start.min()), int(start.max()))
     band = np.zeros(len(start), np.int8)
     if kind == "glucose":
-        value, band = _within(series, value, notes)
+        value, band = _within(series, value, places, notes)
     by = factor(series.key.unit, CANONICAL[kind], told)
-    return Track(series.key.source, start, length, value if by == 1 else value * by, band)
+    return Track(series.key.source, start, length, value if by == 1 else value * by, band, places)
 
 
-def _within(series: Series, value: Values, notes: Notes) -> tuple[Values, NDArray[np.int8]]:
+def _drop(notes: Notes, reason: str, which: NDArray[np.bool_], places: Where) -> None:
+    """Those that a mask names are left out."""
+    notes.drop(reason, int(np.count_nonzero(which)), places[np.flatnonzero(which)[:SHOWN]])
+
+
+def _within(series: Series, value: Values, places: Where, notes: Notes) -> tuple[Values, NDArray[np.int8]]:
     """Low and High count below and above range, and as the sensor's limit in the mean. Ranges are those of the reading's unit."""
     unit = spelled(series.key.unit) or ""
     low, high = series.limits
     for name, which, limit in (("Low", np.isneginf(value), low), ("High", np.isposinf(value), high)):
         if which.any():
-            notes.tell(f"glucose {name!r}, counted as the sensor's limit of {limit:g} {unit}", int(which.sum()))
+            at = places[np.flatnonzero(which)[:SHOWN]]
+            notes.tell(f"glucose {name!r}, counted as the sensor's limit of {limit:g} {unit}", int(which.sum()), at)
             value = np.where(which, limit, value)
     below, above = BELOW.get(unit, np.nan), ABOVE.get(unit, np.nan)
     return value, (value > above).astype(np.int8) - (value < below).astype(np.int8)
@@ -118,12 +125,12 @@ def _plausible(track: Track, kind: str, place: tzinfo, notes: Notes) -> Track:
     else:
         fine = np.concatenate([np.zeros(0, bool), *(_countable(part, PER_MINUTE[kind]) for part in track.parts())])
         reason = f"{told} below 0 or over {PER_MINUTE[kind]:g} a minute (error codes)"
-    notes.drop(reason, int((~fine).sum()))
+    _drop(notes, reason, ~fine, track.places)
     if kind == "glucose" and not fine.all():
         fine = _of_believed_dates(track, fine, place, notes)
     if kind not in MOMENTS:
         right = (track.length > 0) & (track.length <= LONGEST)
-        notes.drop(f"{told} over a time of nothing, backwards, or of over a day", int((fine & ~right).sum()))
+        _drop(notes, f"{told} over a time of nothing, backwards, or of over a day", fine & ~right, track.places)
         fine &= right
     return track.of(fine)
 
@@ -136,7 +143,7 @@ def _of_believed_dates(track: Track, fine: NDArray[np.bool_], place: tzinfo, not
     day = np.searchsorted(begins, moments // 2, side="right")
     mostly = 2 * np.bincount(day, moments % 2) < np.bincount(day)
     kept = fine & ~mostly[np.searchsorted(begins, track.start, side="right")]
-    notes.drop("glucose of dates of which most is outside (another unit than stated?)", int((fine & ~kept).sum()))
+    _drop(notes, "glucose of dates of which most is outside (another unit than stated?)", fine & ~kept, track.places)
     return kept
 
 
@@ -149,7 +156,7 @@ def _joined(source: str, tracks: Iterable[Track]) -> Track:
     parts = list(tracks)
     if len(parts) == 1:
         return _by_time(parts[0])
-    whole = Track(source, *(np.concatenate([getattr(t, name) for t in parts]) for name in ("start", "length", "value", "band")))
+    whole = Track(source, *(np.concatenate([getattr(t, name) for t in parts]) for name in ("start", "length", "value", "band", "places")))
     return _by_time(whole)
 
 
@@ -172,12 +179,15 @@ def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
     count = np.diff(np.r_[first, len(at)])
     spread = np.maximum.reduceat(track.value[at], first) - np.minimum.reduceat(track.value[at], first)
     clear = spread <= SAME.get(kind, 0.0)
-    notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int((count[clear] - 1).sum()))
+    repeated = track.places[at[(first + count - 1)[clear][:SHOWN]]]
+    notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int((count[clear] - 1).sum()), repeated)
     against = int(count[~clear].sum())
-    notes.drop(f"{told} with different values at one moment (nobody can say which is right)", against)
+    disputed = track.places[at[np.flatnonzero(np.repeat(~clear, count))[:SHOWN]]]
+    notes.drop(f"{told} with different values at one moment (nobody can say which is right)", against, disputed)
     if against > SUSPICIOUS and against > SUSPICIOUS_SHARE * len(track):
         raise TableError(
-            f"{against:,} of {len(track):,} {told} readings of {track.source} have different values at one moment; are these files of "
+            f"{against:,} of {len(track):,} {told} readings of {track.source} have different values at one moment "
+            f"({notes.where(disputed)}); are these files of "
             "several people, or of several devices? Give each person a run with --person, or a folder of their own with --by-folder"
         )
     keep = ~several
@@ -194,12 +204,12 @@ def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
     told = kind.replace("_", " ")
     same = (track.start[1:] == track.start[:-1]) & (track.length[1:] == track.length[:-1])
     twice = np.r_[False, same & (track.value[1:] == track.value[:-1])] if len(track) else np.zeros(0, bool)
-    notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int(twice.sum()))
+    _drop(notes, f"{told} that stands there already (duplicates, exports that overlap)", twice, track.places)
     track = track.of(~twice)
     if kind == "sleep":
         return track
     sums = _sums(track)
-    notes.drop(f"{told} over a time in which the same source states several shorter counts, which go before", int(sums.sum()))
+    _drop(notes, f"{told} over a time in which the same source states several shorter counts, which go before", sums, track.places)
     track = track.of(~sums)
     end = track.start + track.length
     keep, last = np.ones(len(track), bool), 0
@@ -207,7 +217,7 @@ def _one_at_a_time(track: Track, kind: str, notes: Notes) -> Track:
     for i in np.flatnonzero(track.start[1:] < latest[:-1]) + 1:
         last = i - 1 if keep[i - 1] else last
         keep[i] = track.start[i] >= end[last]
-    notes.drop(f"{told} of one source over a time that is counted already", int((~keep).sum()))
+    _drop(notes, f"{told} of one source over a time that is counted already", ~keep, track.places)
     return track.of(keep)
 
 

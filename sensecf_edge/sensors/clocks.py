@@ -211,7 +211,8 @@ def parse_slashed(text: str, order: str) -> int | None:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + (12 if found[7][0] in "Pp" else 0)
-    return None if begin is None or hour > 23 else begin + hour * 3600 + int(found[5]) * 60 + int(found[6] or 0)
+    minute, second = int(found[5]), int(found[6] or 0)
+    return None if begin is None or hour > 23 or minute > 59 or second > 60 else begin + hour * 3600 + minute * 60 + second
 
 
 def order_of(texts: list[str]) -> str:

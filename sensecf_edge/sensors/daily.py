@@ -237,7 +237,7 @@ def _tell_sources(readings: Readings, found: Mapping[str, Sequence[Track]]) -> N
             names = ", ".join(t.source for t in tracks)
             readings.notes.tell(
                 f"{kind.replace('_', ' ')} from {names}: in each quarter of an hour one counts, the one asked for with --prefer, "
-                "else one that is worn, else the one that the day has most of (people)")  # fmt: skip
+                "else one that is worn, else the one that the day has most of (people)", 1, ())  # fmt: skip
 
 
 def check_floors(floors: Mapping[str, float]) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import TableError
 from ..table.opening import ENCODING, GZIP
+from .notes import Notes, Places
 
 HEAD = 1 << 15
 PREAMBLE = 40
@@ -26,6 +27,10 @@ _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BO
           codecs.BOM_UTF16_BE: "utf-16"}  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
+
+
+class DamagedError(TableError):
+    """A file that breaks off, or of which no more can be unpacked or read from some place on."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Export:
-    """One file. `asked` is what the user says about it."""
+    """One file. `asked` is what the user says about it, `places` is told how far it has been read."""
 
     path: Path
     asked: Asked = field(default_factory=Asked)
+    places: Places = field(default_factory=Places)
 
     @property
     def name(self) -> str:
@@ -104,7 +110,7 @@ class Export:
                 "or save it as UTF-8"
             ) from error
         except (OSError, EOFError, zlib.error) as error:
-            raise TableError(f"{self.at(done + 1)}: the file is damaged or cut off (gzip); export it again") from error
+            raise DamagedError(f"{self.at(done + 1)}: the file is damaged or cut off (gzip); export it again") from error
 
     def _wide(self) -> Iterator[str]:
         with io.TextIOWrapper(self.opened(), self.encoding, newline="") as file:  # type: ignore[type-var]
@@ -125,27 +131,37 @@ class Export:
         except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", 1)
             what = getattr(error, "msg", error)
-            raise TableError(f"{self.at(line)}: this is no whole JSON ({what}); is the file cut off? Export it again") from error
+            raise DamagedError(f"{self.at(line)}: this is no whole JSON ({what}); is the file cut off? Export it again") from error
 
-    def objects(self) -> Iterator[dict[str, Any]]:
-        """The objects of a JSON list, of JSON Lines, or the one that the file is. Raises TableError."""
+    def objects(self, notes: Notes) -> Iterator[dict[str, Any]]:
+        """The objects of a JSON list, of JSON Lines, or the one that the file is; what is none goes into `notes`. Raises TableError."""
         begin = self.head.lstrip()
         if begin.startswith("{") and _is_lines(begin):
-            for number, line in enumerate(self.text(), 1):
-                if line.strip():
-                    try:
-                        held = json.loads(line.lstrip("\ufeff"))
-                    except ValueError as error:
-                        raise TableError(f"{self.at(number)}: this is no JSON object; is the file cut off? Export it again") from error
-                    if isinstance(held, dict):
-                        yield held
-            return
-        held = self.json()
-        yield from (one for one in (held if isinstance(held, list) else [held]) if isinstance(one, dict))
+            found = self._line_by_line(notes)
+        else:
+            held = self.json()
+            found = iter(held if isinstance(held, list) else [held])
+            self.places.called("entry")
+        for number, one in enumerate(found, 1):
+            if self.places.word == "entry":
+                self.places.at(number)
+            if isinstance(one, dict):
+                yield one
+            else:
+                notes.drop("entries that are no JSON objects")
+
+    def _line_by_line(self, notes: Notes) -> Iterator[Any]:
+        for number, line in enumerate(self.text(), 1):
+            self.places.at(number)
+            if line.strip():
+                try:
+                    yield json.loads(line.lstrip("\ufeff"))
+                except (ValueError, RecursionError):
+                    notes.drop("lines that are no JSON (is the file cut off? Export it again)")
 
     def sheet(self, is_header: Callable[[Sequence[str]], bool]) -> Sheet | None:
         """Its rows under the line of names, wherever that stands in the beginning; None where no line is one."""
-        lines = self.head.splitlines()[:PREAMBLE]
+        lines = self.head.replace("\r\n", "\n").split("\n")[:PREAMBLE]
         for number, line in enumerate(lines, 1):
             for mark in (",", ";", "\t", "|"):
                 names = _cut(line, mark)
@@ -158,7 +174,7 @@ def _is_lines(begin: str) -> bool:
     first, _, rest = begin.partition("\n")
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return bool(rest.strip())
 
@@ -196,6 +212,7 @@ class Sheet:
         try:
             for cells in reader:
                 if reader.line_num > self.header and cells:
+                    self.export.places.at(reader.line_num)
                     cut = len(cells) < len(self.names) and line[-1:] not in ("\n", "\r")
                     yield reader.line_num, cells[:-1] if cut else cells
         except csv.Error as error:
@@ -219,3 +236,22 @@ def finite(given: object) -> float:
     except (TypeError, ValueError, OverflowError):
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def inside(given: object, *path: str) -> Any:
+    """What stands at a path of keys inside JSON; None where some of it is not there, or is of another shape."""
+    for name in path:
+        if not isinstance(given, dict):
+            return None
+        given = given.get(name)
+    return given
+
+
+def listed(given: object) -> list[Any]:
+    """A list of JSON, or an empty one for everything else."""
+    return given if isinstance(given, list) else []
+
+
+def word(given: object) -> str:
+    """A text of JSON, or a whole number as one; '' for everything else."""
+    return str(given) if isinstance(given, str | int) and not isinstance(given, bool) else ""

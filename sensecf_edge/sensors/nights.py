@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
+import numpy as np
+
 from .cleaning import Track
 from .clocks import local_day, midnight
-from .notes import Notes
+from .notes import SHOWN, Notes
 from .readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, UNMEASURED
 
 APART = 3600
@@ -85,11 +87,13 @@ def sleeps(track: Track, notes: Notes) -> list[Sleep]:
 
 def _undisputed(track: Track, notes: Notes) -> list[Stretch]:
     """Without those that say different stages of one and the same time."""
-    said = dict[tuple[int, int], set[int]]()
-    for begin, length, stage in zip(track.start.tolist(), track.length.tolist(), track.value.tolist(), strict=True):
-        said.setdefault((begin, begin + length), set()).add(int(stage))
-    against = sum(len(stages) for stages in said.values() if len(stages) > 1)
-    notes.drop("sleep with different stages over one time (nobody can say which is right)", against)
+    said = dict[tuple[int, int], dict[int, int]]()
+    columns = (track.start.tolist(), track.length.tolist(), track.value.tolist(), track.places.tolist())
+    for begin, length, stage, place in zip(*columns, strict=True):
+        said.setdefault((begin, begin + length), {}).setdefault(int(stage), place)
+    for stages in said.values():
+        if len(stages) > 1:
+            notes.drop("sleep with different stages over one time (nobody can say which is right)", len(stages), stages.values())
     return [(begin, end, min(stages)) for (begin, end), stages in said.items() if len(stages) == 1]
 
 
@@ -105,13 +109,22 @@ def by_waking(tracks: Sequence[Track], place: tzinfo, prefer: Sequence[str], not
     out = {}
     for day, sources in found.items():
         source = min(sources, key=lambda name: (_wish(name, prefer), -sum(s.measured for s in sources[name]), name))
-        notes.drop("sleep of a source beside another that counts for the date", sum(len(s) for n, s in sources.items() if n != source))
+        others = [(name, sleep) for name, held in sources.items() if name != source for sleep in held]
+        reason = "sleep of a source beside another that counts for the date"
+        notes.drop(reason, len(others), [_place(tracks, name, sleep) for name, sleep in others[:SHOWN]])
         ranked = sorted(sources[source], key=lambda s: (-s.asleep, -s.end))
         if _is_nap(ranked[0], midnight(day, place)):
-            notes.drop("sleep of under 3 hours by day on dates without another: a nap, and of the night nothing is known", len(ranked))
+            reason = "sleep of under 3 hours by day on dates without another: a nap, and of the night nothing is known"
+            notes.drop(reason, len(ranked), [_place(tracks, source, nap) for nap in ranked[:SHOWN]])
         else:
             out[day] = ranked[0], ranked[1:]
     return out
+
+
+def _place(tracks: Sequence[Track], source: str, sleep: Sleep) -> int:
+    """Where the first reading of a sleep stands."""
+    track = next(t for t in tracks if t.source == source)
+    return int(track.places[min(int(np.searchsorted(track.start, sleep.start)), len(track) - 1)])
 
 
 def _is_nap(sleep: Sleep, begin: int) -> bool:

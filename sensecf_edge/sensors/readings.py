@@ -1,7 +1,7 @@
 """The common form of everything a sensor says, and where readers put it.
 
 A reading is a value at a moment (glucose, pulse, stress) or a count over a time (steps, energy, minutes); an episode is a
-stretch of sleep. They are kept in columns, 20 bytes each, by person, kind, source and unit; over a million of them in a file.
+stretch of sleep. They are kept in columns, 24 bytes each, by person, kind, source and unit; over a million of them in a file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TableError
-from .notes import Notes
+from .notes import Notes, Places, printable
 
 MOMENTS = ("glucose", "heart_rate", "resting_heart_rate", "stress")
 COUNTS = ("steps", "active_energy", "active_time", "vigorous_time", "sedentary_time")
@@ -34,9 +33,13 @@ NOT_SAID = 1_000_000
 FAR = 1 << 40
 """Seconds: 35,000 years."""
 IN_MEMORY = 1_000_000
-"""Readings that are held before they are put into a file: 20 MB."""
+"""Readings that are held before they are put into a file: 24 MB."""
+SIZE = 24
+"""Bytes of a reading: start, value, length, place."""
 Times = NDArray[np.int64]
 Lengths = NDArray[np.int32] | NDArray[np.int64]
+Where = NDArray[np.int32]
+"""Places of readings (see `notes.Places`)."""
 Values = NDArray[np.float64]
 
 
@@ -83,14 +86,19 @@ class Series:
 
     def __init__(self, key: Key, room: Room, limits: tuple[float, float] = (math.nan, math.nan)) -> None:
         self.key, self.limits, self._room = key, limits, room
-        self._starts, self._lengths, self._values = array("q"), array("i"), array("d")
+        self._empty()
         self._away: list[tuple[int, int]] = []
 
-    def add(self, start: int, value: float, length: int = 0) -> None:
-        """One reading; a length below 0 is one that cannot be, and so is a time beyond all calendars."""
+    def _empty(self) -> None:
+        self._starts, self._lengths, self._values, self._places = array("q"), array("i"), array("d"), array("i")
+
+    def add(self, start: int, value: float, length: int = 0, place: int = 0) -> None:
+        """One reading; a length below 0 is one that cannot be, and so is a time beyond all calendars. It stands at `place`, else where is
+        being read."""
         self._starts.append(start if -FAR < start < FAR else -FAR)
         self._lengths.append(length if 0 <= length < 1 << 31 else -1)
         self._values.append(value)
+        self._places.append(place or self._room.places.now)
         if not len(self._starts) % 256:
             self._room.taken(256)
 
@@ -100,6 +108,7 @@ class Series:
         self._values.frombytes(np.ascontiguousarray(values, np.float64).tobytes())
         spans = np.zeros(len(starts), np.int32) if lengths is None else np.asarray(lengths, np.int32)
         self._lengths.frombytes(spans.tobytes())
+        self._places.frombytes(bytes(4 * len(starts)))
         self._room.taken(len(starts))
 
     def __len__(self) -> int:
@@ -107,29 +116,36 @@ class Series:
 
     def columns(self) -> tuple[Times, Lengths, Values]:
         """Starts, lengths and values, each of shape (n,)."""
-        here = np.frombuffer(self._starts, np.int64), np.frombuffer(self._lengths, np.int32), np.frombuffer(self._values)
+        return self.held()[:3]
+
+    def held(self) -> tuple[Times, Lengths, Values, Where]:
+        """Starts, lengths, values and places, each of shape (n,)."""
+        here = (np.frombuffer(self._starts, np.int64), np.frombuffer(self._lengths, np.int32), np.frombuffer(self._values),
+                np.frombuffer(self._places, np.int32))  # fmt: skip
         if not self._away:
             return here
-        starts, lengths, values = np.empty(len(self), np.int64), np.empty(len(self), np.int32), np.empty(len(self))
-        at = 0
+        size, at = len(self), 0
+        out = np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size), np.empty(size, np.int32)
         for part in (*(self._room.back(place, count) for place, count in self._away), here):
             upto = slice(at, at + len(part[0]))
-            starts[upto], lengths[upto], values[upto] = part
+            for column, piece in zip(out, part, strict=True):
+                column[upto] = piece
             at = upto.stop
-        return starts, lengths, values
+        return out
 
     def put_away(self) -> None:
         """Into the file, so that memory is free for others."""
         if self._starts:
-            self._away.append((self._room.put(self._starts, self._values, self._lengths), len(self._starts)))
-            self._starts, self._lengths, self._values = array("q"), array("i"), array("d")
+            self._away.append((self._room.put(self._starts, self._values, self._lengths, self._places), len(self._starts)))
+            self._empty()
 
 
 class Room:
     """How many readings may be in memory; the others lie in a file without a name, which is gone with the process."""
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
         self.all: list[Series] = []
+        self.places = places
         self._held, self._file = 0, -1
 
     def taken(self, count: int) -> None:
@@ -157,23 +173,18 @@ class Room:
                              "or set TMPDIR") from error  # fmt: skip
         return place
 
-    def back(self, place: int, count: int) -> tuple[Times, Lengths, Values]:
-        """Starts, lengths and values that were put there."""
+    def back(self, place: int, count: int) -> tuple[Times, Lengths, Values, Where]:
+        """Starts, lengths, values and places that were put there."""
         os.lseek(self._file, place, os.SEEK_SET)
         data = bytearray()
-        while len(data) < 20 * count:
-            got = os.read(self._file, 20 * count - len(data))
+        while len(data) < SIZE * count:
+            got = os.read(self._file, SIZE * count - len(data))
             if not got:
                 raise TableError("the temporary file of readings was cut short; run it again")
             data += got
         starts, values = np.frombuffer(data, np.int64, count), np.frombuffer(data, np.float64, count, 8 * count)
-        return starts, np.frombuffer(data, np.int32, count, 16 * count), values
-
-
-@lru_cache(maxsize=4_096)
-def _storable(name: str) -> str:
-    """A name as a file can hold it: half a pair of surrogates, which JSON can say, by its number."""
-    return name.encode("utf-8", "backslashreplace").decode()
+        lengths, places = np.frombuffer(data, np.int32, count, 16 * count), np.frombuffer(data, np.int32, count, 20 * count)
+        return starts, lengths, values, places
 
 
 class Readings:
@@ -185,15 +196,15 @@ class Readings:
         self.notes = Notes()
         self.zones: dict[str, str] = {}
         self.pulses: dict[str, set[str]] = {}
-        self.counters: dict[tuple[str, str, str, str, str], set[tuple[int, float]]] = {}
-        self._room = Room()
+        self.counters: dict[tuple[str, str, str, str, str], dict[tuple[int, float], int]] = {}
+        self._room = Room(self.notes.places)
 
     def series(
         self, kind: str, source: str, unit: str, person: str = "", wall: bool = False, limits: tuple[float, float] | None = None,
         offset: int = NOT_SAID,
     ) -> Series:  # fmt: skip
         """Where readings of that kind go."""
-        key = Key(_storable(person), kind, _storable(source), unit, wall, offset)
+        key = Key(printable(person), kind, printable(source), unit, wall, offset)
         found = self.all.get(key)
         if found is None:
             found = self.all[key] = Series(key, self._room)
@@ -216,7 +227,7 @@ class Readings:
 
     def count_up(self, kind: str, source: str, unit: str, person: str, which: str, at: int, value: float) -> None:
         """What a counter shows that is set back now and then, at a moment; `which` names one of several counters."""
-        self.counters.setdefault((person, kind, source, unit, which), set()).add((at, value))
+        self.counters.setdefault((person, kind, source, unit, which), {}).setdefault((at, value), self.notes.places.now)
 
     def settle(self) -> None:
         """Turn what counters showed into counts, when all files are read: each rise, and after each fall what it shows then."""
@@ -224,12 +235,17 @@ class Readings:
             series, before = self.series(kind, source, unit, person), sorted(shown)
             for (t, a), (u, b) in pairwise(before):
                 if u > t:
-                    series.add(t, b - a if b >= a else b, u - t)
-            self.notes.drop(f"{kind.replace('_', ' ')}: the first value of a counter, which says nothing of when", 1)
+                    series.add(t, b - a if b >= a else b, u - t, shown[u, b])
+            self.notes.drop(f"{kind.replace('_', ' ')}: the first value of a counter, which says nothing of when", 1, [shown[before[0]]])
         self.counters.clear()
 
     def __len__(self) -> int:
         return sum(map(len, self.all.values()))
+
+    @property
+    def told(self) -> int:
+        """How much has been said of files so far: readings, values of counters, what was left out."""
+        return len(self) + sum(map(len, self.counters.values())) + self.notes.total
 
     def persons(self) -> list[str]:
         """Everybody who has a reading, in order."""

@@ -17,6 +17,8 @@ from .quantities import factor
 WEEKEND = "weekend"
 BESIDE = ("id", "person", "date", "hours")
 COVERAGE = "_coverage"
+FORMULA = ("=", "+", "-", "@")
+"""How what a spreadsheet computes begins."""
 _PLAIN = re.compile(r"\s*(?:/day|per day|of .*)$")
 
 
@@ -85,13 +87,18 @@ def write(out: TextIO, found: Sequence[Day], schema: Schema | None) -> None:
     for day in found:
         held = values(day, schema)
         cells = ["" if held[name] is None else text(held[name]) for name in features]
-        beside = (f"{named(day)} {day.date}", named(day), day.date, number_text(day.hours))
+        beside = (as_cell(f"{named(day)} {day.date}"), as_cell(named(day)), day.date, number_text(day.hours))
         writer.writerow([*beside, *cells, *(number_text(day.coverage[name]) for name in made)])
 
 
 def text(value: Any) -> str:
     """A value as a cell."""
     return value if isinstance(value, str) else number_text(value)
+
+
+def as_cell(name: str) -> str:
+    """A name that a file brings, so that no spreadsheet takes it for a formula: behind an apostrophe where it begins as one."""
+    return f"'{name}" if name[:1] in FORMULA else name
 
 
 def named(day: Day) -> str:

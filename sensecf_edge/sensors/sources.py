@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..errors import SenseCFError, TableError, place
-from .exports import Asked, Export
+from .exports import Asked, DamagedError, Export
 from .readings import Key, Readings
 
 READERS = ("ai_readi", "open_mhealth", "nightscout", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "dexcom", "libreview",
@@ -70,28 +70,41 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
     asked, able = asked or Asked(), [r for r in readers() if source in ("", r.NAME)]
     if not able:
         raise TableError(f"there is no source {source!r}; there are {', '.join(names())}")
-    readings, known, unknown = Readings(), Counter[str](), Counter[str]()
+    changed = list[str]()
+    readings, known, unknown, damaged = Readings(), Counter[str](), Counter[str](), list[DamagedError]()
     spans: dict[Key, list[tuple[Path, int, int]]] = {}
     for path, person in _files(sources, by_folder):
-        export = Export(path, replace(asked, person=asked.person or person))
+        export = Export(path, replace(asked, person=asked.person or person), readings.notes.places)
+        readings.notes.places.begin(str(path))
         reader = _reader(export, able)
         if reader is None:
             unknown[path.suffix.lower() or "without an ending"] += 1
+            if resembled := _resembled(export, able):
+                changed.append(resembled)
+                readings.notes.drop(f"files that are {resembled}, changed by another program, a spreadsheet perhaps: export them anew")
             continue
         known[reader.NAME] += 1
-        before = {key: len(series) for key, series in readings.all.items()}
+        before, told = {key: len(series) for key, series in readings.all.items()}, readings.told
         try:
             reader.read(export, readings)
+        except DamagedError as error:
+            damaged.append(error)
+            readings.notes.drop("files that are damaged or break off, from there on (export them again)")
         except (SenseCFError, MemoryError):
             raise
         except Exception as error:
             fault = f"a fault in this program ({place(error)}); please report it, without the file"
             raise TableError(f"{path}, read as {reader.NAME}: {fault}, and go on without this one") from error
+        if readings.told == told:
+            readings.notes.tell("files that hold nothing")
         for key, series in readings.all.items():
             if len(series) > before.get(key, 0):
                 spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))
+    if len(damaged) == sum(known.values()) > 0:
+        raise damaged[0]
+    readings.notes.places.now = 0
     if not known:
-        _nothing(sources, able, unknown)
+        _nothing(sources, able, unknown, changed)
     readings.settle()
     _one_person(readings, spans)
     return Found(readings, dict(known), dict(unknown))
@@ -116,8 +129,18 @@ def _reader(export: Export, able: Sequence[Reader]) -> Reader | None:
     return next((reader for reader in able if reader.recognises(export)), None)
 
 
-def _nothing(sources: Sequence[str], able: Sequence[Reader], unknown: Counter[str]) -> None:
+def _resembled(export: Export, able: Sequence[Reader]) -> str:
+    """The export that a file nobody knows was, by its look; '' where it looks like none."""
+    return next((reader.NAME for reader in able if (look := getattr(reader, "RESEMBLES", None)) and look.search(export.head)), "")
+
+
+def _nothing(sources: Sequence[str], able: Sequence[Reader], unknown: Counter[str], changed: Sequence[str]) -> None:
     """Raises TableError that says what was looked for and what is there."""
+    if changed:
+        raise TableError(
+            f"{', '.join(map(str, sources))}: this looks like an export of {changed[0]} that another program has changed (its line of names is "
+            "not as it was: quoted as a whole, merged, or renamed); export it anew, and open it in no spreadsheet before"
+        )
     if len(sources) == 1 and Path(sources[0]).is_file():
         first = Export(Path(sources[0])).first
         if not first.strip():

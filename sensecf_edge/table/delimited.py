@@ -24,11 +24,11 @@ _SEPARATOR_LINE = re.compile(rb"sep=(.)", re.IGNORECASE)
 
 
 class Csv(Lines):
-    """A header line and one record a line. `known` are names that somebody asks for."""
+    """A header line and one record a line. `known` are names that somebody asks for; `above` lines stand above the header."""
 
-    def __init__(self, source: Opened, known: Collection[str]) -> None:
+    def __init__(self, source: Opened, known: Collection[str], above: int = 0) -> None:
         super().__init__(source)
-        self.delimiter = ""
+        self.delimiter, self.above = "", above
         header, head = self._header(), source.head
         self.delimiter = self.delimiter or _delimiter(header, head, known)
         names = split(header, self.delimiter)
@@ -44,8 +44,10 @@ class Csv(Lines):
 
     def _header(self) -> str:
         """The first line that holds something, behind a line `sep=;` where there is one."""
-        for line, end in lines(self.file, 0):
-            self.first = end
+        for number, (line, end) in enumerate(lines(self.file, 0), 1):
+            self.line, self.first = number, end
+            if self.line <= self.above:
+                continue
             if line is None:
                 raise TableError(f"the first line of {self.where} holds over {RECORD.max_bytes:,} bytes; a CSV starts with column names")
             plain = line.removeprefix(UTF8_MARK)

@@ -69,11 +69,11 @@ def lines(file: BinaryIO, start: int) -> Iterator[tuple[bytes | None, int]]:
 
 
 class Lines:
-    """What CSV and JSON Lines share: count the lines that hold something."""
+    """What CSV and JSON Lines share: count the lines that hold something. `line` is the last one read, counting all of the file."""
 
     names: tuple[str, ...] = ()
     nested: frozenset[str] = frozenset()
-    first = 0
+    first = line = 0
 
     def __init__(self, source: Opened) -> None:
         self.orders = dict[str, list[str]]()
@@ -82,7 +82,8 @@ class Lines:
     def rows(self) -> Iterator[Line]:
         """Every record, from the first."""
         count = 0
-        for line, end in lines(self.file, self.first):
+        for number, (line, end) in enumerate(lines(self.file, self.first), self.line + 1):
+            self.line = number
             if line is not None and self._blank(line):
                 continue
             count += 1

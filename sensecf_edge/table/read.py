@@ -77,20 +77,20 @@ class Cells:
 
 
 @contextlib.contextmanager
-def table(name: str, known: Collection[str] = ()) -> Iterator[Table]:
+def table(name: str, known: Collection[str] = (), above: int = 0) -> Iterator[Table]:
     """The table at a path or on standard input, to be read row by row. Raises TableError where no row of it can be read."""
     with opened(name) as source:
-        yield table_of(source, known)
+        yield table_of(source, known, above)
 
 
-def table_of(source: Opened, known: Collection[str] = ()) -> Table:
-    """The table that was opened. Raises TableError."""
+def table_of(source: Opened, known: Collection[str] = (), above: int = 0) -> Table:
+    """The table that was opened; of a CSV, `above` lines stand above the names of columns. Raises TableError."""
     if source.parquet:
         from .parquet import Parquet
 
         return Parquet(source)
     head = source.head.removeprefix(UTF8_MARK).lstrip()
-    return JsonLines(source) if head.startswith(b"{") else Csv(source, known)
+    return JsonLines(source) if head.startswith(b"{") else Csv(source, known, above)
 
 
 def read(name: str, known: Collection[str] = (), free: Callable[[], int] | None = None) -> Cells:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ...errors import TableError
 from ..clocks import parse
-from ..exports import Export, finite
+from ..exports import Export, finite, inside, listed, word
 from ..readings import STAGES, Readings
 from .dexcom import reading
 
@@ -32,113 +33,116 @@ def recognises(export: Export) -> bool:
 def read(export: Export, readings: Readings) -> None:
     """Puts what the file holds into `readings`. Raises TableError."""
     whole = export.json()
-    header, body = whole.get("header", {}), whole.get("body", {})
-    said = next((str(header[k]) for k in ("patient_id", "user_id", "uuid") if header.get(k)), "")
+    header, body = inside(whole, "header"), inside(whole, "body")
+    said = next((name for k in ("patient_id", "user_id", "uuid") if (name := word(inside(header, k)))), "")
     identity = said.removeprefix("AIREADI-")
     person = export.asked.person or identity
-    place = ZONES.get(str(header.get("timezone") or _ZONE_OF_ID.get(identity[:1], "")).lower())
+    if not person:
+        raise TableError(f"{export.path}: its header names nobody (patient_id, user_id or uuid); say whose it is with --person")
+    place = ZONES.get((word(inside(header, "timezone")) or _ZONE_OF_ID.get(identity[:1], "")).lower())
     if place:
         readings.zones.setdefault(person, place)
-    listed = body.items() if isinstance(body, dict) else [("cgm", body)]
-    for name, records in listed:
-        for at, record in enumerate(records if isinstance(records, list) else [], 1):
-            if isinstance(record, dict):
-                _record(name, record, person, readings, f"{export.path}, {name} {at:,}")
+    for name, records in body.items() if isinstance(body, dict) else [("cgm", body)]:
+        export.places.called(f"{name} record" if len(name) < 40 else "record")
+        if not isinstance(records, list):
+            readings.notes.drop("ai-readi: a body that is no list of records")
+        for at, record in enumerate(listed(records), 1):
+            export.places.at(at)
+            _record(name, record, person, readings)
 
 
-def _record(name: str, record: dict[str, Any], person: str, readings: Readings, where: str) -> None:
-    if "blood_glucose" in record:
-        _glucose(record, person, readings, where)
+def _record(name: str, record: object, person: str, readings: Readings) -> None:
+    if not isinstance(record, dict):
+        readings.notes.drop("entries that are no JSON objects")
+    elif "blood_glucose" in record:
+        _glucose(record, person, readings)
     elif "sleep_stage_state" in record:
-        _stage(record, person, readings, where)
+        _stage(record, person, readings)
     elif "sleep_duration" in record:
-        _span(record, "asleep", person, readings, where)
+        _span(record, "asleep", person, readings)
     elif name == "activity":
-        _activity(record, person, readings, where)
+        _activity(record, person, readings)
     elif any(kind in record for kind in _VALUES):
         kind, unit = next(_VALUES[k] for k in _VALUES if k in record)
-        moment, value = _moment(record), _number(record[kind].get("value"))
+        moment, value = _moment(record), finite(inside(record, kind, "value"))
         if moment is None:
-            _lost(readings, where)
+            _lost(readings)
+        elif math.isnan(value):
+            readings.notes.drop(f"{kind.replace('_', ' ')} that is no number")
         else:
             readings.series(kind, SOURCE, unit, person, moment[1]).add(moment[0], value)
     elif any(kind in record for kind in _UNUSED):
-        readings.notes.drop("ai-readi: oxygen saturation and breathing, of which no measure is made", 1, where)
+        readings.notes.drop("ai-readi: oxygen saturation and breathing, of which no measure is made")
     else:
-        readings.notes.drop("ai-readi: records of a kind that is not known", 1, where)
+        readings.notes.drop("ai-readi: records of a kind that is not known")
 
 
-def _frames(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _frames(record: dict[str, Any]) -> Iterator[object]:
     for key in ("effective_time_frame", "sleep_stage_time_frame"):
-        frame = record.get(key)
-        if isinstance(frame, dict):
-            yield frame
+        yield record.get(key)
 
 
 def _moment(record: dict[str, Any]) -> tuple[int, bool] | None:
     for frame in _frames(record):
-        text = frame.get("date_time") or frame.get("time_interval", {}).get("start_date_time")
+        text = inside(frame, "date_time") or inside(frame, "time_interval", "start_date_time")
         if text:
-            return parse(str(text))
+            return parse(word(text))
     return None
 
 
 def _interval(record: dict[str, Any]) -> tuple[int, int] | None:
     """Old files leave the Z out; they are UTC all the same."""
     for frame in _frames(record):
-        span = frame.get("time_interval", {})
-        a, b = parse(str(span.get("start_date_time", ""))), parse(str(span.get("end_date_time", "")))
+        a, b = (parse(word(inside(frame, "time_interval", f"{end}_date_time"))) for end in ("start", "end"))
         if a and b:
             return a[0], b[0]
     return None
 
 
-def _number(given: object) -> float:
-    value = finite(given)
-    return -1.0 if math.isnan(value) else value
+def _lost(readings: Readings) -> None:
+    readings.notes.drop("a record without a time that can be read")
 
 
-def _lost(readings: Readings, where: str) -> None:
-    readings.notes.drop("a record without a time that can be read", 1, where)
-
-
-def _glucose(record: dict[str, Any], person: str, readings: Readings, where: str) -> None:
+def _glucose(record: dict[str, Any], person: str, readings: Readings) -> None:
     moment, held = _moment(record), record["blood_glucose"]
-    value = reading(str(held.get("value")), "mg/dL")
+    value = reading(str(inside(held, "value")), "mg/dL")
     if moment is None:
-        _lost(readings, where)
+        _lost(readings)
     elif math.isnan(value):
-        readings.notes.drop("glucose that is no number", 1, where)
+        readings.notes.drop("glucose that is no number")
     else:
-        unit = str(held.get("unit") or "")
+        unit = word(inside(held, "unit"))
         readings.series("glucose", CGM, unit, person, limits=(40.0, 400.0)).add(moment[0], value)
 
 
-def _stage(record: dict[str, Any], person: str, readings: Readings, where: str) -> None:
-    stage = str(record["sleep_stage_state"])
+def _stage(record: dict[str, Any], person: str, readings: Readings) -> None:
+    stage = word(record["sleep_stage_state"])
     if stage in STAGES:
-        _span(record, stage, person, readings, where)
+        _span(record, stage, person, readings)
     else:
-        readings.notes.drop("sleep of a stage that the watch calls unknown", 1, where)
+        readings.notes.drop("sleep of a stage that the watch calls unknown")
 
 
-def _span(record: dict[str, Any], stage: str, person: str, readings: Readings, where: str) -> None:
+def _span(record: dict[str, Any], stage: str, person: str, readings: Readings) -> None:
     span = _interval(record)
     if span is None:
-        _lost(readings, where)
+        _lost(readings)
     else:
         readings.series("sleep", SOURCE, "stage", person).add(span[0], STAGES.index(stage), span[1] - span[0])
 
 
-def _activity(record: dict[str, Any], person: str, readings: Readings, where: str) -> None:
+def _activity(record: dict[str, Any], person: str, readings: Readings) -> None:
     if record.get("activity_name") == "kcal_burned":
-        moment, held = _moment(record), record.get("calories_value") or record.get("duration") or {}
-        if moment is None or _number(held.get("value")) < 0:
-            _lost(readings, where)
+        moment = _moment(record)
+        value = finite(inside(record, "calories_value" if record.get("calories_value") else "duration", "value"))
+        if moment is None:
+            _lost(readings)
+        elif not value >= 0:
+            readings.notes.drop("active energy that is no number")
         else:
-            readings.count_up("active_energy", SOURCE, "kcal", person, "", moment[0], _number(held.get("value")))
+            readings.count_up("active_energy", SOURCE, "kcal", person, "", moment[0], value)
         return
-    readings.notes.drop("ai-readi: a code of movement that calls itself steps, not used as such", 1, where)
+    readings.notes.drop("ai-readi: a code of movement that calls itself steps, not used as such")
     span = _interval(record)
     if span is not None and record.get("activity_name") == "sedentary" and 0 < span[1] - span[0] <= 90_000:
         length = span[1] - span[0]

@@ -11,12 +11,12 @@ import html
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 from ...errors import TableError
 from ..clocks import parse
-from ..exports import Export, finite
+from ..exports import DamagedError, Export, finite
+from ..notes import MOST
 from ..quantities import fits
 from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, Readings
 
@@ -43,47 +43,47 @@ def read(export: Export, readings: Readings) -> None:
     """Puts the records that count into `readings`. Raises TableError for a file that holds no record at all."""
     times = dict[str, tuple[int, bool] | None]()
     count, unused = 0, dict[str, int]()
-    for text, place in _records(export, readings):
+    for text in _records(export, readings):
         count += 1
         held = dict(_PARTS.findall(text))
         kind = KINDS.get(held.get("type", ""))
         if kind is None:
             name = held.get("type", "").removeprefix("HKQuantityTypeIdentifier").removeprefix("HKCategoryTypeIdentifier")
+            name = name if name in unused or len(unused) < MOST else "other types"
             unused[name] = unused.get(name, 0) + 1
             continue
         if len(times) > 100_000:
             times.clear()
-        _one(kind, held, times, readings, export.asked.person, place)
+        _one(kind, held, times, readings, export.asked.person)
     if not count:
         raise TableError(f"{export.path} holds no <Record>; is the file cut off? Export it again")
     for name, many in sorted(unused.items()):
-        readings.notes.drop(f"apple-health: {name}, of which no measure is made", many)
+        readings.notes.drop(f"apple-health: {name[:80]}, of which no measure is made", many, ())
 
 
-def _records(export: Export, readings: Readings) -> Iterator[tuple[str, Callable[[], str]]]:
-    """The attributes of each record and what says its place; what begins as one and is none is left out."""
+def _records(export: Export, readings: Readings) -> Iterator[str]:
+    """The attributes of each record; what begins as one and is none is left out."""
     left, line = "", 1
     for block in _blocks(export):
-        text, at = left + block, 0
+        text, at, counted = left + block, 0, 0
         for found in _RECORD.finditer(text):
-            skipped = _broken(text, at, found.start())
-            if skipped is not None:
-                readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", 0, skipped)))
-            at = found.end()
-            yield found[1], partial(_place, export, line, text, at)
+            begin = found.start()
+            if (skipped := _broken(text, at, begin)) is not None:
+                export.places.at(line + text.count("\n", counted, skipped))
+                readings.notes.drop("records that are no XML")
+            line, counted, at = line + text.count("\n", counted, begin), begin, found.end()
+            export.places.at(line)
+            yield found[1]
         rest = text.rfind("<Record", at)
         keep = rest if rest >= 0 and len(text) - rest < LONGEST else max(at, len(text) - len("<Record"))
-        skipped = _broken(text, at, keep)
-        if skipped is not None:
-            readings.notes.drop("records that are no XML", 1, export.at(line + text.count("\n", 0, skipped)))
-        line += text.count("\n", 0, keep)
+        if (skipped := _broken(text, at, keep)) is not None:
+            export.places.at(line + text.count("\n", counted, skipped))
+            readings.notes.drop("records that are no XML")
+        line += text.count("\n", counted, keep)
         left = text[keep:]
+    export.places.at(line)
     if _NEXT.search(left):
-        readings.notes.drop("a record that breaks off at the end (is the file cut off?)", 1, export.at(line))
-
-
-def _place(export: Export, line: int, text: str, at: int) -> str:
-    return export.at(line + text.count("\n", 0, at))
+        readings.notes.drop("a record that breaks off at the end (is the file cut off?)")
 
 
 def _broken(text: str, begin: int, end: int) -> int | None:
@@ -102,11 +102,10 @@ def _blocks(export: Export) -> Iterator[str]:
                 yield decoder.decode(block)
             yield decoder.decode(b"", final=True)
     except (OSError, EOFError, zlib.error) as error:
-        raise TableError(f"{export.path}: the file is damaged or cut off (gzip); export it again") from error
+        raise DamagedError(f"{export.path}: the file is damaged or cut off (gzip); export it again") from error
 
 
-def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, person: str,
-         place: Callable[[], str]) -> None:  # fmt: skip
+def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | None], readings: Readings, person: str) -> None:
     if "&" in held.get("unit", ""):  # mmol&lt;180.1558800000541&gt;/L
         held["unit"] = html.unescape(held["unit"])
     moments = []
@@ -117,13 +116,13 @@ def _one(kind: str, held: dict[str, str], times: dict[str, tuple[int, bool] | No
         moments.append(times[text])
     begin, end = moments
     if begin is None or end is None:
-        readings.notes.drop("a record without a time that can be read", 1, place())
+        readings.notes.drop("a record without a time that can be read")
         return
     source = held.get("sourceName", "").replace("\u00a0", " ")
     source = html.unescape(source) if "&" in source else source
     value = _value(kind, held, readings)
     if value is None:
-        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read", 1, place())
+        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read")
         return
     if value < 0:
         return

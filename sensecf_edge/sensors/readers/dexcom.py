@@ -16,6 +16,7 @@ from ..exports import Export, number
 from ..readings import HIGH, LOW, Readings
 
 NAME, LOOKS_FOR = "dexcom", "Dexcom Clarity's CSV: Timestamp (YYYY-MM-DDThh:mm:ss), Event Type, Glucose Value (mg/dL or mmol/L)"
+RESEMBLES = re.compile(r"hh:mm:ss\)[^\n]*\((?:mg/dL|mmol/L)\)|[,;\t]\"*EGV\"*[,;\t]", re.IGNORECASE)
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
 WORDS = {"low": LOW, "niedrig": LOW, "bas": LOW, "faible": LOW, "bajo": LOW, "basso": LOW, "laag": LOW, "lavt": LOW, "låg": LOW,
          "baixo": LOW, "high": HIGH, "hoch": HIGH, "élevé": HIGH, "haut": HIGH, "alto": HIGH, "hoog": HIGH, "høyt": HIGH, "hög": HIGH,
@@ -42,7 +43,8 @@ def read(export: Export, readings: Readings) -> None:
     where, found = next((i, m) for i, n in enumerate(sheet.names) if (m := _GLUCOSE.fullmatch(n)))
     unit = "mmol/L" if found[1].lower() == "mmol/l" else "mg/dL"
     what, names, events = when + 1, ["", ""], dict[str, int]()
-    for line, cells in sheet.rows():
+    timed, odd = 0, ""
+    for _, cells in sheet.rows():
         event = cells[what].strip() if len(cells) > what else ""
         if event in ("FirstName", "LastName"):
             names[int(event == "LastName")] = next((c.strip() for c in cells[what + 1 :] if c.strip()), "")
@@ -52,14 +54,21 @@ def read(export: Export, readings: Readings) -> None:
             continue
         second = _second(cells[when], export) if len(cells) > where else None
         if second is None:
-            readings.notes.drop("a line without a time that can be read, or cut short", 1, export.at(line))
+            odd = odd or cells[when].strip()[:30] if len(cells) > when else odd
+            readings.notes.drop("a line without a time that can be read, or cut short")
             continue
+        timed += 1
         person = export.asked.person or " ".join(filter(None, names))
         value = reading(cells[where], unit)
         if math.isnan(value):
-            readings.notes.drop("glucose that is no number", 1, export.at(line))
+            readings.notes.drop("glucose that is no number")
             continue
         readings.series("glucose", NAME, unit, person, wall=second[1], limits=LIMITS[unit]).add(second[0], value)
+    if odd and not timed:
+        raise TableError(
+            f"{export.path}: no time in it is as Clarity writes them (2026-05-01T08:00:00), the first is {odd!r}; did a spreadsheet save it again? "
+            "Download it anew and open it in none, or say the order of day and month with --dates DMY or --dates MDY"
+        )
     if events and "EGV" not in events:
         raise TableError(f"{export.path}: no row has the event type EGV; export it again with sensor readings")
 

@@ -6,12 +6,13 @@ kind of movement. A sleep level lasts until the next one of its file, so the las
 
 from __future__ import annotations
 
+import math
 import warnings
 from datetime import datetime
 from typing import Any
 
 from ...errors import MissingExtraError
-from ..exports import Export
+from ..exports import Export, finite
 from ..readings import AWAKE, DEEP, LIGHT, REM, UNMEASURED, Readings
 
 NAME, LOOKS_FOR = "garmin-fit", "Garmin's .fit files of monitoring, stress and sleep"
@@ -40,8 +41,9 @@ def read(export: Export, readings: Readings) -> None:
             messages = [frame for frame in fit if isinstance(frame, fitdecode.FitDataMessage)]
     except Exception as error:  # what is damaged makes it fail in any way
         what = "its checksum is wrong" if isinstance(error, fitdecode.FitCRCError) else "it is damaged or cut off"
-        readings.notes.drop(f"FIT files left out whole: {what} (copy them from the watch again)", 1, str(export.path))
+        readings.notes.drop(f"FIT files left out whole: {what} (copy them from the watch again)")
         return
+    export.places.called("message")
     File(export.asked.person, readings).take(messages)
 
 
@@ -55,7 +57,8 @@ class File:
 
     def take(self, messages: list[Any]) -> None:
         """All of them."""
-        for message in messages:
+        for number, message in enumerate(messages, 1):
+            self.readings.notes.places.at(number)
             second = _second(message, "timestamp")
             self.last = second or self.last
             name = message.name
@@ -106,4 +109,5 @@ def _second(message: Any, name: str) -> int | None:
 
 def _number(message: Any, name: str) -> float | None:
     value = message.get_value(name, fallback=None)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    number = finite(value) if isinstance(value, int | float) else math.nan
+    return None if math.isnan(number) else number

@@ -17,6 +17,7 @@ from ..exports import Export, Sheet, number
 from ..readings import HIGH, LOW, Readings
 
 NAME, LOOKS_FOR = "libreview", "LibreView's CSV: Device Timestamp, Record Type, Historic Glucose and Scan Glucose in mg/dL or mmol/L"
+RESEMBLES = re.compile(r"(?:mg/dL|mmol/L)\)?\W+[^\n,;\t]*(?:mg/dL|mmol/L)", re.IGNORECASE)
 LIMITS = {"mg/dL": (40.0, 500.0), "mmol/L": (2.2, 27.8)}
 HISTORY, SCAN = "0", "1"
 _GLUCOSE = re.compile(r".*\b(mg/dL|mmol/L)\)?", re.IGNORECASE)
@@ -51,20 +52,20 @@ def read(export: Export, readings: Readings) -> None:
     unit = "mmol/L" if found[1].lower() == "mmol/l" else "mg/dL"
     order = export.asked.dates or _order(sheet, column - 2)
     series = readings.series("glucose", NAME, unit, export.asked.person, wall=True, limits=LIMITS[unit])
-    for line, cells in sheet.rows():
+    for _, cells in sheet.rows():
         kind = cells[column - 1].strip() if len(cells) > column else ""
         if kind == SCAN:
             readings.notes.drop("libreview: scans (made when somebody looks; the history counts)")
         if kind != HISTORY:
             if len(cells) <= column:
-                readings.notes.drop("a line that was cut short", 1, export.at(line))
+                readings.notes.drop("a line that was cut short")
             continue
         iso = parse(cells[column - 2])
         second = iso[0] if iso else parse_slashed(cells[column - 2], order)
         value = _WORDS.get(cells[column].strip().lower(), number(cells[column]))
         if second is None or math.isnan(value):
             reason = "a line without a time that can be read" if second is None else "glucose that is no number"
-            readings.notes.drop(reason, 1, export.at(line))
+            readings.notes.drop(reason)
             continue
         series.add(second, value)
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 
 from ..clocks import parse
-from ..exports import Export, finite
+from ..exports import Export, finite, listed, word
 from ..readings import HIGH, LOW, Readings
 
 NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv (or mbg) and date"
@@ -24,32 +24,38 @@ def recognises(export: Export) -> bool:
 
 def read(export: Export, readings: Readings) -> None:
     """Puts the entries of the sensor into `readings`. Raises TableError."""
-    for at, entry in enumerate(_entries(export), 1):
-        where = f"{export.path}, entry {at:,}"
+    for entry in _entries(export, readings):
         if entry.get("type", "sgv") != "sgv" or "sgv" not in entry:
-            readings.notes.drop("nightscout: entries that are no reading of a sensor (mbg, cal)", 1, where)
+            readings.notes.drop("nightscout: entries that are no reading of a sensor (mbg, cal)")
             continue
-        unit = "mmol/L" if str(entry.get("units", "mg/dl")).lower().startswith("mmol") else "mg/dL"
+        unit = "mmol/L" if word(entry.get("units")).lower().startswith("mmol") else "mg/dL"
         second, value = _second(entry), _value(entry["sgv"], unit)
         if second is None or math.isnan(value):
-            readings.notes.drop("an entry without a time or a number that can be read", 1, where)
+            readings.notes.drop("an entry without a time or a number that can be read")
             continue
-        person = export.asked.person or str(entry.get("subject") or "")
+        person = export.asked.person or word(entry.get("subject"))
         readings.series("glucose", NAME, unit, person, wall=second[1], limits=LIMITS[unit]).add(second[0], value)
 
 
-def _entries(export: Export) -> Iterator[dict[str, object]]:
+def _entries(export: Export, readings: Readings) -> Iterator[dict[str, object]]:
     """One by one; what version 3 of the interface answers holds them as its result."""
-    for one in export.objects():
-        inside = one.get("result")
-        yield from (e for e in inside if isinstance(e, dict)) if isinstance(inside, list) else (one,)
+    for one in export.objects(readings.notes):
+        if not isinstance(one.get("result"), list):
+            yield one
+            continue
+        for at, entry in enumerate(listed(one["result"]), 1):
+            export.places.at(at)
+            if isinstance(entry, dict):
+                yield entry
+            else:
+                readings.notes.drop("entries that are no JSON objects")
 
 
 def _second(entry: dict[str, object]) -> tuple[int, bool] | None:
     date = entry.get("date")
-    if isinstance(date, int | float) and math.isfinite(date):
+    if isinstance(date, int | float) and not math.isnan(finite(date)):
         return int(date // 1000), False
-    return parse(str(entry.get("dateString", "")))
+    return parse(word(entry.get("dateString")))
 
 
 def _value(given: object, unit: str) -> float:

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..clocks import parse
-from ..exports import Export, finite
+from ..exports import Export, finite, inside, word
 from ..quantities import fits
 from ..readings import ASLEEP, AWAKE, DEEP, LIGHT, REM, STAGES, Readings
 
@@ -32,74 +32,70 @@ def recognises(export: Export) -> bool:
 
 def read(export: Export, readings: Readings) -> None:
     """Puts the data points that count into `readings`. Raises TableError."""
-    for at, point in enumerate(export.objects(), 1):
-        where = f"{export.path}, data point {at:,}"
+    for point in export.objects(readings.notes):
         header, body = point.get("header"), point.get("body")
         if not isinstance(header, dict) or not isinstance(body, dict):
-            readings.notes.drop("data points without header or body", 1, where)
+            readings.notes.drop("data points without header or body")
             continue
-        name = str((header.get("schema_id") or {}).get("name", "")).replace("_", "-").lower()
-        person = export.asked.person or str(header.get("user_id") or "")
-        source = str((header.get("acquisition_provenance") or {}).get("source_name") or NAME)
+        name = word(inside(header, "schema_id", "name")).replace("_", "-").lower()
+        person = export.asked.person or word(header.get("user_id"))
+        source = word(inside(header, "acquisition_provenance", "source_name")) or NAME
         span = _span(body)
         if span is None:
-            readings.notes.drop("data points without a time that can be read", 1, where)
+            readings.notes.drop("data points without a time that can be read")
         elif name in _VALUES:
-            _value(name, body, span, readings, (person, source, where), export)
+            _value(name, body, span, readings, (person, source), export)
         elif name in _SLEEP:
-            _slept(_SLEEP[name], body, span, readings, (person, source, where))
-        elif name == "sleep-stage" and str(body.get("sleep_stage_state")) in STAGES:
-            stage = STAGES.index(str(body["sleep_stage_state"]))
+            _slept(_SLEEP[name], body, span, readings, (person, source))
+        elif name == "sleep-stage" and word(body.get("sleep_stage_state")) in STAGES:
+            stage = STAGES.index(word(body["sleep_stage_state"]))
             readings.series("sleep", source, "stage", person, span[2]).add(span[0], stage, span[1])
         else:
-            readings.notes.drop(f"open-mhealth: {name or 'a data point without a schema'}, of which no measure is made", 1, where)
+            readings.notes.drop(f"open-mhealth: {name[:80] or 'a data point without a schema'}, of which no measure is made")
 
 
 def _span(body: dict[str, Any]) -> Span | None:
     """Begin, length and whether it is a clock on the wall's."""
     frame = body.get("effective_time_frame")
-    if not isinstance(frame, dict):
-        return None
-    if frame.get("date_time"):
-        moment = parse(str(frame["date_time"]))
+    if inside(frame, "date_time"):
+        moment = parse(word(inside(frame, "date_time")))
         return (moment[0], 0, moment[1]) if moment else None
-    held = frame.get("time_interval") or {}
-    begin, end = parse(str(held.get("start_date_time", ""))), parse(str(held.get("end_date_time", "")))
-    lasts = _seconds(held.get("duration"))
+    held = inside(frame, "time_interval")
+    begin, end = (parse(word(inside(held, f"{which}_date_time"))) for which in ("start", "end"))
+    lasts = _seconds(inside(held, "duration"))
     if begin and (end or lasts):
         return begin[0], end[0] - begin[0] if end else lasts or 0, begin[1]
     return (end[0] - lasts, lasts, end[1]) if end and lasts else None
 
 
 def _seconds(given: object) -> int | None:
-    if not isinstance(given, dict) or str(given.get("unit")) not in _SPANS:
-        return None
-    value = finite(given.get("value"))
-    return None if math.isnan(value) else round(value * _SPANS[str(given["unit"])])
+    by = _SPANS.get(word(inside(given, "unit")))
+    value = finite(inside(given, "value"))
+    return None if by is None or math.isnan(value) else round(value * by)
 
 
-def _value(name: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str, str], export: Export) -> None:
+def _value(name: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str], export: Export) -> None:
     kind, key = _VALUES[name]
-    person, source, where = of
+    person, source = of
     held = body.get(key)
-    value, stated = (held.get("value"), str(held.get("unit") or "")) if isinstance(held, dict) else (held, "")
+    value, stated = (held.get("value"), word(held.get("unit"))) if isinstance(held, dict) else (held, "")
     unit = export.asked.unit(kind, stated) or ("steps" if kind == "steps" else "")
     value = finite(value) if isinstance(value, int | float) else math.nan
     if math.isnan(value) or not fits(kind, unit):
-        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read", 1, where)
+        readings.notes.drop(f"{kind.replace('_', ' ')} without a number or a unit that can be read")
         return
     if kind == "heart_rate" and body.get("temporal_relationship_to_physical_activity") == "at rest":
         readings.notes.tell("open-mhealth: pulses at rest, used as pulses")
     readings.series(kind, source, unit, person, span[2]).add(span[0], value, span[1] if kind == "steps" else 0)
 
 
-def _slept(key: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str, str]) -> None:
+def _slept(key: str, body: dict[str, Any], span: Span, readings: Readings, of: tuple[str, str]) -> None:
     """The time asleep, by stages where their sums are stated and make it up, and the rest of the episode awake: laid one behind the
     other, for only sums are made of them."""
-    person, source, where = of
+    person, source = of
     asleep = _seconds(body.get(key))
     if asleep is None or not 0 < asleep <= span[1]:
-        readings.notes.drop("sleep without a duration that can be read, or longer than its episode", 1, where)
+        readings.notes.drop("sleep without a duration that can be read, or longer than its episode")
         return
     series, at = readings.series("sleep", source, "stage", person, span[2]), span[0]
     staged = [(stage, _seconds(body.get(name)) or 0) for stage, name in _STAGES.items()]

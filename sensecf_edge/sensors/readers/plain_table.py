@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from ...errors import TableError
 from ...schema.cells import Cell, as_text, plain_number, without_value
+from ...table.lines import Lines
 from ...table.read import table
 from ..clocks import parse, parse_slashed
 from ..exports import Export
@@ -50,19 +51,24 @@ def recognises(export: Export) -> bool:
 
 def read(export: Export, readings: Readings) -> None:
     """Puts its rows into `readings`. Raises TableError."""
-    with table(str(export.path), {name for spellings in NAMES.values() for name in spellings}) as source:
+    sheet = None if export.first.startswith(b"PAR1") or export.head.lstrip().startswith("{") else export.sheet(_header)
+    known = {name for spellings in NAMES.values() for name in spellings}
+    with table(str(export.path), known, sheet.header - 1 if sheet else 0) as source:
         columns = _columns(source.names)
         if source.names and not _header(source.names):
             lacking = ", ".join(n for n in _NEEDED if n not in columns)
             raise TableError(f"{export.path}: the columns {lacking} are missing in its first line; it needs {LOOKS_FOR}")
         rows = _Rows(export, readings)
+        if not isinstance(source, Lines):
+            export.places.called("row")
         for line in source.rows():
+            export.places.at(source.line if isinstance(source, Lines) else line.number)
             if line.fault is None and line.cells is not None:
-                reason = rows.take(line.cells, columns or _columns(list(line.cells)), line.number)
+                reason = rows.take(line.cells, columns or _columns(list(line.cells)))
             else:
                 reason = (line.fault.quiet or line.fault.reason) if line.fault is not None else ""
             if reason:
-                readings.notes.drop(reason, 1, rows.at(line.number))
+                readings.notes.drop(reason)
 
 
 class _Rows:
@@ -72,11 +78,7 @@ class _Rows:
         self.export, self.readings = export, readings
         self.known = dict[tuple[Cell, ...], tuple[str, dict[bool, Series]]]()
 
-    def at(self, number: int) -> str:
-        """A place in the file."""
-        return f"{self.export.path}, data row {number:,}"
-
-    def take(self, cells: Mapping[str, Cell], columns: Mapping[str, str], number: int) -> str:
+    def take(self, cells: Mapping[str, Cell], columns: Mapping[str, str]) -> str:
         """One row; why it cannot be, or ''. Raises TableError where it has no unit."""
         names = tuple([cells.get(columns[what]) if what in columns else None for what in _REPEATED])
         kind, series = self.known.get(names) or self._met(names)
@@ -93,7 +95,7 @@ class _Rows:
             length = end[0] - begin[0]
         found = series.get(begin[1])
         if found is None:
-            found = series[begin[1]] = self._series(kind, names, begin[1], number)
+            found = series[begin[1]] = self._series(kind, names, begin[1])
         value = value_of(kind, cells.get(columns["value"]))
         if value is None:
             return f"{kind.replace('_', ' ')} that is no number"
@@ -106,12 +108,13 @@ class _Rows:
             self.known[names] = made
         return made
 
-    def _series(self, kind: str, names: tuple[Cell, ...], wall: bool, number: int) -> Series:
+    def _series(self, kind: str, names: tuple[Cell, ...], wall: bool) -> Series:
         stated, person, source = map(_text, names[1:])
         unit = "stage" if kind == "sleep" else self.export.asked.unit(kind, stated)
         if not fits(kind, unit):
+            where, has = self.export.places.text(self.export.places.now) or self.export.path, f"the unit {unit!r}" if unit else "no unit"
             raise TableError(
-                f"{self.at(number)}: {kind} has {f'the unit {unit!r}' if unit else 'no unit'}; name one in a column unit, or with --unit "
+                f"{where}: {kind} has {has}; name one in a column unit, or with --unit "
                 f"{kind}={'mmol/L' if kind == 'glucose' else CANONICAL[kind]}"
             )
         limits = LIMITS.get(spelled(unit) or "") if kind == "glucose" else None
