@@ -526,7 +526,8 @@ def test_one_damaged_file_of_many_is_left_out_and_told(tmp_path: Path) -> None:
     write(tmp_path, "a.json", entries)
     write(tmp_path, "b.json", entries[:-5])
     found = read(tmp_path)
-    assert len(found.readings) == 1 and f"({tmp_path / 'b.json'})" in left(found.readings) and "damaged or break off" in left(found.readings)
+    told = left(found.readings)
+    assert len(found.readings) == 1 and f"({tmp_path / 'b.json'})" in told and "damaged or break off" in told
     write(tmp_path, "c.jsonl", '{"sgv": 100, "date": 1777593600000}\n{"sgv": 100, "date": 1777593900000}\n{"sgv": 10')
     assert f"lines that are no JSON (is the file cut off? Export it again): 1 ({tmp_path / 'c.jsonl'}, line 3)" in left(
         read(tmp_path / "c.jsonl").readings
