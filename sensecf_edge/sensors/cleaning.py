@@ -229,5 +229,6 @@ def _sums(track: Track) -> NDArray[np.bool_]:
     least = np.r_[np.minimum.accumulate(end[::-1])[::-1], np.iinfo(np.int64).max]  # of all ends from here on
     own = np.searchsorted(track.start, track.start)  # the first of those that begin with it
     first = least[own]
-    second: NDArray[np.bool_] = least[np.searchsorted(track.start, first)] <= end
-    return second & (first < end)
+    second = least[np.searchsorted(track.start, first)]
+    found: NDArray[np.bool_] = (first < end) & (second <= end)
+    return found

@@ -125,13 +125,12 @@ class Series:
         if not self._away:
             return here
         size, at = len(self), 0
-        out = np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size), np.empty(size, np.int32)
+        starts, lengths, values, places = np.empty(size, np.int64), np.empty(size, np.int32), np.empty(size), np.empty(size, np.int32)
         for part in (*(self._room.back(place, count) for place, count in self._away), here):
             upto = slice(at, at + len(part[0]))
-            for column, piece in zip(out, part, strict=True):
-                column[upto] = piece
+            starts[upto], lengths[upto], values[upto], places[upto] = part
             at = upto.stop
-        return out
+        return starts, lengths, values, places
 
     def put_away(self) -> None:
         """Into the file, so that memory is free for others."""

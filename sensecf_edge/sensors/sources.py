@@ -138,8 +138,8 @@ def _nothing(sources: Sequence[str], able: Sequence[Reader], unknown: Counter[st
     """Raises TableError that says what was looked for and what is there."""
     if changed:
         raise TableError(
-            f"{', '.join(map(str, sources))}: this looks like an export of {changed[0]} that another program has changed (its line of names "
-            "is not as it was: quoted as a whole, merged, or renamed); export it anew, and open it in no spreadsheet before"
+            f"{', '.join(map(str, sources))}: this looks like an export of {changed[0]} that another program has changed (its line of "
+            "names is not as it was: quoted as a whole, merged, or renamed); export it anew, and open it in no spreadsheet before"
         )
     if len(sources) == 1 and Path(sources[0]).is_file():
         first = Export(Path(sources[0])).first

@@ -66,8 +66,8 @@ def read(export: Export, readings: Readings) -> None:
         readings.series("glucose", NAME, unit, person, wall=second[1], limits=LIMITS[unit]).add(second[0], value)
     if odd and not timed:
         raise TableError(
-            f"{export.path}: no time in it is as Clarity writes them (2026-05-01T08:00:00), the first is {odd!r}; did a spreadsheet save it "
-            "again? Download it anew and open it in none, or say the order of day and month with --dates DMY or --dates MDY"
+            f"{export.path}: no time in it is as Clarity writes them (2026-05-01T08:00:00), the first is {odd!r}; did a spreadsheet save "
+            "it again? Download it anew and open it in none, or say the order of day and month with --dates DMY or --dates MDY"
         )
     if events and "EGV" not in events:
         raise TableError(f"{export.path}: no row has the event type EGV; export it again with sensor readings")

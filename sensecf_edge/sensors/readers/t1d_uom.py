@@ -166,7 +166,8 @@ class _Epochs(NamedTuple):
 
 def _changes(columns: NDArray[Any]) -> NDArray[np.bool_]:
     """Which rows differ from the one before them; the first does."""
-    return np.r_[True, (columns[1:] != columns[:-1]).any(axis=1)][: len(columns)]
+    found: NDArray[np.bool_] = np.r_[True, (columns[1:] != columns[:-1]).any(axis=1)][: len(columns)]
+    return found
 
 
 def _undisputed(rows: _Epochs, notes: Notes) -> _Epochs:
