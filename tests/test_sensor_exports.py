@@ -534,6 +534,18 @@ def test_one_damaged_file_of_many_is_left_out_and_told(tmp_path: Path) -> None:
     )
 
 
+def test_files_without_a_name_are_one_persons_and_that_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "a/a.csv", libre([100] * 96))
+    write(tmp_path, "b/b.csv", libre([150] * 96, begin="2026-05-15T00:02:00"))
+    assert "files that say nobody's name, taken as one person's (else --person or --by-folder): 2" in left(read(tmp_path).readings)
+    apart = read_sources([str(tmp_path)], by_folder=True).readings
+    assert apart.persons() == ["a", "b"] and "nobody's name" not in left(apart)
+
+
+def test_a_line_of_clarity_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    assert "cut short: 1 (" in left(read(write(tmp_path, "a.csv", clarity(DAY)[:-37])).readings)
+
+
 def test_an_export_that_holds_nothing_is_told(tmp_path: Path) -> None:
     write(tmp_path, "steps-2026-05-01.json", "[]")
     write(tmp_path, "a.csv", clarity(DAY))

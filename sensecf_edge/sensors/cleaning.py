@@ -182,7 +182,7 @@ def _one_a_moment(track: Track, kind: str, notes: Notes) -> Track:
     repeated = track.places[at[(first + count - 1)[clear][:SHOWN]]]
     notes.drop(f"{told} that stands there already (duplicates, exports that overlap)", int((count[clear] - 1).sum()), repeated)
     against = int(count[~clear].sum())
-    disputed = track.places[at[np.flatnonzero(np.repeat(~clear, count))[:SHOWN]]]
+    disputed = np.sort(track.places[at[np.repeat(~clear, count)]])[:SHOWN]
     notes.drop(f"{told} with different values at one moment (nobody can say which is right)", against, disputed)
     if against > SUSPICIOUS and against > SUSPICIOUS_SHARE * len(track):
         raise TableError(

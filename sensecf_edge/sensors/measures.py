@@ -49,7 +49,7 @@ MEASURES = (
     Measure("sedentary_min", "min/day", 0, "sedentary_time", WORN, "Minutes that the device calls sedentary."),
     Measure("resting_hr", "beats/min", 0, "resting_heart_rate", 0.0, "The device's own, the last one of the date. Never made from pulses."),
     Measure("stress_mean", "score 0-100", 1, "stress", 0.35, "Mean of the device's valid stress readings (Garmin); -1 and -2 are "
-            "none. The floor is close to the 100 readings a day that the `stress` model was trained on."),
+            "none. The floor is about 100 readings a day."),
 )  # fmt: skip
 BY_NAME = {m.name: m for m in MEASURES}
 BELOW, ABOVE = {"mg/dL": 70.0, "mmol/L": 3.9}, {"mg/dL": 180.0, "mmol/L": 10.0}

@@ -70,7 +70,7 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
     asked, able = asked or Asked(), [r for r in readers() if source in ("", r.NAME)]
     if not able:
         raise TableError(f"there is no source {source!r}; there are {', '.join(names())}")
-    changed = list[str]()
+    changed, nameless = list[str](), list[Path]()
     readings, known, unknown, damaged = Readings(), Counter[str](), Counter[str](), list[DamagedError]()
     spans: dict[Key, list[tuple[Path, int, int]]] = {}
     for path, person in _files(sources, by_folder):
@@ -99,10 +99,13 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
             readings.notes.tell("files that hold nothing")
         for key, series in readings.all.items():
             if len(series) > before.get(key, 0):
+                nameless += [path] if not key.person and path not in nameless[-1:] else []
                 spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))
     if len(damaged) == sum(known.values()) > 0:
         raise damaged[0]
     readings.notes.places.now = 0
+    if len(nameless) > 1:
+        readings.notes.tell("files that say nobody's name, taken as one person's (else --person or --by-folder)", len(nameless))
     if not known:
         _nothing(sources, able, unknown, changed)
     readings.settle()

@@ -58,7 +58,7 @@ def read(export: Export, readings: Readings) -> None:
     if not count:
         raise TableError(f"{export.path} holds no <Record>; is the file cut off? Export it again")
     for name, many in sorted(unused.items()):
-        readings.notes.drop(f"apple-health: {name[:80]}, of which no measure is made", many, ())
+        readings.notes.drop(f"apple-health: {name[:80] or 'records without a type'}, of which no measure is made", many, ())
 
 
 def _records(export: Export, readings: Readings) -> Iterator[str]:

@@ -45,7 +45,10 @@ def read(export: Export, readings: Readings) -> None:
     what, names, events = when + 1, ["", ""], dict[str, int]()
     timed, odd = 0, ""
     for _, cells in sheet.rows():
-        event = cells[what].strip() if len(cells) > what else ""
+        if len(cells) <= what:
+            readings.notes.drop("a line without a time that can be read, or cut short")
+            continue
+        event = cells[what].strip()
         if event in ("FirstName", "LastName"):
             names[int(event == "LastName")] = next((c.strip() for c in cells[what + 1 :] if c.strip()), "")
             continue
