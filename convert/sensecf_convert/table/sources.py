@@ -19,7 +19,6 @@ import pandas as pd
 from . import unfamiliar
 from .raw_stress import stress_days
 
-
 CHEST_PAIN = {1: "typical angina", 2: "atypical angina", 3: "non-anginal pain", 4: "asymptomatic"}
 RESTING_ECG = {0: "normal", 1: "ST-T abnormality", 2: "ventricular hypertrophy"}
 SLOPE = {1: "up", 2: "flat", 3: "down"}
