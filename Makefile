@@ -46,7 +46,7 @@ check: $(VENV)/.test
 SMOKE = $(CACHE)/smoke/$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 SMOKED = admissible bundle codes density engine exact exchange explain fhir generators grammar hooks layouts lightness \
     measure onnx_checker process prompt rank reader record refine reply report result risk rules schema sensor_exports \
-    sensors serve shipped stability stream trial watch
+    sensor_shapes sensors serve shipped stability stream trial watch
 
 smoke: $(CACHE)/wheels/.made
 	$(PYTHON) -m venv $(SMOKE)
