@@ -70,25 +70,47 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
     asked, able = asked or Asked(), [r for r in readers() if source in ("", r.NAME)]
     if not able:
         raise TableError(f"there is no source {source!r}; there are {', '.join(names())}")
-    changed, nameless = list[str](), list[Path]()
-    readings, known, unknown, damaged = Readings(), Counter[str](), Counter[str](), list[DamagedError]()
-    spans: dict[Key, list[tuple[Path, int, int]]] = {}
+    run = _Run(able)
     for path, person in _files(sources, by_folder):
-        export = Export(path, replace(asked, person=asked.person or person), readings.notes.places)
+        run.take(Export(path, replace(asked, person=asked.person or person), run.readings.notes.places))
+    if run.damaged and len(run.damaged) == sum(run.known.values()):
+        raise run.damaged[0]
+    if not run.known:
+        _nothing(sources, able, run.unknown, run.changed)
+    readings = run.readings
+    readings.notes.places.now = 0
+    if len(run.nameless) > 1:
+        readings.notes.tell("files that say nobody's name, taken as one person's (else --person or --by-folder)", len(run.nameless))
+    readings.settle()
+    _one_person(readings, run.spans)
+    return Found(readings, dict(run.known), dict(run.unknown))
+
+
+class _Run:
+    """Takes files one after the other, each by the first of the `able` readers that knows it."""
+
+    def __init__(self, able: Sequence[Reader]) -> None:
+        self.able, self.readings = able, Readings()
+        self.known, self.unknown = Counter[str](), Counter[str]()
+        self.damaged, self.changed, self.nameless = list[DamagedError](), list[str](), list[Path]()
+        self.spans: dict[Key, list[tuple[Path, int, int]]] = {}
+
+    def take(self, export: Export) -> None:
+        """One file. Raises TableError where somebody has to decide something about it."""
+        path, readings, reader = export.path, self.readings, _reader(export, self.able)
         readings.notes.places.begin(str(path))
-        reader = _reader(export, able)
         if reader is None:
-            unknown[path.suffix.lower() or "without an ending"] += 1
-            if resembled := _resembled(export, able):
-                changed.append(resembled)
+            self.unknown[path.suffix.lower() or "without an ending"] += 1
+            if resembled := _resembled(export, self.able):
+                self.changed.append(resembled)
                 readings.notes.drop(f"files that are {resembled}, changed by another program, a spreadsheet perhaps: export them anew")
-            continue
-        known[reader.NAME] += 1
+            return
+        self.known[reader.NAME] += 1
         before, told = {key: len(series) for key, series in readings.all.items()}, readings.told
         try:
             reader.read(export, readings)
         except DamagedError as error:
-            damaged.append(error)
+            self.damaged.append(error)
             readings.notes.drop("files that are damaged or break off, from there on (export them again)")
         except (SenseCFError, MemoryError):
             raise
@@ -99,18 +121,8 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
             readings.notes.tell("files that hold nothing")
         for key, series in readings.all.items():
             if len(series) > before.get(key, 0):
-                nameless += [path] if not key.person and path not in nameless[-1:] else []
-                spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))
-    if len(damaged) == sum(known.values()) > 0:
-        raise damaged[0]
-    readings.notes.places.now = 0
-    if len(nameless) > 1:
-        readings.notes.tell("files that say nobody's name, taken as one person's (else --person or --by-folder)", len(nameless))
-    if not known:
-        _nothing(sources, able, unknown, changed)
-    readings.settle()
-    _one_person(readings, spans)
-    return Found(readings, dict(known), dict(unknown))
+                self.nameless += [path] if not key.person and path not in self.nameless[-1:] else []
+                self.spans.setdefault(key, []).append((path, before.get(key, 0), len(series)))
 
 
 def _files(sources: Sequence[str], by_folder: bool) -> Iterator[tuple[Path, str]]:
