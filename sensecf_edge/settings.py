@@ -92,7 +92,8 @@ class SearchSettings:
     `rows` a record may ask the classifier about by default, `exact_rows` where proof is asked for; in batches of `batch`.
     `wide_rows` each time that an alternative is still wanted and another change of the first answer is done without.
     `features` is the largest set that is searched; where there is no answer at all, sets of `max_changes`. Whether one exists is
-    then asked for `proof` units of work, some hundredths of a second, or `proof_row` for each row where that is more.
+    asked for `proof` units of work, some hundredths of a second, or `proof_row` for each row where that is more, before anything is
+    repaired; and for `proof_last`, a second or two, where all else has found nothing.
     """
 
     rows: int = 256
@@ -101,6 +102,7 @@ class SearchSettings:
     batch: int = 256
     features: int = 3
     proof: float = 1e5
+    proof_last: float = 2e8
     proof_row: float = 1e2
 
 

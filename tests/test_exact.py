@@ -13,10 +13,13 @@ from strategies import spaces
 from test_refine import Slope, judges, proposals
 
 from sensecf_edge.judge.objective import Judge, Scored, score
+from sensecf_edge.proof.prover import Prover
+from sensecf_edge.propose.grammar import Grammar
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.search import exact
+from sensecf_edge.search.record_search import Aim, RecordSearch
 from sensecf_edge.search.refine import refine
 from sensecf_edge.space import rules
 from sensecf_edge.space.admissible import Admissible, admissible
@@ -116,3 +119,23 @@ def test_a_fine_lattice_is_thinned_out_where_the_budget_is_small_and_then_nothin
     out = exact.search(judge, space, nothing(space), 1, 256)
     assert isinstance(judge.checker, Slope) and sum(judge.checker.asked) < 6_000
     assert out.proven == 0 and out.scored.passed.any()
+
+
+class Needle:
+    """One combination of four features in twenty thousand is wanted, and nothing on the way there says so."""
+
+    def p_target(self, Y: np.ndarray) -> np.ndarray:
+        return np.where((Y[:, [1, 3, 6, 8]] == [2, 3, 1, 2]).all(axis=1), 0.9, 0.1)
+
+
+def test_an_answer_that_search_passes_by_is_found_by_the_prover_in_the_end() -> None:
+    schema = Schema(tuple(Feature(f"f{i}", low=0, high=3, step=1) for i in range(10)))
+    space, judge = admissible(Record(schema, np.zeros(10))), Judge(Needle(), None, 0.6)
+    prover = Prover(judge.checker, b"", schema, lambda: np.zeros((1, 10)))
+    search = RecordSearch(space, judge, Grammar(space), "", Aim("well", 0.5, False, lambda: prover))
+    search.take([])
+    search.widen(1, 256)
+    assert not search.answers and not search.hopeless
+    search.close(1, 256)
+    assert search.answers == 1 and search.found.cheapest is not None
+    assert Needle().p_target(search.found.cheapest[None])[0] == 0.9

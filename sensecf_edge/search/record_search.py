@@ -138,14 +138,14 @@ class RecordSearch:
         if rows and not self.hopeless:
             self.proven = max(self.proven, self.found.widen(self.judge, self.space, self.known, answers, rows))
 
-    def settle(self, rows: int) -> None:
-        """Ask the prover for an answer, or that there is none. Not with 0 rows, nor where values are unknown: it would cost more there than
-        the search that is left out."""
+    def settle(self, rows: int, last: bool = False) -> None:
+        """Ask the prover for an answer, or that there is none; for long where all else has ended. Not with 0 rows, nor where values are
+        unknown: it would cost more there than the search that is left out."""
         if not rows or isinstance(self.judge.checker, Completed) or (prover := self.aim.prover()) is None:
             return
         from ..proof.effort import Effort  # with all the prover needs: for few records
 
-        effort = Effort(max(SEARCH.proof, SEARCH.proof_row * rows))
+        effort = Effort(max(SEARCH.proof_last if last else SEARCH.proof, SEARCH.proof_row * rows))
         sought = prover.seek(self.space, self.judge.goal, effort, ask=self.judge.checker)
         if sought.exists is False:
             self.hopeless, self.proven = True, min(self.space.max_changes, len(self.space.features))
@@ -153,9 +153,14 @@ class RecordSearch:
             self.found.searched(refine(self.judge, self.space, sought.answer[None], known=self.known))
 
     def close(self, answers: int, rows: int) -> None:
-        """What is done once the rounds are over: the wider search that was asked for, and answers that differ."""
+        """What is done once the rounds are over: the wider search that was asked for, the last word of the prover where nothing was found,
+        and answers that differ."""
         if rows > SEARCH.rows and not self.hopeless:
             self.widen(answers, rows)
+        if not self.answers and not self.hopeless:
+            self.settle(rows, last=True)
+            if self.answers:
+                self.widen(answers, min(rows, SEARCH.rows))
         if rows and answers > 1:
             self.found.search_other_prices(self.judge, self.space)
             self.found.search_other_changes(self.judge, self.space, answers)
