@@ -33,7 +33,7 @@ ALL = $(foreach model,$(SHIPPED),$(FIGURES)/$(1)-$(model).txt)
 figures: $(call ALL,final) $(call ALL,test) $(call ALL,price) $(call ALL,easing) $(call ALL,memorisation) $(call ALL,planted) $(call ALL,density) \
     $(call ALL,classifiers) $(call ALL,teachers) $(FIGURES)/parrots-heart.txt $(FIGURES)/parrots-metabolic.txt $(FIGURES)/costs.txt \
     $(FIGURES)/generators.txt $(FIGURES)/compare/index.txt $(FIGURES)/augment/index.txt $(FIGURES)/scale.txt $(FIGURES)/bench.txt \
-    $(FIGURES)/days.txt $(FIGURES)/raw-stress.txt
+    $(FIGURES)/days.txt $(FIGURES)/raw-stress.txt $(FIGURES)/unseen-breast-cancer.txt
 
 $(FIGURES)/final-%.txt: $(TABLES)/%.csv            # README, bundles.md, the cards
 	$(call kept,$(RUN) evaluate $< --model $* --final)
@@ -91,3 +91,17 @@ $(FIGURES)/days.txt: | $(VENV)/.test               # sensors.md: what it costs
 	$(call kept,PYTHONPATH=tools $(VENV)/bin/python -m sensecf_bench.days --apple-mb 1000 --rows 10000000 --readings 1000000)
 $(FIGURES)/raw-stress.txt: | $(VENV)/.test         # sensors.md: the training table of stress
 	$(call kept,$(MODULE).table.raw_stress $(SENSECF_DATA))
+
+# unseen.md: whoever has fetched the others asks for $(FIGURES)/unseen-pima.txt and so on, with UNSEEN_DATA, the folder that table/unfamiliar.py names.
+UNSEEN_DATA ?= $(SENSECF_DATA)
+UNSEEN_breast-cancer = --target diagnosis --wanted benign --allow all-mutable
+UNSEEN_pima = --target diabetes --wanted No
+UNSEEN_pbc = --target five_years --wanted alive
+UNSEEN_actg175 = --target course --wanted free
+$(FIGURES)/unseen-%.txt: | $(VENV)/.test
+	@mkdir -p $(TABLES)/unseen
+	$(MODULE).table.sources $* $(UNSEEN_DATA) -o $(TABLES)/unseen/$*.csv
+	$(RUN) schema draft $(TABLES)/unseen/$*.csv $(wordlist 1,2,$(UNSEEN_$*)) -o $(TABLES)/unseen/$*.schema.json
+	$(RUN) fit $(TABLES)/unseen/$*.csv $(UNSEEN_$*) --schema $(TABLES)/unseen/$*.schema.json -o $(TABLES)/unseen/$* \
+	    --work $(TABLES)/unseen/work-$* --generator none
+	$(call kept,$(MODULE).evaluate.easing $(TABLES)/unseen/$*.csv --model $(TABLES)/unseen/$* --limit 20)
