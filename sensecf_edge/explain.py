@@ -32,7 +32,6 @@ from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, compl
 from .judge.counted import Counted
 from .judge.density import Realism
 from .judge.objective import Judge
-from .judge.reasons import reasons
 from .llama.library import llama_version
 from .propose.engine import Closing, Engine, Request
 from .propose.grammar import Grammar
@@ -98,7 +97,7 @@ class Explainer:
         typical = realism(bundle, max(1, threads), device)
         alone = cls(bundle, Silent(), checker, typical, (), margin, base_rate)
         shots = alone.shots(choice) if choice.shots else ()
-        engine, prompting = opened(choice, bundle, replace(ENGINE, threads=threads, device=device), shots, say)
+        engine, prompting = opened(choice, bundle, ENGINE._replace(threads=threads, device=device), shots, say)
         others = [OnnxChecker(g, size, target.index, max(1, threads), len(target.classes), device) for g in bundle.rivals_bytes()]
         explainer = cls(bundle, engine, checker, typical, others, margin, base_rate, prompting)
         explainer._own_graph = True
@@ -157,6 +156,8 @@ class Explainer:
 
     def why(self, record: Record, seed: int = LOOP.seed) -> Why | None:
         """What the prediction goes by (see `judge.shapley`); None where the bundle has no density to draw people from."""
+        from .judge.reasons import reasons
+
         same_schema([record], self.schema)
         case = self.case(record, self.target.threshold, seed)
         return reasons(self.checker, case, getattr(self.realism, "people", None), self.scale, seed)

@@ -1,12 +1,15 @@
-"""Every default of the project, once. The command line reads its defaults from here."""
+"""Every default of the project, once. The command line reads its defaults from here.
+
+Named tuples, since every start of the program makes them and a dataclass takes eight times as long to make.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class LoopSettings:
+class LoopSettings(NamedTuple):
     """How hard `explain` tries, and what it accepts.
 
     `margin` is added to the classifier's threshold: advice that sits on the threshold is a coin toss.
@@ -22,8 +25,7 @@ class LoopSettings:
     temperature_step: float = 0.4
 
 
-@dataclass(frozen=True)
-class EngineSettings:
+class EngineSettings(NamedTuple):
     """What the engine may use. `threads` 0 leaves their number to `threads.rule`, which never takes all of many cores.
 
     `prompt_threads` 0 means as many as `threads`. `device`: auto, cpu or cuda; `gpu_layers` go to the GPU where one is
@@ -38,8 +40,7 @@ class EngineSettings:
     max_answer_tokens: int = 256
 
 
-@dataclass(frozen=True)
-class RecordSettings:
+class RecordSettings(NamedTuple):
     """Limits on what is read as a record."""
 
     max_bytes: int = 1_000_000
@@ -72,8 +73,7 @@ class CostSettings:
     below: float = 10.0
 
 
-@dataclass(frozen=True)
-class RefineSettings:
+class RefineSettings(NamedTuple):
     """How long a proposal is improved: passes of single-feature moves, each one batch for all proposals.
 
     `rows` candidates may be tried for one record over all its rounds. Where a space has more than `moves` values, each pass
@@ -85,8 +85,7 @@ class RefineSettings:
     moves: int = 2_048
 
 
-@dataclass(frozen=True)
-class SearchSettings:
+class SearchSettings(NamedTuple):
     """How far sets of features are searched besides what the generator proposes.
 
     `rows` a record may ask the classifier about by default, `exact_rows` where proof is asked for; in batches of `batch`.
@@ -106,8 +105,7 @@ class SearchSettings:
     proof_row: float = 1e2
 
 
-@dataclass(frozen=True)
-class EasingSettings:
+class EasingSettings(NamedTuple):
     """What it may cost to say what would have to give: units of work for the prover, `each` at a time (10 million are about half a
     second), and rows of the search that is asked where it says nothing, with `moves` a refinement.
 
@@ -125,8 +123,7 @@ class EasingSettings:
     without: int = 2
 
 
-@dataclass(frozen=True)
-class UnknownSettings:
+class UnknownSettings(NamedTuple):
     """How unknown values are judged: over at most so many `completions`, and for what `share` of them something has to hold.
 
     The present prediction counts as the wanted one where it holds for the share, as the unwanted one where the rest of it does.
@@ -136,15 +133,13 @@ class UnknownSettings:
     share: float = 0.9
 
 
-@dataclass(frozen=True)
-class StabilitySettings:
+class StabilitySettings(NamedTuple):
     """Noisy readings drawn for each answer that is shown."""
 
     draws: int = 64
 
 
-@dataclass(frozen=True)
-class WhySettings:
+class WhySettings(NamedTuple):
     """What a reason for a prediction may cost: so many rows of the classifier, over `people` drawn ones at least where every set of
     features is tried, and over `most` at all. `listed` parts are told in words, in each direction."""
 
@@ -165,8 +160,7 @@ STABILITY = StabilitySettings()
 WHY = WhySettings()
 
 
-@dataclass(frozen=True)
-class BatchSettings:
+class BatchSettings(NamedTuple):
     """Rows that are answered in shared batches and committed together: more are faster, fewer are lost to an interruption."""
 
     chunk: int = 64
@@ -175,8 +169,7 @@ class BatchSettings:
 BATCH = BatchSettings()
 
 
-@dataclass(frozen=True)
-class WatchSettings:
+class WatchSettings(NamedTuple):
     """Limits of the long-running process, in seconds and messages."""
 
     every: float = 0.0
@@ -195,8 +188,7 @@ class WatchSettings:
 WATCH = WatchSettings()
 
 
-@dataclass(frozen=True)
-class StreamSettings:
+class StreamSettings(NamedTuple):
     """Limits of a stream of readings. `every` seconds between two looks at somebody's day so far; for `late` hours a date that has ended
     takes readings; a date is over `quiet` seconds after its end. `group` readings go onto the disk at once. More than
     `held` readings of the open days of one person, `series` of their devices and kinds, or `people`, are no stream of people's sensors.
@@ -216,8 +208,7 @@ class StreamSettings:
 STREAM = StreamSettings()
 
 
-@dataclass(frozen=True)
-class ServeSettings:
+class ServeSettings(NamedTuple):
     """Limits of the page, in bytes, seconds and requests.
 
     `record_bytes` a request may hold, `upload_bytes` a file that is read; a request has `head_seconds` to say what it asks and
@@ -240,8 +231,7 @@ class ServeSettings:
 SERVE = ServeSettings()
 
 
-@dataclass(frozen=True)
-class FhirSettings:
+class FhirSettings(NamedTuple):
     """How much of a Bundle is read, in bytes, and how old a reading may be (see `fhir.moments.within`)."""
 
     max_bytes: int = SERVE.upload_bytes

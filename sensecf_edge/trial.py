@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .bundle.bundle import Bundle
 from .bundle.shared import cache
-from .bundle.signature import REQUIRED
+from .bundle.required import REQUIRED
 from .errors import BundleError
 
 SECONDS, MEGABYTES = 300.0, 4096
@@ -62,7 +62,7 @@ def bundle_trial(
 ) -> str | None:
     """None where `Explainer.load(model, threads, device)` works, explains the bundle's first sample and proposes, else why not.
 
-    Where only signed bundles are to be opened (`bundle.signature.REQUIRED`), that holds in the child as well. With `digest` another
+    Where only signed bundles are to be opened (`bundle.required.REQUIRED`), that holds in the child as well. With `digest` another
     bundle than the one with that hash is refused: the folder may be filled anew in the meantime.
     Everything happens in a child process, which takes about as long as a cold `explain`. Never raises for a bad bundle:
     a child that is killed, aborts, hangs longer than `seconds`, wants more than `megabytes` or cannot be started is told in

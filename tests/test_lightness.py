@@ -104,6 +104,20 @@ def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
     assert ran.stdout == "[]\n", ran.stderr
 
 
+UNUSED = ("importlib.metadata", "numpy.ma", "zipfile", "jinja2", "httpx", "sqlite3", "sensecf_edge.bundle.signature", "sensecf_edge.bundle.p256",
+          "sensecf_edge.generators.weights", "sensecf_edge.judge.shapley", "sensecf_edge.page.sheet", "sensecf_edge.proof.prover",
+          "sensecf_edge.wish.reading", "sensecf_edge.fhir.reading", "sensecf_edge.sensors.daily", "sensecf_edge.letter.telling")  # fmt: skip
+"""What a plain `explain` has no use for: a third of its time is that of imports."""
+
+
+def test_a_plain_explain_loads_nothing_that_it_does_not_use() -> None:
+    watch = f"import atexit, sys; atexit.register(lambda: print([m for m in {UNUSED!r} if m in sys.modules], file=sys.stderr)); "
+    words = ["x", "explain", "--sample", "2", "--model", "metabolic"]
+    program = f"sys.argv = {words!r}; from sensecf_edge.cli.main import main; main()"
+    ran = subprocess.run([sys.executable, "-c", watch + program], capture_output=True, text=True, timeout=PATIENCE)
+    assert (ran.returncode, ran.stderr) == (0, "[]\n") and "Weight" in ran.stdout
+
+
 @pytest.mark.parametrize("library", DOORS)
 def test_one_module_is_the_door_to_each_outside_library(library: str) -> None:
     runtime = [name for name in MODULES if name.startswith("sensecf_edge")]

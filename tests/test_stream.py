@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from pathlib import Path
@@ -460,7 +459,7 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(tmp_path: Path, monkeypat
         commit()
 
     monkeypatch.setattr(watcher.store, "commit", full)
-    monkeypatch.setattr("sensecf_edge.watch.stream.watcher.STREAM", replace(STREAM, group=100))
+    monkeypatch.setattr("sensecf_edge.watch.stream.watcher.STREAM", STREAM._replace(group=100))
     watcher.run()
     assert port.done == len(held) and sum("is full" in line for line in said) == 1 and any("kept again" in line for line in said)
     assert times[0] > 4
@@ -524,7 +523,7 @@ def test_makers_up_of_people_and_devices_fill_no_disk(tmp_path: Path, monkeypatc
     for i in range(100):
         hub.send(first._replace(source=f"s{i}"))
     assert len(hub.late_ones) == 36
-    monkeypatch.setattr("sensecf_edge.watch.stream.days.STREAM", replace(STREAM, people=10, held=70))
+    monkeypatch.setattr("sensecf_edge.watch.stream.days.STREAM", STREAM._replace(people=10, held=70))
     for i in range(20):
         hub.send(first._replace(person=f"p{i}"))
     assert len(hub.late_ones) == 36 + 11

@@ -14,7 +14,7 @@ from conftest import CALM, PATIENCE, STRESSED, Ran
 
 from sensecf_edge import trial
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
-from sensecf_edge.bundle.signature import REQUIRED
+from sensecf_edge.bundle.required import REQUIRED
 from sensecf_edge.errors import BundleError, EngineError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.llama import library

@@ -31,6 +31,16 @@ def check_place(folder: Path, path: Path) -> None:
         raise BundleError(f"{path.name} in {folder} is not a plain file; {REBUILD}")
 
 
+def beginning(folder: Path, path: Path, most: int) -> bytes:
+    """The first `most` bytes, at most, of a file of the folder. Raises BundleError."""
+    check_place(folder, path)
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise BundleError(f"cannot read {path}: {error.strerror}; {REBUILD}") from error
+
+
 def audited(folder: Path, name: str, entry: FileEntry, most: int | None) -> bytes:
     """Size, then sha256, of the bytes as they are read, once. Returns them where they may be `most`, and nothing where that is None.
 

@@ -20,7 +20,7 @@ from typing import Any
 from ..errors import BundleError, SchemaError
 from ..judge.density import Density
 from ..schema.schema import Schema
-from .audit import audited, check_place, entry_of
+from .audit import audited, beginning, entry_of
 from .manifest import (
     ADAPTER,
     CARD,
@@ -37,13 +37,14 @@ from .manifest import (
     RIVALS,
     SAMPLES,
     SCHEMA,
+    SIGNATURE,
     Manifest,
     parse_json,
     without_file,
 )
 from .reference import Reference
+from .required import REQUIRED
 from .shared import SharedWeights
-from .signature import REQUIRED, SIGNATURE, check, trusted
 
 MAX_TEXT, MAX_GRAPH = 4_000_000, 256 << 20
 """Bytes of a file that is held in memory: a text, or a graph, whose weights have no more room in onnxruntime either."""
@@ -136,7 +137,7 @@ class Bundle:
 
     @classmethod
     def open(cls, name_or_path: str | Path) -> Bundle:
-        """Open a shipped bundle by name, or a folder by path; where `signature.REQUIRED` names keys, one that they signed.
+        """Open a shipped bundle by name, or a folder by path; where `required.REQUIRED` names keys, one that they signed.
 
         Raises BundleError naming the file and what differs.
         """
@@ -165,6 +166,8 @@ class Bundle:
             _rivals=tuple(contents[name] for name in RIVALS if name in contents),
         )
         if REQUIRED.keys is not None:
+            from .signature import check, trusted  # needed by few
+
             check(bundle.name, folder, bundle.hashes, trusted(REQUIRED.keys))
         return bundle
 
@@ -198,13 +201,7 @@ def find(name_or_path: str | Path) -> Path:
 
 def read_manifest(folder: Path) -> tuple[Manifest, str]:
     """The parsed manifest and its sha256; no other file is looked at. Raises BundleError."""
-    path = folder / MANIFEST
-    check_place(folder, path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_TEXT + 1)
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}; {REBUILD}") from error
+    data = beginning(folder, folder / MANIFEST, MAX_TEXT + 1)
     if len(data) > MAX_TEXT:
         raise BundleError(f"{MANIFEST} holds over {MAX_TEXT:,} bytes; {REBUILD}")
     return Manifest.from_json(parse_json(data, MANIFEST)), hashlib.sha256(data).hexdigest()

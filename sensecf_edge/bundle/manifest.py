@@ -26,6 +26,7 @@ REALISM = "realism.onnx"
 POPULATION = "population.json"
 """How ordinary records are among all training people; not in bundles of earlier versions."""
 ADAPTER = "adapter.gguf"
+SIGNATURE = "model.sig"
 RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
 """Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
 FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, DENSITY, SAMPLES, CARD)

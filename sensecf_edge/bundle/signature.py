@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError
-from .audit import check_place
+from ..schema.parsing import LooseJsonError, strict
+from .audit import beginning
+from .manifest import SIGNATURE
 from .p256 import PublicKey
 
-SIGNATURE = "model.sig"
 LARGEST = 1_000_000
 MEDIA = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD, STATEMENT = "application/vnd.in-toto+json", "https://in-toto.io/Statement/v1"
@@ -87,17 +88,6 @@ def trusted(place: Path) -> tuple[Key, ...]:
     return keys
 
 
-@dataclass
-class Required:
-    """Where the keys lie that every bundle must be signed with, in all threads of this process; None: nowhere."""
-
-    keys: Path | None = None
-
-
-REQUIRED = Required()
-"""Where this names keys, `Bundle.open` opens nothing that none of them has signed; they are read anew each time."""
-
-
 def check(name: str, folder: Path, hashes: Mapping[str, str], keys: tuple[Key, ...], today: date | None = None) -> Key:
     """The key that signed a bundle; `hashes` are the sha256 of each of its files, the manifest's among them, as they were read.
 
@@ -106,12 +96,7 @@ def check(name: str, folder: Path, hashes: Mapping[str, str], keys: tuple[Key, .
     path = folder / SIGNATURE
     if not os.path.lexists(path):
         raise BundleError(f"{name} is not signed: it holds no {SIGNATURE}; ask its maker, or sign it with `models sign`")
-    check_place(folder, path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    data = beginning(folder, path, LARGEST + 1)
     try:
         if len(data) > LARGEST:
             raise ValueError(f"it holds over {LARGEST:,} bytes")
@@ -120,7 +105,7 @@ def check(name: str, folder: Path, hashes: Mapping[str, str], keys: tuple[Key, .
         _still_valid(key, today or datetime.now(timezone.utc).date())
         signed = _resources(_json(payload))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        told = str(error) if type(error) is ValueError else "it is not in the format of OpenSSF Model Signing"
+        told = str(error) if type(error) in (ValueError, LooseJsonError) else "it is not in the format of OpenSSF Model Signing"
         raise BundleError(f"the signature of {name} does not hold: {told}") from error
     differ = sorted(file for file, digest in hashes.items() if signed.get(file) != digest)
     if differ:
@@ -129,15 +114,11 @@ def check(name: str, folder: Path, hashes: Mapping[str, str], keys: tuple[Key, .
 
 
 def _json(data: bytes) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        out = dict(pairs)
-        if len(out) != len(pairs):
-            raise ValueError("a key stands twice in it")
-        return out
-
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=once)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return strict(data.decode("utf-8"))
+    except LooseJsonError:
+        raise
+    except ValueError:
         raise ValueError("it is no JSON") from None
 
 

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from ..errors import BundleError
 from .bundle import Bundle
+from .manifest import SIGNATURE
 from .p256 import PublicKey
-from .signature import SIGNATURE, bundled, signed_text, statement
+from .signature import bundled, signed_text, statement
 
 
 def sign(bundle: Bundle, key: Path, password: str | None = None) -> Path:

@@ -44,7 +44,7 @@ encoding = click.option("--encoding", metavar="NAME", expose_value=False, callba
 
 def _required(context: click.Context, option: click.Parameter, place: Path | None) -> None:
     """Every bundle of this command, and of no other in this process, has to be signed with one of these keys."""
-    from ..bundle.signature import REQUIRED
+    from ..bundle.required import REQUIRED
 
     if place is not None:
         REQUIRED.keys = place

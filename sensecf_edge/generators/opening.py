@@ -19,7 +19,6 @@ from ..settings import ENGINE, EngineSettings
 from .choice import BUNDLE, FILE, NONE, OPENAI, SMOLLM2, Choice
 from .prompting import Prompting
 from .silent import Silent
-from .weights import digest, weights
 
 Say = Callable[[str], None]
 
@@ -74,6 +73,8 @@ def plain_engine(choice: Choice, prompt: str, answer: str, say: Say = quiet, wha
 
 
 def _of_file(choice: Choice, settings: EngineSettings, longest: tuple[str, str], say: Say) -> tuple[LlamaEngine, str]:
+    from .weights import digest
+
     path = _file(choice, say)
     name = f"{SMOLLM2 if choice.place == SMOLLM2 else path.name} {digest(path)[:12]}{' raw' if choice.raw else ''}"
     return LlamaEngine(path, settled(path, settings), talk=Talk(*longest, not choice.raw)), name
@@ -93,11 +94,15 @@ def prepared(choice: Choice, say: Say) -> str:
 
 def identity(choice: Choice, say: Say = quiet) -> str:
     """What must be the same for work to go on later: the choice in words, with the hash of a file."""
+    from .weights import digest
+
     return " ".join([choice.description, *([digest(_file(choice, say))[:12]] if choice.kind == FILE else [])])
 
 
 def _file(choice: Choice, say: Say) -> Path:
     """The GGUF that is meant. Raises EngineError."""
+    from .weights import weights
+
     path = weights(SMOLLM2, say) if choice.place == SMOLLM2 else Path(choice.place)
     if not path.is_file():
         raise EngineError(f"there is no file {path}; give the path of a GGUF, or one of bundle, none, smollm2")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..errors import BundleError, CheckError
 from ..schema.feature import Vector
 from ..schema.schema import Schema
+from ..space.measure import distinct
 from . import copies
 from .copies import Copy
 from .mixture import Mixture
@@ -70,7 +71,7 @@ class Scale:
             inner = (share >= END) & (share <= 1 - END)
             values, share = values[inner], share[inner]
         scores = np.log(share / (1 - share))
-        at = np.unique(np.searchsorted(scores, np.linspace(scores[0], scores[-1], KNOTS)))
+        at = distinct(np.searchsorted(scores, np.linspace(scores[0], scores[-1], KNOTS)))
         values, scores = values[at], scores[at]
         if len(values) == 1:
             return cls(values, np.zeros(1))
@@ -198,7 +199,7 @@ class Density:
             if len(self._ladders) >= KEPT_LADDERS:
                 self._ladders.clear()
             scale, share = self._scale(known), float(known[self._counted].mean())
-            density = np.union1d(scale.values, np.interp(self._scores, scale.scores, scale.values))
+            density = distinct(np.append(scale.values, np.interp(self._scores, scale.scores, scale.values)))
             score = scale.score(density)
             real, drawn = np.interp(score, self._scores, self._levels), 100.0 / (1.0 + np.exp(-np.clip(score, -500, 500)))
             found = self._ladders[key] = density, share * real + (1.0 - share) * drawn

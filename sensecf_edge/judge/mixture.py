@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..schema.feature import Vector
+from ..space.measure import distinct
 
 Places = NDArray[np.intp]
 KEPT_PATTERNS = 128
@@ -127,7 +128,7 @@ class Mixture:
         hidden = np.isnan(rows[0, self.numbers])
         component = picked(shares(self.log_parts(rows)), rng)
         noise = rng.standard_normal((len(rows), int(hidden.sum())))
-        for k in np.unique(component):
+        for k in distinct(component):
             at = component == k
             slope, root = conditional(self.covariances[k], hidden)
             seen = rows[np.ix_(at, self.numbers[~hidden])] - self.means[k, ~hidden]

@@ -7,8 +7,7 @@ nothing but the message that it is given, and once per engine, around a mark: re
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ..errors import EngineError, MissingExtraError
 
@@ -18,8 +17,7 @@ LONGEST_TEMPLATE, LONGEST_FRAME = 100_000, 20_000
 Frame = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Talk:
+class Talk(NamedTuple):
     """How a general model is spoken to: the longest prompt and answer that may come, as texts; `chat`: in its own chat template."""
 
     prompt: str

@@ -16,6 +16,7 @@ MAGIC = b"GGUF"
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
 _TOKENS, _BESIDE = b"tokenizer.ggml.tokens", (b"tokenizer.ggml.token_type", b"tokenizer.ggml.scores")
+_LENGTH = struct.Struct("<Q").unpack
 _REBUILD = "fetch or build the bundle again"
 
 
@@ -60,7 +61,7 @@ def _skip(file: BinaryIO, kind: int) -> None:
 
 
 def _string(file: BinaryIO) -> bytes:
-    (size,) = _take(file, "<Q")
+    (size,) = _LENGTH(file.read(8))
     text = file.read(min(size, 1 << 30))
     if len(text) != size:
         raise ValueError("a text ends behind the file")

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import io
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -125,16 +126,15 @@ def claim_threads(count: int) -> None:
 
 
 def llama_version() -> str:
-    """Version of llama-cpp-python; "unknown" where it was installed without saying so. Loads nothing: where the library is loaded it is
-    asked, else the installation, which takes longer."""
+    """Version of llama-cpp-python, as its own text states it; "unknown" where it is not there or states none. Loads nothing: neither the
+    package, whose bindings alone are used, nor `importlib.metadata`, which takes as long as an answer."""
     if (loaded := sys.modules.get("llama_cpp")) is not None:
         return str(loaded.__version__)
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("llama-cpp-python")
-    except PackageNotFoundError:
+    found = find_spec("llama_cpp")
+    if found is None or found.origin is None:
         return "unknown"
+    stated = re.search(r'^__version__ = "([^"]+)"', Path(found.origin).read_text(encoding="utf-8"), re.MULTILINE)
+    return stated[1] if stated else "unknown"
 
 
 def build_features() -> str:

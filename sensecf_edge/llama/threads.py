@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from ..settings import ENGINE, SMALL_MODEL, EngineSettings
@@ -31,7 +30,7 @@ def rule(size: int) -> int:
 
 def settled(path: Path, settings: EngineSettings) -> EngineSettings:
     """The settings with the rule's threads where none are given."""
-    return settings if settings.threads else replace(settings, threads=rule(path.stat().st_size))
+    return settings if settings.threads else settings._replace(threads=rule(path.stat().st_size))
 
 
 def calibrate(path: Path, context: int) -> dict[str, int]:
@@ -47,7 +46,7 @@ def calibrate(path: Path, context: int) -> dict[str, int]:
 def _time(path: Path, context: int, threads: int) -> tuple[float, float]:
     """Seconds for a prompt as long as half the context, and for eight tokens after it: the best of three."""
     length = max(8, min(256, context // 2))
-    with LlamaEngine(path, replace(ENGINE, threads=threads, max_sequences=1, device="cpu"), context) as engine:
+    with LlamaEngine(path, ENGINE._replace(threads=threads, max_sequences=1, device="cpu"), context) as engine:
         runs = [tuple(_run(engine, length)) for _ in range(3)]
     return min(first for first, _ in runs), min(second for _, second in runs)
 

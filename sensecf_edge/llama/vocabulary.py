@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..propose.grammar import Node, Texts
+from ..space.measure import distinct
 
 Scores = NDArray[np.float32]
 Ids = NDArray[np.intp]
@@ -76,7 +77,7 @@ class Vocabulary:
             more = overlay.crossing(node) if overlay.beyond else set()
             if (ended := node.ended()) is not None:
                 more.update(self.moves(node.then(ended)).ids.tolist())
-            ids = np.union1d(mask.ids, np.fromiter(more, np.intp)) if more else mask.ids
+            ids = distinct(np.append(mask.ids, np.fromiter(more, np.intp))) if more else mask.ids
             moves = node.notes = NextTokens(self, node, mask, ids)
         return moves  # type: ignore[no-any-return]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..space.admissible import Admissible
+from ..space.measure import distinct
 
 Places = NDArray[np.intp]
 ZOOM = 16
@@ -37,7 +38,7 @@ class Coarse:
         parts = []
         for start, end, stride, now in zip(self._starts, self._ends, self._strides, self._present, strict=True):
             near = np.clip([now - 1, now], 0, end - start - 1)
-            parts.append(start + np.unique([*range(0, end - start, stride), *near, end - start - 1, end - start]))
+            parts.append(start + distinct(np.array([*range(0, end - start, stride), *near, end - start - 1, end - start])))
         return np.concatenate(parts)
 
     def around(self, place: int, stride: int) -> Places:

@@ -5,6 +5,8 @@ Codes as everywhere: numbers in their units, choices as indices, NaN unknown. No
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,12 @@ from ..settings import COST, CostSettings
 
 FEW = 255
 """Features that one byte can count."""
+
+
+def distinct(values: NDArray[Any]) -> NDArray[Any]:
+    """The values once each, in order, shape (distinct values,), none NaN. What `numpy.unique` does, which loads `numpy.ma` first."""
+    ordered = np.sort(values, axis=None)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def changed(x: Vector, Y: Vector) -> NDArray[np.bool_]:
