@@ -17,12 +17,13 @@ from conftest import Ran
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.augment import decision_threshold, learners, out_of_fold, output_table, relaxed, remaining, rows, training
-from sensecf_convert.augment.command import _cohort, augment, wanted_rows
+from sensecf_convert.augment.command import AugmentPlan, _cohort, augment, wanted_rows
 from sensecf_convert.augment.relaxed import relaxed_schema, towards_class
 from sensecf_convert.augment.study import command as study_command
 from sensecf_convert.augment.study import methods, outside_knowledge, study
 from sensecf_convert.augment.study.scarcity import SCENARIOS, Scarcity
 from sensecf_convert.classifier import recipes
+from sensecf_convert.classifier.kinds import KINDS
 from sensecf_convert.compare import environments
 from sensecf_convert.table import cohort as tables
 from sensecf_convert.table.cohort import Cohort, cohort, folds_by_person, read_table
@@ -346,7 +347,7 @@ def test_packages_give_valid_rows_of_the_class_by_the_same_checker(small: Small,
     assert (small.checker().p_target(added.X) >= 0.5).all()
 
 
-@pytest.mark.parametrize("kind", recipes.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_learners_take_unknown_values_and_weights(kind: str, small: Small) -> None:
     X = small.data.X.copy()
     X[::7, 2] = np.nan
@@ -420,7 +421,7 @@ def test_what_cannot_be_written_is_known_before_anything_long(tmp_path: Path, mo
 def test_a_relation_without_a_slope_is_fitted_as_fit_does(small: Small, tmp_path: Path) -> None:
     left = {**json.loads(small.schema.read_text()), "relations": [{"kind": "band", "features": ["bp", "bmi"]}]}
     (tmp_path / "s.json").write_text(json.dumps(left))
-    (band,) = _cohort(read_table(small.table), "progression", tmp_path / "s.json", None, None).schema.relations
+    (band,) = _cohort(read_table(small.table), AugmentPlan("progression"), tmp_path / "s.json").schema.relations
     bp, bmi = (small.data.X[:, small.data.schema.index[n]] for n in ("bp", "bmi"))
     assert (np.abs(bp - band.slope * bmi - band.intercept) <= band.tolerance).mean() == pytest.approx(0.98, abs=0.01)
 
@@ -475,7 +476,7 @@ def test_ours_in_a_study_makes_what_augment_makes(small: Small, tmp_path: Path) 
     """The same table, class, seed and effort: the rows of the method are the rows of the command, one by one."""
     out = tmp_path / "o.csv"
     augment(small.table, "progression", out, small.schema, work=small.work.parent / "cli", effort="try", trial=False)
-    data = replace(small.data, schema=_cohort(read_table(small.table), "progression", small.schema, None, None).schema)
+    data = replace(small.data, schema=_cohort(read_table(small.table), AugmentPlan("progression"), small.schema).schema)
     added = methods.METHODS["ours"](remaining.Remaining(data, "fast", 0, tmp_path / "method", "random-forest", training.TRY))
     names = [f.name for f in data.schema.features if f.kind == "number"]
     made = pd.read_csv(out)[names].to_numpy(dtype=float)
@@ -534,7 +535,7 @@ def test_a_category_that_only_test_people_have_does_not_stop_a_study(small: Smal
     X = np.column_stack([small.data.X, np.arange(len(small.data)) % 2])
     unseen = X[:30].copy()
     unseen[:, -1] = 2
-    for kind in recipes.KINDS:
+    for kind in KINDS:
         assert np.isfinite(learners.learn(kind, schema, X, small.data.y, None, unseen, 0).scores).all()
 
 

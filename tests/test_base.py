@@ -38,7 +38,7 @@ from sensecf_edge.schema.record import Record
 from sensecf_edge.space.admissible import Admissible, admissible
 
 GB = 1e9
-QUICK = Recipe(batch=8, rows=8, rate=1e-2, rank=4)
+QUICK = Recipe(device="cpu", batch=8, rows=8, rate=1e-2, rank=4)
 
 
 def sizes_of(kind: str, **changed: Any) -> Architecture:
@@ -256,7 +256,7 @@ def test_what_is_taught_is_what_the_grammar_derives_and_reads_back(space: Admiss
 
 def test_lora_lowers_the_loss_and_leaves_everything_but_the_projections_alone(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(96)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=2, device="cpu", recipe=QUICK)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=2))
     assert tuned.checkpoint is not None and tuned.adapter is not None and tuned.style == GENERAL
     assert tuned.facts["loss"] < 0.8 * tuned.facts["loss_first"] and tuned.facts["steps"] == 24
     assert tuned.facts["base"] == base.name == base.folder.name
@@ -276,7 +276,7 @@ def json_or_bytes(path: Path) -> Any:
 
 def test_full_tuning_moves_the_whole_model(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(64)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, how="full", passes=2, device="cpu", recipe=replace(QUICK, rate=3e-3))
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, how="full", passes=2, rate=3e-3))
     assert tuned.adapter is None and tuned.checkpoint is not None
     assert tuned.facts["loss"] < 0.9 * tuned.facts["loss_first"] and tuned.facts["trainable"] == base.sizes.parameters
     before, after = (load_file(f / "model.safetensors") for f in (base.folder, tuned.checkpoint))
@@ -285,14 +285,14 @@ def test_full_tuning_moves_the_whole_model(base: Base, tmp_path: Path) -> None:
 
 def test_a_finished_tuning_is_only_read_and_another_plan_is_refused(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(16)
-    first = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK)
+    first = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK)
     steps: list[float] = []
-    again = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK, report=lambda share, loss: steps.append(share))
+    again = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK, report=lambda share, loss: steps.append(share))
     assert again == first and not steps
     with pytest.raises(TableError, match="another pairs"):
-        tune(base, SCHEMA, "calm", X[:8], Y[:8], p=p[:8], work=tmp_path, device="cpu", recipe=QUICK)
+        tune(base, SCHEMA, "calm", X[:8], Y[:8], p=p[:8], work=tmp_path, recipe=QUICK)
     with pytest.raises(TableError, match="another seed and passes"):
-        tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK, seed=1, passes=3)
+        tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, seed=1, passes=3))
 
 
 @pytest.mark.parametrize("how", ["lora", "full"])
@@ -302,7 +302,7 @@ def test_an_interrupted_tuning_ends_where_an_undisturbed_one_does(
     X, Y, p = pairs(80)
 
     def run(work: Path, report: Any = None) -> Any:
-        return tune(base, SCHEMA, "calm", X, Y, p=p, work=work, how=how, device="cpu", recipe=QUICK, report=report, merged=False)
+        return tune(base, SCHEMA, "calm", X, Y, p=p, work=work, recipe=replace(QUICK, how=how), report=report, merged=False)
 
     whole = run(tmp_path / "whole")
     monkeypatch.setattr(tuning, "CHECKPOINT_SECONDS", 0.0)
@@ -332,14 +332,14 @@ def test_a_checkpoint_is_never_older_than_a_minute_where_saving_is_cheap() -> No
 
 def test_minutes_end_a_tuning_early(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(16)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=1e6, minutes=0.02, device="cpu", recipe=QUICK, merged=False)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=1e6, minutes=0.02), merged=False)
     assert 0 < tuned.facts["steps"] < min(1e4, tuned.facts["steps_planned"]) and tuned.checkpoint is None
 
 
 def test_minutes_hold_inside_a_step(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(64)
-    slow = replace(QUICK, batch=64, rows=1)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=9, minutes=1e-9, device="cpu", recipe=slow, merged=False)
+    slow = replace(QUICK, passes=9, minutes=1e-9, batch=64, rows=1)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=slow, merged=False)
     assert tuned.facts["steps"] == 1 and tuned.facts["steps_planned"] == 9 and 0 < tuned.facts["loss"] < 50
 
 
@@ -347,8 +347,8 @@ def test_pairs_are_held_out_and_end_a_tuning_that_gains_nothing(base: Base, tmp_
     for name, value in {"EVERY": 1, "PATIENCE": 2}.items():
         monkeypatch.setattr(tuning, name, value)
     X, Y, p = pairs(200)
-    idle = replace(QUICK, rate=1e-12)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, passes=9, device="cpu", recipe=idle, merged=False)
+    idle = replace(QUICK, passes=9, rate=1e-12)
+    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=idle, merged=False)
     assert tuned.facts["steps"] == tuned.facts["steps_planned"] == 3 and tuned.facts["loss_held"] > 0
     learnt, held = encode(base.tokens, SCHEMA, "calm", X, Y, p, 4).parted(0)
     assert len(held) == 16 and len(learnt) == 184 and not {*map(tuple, held.prompts)} & {*map(tuple, learnt.prompts)}
@@ -379,10 +379,10 @@ def test_every_pass_sees_every_pair_once_in_another_order() -> None:
 def test_pairs_the_grammar_cannot_say_and_prompts_longer_than_the_base_reads_are_refused(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(4)
     with pytest.raises(BaseModelError, match="no pair has an answer"):
-        tune(base, SCHEMA, "calm", X, X, p=p, work=tmp_path, device="cpu", recipe=QUICK)
+        tune(base, SCHEMA, "calm", X, X, p=p, work=tmp_path, recipe=QUICK)
     short = replace(base, sizes=replace(base.sizes, context=100))
     with pytest.raises(BaseModelError, match=r"take 2\d\d tokens, .* reads 100"):
-        tune(short, SCHEMA, "calm", X, Y, p=p, work=tmp_path, device="cpu", recipe=QUICK)
+        tune(short, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK)
 
 
 def test_the_tables_of_the_docs_are_the_computed_ones() -> None:

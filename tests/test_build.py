@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from conftest import Ran
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensecf_convert import plan
 from sensecf_convert.bundle.add import add
-from sensecf_convert.bundle.again import again
-from sensecf_convert.bundle.renew import renew
+from sensecf_convert.bundle.refit_density import refit_density
+from sensecf_convert.bundle.remeasure import remeasure
 from sensecf_convert.classifier import making, onnx, recipes
+from sensecf_convert.classifier.kinds import KINDS
 from sensecf_convert.density import fitting
 from sensecf_convert.evaluate import figures as evaluate
 from sensecf_convert.evaluate import teaching
@@ -360,8 +363,7 @@ def test_a_finished_fit_run_again_makes_the_same_models_at_once(built: Built, tm
 
 
 def test_other_kinds_that_are_as_good_are_shipped_and_asked(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "KINDS", ("random-forest", "svm", "neural-network"))
-    monkeypatch.setattr(recipes, "KINDS", ("random-forest", "svm", "neural-network"))
+    monkeypatch.delitem(KINDS, "xgboost")
     facts = json.loads((built.work / "classifier.json").read_text())
     made = making.make
     worse = {"svm": 0.0, "neural-network": 0.03}
@@ -643,7 +645,7 @@ def test_the_bundle_in_hand_answers_from_python_too(built: Built) -> None:
 
 
 def test_a_bundle_gets_the_density_that_a_fit_would_give_it(built: Built, tmp_path: Path) -> None:
-    renewed = renew(built.table, built.out, tmp_path / "new")
+    renewed = refit_density(built.table, built.out, tmp_path / "new")
     before = Bundle.open(built.out)
     assert before.density is not None and renewed.density is not None
     X = built.parts()[0].X
@@ -675,7 +677,7 @@ def test_a_bundle_measured_again_has_its_fit_s_figures_and_the_relations_that_ar
     before, wide = Bundle.open(built.out), {"kind": "le", "features": ["bmi", "bp"], "slope": 1, "intercept": 1_000}
     path = tmp_path / "narrow.json"
     path.write_text(json.dumps({**before.schema.to_json(), "relations": [wide]}), encoding="utf-8")
-    made = again(built.table, built.out, About(**ABOUT), tmp_path / "again", path)
+    made = remeasure(built.table, built.out, About(**ABOUT), tmp_path / "again", path)
     assert [r.to_json() for r in made.schema.relations] == [wide] and made.schema.features == before.schema.features
     assert made.manifest.metrics == before.manifest.metrics and made.card == before.card
     same = {"classifier.onnx", "generator.gguf", "density.json", "population.json", "reference.json", "samples.json"}
@@ -684,7 +686,41 @@ def test_a_bundle_measured_again_has_its_fit_s_figures_and_the_relations_that_ar
     assert told["added"]["what"] == ["figures", "relations"]
     path.write_text(json.dumps({**before.schema.to_json(), "relations": [{"kind": "band", "features": ["bmi", "bp"]}]}), encoding="utf-8")
     with pytest.raises(TableError, match="leaves 1 relations to be fitted"):
-        again(built.table, built.out, About(**ABOUT), tmp_path / "open", path)
+        remeasure(built.table, built.out, About(**ABOUT), tmp_path / "open", path)
+
+
+PROGRAMS = {
+    "memorisation.__main__": (("--people", 40), "people"), "memorisation.parrots": (("--times", 1), "one training person, always"),
+    "evaluate.density_study": (("--doubles", 0, "--rows", 60), "nats a row"), "evaluate.price": (("--limit", 5), "|"),
+    "evaluate.easing": (("--limit", 2), ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_programs_measure_a_fitted_bundle_and_refuse_another_table(built: Built, program: str, tmp_path: Path) -> None:
+    more, said = PROGRAMS[program]
+    main = import_module(f"sensecf_convert.{program}").main
+    ran = CliRunner().invoke(main, [str(a) for a in (built.table, "--model", built.out, *more)], catch_exceptions=False)
+    assert ran.exit_code == 0 and said in ran.output, ran.output
+    diabetes().iloc[:-4].to_csv(tmp_path / "other.csv", index=False)
+    ran = CliRunner().invoke(main, [str(a) for a in (tmp_path / "other.csv", "--model", built.out)], catch_exceptions=False)
+    assert ran.exit_code == 1 and "not the table" in ran.output
+
+
+@pytest.mark.parametrize("program", ["add", "codes", "refit_density", "remeasure"])
+def test_programs_write_a_changed_bundle_beside_the_one_they_were_given_and_over_nothing_else(
+    built: Built, program: str, tmp_path: Path
+) -> None:
+    main = import_module(f"sensecf_convert.bundle.{program}").main
+    given = [str(built.schema if program == "codes" else built.table), "--model", str(built.out)]
+    given += ["--about", str(built.about)] if program in ("add", "remeasure") else []
+    (tmp_path / "there").mkdir()
+    ran = CliRunner().invoke(main, [*given, "-o", str(tmp_path / "there")], catch_exceptions=False)
+    assert ran.exit_code == 1 and "there already" in ran.output and not list((tmp_path / "there").iterdir())
+    ran = CliRunner().invoke(main, [*given, "-o", str(tmp_path / "new")], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    made, before = Bundle.open(tmp_path / "new"), Bundle.open(built.out)
+    assert made.classifier_bytes() == before.classifier_bytes() and sorted(p.name for p in tmp_path.iterdir()) == ["new", "there"]
 
 
 def _lesson(built: Built, **more: Any) -> tuple[teachers_lesson.Lesson, Cohort]:
@@ -749,7 +785,7 @@ def test_the_command_line_offers_what_the_build_side_has() -> None:
 
     from sensecf_edge.cli import build
 
-    assert (recipes.KINDS, tuple(classroom.TEACHERS), tuple(plan.SIZES)) == (build.KINDS, build.TEACHERS, build.SIZES)
+    assert (tuple(KINDS), tuple(classroom.TEACHERS), tuple(plan.SIZES)) == (build.KINDS, build.TEACHERS, build.SIZES)
     assert set(build.TYPES) <= set(QUANTIZATIONS)
 
 

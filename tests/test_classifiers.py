@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from sensecf_convert.classifier import onnx as export
 from sensecf_convert.classifier import recipes
+from sensecf_convert.classifier.kinds import KINDS, MANY_ROWS, pipeline
 from sensecf_convert.classifier.making import Made, facts_line, make
-from sensecf_convert.classifier.recipes import KINDS
 from sensecf_convert.table.cohort import Cohort
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -153,14 +153,14 @@ def test_the_recipe_with_the_best_auc_over_folds_is_taken_and_every_one_is_told(
     said: list[str] = []
     chosen = recipes.choose("svm", TRAIN, 0, said.append)
     tried = [float(line.split("AUC ")[1][:5]) for line in said]
-    assert len(tried) == chosen.tried == len(recipes.candidates("svm", TRAIN)) and len(set(tried)) > 1
+    assert len(tried) == chosen.tried == len(KINDS["svm"].candidates(TRAIN)) and len(set(tried)) > 1
     assert f"{chosen.auc_cv:.3f}" == f"{max(tried):.3f}"
-    assert recipes.candidates("svm", TRAIN)[int(np.argmax(tried))] == chosen.recipe
+    assert KINDS["svm"].candidates(TRAIN)[int(np.argmax(tried))] == chosen.recipe
 
 
 def test_large_tables_ask_a_forest_for_larger_leaves() -> None:
-    many = TRAIN.take(np.arange(recipes.MANY_ROWS) % len(TRAIN))
-    leaves = [[r["min_samples_leaf"] for r in recipes.candidates("random-forest", data)] for data in (TRAIN, many)]
+    many = TRAIN.take(np.arange(MANY_ROWS) % len(TRAIN))
+    leaves = [[r["min_samples_leaf"] for r in KINDS["random-forest"].candidates(data)] for data in (TRAIN, many)]
     assert leaves == [[5, 10, 20], [10, 20, 40]]
 
 
@@ -191,7 +191,7 @@ def test_the_yardsticks_of_calibration_know_perfect_from_useless() -> None:
 
 def test_an_svm_and_its_sigmoid_are_one_layer_with_the_same_answers() -> None:
     recipe = {"kernel": "rbf", "gamma": 0.2, "C": 1.0, "features": 64}
-    fitted = recipes.pipeline(TOY, "svm", recipe, 0).fit(TRAIN.X.astype(np.float32), TRAIN.y)
+    fitted = pipeline(TOY, "svm", recipe, 0).fit(TRAIN.X.astype(np.float32), TRAIN.y)
     numbers = (1.7, -0.3)
     plain = recipes.squash(numbers, fitted.decision_function(TEST.X.astype(np.float32)))
     np.testing.assert_allclose(recipes.folded(recipes.Model(fitted, numbers)).p_wanted(TEST.X), plain, atol=1e-7)
@@ -200,7 +200,7 @@ def test_an_svm_and_its_sigmoid_are_one_layer_with_the_same_answers() -> None:
 def forest_graph() -> tuple[recipes.Model, Any]:
     """A forest on the toy people, and its graph to be harmed."""
     recipe = {"n_estimators": 10, "min_samples_leaf": 20}
-    fitted = recipes.pipeline(TOY, "random-forest", recipe, 0).fit(TRAIN.X.astype(np.float32), TRAIN.y)
+    fitted = pipeline(TOY, "random-forest", recipe, 0).fit(TRAIN.X.astype(np.float32), TRAIN.y)
     model = recipes.Model(fitted)
     return model, onnx.load_from_string(export.to_onnx(model, 4))
 

@@ -55,8 +55,8 @@ class Way:
     @cached_property
     def tuned(self) -> Tuned:
         X, Y, p = pairs(200)
-        recipe = Recipe(batch=10, rows=10, rate=5e-3)
-        return tune(self.base, SCHEMA, "calm", X, Y, p=p, work=self.folder / "work", passes=1, device="cpu", recipe=recipe)
+        recipe = Recipe(device="cpu", batch=10, rows=10, rate=5e-3)
+        return tune(self.base, SCHEMA, "calm", X, Y, p=p, work=self.folder / "work", recipe=recipe)
 
     @property
     def checkpoint(self) -> Path:

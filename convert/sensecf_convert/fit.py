@@ -33,7 +33,8 @@ from . import plan as sensecf_convert_plan
 from .bundle import card
 from .bundle.pack import Contents, pack, publish
 from .bundle.revised import told
-from .classifier import making, recipes, threshold
+from .classifier import making, threshold
+from .classifier.kinds import KINDS
 from .density import fitting
 from .evaluate import quantizations, teaching
 from .evaluate.figures import Figures
@@ -92,12 +93,12 @@ class Fit:
         self.table = data.fingerprint
         self.work = Work(work)
         made_by = {k: v for k, v in asdict(plan).items() if k not in ADDED and (plan.base or k not in OF_A_BASE)}
-        brought = file_hash(Path(plan.classifier)) if plan.classifier not in recipes.KINDS else None
+        brought = file_hash(Path(plan.classifier)) if plan.classifier not in KINDS else None
         self.work.belongs({"version": __version__, "plan": made_by, "table": self.table, "schema": schema.hash, "open": list(left),
                            "classifier file": brought})  # fmt: skip
         drawn = divided(data, plan.test_share, plan.final_share, plan.seed)
         classroom.check(plan.teachers, drawn.train)
-        if plan.rivals and plan.classifier not in recipes.KINDS:
+        if plan.rivals and plan.classifier not in KINDS:
             raise TableError("nobody knows how good a classifier from a file is over folds of people, so none is as good; drop --rivals")
         self.base = _base(plan)
         self.schema = with_references(fit_relations.with_fitted_relations(schema, left, drawn.train), drawn.train)
@@ -148,7 +149,7 @@ class Fit:
 
     def _rivals(self, own: dict[str, Any]) -> tuple[bytes, ...]:
         """Classifiers of the other kinds that are as good over folds of the training people, best first."""
-        others, rivals = [kind for kind in recipes.KINDS if kind != own["kind"]], list[tuple[float, bytes]]()
+        others, rivals = [kind for kind in KINDS if kind != own["kind"]], list[tuple[float, bytes]]()
         with step("rivals") as say:
 
             def make(kind: str) -> bytes:
@@ -197,7 +198,7 @@ class Fit:
         learner: learners.Learner = (
             learners.FromBase(self.work, plan, self.base, self.schema, self._task(), _shared(plan))
             if self.base
-            else learners.FromNothing(self.work, plan, vocabulary)
+            else learners.FromScratch(self.work, plan, vocabulary)
         )
         with step("generator") as say:
             made = learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.table.labelled import class_key, other_names
 from sensecf_edge.table.read import Cells
 
+from ..classifier.kinds import KINDS
 from ..progress import bar, console, note, step
 from ..table import fit_relations, leakage
 from ..table.cohort import Cohort, cohort, frame, read_table
@@ -28,7 +30,7 @@ from .decision_threshold import best_threshold
 from .out_of_fold import crossed, noting_refusals
 from .relaxed import towards_class
 from .remaining import Remaining, nothing, ours
-from .rows import make_rows
+from .rows import Row, make_rows
 from .training import EFFORTS, require_enough_rows, train_bundle
 
 
@@ -40,47 +42,71 @@ class Made:
     rows: int
 
 
-def augment(
-    table: Path, target: str, out: Path, schema_file: Path | None = None, person: str | None = None, made: str | None = None,
-    positive: str | None = None, ratio: float = 1.0, seed: int = 0, checker: str = "random-forest", effort: str = "short",
-    work: Path | None = None, allow: tuple[str, ...] = (), append: bool = False, force: bool = False, trial: bool = True,
-) -> Made:  # fmt: skip
-    """Write rows of class `made` (the short one), as many as bring it to `ratio` times the other class.
+@dataclass(frozen=True)
+class AugmentPlan:
+    """What decides the rows. `made`: the class to make, None for the short one, to `ratio` times the other. `positive`: the class that the
+    trial's F1 is of, None for the one made. `trial`: say what a classifier may expect of such rows, made anew in folds of people."""
 
-    `trial`: say what a classifier's F1 of class `positive` (the one made) may expect of them, by rows made anew in folds of people.
-    Raises TableError before anything long begins for what cannot be augmented. With `append`, the real rows stand before them.
+    target: str
+    person: str | None = None
+    made: str | None = None
+    positive: str | None = None
+    ratio: float = 1.0
+    seed: int = 0
+    checker: str = "random-forest"
+    effort: str = "short"
+    allow: tuple[str, ...] = ()
+    trial: bool = True
+
+
+def augment(
+    table: Path, target: str, out: Path, schema_file: Path | None = None, work: Path | None = None, append: bool = False,
+    force: bool = False, **choices: Any,
+) -> Made:  # fmt: skip
+    """Write rows of one class of `table`; `choices` are fields of AugmentPlan. With `append`, the real rows stand before them.
+
+    Raises TableError before anything long begins for what cannot be augmented.
     """
+    plan = AugmentPlan(target, **choices)
     cells = read_table(table)
     whole = frame(cells)
     output_table.check(whole, out, force)
-    data = _cohort(cells, target, schema_file, person, made)
+    data = _cohort(cells, plan, schema_file)
     require_enough_rows(data)
-    for warning in leakage.refuse_leaks(data, (*allow, leakage.PEOPLE)):
+    for warning in leakage.refuse_leaks(data, (*plan.allow, leakage.PEOPLE)):
         note(warning)
-    short, count = data.classes[1], wanted_rows(data, ratio)
-    faced = towards_class(data, positive or short)
+    short, count = data.classes[1], wanted_rows(data, plan.ratio)
+    faced = towards_class(data, plan.positive or short)
     console.print(f"{len(data):,} rows, {int(data.y.sum()):,} of them {short}; making {count:,} more")
     folder = Work(work or Path("augment-work") / out.stem)
+    got = _made(plan, data, count, folder)
+    if got and plan.trial:
+        _worth(Remaining(faced, short, plan.seed, folder / "trial", plan.checker, EFFORTS[plan.effort], plan.ratio))
+    if got:
+        _write(whole, output_table.as_table(whole, data.schema, target, short, got, plan.seed), out, append)
+    return Made(count, len(got))
+
+
+def _made(plan: AugmentPlan, data: Cohort, count: int, folder: Work) -> list[Row]:
+    """The rows, of a generator trained on `data` alone; what was refused is said."""
+    short = data.classes[1]
     with step("generator") as say:
-        bundle = train_bundle(data, EFFORTS[effort], folder, seed, checker, say, jobs=max(1, os.cpu_count() or 1))
+        bundle = train_bundle(data, EFFORTS[plan.effort], folder, plan.seed, plan.checker, say, jobs=max(1, os.cpu_count() or 1))
         auc = bundle.manifest.classifier.auc or 0.0
         best = f"the best of {folder.facts('classifier.json').get('recipes_tried', 1)}"
         say(f"checker's AUC {auc:.3f} over folds of {data.unit}, {best}" + (", weak: read its rows with doubt" if auc < 0.7 else ""))
     with step("rows") as say, bar("rows") as show:
-        got, refused = make_rows(bundle, data, count, seed, show)
+        got, refused = make_rows(bundle, data, count, plan.seed, show)
         say(f"{len(got):,} of {count:,}: " + ", ".join(f"{n:,} {how}" for how, n in Counter(r.method for r in got).most_common()))
     for why, number in refused.most_common():
         console.print(f"left out     {number:,} x {why}")
     if len(got) < count:
         note(f"only {len(got):,} of the {count:,} rows that were asked for could be made: no more are both new and of class {short}")
-    if got and trial:
-        _worth(Remaining(faced, short, seed, folder / "trial", checker, EFFORTS[effort], ratio))
-    if got:
-        _write(whole, output_table.as_table(whole, bundle.schema, target, short, got, seed), out, append)
-    return Made(count, len(got))
+    return got
 
 
-def _cohort(table: Cells, target: str, schema_file: Path | None, person: str | None, made: str | None) -> Cohort:
+def _cohort(table: Cells, plan: AugmentPlan, schema_file: Path | None) -> Cohort:
+    target, person, made = plan.target, plan.person, plan.made
     if target not in table.columns:
         raise TableError(f"the table lacks {target!r}; {other_names(table, [target, *([person] if person else [])], [target])}")
     schema, left = relaxed.read(schema_file) if schema_file else (Schema.from_json(drafted(table, target, person)), [])
@@ -121,7 +147,7 @@ def _worth(left: Remaining) -> None:
 def _from(kind: str, at: float) -> str:
     if not np.isfinite(at):
         return "whatever it scores"
-    return f"from a margin of {at:.2f} on" if kind == "svm" else f"from a probability of {expit(at):.2f} on"
+    return f"from a margin of {at:.2f} on" if KINDS[kind].margin else f"from a probability of {expit(at):.2f} on"
 
 
 def _write(whole: pd.DataFrame, rows: pd.DataFrame, out: Path, append: bool) -> None:

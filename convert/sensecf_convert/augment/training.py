@@ -18,6 +18,7 @@ from sensecf_edge.judge.classifier import OnnxChecker
 from .. import plan as sensecf_convert_plan
 from ..bundle.pack import Contents, pack
 from ..classifier import onnx, recipes
+from ..classifier.kinds import KINDS
 from ..density import fitting
 from ..generator import learners
 from ..generator.scratch.vocabulary import SchemaVocabulary
@@ -84,8 +85,8 @@ def train_bundle(data: Cohort, effort: Effort, work: Work, seed: int, kind: str,
 
 
 def _checker(data: Cohort, kind: str, work: Work, seed: int, say: Say) -> bytes:
-    if kind not in recipes.KINDS:
-        raise TableError(f"{kind!r} is no classifier; choose one of {', '.join(recipes.KINDS)}")
+    if kind not in KINDS:
+        raise TableError(f"{kind!r} is no classifier; choose one of {', '.join(KINDS)}")
     chosen = recipes.choose(kind, data, seed, lambda words: say(f"checker: {words}"))
     graph = onnx.to_onnx(chosen.model, len(data.schema))
     parity = onnx.parity(chosen.model, graph, data.schema, data.X)
@@ -104,5 +105,5 @@ def _generator(data: Cohort, lesson: Lesson, plan: FitPlan, work: Work, say: Say
     pairs: dict[str, Any] = dict(collect.collect_pairs(work, lesson, data, plan.pairs, plan.seed, jobs))
     pairs["p"] = OnnxChecker(lesson.classifier, len(data.schema), wanted=1).p_target(pairs["X"])
     say("generator")
-    learner = learners.FromNothing(work, plan, SchemaVocabulary(data.schema, plan.wanted))
+    learner = learners.FromScratch(work, plan, SchemaVocabulary(data.schema, plan.wanted))
     return learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)

@@ -22,6 +22,7 @@ from ..evaluate import groups
 from ..plan import About
 from ..table.split import parts_of
 from ..work import write
+from .pack import free_or_own
 from .revised import revised
 
 
@@ -30,7 +31,7 @@ def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
     bundle = opened(model)
     density = bundle.density
     if density is None:
-        raise TableError(f"{bundle.name} has no density.json; make one first: python -m sensecf_convert.bundle.renew")
+        raise TableError(f"{bundle.name} has no density.json; make one first: python -m sensecf_convert.bundle.refit_density")
     drawn = parts_of(bundle, table)
 
     def change(folder: Path, manifest: dict[str, Any]) -> None:
@@ -38,13 +39,6 @@ def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
         manifest["groups"] = groups.measured(bundle, drawn.train, drawn.last[1])
 
     return revised(bundle, about, out, ("population", "groups"), change)
-
-
-def in_place(bundle: Bundle, output: Path) -> Path:
-    """`output`, where it is free or the bundle's own folder. Raises click.ClickException elsewhere."""
-    if output.exists() and output.resolve() != bundle.folder.resolve():
-        raise click.ClickException(f"{output} is there already; name another folder, or the bundle's own")
-    return output
 
 
 @click.command()
@@ -55,7 +49,7 @@ def in_place(bundle: Bundle, output: Path) -> Path:
 def main(table: Path, model: str, about: Path | None, output: Path) -> None:
     """Add what later versions measure to a bundle that was fitted on TABLE."""
     try:
-        made = add(table, model, About.load(about), in_place(Bundle.open(model), output))
+        made = add(table, model, About.load(about), free_or_own(output, Bundle.open(model)))
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{output}: {len(made.manifest.groups)} groups; manifest {made.hash[:12]}", err=True)

@@ -17,7 +17,7 @@ from sensecf_edge.schema.schema import Schema
 
 from ..table.fit_relations import read_schema
 from ..work import write
-from .pack import copied, pretty_json
+from .pack import copied, free_or_own, pretty_json
 
 KEYS = ("code", "ucum", "choice_codes", "cut", "unit", "bottom_coded", "top_coded")
 """Taken over from the schema. A unit is words for people."""
@@ -47,10 +47,7 @@ def give(model: str | Path, stated: Schema, out: Path) -> Bundle:
 def main(schema: Path, model: str, output: Path) -> None:
     """Give a bundle the codes that SCHEMA states for its features."""
     try:
-        bundle = Bundle.open(model)
-        if output.exists() and output.resolve() != bundle.folder.resolve():
-            raise click.ClickException(f"{output} is there already; name another folder, or the bundle's own")
-        made = give(model, read_schema(schema)[0], output)
+        made = give(model, read_schema(schema)[0], free_or_own(output, Bundle.open(model)))
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{output}: {sum(bool(f.code) for f in made.schema.features)} features with codes; manifest {made.hash[:12]}", err=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import ADAPTER, GENERATOR, MANIFEST, POPULATION, RIVALS
+from sensecf_edge.errors import TableError
 from sensecf_edge.judge.density import Density
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -110,6 +111,13 @@ def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
 def stated(about: About) -> dict[str, str]:
     """Of which time the data are, where somebody says."""
     return {"dates": about.dates} if about.dates else {}
+
+
+def free_or_own(out: Path, bundle: Bundle) -> Path:
+    """`out`, where it is free or the bundle's own folder. Raises TableError elsewhere."""
+    if out.exists() and out.resolve() != bundle.folder.resolve():
+        raise TableError(f"{out} is there already; name another folder, or the bundle's own")
+    return out
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from ..progress import console
 from ..table import fit_relations, leakage
 from ..table.cohort import Cohort, cohort, read_table
 from ..table.split import divided, final_people
+from .kinds import KINDS
 from .making import facts_line, make
-from .recipes import KINDS
 
 COLUMNS = {
     "recipes_tried": "recipes", "auc_cv": "AUC, folds, the best of these", "auc": "AUC, unseen", "brier_cv": "Brier, folds",

@@ -90,7 +90,7 @@ def measured(scale: RiskScale, p: Vector, y: NDArray[np.bool_], threshold: float
         rows=len(p),
         base_rate=scale.base_rate,
         seen=float(unwanted.mean()),
-        slope=_slope(odds, unwanted),
+        slope=calibration_slope(odds, unwanted),
         intercept=offset(odds, unwanted),
         brier=float(np.mean((risk - unwanted) ** 2)),
         brier_base_rate=float(np.mean((scale.base_rate - unwanted) ** 2)),
@@ -116,16 +116,17 @@ def _intervals(
     return {name: figure for name, figure in held.items() if figure is not None}
 
 
-def _slope(odds: Vector, unwanted: NDArray[np.bool_]) -> float | None:
-    """Maximum likelihood; None where all told risks are one, or one class is missing."""
-    if not odds.std() > 0 or unwanted.all() or not unwanted.any():
+def calibration_slope(odds: Vector, y: NDArray[np.bool_]) -> float | None:
+    """Slope of a logistic regression of y, (rows,), on told log-odds, (rows,), by maximum likelihood: 1 where they spread as they should,
+    under 1 where they are too sure of themselves (Cox, Biometrika 1958). None where all are alike, or one class is missing."""
+    if not np.ptp(odds) > 0 or y.all() or not y.any():
         return None
-    centred, signs = odds - odds.mean(), np.where(unwanted, -1.0, 1.0)
+    centred, signs = odds - odds.mean(), np.where(y, -1.0, 1.0)
 
     def loss(at: Vector) -> float:
         return float(np.logaddexp(0, (at[0] + at[1] * centred) * signs).mean() + 1e-9 * at[1] ** 2)
 
-    return float(minimize(loss, np.array([logit(unwanted.mean()), 1.0]), method="BFGS").x[1])
+    return float(minimize(loss, np.array([logit(y.mean()), 1.0]), method="BFGS").x[1])
 
 
 def _curve(risk: Vector, unwanted: NDArray[np.bool_]) -> list[dict[str, float]]:

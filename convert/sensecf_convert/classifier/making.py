@@ -24,8 +24,8 @@ from sensecf_edge.schema.feature import Vector
 
 from ..table.cohort import Cohort
 from . import onnx, recipes
+from .kinds import KINDS
 from .own import bring
-from .recipes import KINDS
 
 
 @dataclass(frozen=True)

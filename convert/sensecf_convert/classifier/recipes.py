@@ -1,49 +1,38 @@
-"""What is tried for each kind of classifier, how it is chosen, and when its probabilities are calibrated.
+"""Which recipe of a kind is chosen, and when its probabilities are calibrated. The kinds and their recipes: `kinds`.
 
 All of it happens inside the training people, in folds that keep a person's rows together. Both classes count alike in the
 calibration, in the Brier score and in the losses, so that 0.5 means "as much like the wanted class as like the other one"
-whatever share of the table each class has. The neural network's loss alone weighs every row alike; the sigmoid behind it
+whatever share of the table each class has. Where a loss weighs every row alike (the neural network's), the sigmoid behind it
 is what brings it there, and it has one wherever that lowers the Brier score.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import LinearSVC
+from sklearn.pipeline import Pipeline
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.schema import Schema
 
 from ..table.cohort import Cohort, folds_by_person
 from . import calibration
+from .kinds import KINDS, Recipe, pipeline
 
-KINDS = ("random-forest", "svm", "xgboost", "neural-network")
 FOLDS = 5
-MANY_ROWS = 4_000
-"""From here on a forest's smallest leaves are larger: more rows would otherwise only make the graph larger."""
 GAIN = 0.02
 """Share by which calibration must lower the cross-validated Brier score to be worth its two numbers."""
 EDGE = 1e-3
 """Probabilities are kept this far from 0 and 1 before their logarithm is taken: nearer, float32 tells them badly apart."""
 
-Recipe = dict[str, Any]
 Platt = tuple[float, float]
 
 
@@ -79,59 +68,9 @@ class Chosen:
     risk: dict[str, float]
 
 
-def candidates(kind: str, data: Cohort) -> list[Recipe]:
-    """The recipes tried for a kind on this table: few, and spread over what matters for it."""
-    if kind == "random-forest":
-        leaves = (5, 10, 20) if len(data) < MANY_ROWS else (10, 20, 40)
-        return [{"n_estimators": 100, "min_samples_leaf": n, "max_depth": 10, "max_features": "sqrt"} for n in leaves]
-    if kind == "svm":
-        linear = [{"kernel": "linear", "C": c} for c in (0.001, 0.01, 0.1, 1.0)]
-        width = coding(data.schema, True).fit_transform(data.X[:1]).shape[1]
-        gammas = [round(share / width, 5) for share in (0.3, 1.0)]
-        return linear + [{"kernel": "rbf", "gamma": g, "C": c, "features": 256} for g in gammas for c in (0.01, 0.1, 1.0)]
-    if kind == "xgboost":
-        weight = round(float((~data.y).sum() / data.y.sum()), 4)
-        same = {"learning_rate": 0.05, "min_child_weight": 5, "subsample": 0.8, "colsample_bytree": 0.8, "scale_pos_weight": weight}
-        return [{"max_depth": d, "n_estimators": n, **same} for d in (2, 3, 4) for n in (60, 150, 300)]
-    assert kind == "neural-network"
-    penalties = [round(share * len(data), 2) for share in (0.002, 0.01, 0.03, 0.1)]  # scikit-learn divides alpha by the rows
-    return [{"hidden_layer_sizes": h, "alpha": a, "max_iter": 200} for h in ([16], [32, 16]) for a in penalties]
-
-
-def pipeline(schema: Schema, kind: str, recipe: Mapping[str, Any], seed: int) -> Pipeline:
-    """The unfitted pipeline of a recipe: unknown values filled in and choices coded, then the classifier."""
-    if kind == "random-forest":
-        forest = RandomForestClassifier(class_weight="balanced_subsample", random_state=seed, n_jobs=1, **recipe)
-        return Pipeline([("code", coding(schema, False)), ("forest", forest)])
-    if kind == "svm":
-        steps: list[tuple[str, Any]] = [("code", coding(schema, True))]
-        if recipe["kernel"] == "rbf":  # random Fourier features: support vectors would be training rows inside the bundle
-            steps.append(("kernel", RBFSampler(gamma=recipe["gamma"], n_components=recipe["features"], random_state=seed)))
-        return Pipeline([*steps, ("machine", LinearSVC(C=recipe["C"], class_weight="balanced", dual=False, random_state=seed))])
-    if kind == "xgboost":
-        from xgboost import XGBClassifier
-
-        return Pipeline([("trees", XGBClassifier(random_state=seed, n_jobs=1, tree_method="hist", **recipe))])
-    network = MLPClassifier(solver="lbfgs", random_state=seed, **recipe)
-    return Pipeline([("code", coding(schema, True)), ("network", network)])
-
-
-def coding(schema: Schema, scaled: bool) -> ColumnTransformer:
-    """Numbers with the median for unknown, scaled where asked; choices with the most frequent one, each a column of its own."""
-    numbers = [i for i, f in enumerate(schema.features) if f.kind == "number"]
-    choices = [i for i, f in enumerate(schema.features) if f.kind == "choice"]
-    fill: Any = SimpleImputer(strategy="median", keep_empty_features=True)
-    parts: list[tuple[str, Any, list[int]]] = [("numbers", make_pipeline(fill, StandardScaler()) if scaled else fill, numbers)]
-    if choices:
-        categories = [np.arange(len(schema.features[i].choices), dtype=np.float32) for i in choices]
-        coder = OneHotEncoder(categories=categories, handle_unknown="ignore", sparse_output=False, drop="if_binary")
-        parts.append(("choices", make_pipeline(SimpleImputer(strategy="most_frequent", keep_empty_features=True), coder), choices))
-    return ColumnTransformer(parts)
-
-
 def choose(kind: str, train: Cohort, seed: int, say: Callable[[str], None]) -> Chosen:
     """The recipe with the best AUC over folds of people, fitted on all of `train`, calibrated where that helps."""
-    recipes = candidates(kind, train)
+    recipes = KINDS[kind].candidates(train)
     folds = folds_with_both(train, seed)
     best: tuple[float, Recipe, Vector] = (-1.0, {}, np.empty(0))
     for at, recipe in enumerate(recipes):
@@ -163,7 +102,7 @@ def folds_with_both(train: Cohort, seed: int) -> list[Any]:
 
 def weights_of(kind: str, calibrated: bool) -> str:
     """Where both classes count alike, for the manifest."""
-    if kind != "neural-network":
+    if not KINDS[kind].rows_alike:
         return "both classes alike"
     return "rows alike in the loss, both classes alike in the calibration" if calibrated else "rows alike"
 
@@ -179,7 +118,7 @@ def _finish(kind: str, train: Cohort, recipe: Recipe, best: tuple[float, Vector]
     crossed = np.empty(len(rows))
     for i in range(len(folds)):
         crossed[fold == i] = squash(platt(s[fold != i], y[fold != i]), s[fold == i])
-    margin = kind == "svm"
+    margin = KINDS[kind].margin
     plain = None if margin else brier(y, squash((1.0, 0.0), s))
     numbers = platt(s, y) if plain is None or brier(y, crossed) < (1 - GAIN) * plain else None
     p = squash((1.0, 0.0), s) if numbers is None else crossed

@@ -124,21 +124,29 @@ def _figures(lesson: Lesson, parts: list[_Asked], count: int, made: int) -> Cont
     X, Y, found = (np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "found"))
     seconds, people = sum(part.seconds for part in parts) / max(found.sum(), 1), X[:count]
     X, Y = people[found[:count]], Y[:count][found[:count]]
-    judge, rows = lesson.judge(), lesson.rows()
-    assert judge.realism is not None
+    rows = lesson.rows()
     return Contribution(
         asked=count,
         answered=float(found[:count].mean()),
-        p=_mean(judge.checker.p_target(Y)),
-        n_changed=_mean([measure.sparsity(x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        distance=_mean([measure.proximity(lesson.schema, x, y[None])[0] for x, y in zip(X, Y, strict=True)]),
-        realism=_mean(judge.realism.percentile(Y)),
+        **means(lesson, X, Y),
         knn_ratio=_mean(Realism(rows).knn_ratio(Y)),
         broken=sum(_broken(lesson, x, y) for x, y in zip(X, Y, strict=True)),
         dropped=sum(part.dropped for part in parts) / made,
         natural=float(Copies(rows).natural(people).mean()),
         seconds=seconds,
     )
+
+
+def means(lesson: Lesson, X: Vector, Y: Vector) -> dict[str, float]:
+    """p, n_changed, distance and realism of answers Y to factuals X, both of shape (answers, features): see Contribution."""
+    judge, pairs = lesson.judge(), list(zip(X, Y, strict=True))
+    assert judge.realism is not None
+    return {
+        "p": _mean(judge.checker.p_target(Y)),
+        "n_changed": _mean([measure.sparsity(x, y[None])[0] for x, y in pairs]),
+        "distance": _mean([measure.proximity(lesson.schema, x, y[None])[0] for x, y in pairs]),
+        "realism": _mean(judge.realism.percentile(Y)),
+    }
 
 
 def _broken(lesson: Lesson, x: Vector, y: Vector) -> bool:

@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.space import measure
 
 from .. import plan as sensecf_convert_plan
 from ..generator.scratch.vocabulary import SchemaVocabulary
@@ -22,6 +19,7 @@ from ..table.cohort import Cohort
 from ..teachers import classroom, collect
 from ..teachers.lesson import Lesson
 from ..work import Work
+from . import teacher_answers
 
 PAIRS, PASSES = 8_000, 4.0
 
@@ -44,24 +42,19 @@ def study_teachers(
             alone = replace(lesson, teachers=(name,))
             pairs = dict(collect.collect_pairs(own, alone, train, PAIRS, plan.seed, jobs))
             pairs["p"] = lesson.judge().checker.p_target(pairs["X"])
-            made = learners.FromNothing(own, short, vocabulary).learn(pairs, sensecf_convert_plan.FIRST, PASSES)
+            made = learners.FromScratch(own, short, vocabulary).learn(pairs, sensecf_convert_plan.FIRST, PASSES)
             first_try = practice.first_try(made.speaker(plan.wanted), lesson, train, learners.HELD_OUT, plan.seed)
-            own.note("row.json", _row(name, lesson, train, pairs, first_try))
+            own.note("row.json", _row(name, lesson, pairs, first_try))
         rows.append(own.facts("row.json"))
     return rows
 
 
-def _row(name: str, lesson: Lesson, train: Cohort, pairs: Mapping[str, Vector], first_try: float) -> dict[str, Any]:
+def _row(name: str, lesson: Lesson, pairs: Mapping[str, Vector], first_try: float) -> dict[str, Any]:
     """first_try: greedy validity of a generator taught by this teacher alone; the rest are means over its answers."""
-    X, Y, schema, judge = pairs["X"], pairs["Y"], train.schema, lesson.judge()
-    changed = [int(measure.sparsity(x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
-    distance = [float(measure.proximity(schema, x, y[None])[0]) for x, y in zip(X, Y, strict=True)]
-    assert judge.realism is not None
-    return {
-        "teacher": name, "pairs": len(X), "first_try": round(first_try, 4), "p": round(float(judge.checker.p_target(Y).mean()), 4),
-        "n_changed": round(float(np.mean(changed)), 3), "distance": round(float(np.mean(distance)), 5),
-        "realism": round(float(judge.realism.percentile(Y).mean()), 1),
-    }  # fmt: skip
+    digits = {"p": 4, "n_changed": 3, "distance": 5, "realism": 1}
+    means = teacher_answers.means(lesson, pairs["X"], pairs["Y"])
+    rounded = {key: round(means[key], places) for key, places in digits.items()}
+    return {"teacher": name, "pairs": len(pairs["X"]), "first_try": round(first_try, 4), **rounded}
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

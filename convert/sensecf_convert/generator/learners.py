@@ -63,7 +63,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True)
-class FromNothing:
+class FromScratch:
     """A small Llama with a vocabulary of the schema's own.
 
     `start`: a checkpoint of another such training, of the same schema and class, whose weights this one begins with.
@@ -147,12 +147,12 @@ class FromBase:
 
         plan, folder = self.plan, self.work / name
         base = Base.open(self.work / FIRST / "merged", plan.tune, plan.device) if name == BETTER else self.base
+        recipe = Recipe(plan.tune, plan.device, passes, plan.minutes or math.inf, plan.seed, plan.batch, rate=plan.rate, rank=plan.rank)
         with bar(name) as show:
             tuned = tune(
-                base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, how=plan.tune, passes=passes,
-                minutes=plan.minutes or math.inf, seed=plan.seed, device=plan.device, max_changes=plan.max_changes,
-                recipe=Recipe(plan.batch, rate=plan.rate, rank=plan.rank), task=self.task,
-                report=lambda share, loss: show(share, f"loss {loss:.3f}"), merged=not self.shared,
+                base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, recipe=recipe,
+                max_changes=plan.max_changes, task=self.task, merged=not self.shared,
+                report=lambda share, loss: show(share, f"loss {loss:.3f}"),
             )  # fmt: skip
         facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": tuned.style, "context": tuned.longest,
                  "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip

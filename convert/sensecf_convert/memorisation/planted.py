@@ -69,7 +69,7 @@ def _learnt(lesson: Lesson, work: Work, plan: FitPlan, pairs: dict[str, Any], ca
     both = {k: np.concatenate([pairs[k], more[k]]) for k in ("X", "Y")}
     both["p"] = lesson.judge().checker.p_target(both["X"])
     vocabulary = SchemaVocabulary(lesson.schema, plan.wanted)
-    return learners.FromNothing(work, plan, vocabulary).learn(both, sensecf_convert_plan.FIRST, plan.passes)
+    return learners.FromScratch(work, plan, vocabulary).learn(both, sensecf_convert_plan.FIRST, plan.passes)
 
 
 def report(figures: Figures) -> str:

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 
 from sensecf_edge.schema.feature import Vector
 
+from ...classifier.calibration import calibration_slope
 from ...statistics import DIGITS, auc, ends, weights
 from .folders import Cell
 from .variants import Run
@@ -68,12 +68,9 @@ def auprc(y: NDArray[np.bool_], scores: Vector, persons: NDArray[np.intp], W: ND
 
 
 def slope(y: NDArray[np.bool_], p: Vector) -> float | None:
-    """Slope of a logistic regression of y on the log-odds of p: 1 where they spread as they should, under 1 where they are too sure of
-    themselves (Cox, Biometrika 1958). None where all p are alike or a class is missing."""
-    odds = logit(np.clip(p, EDGE, 1 - EDGE))
-    if y.all() or not y.any() or np.ptp(odds) == 0:
-        return None
-    return round(float(LogisticRegression(C=1e6, max_iter=1000).fit(odds[:, None], y).coef_[0, 0]), DIGITS)
+    """The calibration slope of probabilities p, (rows,): see `calibration_slope`."""
+    found = calibration_slope(logit(np.clip(p, EDGE, 1 - EDGE)), y)
+    return None if found is None else round(found, DIGITS)
 
 
 def point(y: NDArray[np.bool_], run: Run) -> tuple[float | None, ...]:

@@ -24,7 +24,7 @@ from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
 from ...bundle.pack import versions
-from ...classifier import recipes
+from ...classifier.kinds import KINDS
 from ...table.cohort import Cohort, cohort, read_table, split_people
 from ...work import Work, save, write_json
 from ..out_of_fold import crossed, judged, noting_refusals
@@ -52,7 +52,7 @@ class StudyPlan:
     seeds: tuple[int, ...] = tuple(range(SEEDS))
     scenarios: tuple[str, ...] = tuple(SCENARIOS)
     reductions: tuple[int, ...] = REDUCTIONS
-    classifiers: tuple[str, ...] = recipes.KINDS
+    classifiers: tuple[str, ...] = tuple(KINDS)
     methods: tuple[str, ...] = ("none", "class-weights", "smote", "ours")
     checker: str = "random-forest"
     effort: str = "short"

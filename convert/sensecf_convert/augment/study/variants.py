@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from sensecf_edge.schema.feature import Vector
 
+from ...classifier.kinds import KINDS
 from ..decision_threshold import Sigmoid, Threshold, best_threshold, sigmoid
 
 BASE = "none"
@@ -74,7 +75,7 @@ def of(runs: Sequence[Run], y: NDArray[np.bool_], whole: tuple[int, int]) -> tup
             continue
         bent, threshold = sigmoid(run.held, y), best_threshold(run.held, y)
         # an SVM's margin is no probability; Platt's sigmoid makes one of it
-        p = bent.p(run.scores) if run.classifier == "svm" else np.asarray(expit(run.scores.astype(np.float64)))
+        p = bent.p(run.scores) if KINDS[run.classifier].margin else np.asarray(expit(run.scores.astype(np.float64)))
         moved = _moved(run, threshold, bent)
         out += [replace(run, p=p), moved, _told(run, y, whole, bent)]
         if run.method == BASE:

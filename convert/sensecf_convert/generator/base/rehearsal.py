@@ -7,12 +7,12 @@ and shallow, over the real vocabularies that llama.cpp's sources bring. What com
 
 from __future__ import annotations
 
-import argparse
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 from ...export.upstream import sources
@@ -150,14 +150,13 @@ def _mistral_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    """The command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("kind", choices=KINDS)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    print(write(given.kind, given.folder, given.seed))
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--seed", type=int, default=0, show_default=True)
+def main(kind: str, folder: Path, seed: int) -> None:
+    """Write a checkpoint of random weights, of a large model's architecture and tokenizer, to FOLDER."""
+    click.echo(write(kind, folder, seed))
 
 
 if __name__ == "__main__":

@@ -38,15 +38,23 @@ EVERY, PATIENCE, LEAST_FALL = 25, 4, 0.002
 BATCH = {"cpu": 8, "cuda": 32}
 """Pairs a step, where the recipe does not say."""
 
+NOT_OF_THE_RESULT = ("minutes", "device")
+"""Parts of a recipe that a tuning may go on with others of."""
+
 Report = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to tune. `batch` pairs make a step (0: 8 on a CPU, 32 on CUDA), `rows` of them go through the model at once (0: as many
-    as memory takes, at most 16; on a CPU within 6 GB). `rate` 0 means 2e-4 for adapters and 2e-5 for whole models. `scale` is
-    LoRA's alpha over its rank."""
+    """How to tune: `how` is one of `memory.HOW`. Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`).
+    `batch` pairs make a step (0: 8 on a CPU, 32 on CUDA), `rows` of them go through the model at once (0: as many as memory takes, at
+    most 16; on a CPU within 6 GB). `rate` 0 means 2e-4 for adapters and 2e-5 for whole models. `scale` is LoRA's alpha over its rank."""
 
+    how: str = "lora"
+    device: str = "auto"
+    passes: float = 1.0
+    minutes: float = math.inf
+    seed: int = 0
     batch: int = 0
     rows: int = 0
     rate: float = 0.0
@@ -68,52 +76,51 @@ class Tuned:
 
 
 def tune(
-    base: Base, schema: Schema, target: str, X: Vector, Y: Vector, *, p: Vector, work: Path, how: str = "lora",
-    passes: float = 1.0, minutes: float = math.inf, seed: int = 0, device: str = "auto", report: Report | None = None,
-    max_changes: int = LOOP.max_changes, recipe: Recipe | None = None, merged: bool = True, task: Task | None = None,
+    base: Base, schema: Schema, target: str, X: Vector, Y: Vector, *, p: Vector, work: Path, recipe: Recipe,
+    max_changes: int = LOOP.max_changes, task: Task | None = None, merged: bool = True, report: Report | None = None,
 ) -> Tuned:  # fmt: skip
     """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
 
-    Ends after `passes`, or fewer where those would take longer than `minutes` (see `steps`); `report(share done, loss)` after
-    each step. `work` belongs to this tuning: run the same call again to go on or to get the finished result. Raises
-    BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
+    `report(share done, loss)` after each step. `work` belongs to this tuning: run the same call again to go on or to get the finished
+    result. Raises BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
     """
-    device, recipe = chosen(device, how), recipe or Recipe()
-    recipe = replace(recipe, batch=recipe.batch or BATCH[device])
+    device = chosen(recipe.device, recipe.how)
+    recipe = replace(recipe, device=device, batch=recipe.batch or BATCH[device])
     lessons = encode(base.tokens, schema, target, X, Y, p, max_changes, task)
     _check_lengths(base, lessons)
-    plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, "how": how, "seed": seed, "passes": passes,
-            "recipe": asdict(recipe), "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
+    asked = {name: value for name, value in asdict(recipe).items() if name not in NOT_OF_THE_RESULT}
+    plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, **asked,
+            "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
     Work(work).belongs(plan)
     adapter, whole, done = work / "adapter", work / "merged", work / "tuned.json"
     if not done.exists():
-        room = _room(base, lessons, how, device, recipe)
-        tuner = Tuner(base, how, device, seed, replace(recipe, rows=room.rows), work / "tuning.pt", room.twice)
-        tuner.run(*lessons.parted(seed), passes, minutes, report or (lambda share, loss: None))
-        if how == "full":
+        room = _room(base, lessons, recipe)
+        tuner = Tuner(base, replace(recipe, rows=room.rows), work / "tuning.pt", room.twice)
+        tuner.run(*lessons.parted(recipe.seed), report or (lambda share, loss: None))
+        if recipe.how == "full":
             adapters.save(tuner.model, base, whole)
         else:
             adapters.save_adapter(tuner.model, base, adapter)
-        write_json(done, {**tuner.facts(), "base": base.name, "how": how, "device": device, "pairs": len(lessons),
+        write_json(done, {**tuner.facts(), "base": base.name, "how": recipe.how, "device": device, "pairs": len(lessons),
                           "left_out": lessons.left_out, "memory": memory.tuning(base.sizes, room)["total"]})  # fmt: skip
         (work / "tuning.pt").unlink(missing_ok=True)
         del tuner
-    if how != "full" and merged and not whole.exists():
+    if recipe.how != "full" and merged and not whole.exists():
         adapters.merge(base, adapter, whole)
     there = whole if whole.exists() else None
     longest = min(base.sizes.context, lessons.longest * 5 // 4)
-    return Tuned(there, None if how == "full" else adapter, STYLE, longest, json.loads(done.read_text()))
+    return Tuned(there, None if recipe.how == "full" else adapter, STYLE, longest, json.loads(done.read_text()))
 
 
 class Tuner:
     """The loop. `checkpoint` holds what is being trained, and is read back by the next Tuner of the same plan."""
 
-    def __init__(self, base: Base, how: str, device: str, seed: int, recipe: Recipe, checkpoint: Path, again: bool = False) -> None:
-        self.recipe, self.seed, self.device, self.checkpoint, self.whole = recipe, seed, device, checkpoint, how == "full"
-        plain = torch.bfloat16 if device == "cuda" and not self.whole else torch.float32
-        self.model = adapters.load(base, plain, device, packed=how == "qlora")
+    def __init__(self, base: Base, recipe: Recipe, checkpoint: Path, again: bool = False) -> None:
+        self.recipe, self.device, self.checkpoint, self.whole = recipe, recipe.device, checkpoint, recipe.how == "full"
+        plain = torch.bfloat16 if self.device == "cuda" and not self.whole else torch.float32
+        self.model = adapters.load(base, plain, self.device, packed=recipe.how == "qlora")
         if not self.whole:
-            self.model = adapters.adapted(self.model, recipe.rank, recipe.scale, seed, packed=how == "qlora")
+            self.model = adapters.adapted(self.model, recipe.rank, recipe.scale, recipe.seed, packed=recipe.how == "qlora")
         self.inner = self.model if self.whole else self.model.get_base_model()
         if again:
             self.inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -126,15 +133,16 @@ class Tuner:
         if checkpoint.exists():
             self._load()
 
-    def run(self, lessons: Lessons, held: Lessons, passes: float, minutes: float, report: Report) -> None:
+    def run(self, lessons: Lessons, held: Lessons, report: Report) -> None:
         """Train to the end, or until the loss on held-out pairs has not fallen for `PATIENCE` looks at it."""
-        steps = self.steps = Steps(max(1, round(passes * len(lessons) / self.recipe.batch)), minutes, self.decided)
+        recipe = self.recipe
+        steps = self.steps = Steps(max(1, round(recipe.passes * len(lessons) / recipe.batch)), recipe.minutes, self.decided)
         began, saved, cost = time.monotonic() - self.spent, time.monotonic(), 0.0
         while (done := steps.share(self.step)) < 1:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate * _schedule(done, steps.total)
-            ends = began + 60 * minutes
-            loss = self._one(lessons, batch_rows(self.seed, self.step, self.recipe.batch, len(lessons)).tolist(), ends)
+            ends = began + 60 * recipe.minutes
+            loss = self._one(lessons, batch_rows(recipe.seed, self.step, recipe.batch, len(lessons)).tolist(), ends)
             self.first = loss if math.isnan(self.first) else self.first
             self.loss = loss if math.isnan(self.loss) else 0.9 * self.loss + 0.1 * loss
             self.step += 1
@@ -224,9 +232,10 @@ def _schedule(done: float, total: int) -> float:
     return min((done + 1 / total) / 0.03, 1.0) * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def _room(base: Base, lessons: Lessons, how: str, device: str, recipe: Recipe) -> memory.Work:
+def _room(base: Base, lessons: Lessons, recipe: Recipe) -> memory.Work:
     """As many rows at once as fit in what is free, or as many as the recipe says; layers computed again where not even one fits."""
-    one = memory.Work(how, device, 1, lessons.longest, lessons.longest_answer, recipe.rank)
+    device = recipe.device
+    one = memory.Work(recipe.how, device, 1, lessons.longest, lessons.longest_answer, recipe.rank)
     if recipe.rows:
         one = replace(one, rows=recipe.rows)
     else:

@@ -26,15 +26,14 @@ from ..progress import bar
 from ..table.fit_relations import read_schema
 from ..table.split import parts_of
 from ..work import write
-from .add import in_place
-from .pack import pretty_json
+from .pack import free_or_own, pretty_json
 from .revised import revised, told
 
 OF_PAIRS = ("pairs", "exact_factuals")
 """What a check of memorisation says of the pairs that a generator learnt, which lie in the fit's work folder."""
 
 
-def again(table: Path, model: str | Path, about: About, out: Path, relations: Path | None = None) -> Bundle:
+def remeasure(table: Path, model: str | Path, about: About, out: Path, relations: Path | None = None) -> Bundle:
     """The bundle measured again, at `out`, which may be its own folder. `relations`: a schema file whose relations take the place of
     the bundle's. Raises TableError for another table or open relations, SchemaError, BundleError."""
     bundle = opened(model)
@@ -80,7 +79,7 @@ def _kept(found: Mapping[str, Any]) -> dict[str, Any]:
 def main(table: Path, model: str, about: Path | None, relations: Path | None, output: Path) -> None:
     """Measure a bundle that was fitted on TABLE again."""
     try:
-        made = again(table, model, About.load(about), in_place(Bundle.open(model), output), relations)
+        made = remeasure(table, model, About.load(about), free_or_own(output, Bundle.open(model)), relations)
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{output}: measured again; manifest {made.hash[:12]}", err=True)
