@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .bundle.bundle import find, read_manifest
-from .bundle.signature import REQUIRED
+from .bundle.required import REQUIRED
 from .errors import BundleError, EngineError, SenseCFError, place
 from .trial import REFUSED
 

@@ -1,73 +1,29 @@
-"""What README and docs say runs: every command parses, the walks of users are taken, and the Python in them is executed."""
+"""What README and docs say runs: every command parses, and the Python in them is executed. Commands are run in test_walks.py."""
 
 from __future__ import annotations
 
-import csv
-import json
 import re
-import shlex
-from collections.abc import Callable
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
-import numpy as np
 import pytest
-import records
-from conftest import Ran
+from pages import PAGES, PYTHON, ROOT, arguments, blocks, inline, modules, ours
 
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.cli.main import cli
 
-ROOT = Path(__file__).parents[1]
-PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")))}
-README = PAGES["README.md"]
 MAKEFILE = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "docs/figures.mk"))
-SHELL, PYTHON = ("bash", "console", "sh", "shell"), ("py", "python")
-WALKS = ("README.md", "docs/clinic.md", "docs/batch.md", "docs/own-table.md")
-"""Pages whose commands are run in the order they are written, beside the files they name."""
+README = PAGES["README.md"]
 
 UPSTREAM = ("convert_hf_to_gguf.py",)
 """llama.cpp's own."""
 
 ENDINGS = ("csv", "json", "jsonl", "gguf", "onnx", "html", "model", "parquet", "schema")
 
-STAYS = ("watch", "serve", "doctor")
-"""Runs until it is ended (tests/test_watch.py, tests/test_serve.py), or tells a machine, which may lack something, by its exit code."""
-
-LESS = {"fit": ("--size", "tiny", "--pairs", "200", "--passes", "0.2", "--no-improve")}
-"""What makes a long command short enough for a test; what it does stays whole."""
-
-
-def blocks(page: str) -> list[tuple[str, str]]:
-    return re.findall(r"^```(\w+)\n(.*?)^```", PAGES[page], flags=re.MULTILINE | re.DOTALL)
-
-
-def commands(page: str) -> list[str]:
-    """Every shell line of every block: prompts taken off, continued lines joined; output has no prompt in a console block."""
-    out = []
-    for language, text in blocks(page):
-        if language not in SHELL:
-            continue
-        lines = text.replace("\\\n", " ").splitlines()
-        prompted = any(line.startswith("$ ") for line in lines)
-        out += [line.removeprefix("$ ") for line in lines if line.startswith("$ ") or not prompted]
-    return [line for line in out if line.strip() and not line.startswith("#")]
-
-
-def arguments(line: str) -> list[str]:
-    """What a line hands to sensecf-edge, up to a pipe or a redirection."""
-    words = shlex.split(line, comments=True)
-    words = words[words.index("sensecf-edge") + 1 :]
-    ends = [i for i, word in enumerate(words) if word in ("|", ">", ">>", "&&", ";", "<")]
-    return words[: ends[0]] if ends else words
-
-
-def ours(page: str) -> list[str]:
-    return [line for line in commands(page) if "sensecf-edge" in shlex.split(line, comments=True)]
-
-
-EVERY = [(page, line) for page in PAGES for line in ours(page)]
-MODULES = [(page, line) for page in PAGES for line in commands(page) if re.match(r"python -m sensecf_convert", line)]
+EVERY = [(page, line) for page in PAGES for line in (*ours(page), *(span for span in inline(page) if span.startswith("sensecf-edge")))]
+MODULES = [(page, line) for page in PAGES for line in (*modules(page), *(span for span in inline(page) if span.startswith("python")))]
 
 
 def test_the_pages_show_commands_and_python() -> None:
@@ -90,9 +46,18 @@ def test_readme_names_both_commands_of_a_fresh_machine_and_make_knows_every_targ
             assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE), (page, target)
 
 
+def parse(command: click.Command, given: Sequence[str], context: click.Context | None = None) -> None:
+    """click's own parser; nothing is run."""
+    for option in command.params:  # files that a page names need not lie here
+        if isinstance(option.type, click.Path):
+            option.type = click.Path(path_type=Path)
+    with context or click.Context(command) as context:
+        command.parse_args(context, list(given))
+
+
 @pytest.mark.parametrize("page, line", EVERY)
 def test_every_command_and_every_option_exists(page: str, line: str) -> None:
-    """click's own parser, command by command; nothing is run."""
+    """Command by command, down to the last one's options."""
     command: click.Command = cli
     rest = arguments(line)
     context = click.Context(cli, info_name="sensecf-edge")
@@ -103,17 +68,20 @@ def test_every_command_and_every_option_exists(page: str, line: str) -> None:
         assert found is not None, f"{rest[0]} is no command: {line}"
         command, rest = found, rest[1:]
         context = click.Context(command, parent=context, info_name=command.name)
-    for option in command.params:  # files that a page names need not lie here
-        if isinstance(option.type, click.Path):
-            option.type = click.Path(path_type=Path)
-    with context:
-        command.parse_args(context, list(rest))
+    if rest or not any(option.required for option in command.params):  # a sentence may name a command alone
+        parse(command, rest, context)
 
 
 @pytest.mark.parametrize("page, line", MODULES)
-def test_every_module_that_is_run_by_name_is_there(page: str, line: str) -> None:
-    name = line.split()[2].replace(".", "/")
-    assert (ROOT / "convert" / f"{name}.py").exists() or (ROOT / "convert" / name / "__main__.py").exists(), (page, line)
+def test_every_module_that_is_run_by_name_is_there_and_takes_the_options(page: str, line: str) -> None:
+    """Of a command that is only named, without a word behind it, no more than that it is there."""
+    pytest.importorskip("torch")
+    name, given = line.split()[2], arguments(line)
+    spec = find_spec(name)
+    assert spec is not None, name
+    module = import_module(f"{name}.__main__" if spec.submodule_search_locations else name)
+    if given:
+        parse(module.main, given)
 
 
 def test_every_file_and_function_of_ours_that_a_page_names_is_there() -> None:
@@ -128,60 +96,6 @@ def test_every_file_and_function_of_ours_that_a_page_names_is_there() -> None:
             if module in by_name and what not in ENDINGS:
                 held = [(ROOT / f[1:]).read_text(encoding="utf-8") for f in files if f.endswith(f"/{module}.py")]
                 assert any(re.search(rf"\b{what}\b", code) for code in held), (page, f"{module}.{what}")
-
-
-@pytest.mark.parametrize("page", WALKS)
-def test_a_users_walk_through_a_page_goes_through(
-    page: str, command: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In a folder with the tables that the page names; a redirection is followed, so that what one line makes is there for the next."""
-    monkeypatch.chdir(tmp_path)
-    _patients(tmp_path / "patients.csv")
-    _cohort(tmp_path)
-    _health_record(tmp_path)
-    walked = 0
-    for line in ours(page):
-        given, words = arguments(line), shlex.split(line, comments=True)
-        if given[0] in STAYS or "--base" in given:
-            continue
-        if given[0] == "fit" and page != "docs/own-table.md":
-            continue  # the same commands, walked once
-        ran = command(*given, *LESS.get(given[0], ()))
-        assert ran.code == 0, f"{line}\n{ran.out}\n{ran.err}"
-        if ">" in words:
-            Path(words[words.index(">") + 1]).write_text(ran.out, encoding="utf-8")
-        walked += 1
-    assert walked >= 2
-
-
-def _patients(path: Path) -> None:
-    """60 people with two visits each; weight and steps decide, with some luck."""
-    rng = np.random.default_rng(0)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file)
-        out.writerow(["patient_id", "age", "sex", "steps", "weight", "smoker", "outcome"])
-        for person in range(60):
-            age, sex = int(rng.integers(30, 80)), rng.choice(["female", "male"])
-            for _ in range(2):
-                steps, weight = 100 * int(rng.integers(20, 120)), int(rng.integers(55, 110))
-                sick = weight / 20 - steps / 2500 + rng.normal(0, 0.7) > 1.3
-                out.writerow([person, age, sex, steps, weight, rng.choice(["no", "yes"]), "sick" if sick else "healthy"])
-
-
-def _cohort(folder: Path) -> None:
-    """heart's samples as a cohort, as CSV and as Parquet."""
-    import pandas as pd
-
-    rows = [{"patient": f"p{k}", **sample.values} for k, sample in enumerate(Bundle.open("heart").samples)]
-    pd.DataFrame(rows).to_csv(folder / "cohort.csv", index=False)
-    pd.DataFrame(rows).to_parquet(folder / "cohort.parquet")
-
-
-def _health_record(folder: Path) -> None:
-    """A FHIR Bundle, and what heart's record has beside it."""
-    (folder / "bundle.json").write_text(json.dumps(records.bundle(*records.lately(records.survey()))), encoding="utf-8")
-    rest = {k: v for k, v in Bundle.open("heart").samples[1].values.items() if k not in ("age", "sex", "trestbps", "chol")}
-    (folder / "rest.json").write_text(json.dumps(rest), encoding="utf-8")
 
 
 @pytest.mark.parametrize("page, text", [(page, text) for page in PAGES for language, text in blocks(page) if language in PYTHON])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,18 @@ EXAMPLES = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE
 
 
 @pytest.mark.parametrize("key", [*_FORMS, "format", "features", "relations"])
-def test_the_reference_names_every_key(key: str) -> None:
-    assert f"`{key}`" in PAGE
+def test_the_reference_names_every_key_says_what_it_changes_and_shows_it(key: str) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{key}`" in line]
+    assert rows and all(cell.strip() for line in rows for cell in re.split(r"(?<!\\)\|", line)[1:4])
+    assert any(key in example for example in parts(EXAMPLES)), f"no example has {key}"
+
+
+def parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object within JSON."""
+    if isinstance(value, dict):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(part)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[str(i) for i in range(len(EXAMPLES))])
