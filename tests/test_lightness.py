@@ -104,9 +104,11 @@ def test_no_module_loads_an_engine_when_it_is_imported(module: str) -> None:
     assert ran.stdout == "[]\n", ran.stderr
 
 
-UNUSED = ("importlib.metadata", "numpy.ma", "zipfile", "jinja2", "httpx", "sqlite3", "sensecf_edge.bundle.signature", "sensecf_edge.bundle.p256",
-          "sensecf_edge.generators.weights", "sensecf_edge.judge.shapley", "sensecf_edge.page.sheet", "sensecf_edge.proof.prover",
-          "sensecf_edge.wish.reading", "sensecf_edge.fhir.reading", "sensecf_edge.sensors.daily", "sensecf_edge.letter.telling")  # fmt: skip
+UNUSED = (
+    "importlib.metadata", "numpy.ma", "zipfile", "jinja2", "httpx", "sqlite3", "sensecf_edge.bundle.signature", "sensecf_edge.bundle.p256",
+    "sensecf_edge.generators.weights", "sensecf_edge.judge.shapley", "sensecf_edge.page.sheet", "sensecf_edge.proof.prover",
+    "sensecf_edge.wish.reading", "sensecf_edge.fhir.reading", "sensecf_edge.sensors.daily", "sensecf_edge.letter.telling",
+)  # fmt: skip
 """What a plain `explain` has no use for: a third of its time is that of imports."""
 
 
