@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import TableError
+from ..table.delimited import DELIMITERS
 from ..table.opening import ENCODING, GZIP
 from .notes import Notes, Places
 
@@ -163,7 +164,7 @@ class Export:
         """Its rows under the line of names, wherever that stands in the beginning; None where no line is one."""
         lines = self.head.replace("\r\n", "\n").split("\n")[:PREAMBLE]
         for number, line in enumerate(lines, 1):
-            for mark in (",", ";", "\t", "|"):
+            for mark in DELIMITERS:
                 names = _cut(line, mark)
                 if len(names) > 1 and is_header(names):
                     return Sheet(self, tuple(names), number, mark)
