@@ -22,7 +22,8 @@ UPSTREAM = ("convert_hf_to_gguf.py",)
 
 ENDINGS = ("csv", "json", "jsonl", "gguf", "onnx", "html", "model", "parquet", "schema")
 
-EVERY = [(page, line) for page in PAGES for line in (*ours(page), *(span for span in inline(page) if span.startswith("sensecf-edge")))]
+EVERY = [(page, line) for page in PAGES for line in ours(page)]
+NAMED = [(page, span) for page in PAGES for span in inline(page) if span.startswith("sensecf-edge")]
 MODULES = [(page, line) for page in PAGES for line in (*modules(page), *(span for span in inline(page) if span.startswith("python")))]
 
 
@@ -55,21 +56,33 @@ def parse(command: click.Command, given: Sequence[str], context: click.Context |
         command.parse_args(context, list(given))
 
 
-@pytest.mark.parametrize("page, line", EVERY)
-def test_every_command_and_every_option_exists(page: str, line: str) -> None:
-    """Command by command, down to the last one's options."""
+def command_of(line: str) -> tuple[click.Command, list[str], click.Context]:
+    """The command that a line calls, down its groups, and the words behind it."""
     command: click.Command = cli
     rest = arguments(line)
     context = click.Context(cli, info_name="sensecf-edge")
-    while isinstance(command, click.Group):
-        assert rest, line
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         rest = getattr(command, "spelled_out", list)(rest)
         found = command.get_command(context, rest[0])
         assert found is not None, f"{rest[0]} is no command: {line}"
         command, rest = found, rest[1:]
         context = click.Context(command, parent=context, info_name=command.name)
-    if rest or not any(option.required for option in command.params):  # a sentence may name a command alone
-        parse(command, rest, context)
+    return command, rest, context
+
+
+@pytest.mark.parametrize("page, line", EVERY)
+def test_every_command_and_every_option_exists(page: str, line: str) -> None:
+    command, rest, context = command_of(line)
+    assert not isinstance(command, click.Group), f"{line} names no command"
+    parse(command, rest, context)
+
+
+@pytest.mark.parametrize("page, line", NAMED)
+def test_a_command_that_a_sentence_names_exists_and_so_do_its_options(page: str, line: str) -> None:
+    """What a sentence leaves out, a table or an option's value, is not asked for."""
+    command, rest, _ = command_of(line)
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)} | {"--help", "--version"}
+    assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known, line
 
 
 @pytest.mark.parametrize("page, line", MODULES)
