@@ -113,7 +113,7 @@ def test_an_opened_answer_breaks_exactly_the_stated_limits_and_without_them_ther
 
 @pytest.mark.parametrize(("threshold", "goal"), [(THRESHOLD, GOAL), (0.9, 0.95)])
 def test_the_least_of_every_limit_is_what_trying_everything_finds(threshold: float, goal: float) -> None:
-    """Which kinds of limits one forest's people meet hangs on the version of scikit-learn that grew it: others are grown until all are met."""
+    """Which kinds of limits one forest's people meet hangs on the scikit-learn that grew it: others are grown until all are met."""
     kinds, proven = set[str](), 0
     for seed in (3, 6, 5, 4):
         more, count = against_everything(seed, threshold, goal)
