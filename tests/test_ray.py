@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import signal
@@ -57,14 +58,18 @@ def test_two_actors_one_killed_in_the_middle_give_the_same_bytes_as_one_process(
     _, err = alone.communicate(timeout=PATIENCE)
     assert alone.returncode == 0, err
     job = launch(*arguments, "-o", tmp_path / "ray.csv", "--workers", 2, "--ray", start_new_session=True)
-    end = time.monotonic() + PATIENCE
-    while sum(p.stat().st_size for p in tmp_path.glob("ray.csv.journal*")) < 40_000:
-        assert job.poll() is None and time.monotonic() < end, job.communicate()
-        time.sleep(0.05)
-    there = actors(job.pid)
-    assert len(there) == 2
-    os.kill(there[0], signal.SIGKILL)
-    _, err = job.communicate(timeout=PATIENCE)
-    assert job.returncode == 0, err
+    try:
+        end = time.monotonic() + PATIENCE
+        while sum(p.stat().st_size for p in tmp_path.glob("ray.csv.journal*")) < 40_000:
+            assert job.poll() is None and time.monotonic() < end, job.communicate()
+            time.sleep(0.05)
+        there = actors(job.pid)
+        assert len(there) == 2
+        os.kill(there[0], signal.SIGKILL)
+        _, err = job.communicate(timeout=PATIENCE)
+        assert job.returncode == 0, err
+    finally:  # whatever failed, no cluster stays behind
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "alone.csv").read_bytes()
     assert (tmp_path / "ray.csv.rejects.csv").read_bytes() == (tmp_path / "alone.csv.rejects.csv").read_bytes()
