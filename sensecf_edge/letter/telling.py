@@ -67,7 +67,7 @@ class Teller:
     def opened(self, prompt: str, longest: str) -> Engine:
         """An engine with room for one such letter, to be closed again. Raises EngineError."""
         assert self.path is not None
-        settings = replace(settled(self.path, self.settings), max_sequences=1, max_answer_tokens=LONGEST)
+        settings = settled(self.path, self.settings)._replace(max_sequences=1, max_answer_tokens=LONGEST)
         return LlamaEngine(self.path, settings, talk=Talk(prompt, longest, not self.raw))
 
 
