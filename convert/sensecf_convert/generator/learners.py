@@ -147,7 +147,7 @@ class FromBase:
 
         plan, folder = self.plan, self.work / name
         base = Base.open(self.work / FIRST / "merged", plan.tune, plan.device) if name == BETTER else self.base
-        recipe = Recipe(plan.tune, plan.device, passes, plan.minutes or math.inf, plan.seed, plan.batch, rate=plan.rate, rank=plan.rank)
+        recipe = Recipe(plan.tune, plan.device, plan.seed, passes, plan.minutes or math.inf, plan.batch, rate=plan.rate, rank=plan.rank)
         with bar(name) as show:
             tuned = tune(
                 base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, recipe=recipe,

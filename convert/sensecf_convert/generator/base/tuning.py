@@ -52,9 +52,9 @@ class Recipe:
 
     how: str = "lora"
     device: str = "auto"
+    seed: int = 0
     passes: float = 1.0
     minutes: float = math.inf
-    seed: int = 0
     batch: int = 0
     rows: int = 0
     rate: float = 0.0
