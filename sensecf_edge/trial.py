@@ -17,8 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .bundle.bundle import Bundle
-from .bundle.shared import cache
 from .bundle.required import REQUIRED
+from .bundle.shared import cache
 from .errors import BundleError
 
 SECONDS, MEGABYTES = 300.0, 4096
