@@ -28,9 +28,9 @@ from .generators.prompting import Prompting
 from .generators.shots import DRAWN, people, shots_of
 from .generators.silent import Silent
 from .judge.classifier import Checker, OnnxChecker, onnxruntime_version
-from .judge.completions import ALREADY, UNWANTED, Case, Complete, Verdict, completed, evenly, placed
 from .judge.counted import Counted
 from .judge.density import Realism
+from .judge.imputation import ALREADY, UNWANTED, Case, Impute, Verdict, evenly, imputed, placed
 from .judge.objective import Judge
 from .llama.library import llama_version
 from .propose.engine import Closing, Engine, Request
@@ -56,7 +56,7 @@ Told = tuple[tuple[Counterfactual, ...], Easing | None]
 class Explainer:
     """A bundle ready to explain. Load it once, explain many records, close it (or use it as a context manager).
 
-    `complete` says what unknown values may be; without it a record is judged as the classifier itself fills it in.
+    `impute` says what unknown values may be; without it a record is judged as the classifier itself fills it in.
     `margin` is how far above the classifier's threshold an answer must lie; `base_rate` the share of people with the
     unwanted class where this is used, for the risks that are told.
     """
@@ -72,7 +72,7 @@ class Explainer:
         self.margin = min(margin_of(margin), (1.0 - self.target.threshold) / 2)  # never beyond half way to certainty
         self.goal = self.target.threshold + self.margin
         self.judge = Judge(checker, realism, self.goal)
-        self.complete: Complete | None = getattr(realism, "complete", None) or evenly(self.schema)
+        self.impute: Impute | None = getattr(realism, "impute", None) or evenly(self.schema)
         self._own_graph = False  # set by `load`: the bundle's own graph is what judges
         self.scale = scale_of(bundle.manifest, bundle.schema.base_rate, base_rate)
         self._margin_asked, self._base_rate_asked = margin, base_rate
@@ -122,7 +122,7 @@ class Explainer:
     def shots(self, choice: Choice) -> tuple[str, ...]:
         """Examples for a general model: made-up people and what is answered them."""
         prompting = replace(self.prompting, hints=choice.hints)
-        asked = people(self.schema, self.complete or evenly(self.schema), self.checker, self.target.threshold)[: DRAWN * choice.shots]
+        asked = people(self.schema, self.impute or evenly(self.schema), self.checker, self.target.threshold)[: DRAWN * choice.shots]
         return shots_of(prompting, self.checker, list(zip(asked, self.explain_many(asked), strict=True)), choice.shots)
 
     def explain(
@@ -187,9 +187,9 @@ class Explainer:
     def case(self, record: Record, p: float, seed: int) -> Case:
         """A record with what is predicted of it, and the judge of its answers; p is what the classifier says of it as it is."""
         asked = Counted(self.judge.checker)
-        if self.complete is None or not np.isnan(record.vector).any():
+        if self.impute is None or not np.isnan(record.vector).any():
             return Case(record, replace(self.judge, checker=asked), Verdict.plain(p, self.target.threshold), p, asked)
-        checker = completed(asked, record, self.complete, seed, self.target.threshold)
+        checker = imputed(asked, record, self.impute, seed, self.target.threshold)
         return Case(record, replace(self.judge, checker=checker), checker.verdict(self.target.threshold), p, asked)
 
     def _way(self, case: Case, constraints: Constraints) -> RecordSearch | str:

@@ -145,7 +145,7 @@ def heart() -> Iterator[tuple[Explainer, Vector]]:
     if "heart" not in dict(Bundle.available()):
         pytest.skip("heart is not there")
     with Explainer.load("heart") as explainer:
-        explainer.complete = None
+        explainer.impute = None
         X = np.array([record.vector for record in records(explainer.bundle, 60)])
         yield explainer, X[explainer.checker.p_target(X) < explainer.target.threshold][:20]
 
@@ -162,7 +162,7 @@ def explained(explainer: Explainer, X: Vector) -> tuple[list[Explanation | None]
 def test_search_is_what_the_loop_does_without_a_generator(heart: tuple[Explainer, Vector]) -> None:
     explainer, X = heart
     silent = Explainer(explainer.bundle, Silent(), explainer.checker, explainer.realism)
-    silent.complete = None
+    silent.impute = None
     found = 0
     for x in X:
         y, _ = answer("search", explainer.checker, explainer.schema, x, explainer.goal, realism=explainer.realism)

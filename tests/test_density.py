@@ -122,7 +122,7 @@ def test_the_order_of_choices_moves_no_percentile() -> None:
     schema, Y = other_order(X)
     turned = Density.from_json(density_json(), schema)
     assert turned.percentile(Y) == pytest.approx(DENSITY.percentile(X), abs=1e-9)
-    (rows, weights), (others, also) = DENSITY.complete(X[0], 50, 3), turned.complete(Y[0], 50, 3)
+    (rows, weights), (others, also) = DENSITY.impute(X[0], 50, 3), turned.impute(Y[0], 50, 3)
     assert other_order(rows)[1] == pytest.approx(others, nan_ok=True) and weights == pytest.approx(also)
 
 
@@ -147,7 +147,7 @@ def test_ranking_a_density_is_the_percentile_of_its_record() -> None:
 
 def test_unknown_choices_are_completed_by_all_combinations_with_their_probability() -> None:
     x = np.array([62.0, np.nan, 166.0, np.nan])
-    rows, weights = DENSITY.complete(x, 10, 0)
+    rows, weights = DENSITY.impute(x, 10, 0)
     assert len({tuple(r) for r in rows}) == 8 and (rows[:, [0, 2]] == x[[0, 2]]).all()
     total = np.exp(DENSITY.log_density(rows))
     assert weights == pytest.approx(total / total.sum()) and weights.sum() == pytest.approx(1.0)
@@ -158,7 +158,7 @@ def test_unknown_numbers_are_drawn_as_the_known_ones_say() -> None:
     one = {"weights": [1.0], "numbers": ["weight", "height"], "means": [[80, 170]], "covariances": [[[100, 56], [56, 64]]],
            "choices": {n: {c: [1 / len(MIXED[n].choices)] for c in MIXED[n].choices} for n in TABLES}}  # fmt: skip
     density = Density.from_json(density_json(everybody=one), MIXED)
-    rows, weights = density.complete(np.array([np.nan, 1.0, 178.0, 2.0]), 40_000, 0)
+    rows, weights = density.impute(np.array([np.nan, 1.0, 178.0, 2.0]), 40_000, 0)
     mean, variance = 80 + 56 / 64 * 8, 100 - 56**2 / 64
     drawn = rows[:, 0]
     assert abs(np.average(drawn, weights=weights) - mean) < 6 * np.sqrt(variance / 40_000)
@@ -170,7 +170,7 @@ def test_completions_follow_what_is_known_across_numbers_and_choices() -> None:
     """Against everybody drawn whole: women of about 62 kg. Bounds of six standard errors and some for the band of weights."""
     people = DENSITY.everybody.draw(400_000, np.random.default_rng(0))
     alike = people[(np.abs(people[:, 0] - 62) < 1.5) & (people[:, 1] == 0)]
-    rows, weights = DENSITY.complete(np.array([62.0, 0.0, np.nan, np.nan]), 20_000, 1)
+    rows, weights = DENSITY.impute(np.array([62.0, 0.0, np.nan, np.nan]), 20_000, 1)
     assert np.average(rows[:, 2], weights=weights) == pytest.approx(alike[:, 2].mean(), abs=0.5)
     for code in range(4):
         assert weights[rows[:, 3] == code].sum() == pytest.approx((alike[:, 3] == code).mean(), abs=0.02)
@@ -181,16 +181,16 @@ def test_many_unknown_choices_are_drawn_not_listed() -> None:
     table = {n: {"a": [0.7, 0.1], "b": [0.2, 0.1], "c": [0.1, 0.8]} for n in schema.names}
     data = {"weights": [0.5, 0.5], "numbers": [], "means": [[], []], "covariances": [[], []], "choices": table}
     density = Density.from_json(density_json(wanted=data, everybody=data), schema)
-    rows, weights = density.complete(np.array([2.0, *[np.nan] * 5]), 4000, 0)
+    rows, weights = density.impute(np.array([2.0, *[np.nan] * 5]), 4000, 0)
     assert rows.shape == (4000, 6) and weights.sum() == pytest.approx(1.0)
     assert (rows[:, 1:] == 2).mean() == pytest.approx(8 / 9 * 0.8 + 1 / 9 * 0.1, abs=0.05)
-    assert density.complete(np.zeros(6), 10, 0)[0].shape == (1, 6)
+    assert density.impute(np.zeros(6), 10, 0)[0].shape == (1, 6)
 
 
 def test_same_seed_same_completions() -> None:
     x = np.array([np.nan, np.nan, 170.0, 1.0])
-    assert (DENSITY.complete(x, 30, 5)[0] == DENSITY.complete(x, 30, 5)[0]).all()
-    assert (DENSITY.complete(x, 30, 5)[0] != DENSITY.complete(x, 30, 6)[0]).any()
+    assert (DENSITY.impute(x, 30, 5)[0] == DENSITY.impute(x, 30, 5)[0]).all()
+    assert (DENSITY.impute(x, 30, 5)[0] != DENSITY.impute(x, 30, 6)[0]).any()
 
 
 def test_equal_log_densities_share_the_middle_of_their_places() -> None:

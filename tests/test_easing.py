@@ -22,7 +22,7 @@ from sensecf_edge.answer.result import Explanation
 from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.budget import Budget
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.judge.completions import completed, evenly
+from sensecf_edge.judge.imputation import evenly, imputed
 from sensecf_edge.judge.objective import Judge
 from sensecf_edge.proof.effort import ENDLESS
 from sensecf_edge.proof.prover import Prover
@@ -274,7 +274,7 @@ def test_with_unknown_values_the_prover_says_what_trying_everything_finds(relati
         for gaps, most, goal in product(([2], [3], [2, 3]), (1, 2), (0.55, 0.8, 0.95)):
             record = Record(schema, np.where(np.isin(np.arange(4), gaps), np.nan, x))
             space = admissible(record, Constraints(max_changes=most))
-            over = completed(checker, record, evenly(schema), 0, 0.5)
+            over = imputed(checker, record, evenly(schema), 0, 0.5)
             top = float(over.p_target(everything(record, Constraints(max_changes=most))).max())
             sought = prover.seek(space, goal, ENDLESS, ask=over)
             assert sought.exists is (top >= goal)
@@ -295,7 +295,7 @@ def test_what_follows_what_is_unknown_moves_in_its_completions_and_the_prover_kn
         for name in set(relation.features) - {relation.moves}:
             for x in data.X[checker.p_target(data.X) < GOAL][:6]:
                 record = Record(schema, np.where(np.array(schema.names) == name, np.nan, x))
-                over = completed(checker, record, evenly(schema), 0, 0.0)
+                over = imputed(checker, record, evenly(schema), 0, 0.0)
                 for goal in (0.5, 0.6, 0.8):
                     try:
                         space = admissible(record, Constraints(max_changes=1))

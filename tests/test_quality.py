@@ -97,7 +97,7 @@ def time_of(bundle: Bundle, X: np.ndarray) -> float:
     """Processor time of a record over that in which the classifier judges 1,000 rows, the two by turns, sums over the records."""
     rows, spent = X[np.arange(YARDSTICK_ROWS) % len(X)], np.zeros(2)
     with Explainer.load(bundle.folder) as explainer:
-        explainer.complete = None  # as in `measure_bundle`
+        explainer.impute = None  # as in `measure_bundle`
         records = [Record(bundle.schema, x) for x in X[explainer.checker.p_target(X) < bundle.manifest.target.threshold][:LIMIT]]
         for k, record in enumerate([records[0], *records]):
             began = time.process_time()

@@ -12,7 +12,7 @@ from conftest import STRESSED
 
 from sensecf_edge.answer.basis import Part, Why
 from sensecf_edge.explain import Explainer
-from sensecf_edge.judge.completions import exactly
+from sensecf_edge.judge.imputation import exactly
 from sensecf_edge.judge.reasons import reasons, risks
 from sensecf_edge.judge.shapley import together, why
 from sensecf_edge.report import basis as sentences

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..answer.result import Explanation
 from ..judge.classifier import Checker
-from ..judge.completions import Complete, completed
+from ..judge.imputation import Impute, imputed
 from ..propose import instructions
 from ..propose.grammar import answer_value
 from ..schema.feature import Vector
@@ -23,10 +23,10 @@ DRAWN = 4
 SEED = 17
 
 
-def people(schema: Schema, complete: Complete, checker: Checker, threshold: float) -> list[Record]:
+def people(schema: Schema, impute: Impute, checker: Checker, threshold: float) -> list[Record]:
     """Made-up people who are predicted unwanted, in an order of chance: drawn whole from what the bundle knows of everybody."""
     nobody = Record(schema, np.full(len(schema), np.nan))
-    drawn = completed(checker, nobody, complete, SEED, 0.0).rows
+    drawn = imputed(checker, nobody, impute, SEED, 0.0).rows
     unwanted = drawn[checker.p_target(drawn) < threshold]
     order = np.random.default_rng(SEED).permutation(len(unwanted))
     return [Record(schema, _on_the_lattice(schema, unwanted[k])) for k in order]

@@ -166,10 +166,10 @@ class Density:
             out[rows] = figure(pattern, density[rows])
         return out
 
-    def complete(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
+    def impute(self, x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
         """What x may be once all is known, by the mixture of everybody: rows, shape (completions, features), and their weights,
-        which sum to 1. Drawn numbers lie on their lattices. See `Mixture.complete`."""
-        rows, weights = self.everybody.complete(copies.alone(self.copied, x[None])[0], count, np.random.default_rng(seed))
+        which sum to 1. Drawn numbers lie on their lattices. See `Mixture.impute`."""
+        rows, weights = self.everybody.impute(copies.alone(self.copied, x[None])[0], count, np.random.default_rng(seed))
         rows[:, ~np.isnan(x)] = x[~np.isnan(x)]
         return self._on_lattices(copies.filled(self.copied, rows), np.isnan(x)), weights
 

@@ -92,7 +92,7 @@ class Mixture:
         order = self.orders[j]
         return order[picked(self.tables[j][order].T[component], rng)]
 
-    def complete(self, x: Vector, count: int, rng: np.random.Generator) -> tuple[Vector, Vector]:
+    def impute(self, x: Vector, count: int, rng: np.random.Generator) -> tuple[Vector, Vector]:
         """Completions of x given what is known of it: rows, shape (completions, features), and weights that sum to 1.
 
         Unknown choices take every combination where there are at most 64, weighed by their probability, else `count`

@@ -11,7 +11,7 @@ from ..answer.risk import RiskScale
 from ..schema.feature import Vector
 from ..settings import WHY
 from .classifier import Checker
-from .completions import Case, Completed, exactly
+from .imputation import Case, Imputed, exactly
 from .shapley import why
 
 Draw = Callable[[int, int], Vector]
@@ -23,11 +23,11 @@ def reasons(checker: Checker, case: Case, draw: Draw | None, scale: RiskScale, s
     be drawn, or nothing of the record is known."""
     if draw is None or np.isnan(case.record.vector).all():
         return None
-    schema, completed = case.record.schema, case.judge.checker
+    schema, imputed = case.record.schema, case.judge.checker
     people = exactly(schema, draw(WHY.most, seed), np.ones(len(schema), dtype=bool))
-    if isinstance(completed, Completed):
-        at = np.random.default_rng(seed).choice(len(completed.rows), WHY.most, p=completed.weights)
-        cases = completed.rows[at]
+    if isinstance(imputed, Imputed):
+        at = np.random.default_rng(seed).choice(len(imputed.rows), WHY.most, p=imputed.weights)
+        cases = imputed.rows[at]
     else:
         cases = np.repeat(case.record.vector[None], WHY.most, axis=0)
 

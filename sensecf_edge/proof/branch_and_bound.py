@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..judge.classifier import Checker
-from ..judge.completions import Completed
+from ..judge.imputation import Imputed
 from ..schema.feature import Vector
 from ..schema.relation import Relation
 from ..space import measure, rules
@@ -64,7 +64,7 @@ class Search:
         self.options = [np.sort(np.append(v, x[i])) if v.size else x[i : i + 1] for i, v in enumerate(self.space.values)]
         self.free = [i for i, o in enumerate(self.options) if len(o) > 1]
         self.own = np.array([int(np.flatnonzero((o == x[i]) | (np.isnan(o) & np.isnan(x[i])))[0]) for i, o in enumerate(self.options)])
-        over = checker if isinstance(checker, Completed) else None
+        over = checker if isinstance(checker, Imputed) else None
         self.fill = np.where(np.isnan(x), fill, np.nan) if not over and self._fills(fill) else np.full(len(x), np.nan)
         followers = self.space.record.schema.followers
         self.following = [self._following(name, relations, x) for name, relations in followers]

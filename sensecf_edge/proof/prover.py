@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..judge.classifier import Checker
-from ..judge.completions import Completed
+from ..judge.imputation import Imputed
 from ..schema.feature import Feature, Vector
 from ..schema.schema import Schema
 from ..space.admissible import Admissible
@@ -63,7 +63,7 @@ class Prover:
         """As `reaches`, with the answer that shows it; nothing is remembered. The space's schema may allow more than the prover's own.
         `ask`: the same classifier, where somebody counts what it is asked, or where it judges over completions."""
         forest, ask, each = self._forest(goal), ask or self.checker, ROW + len(self.graph) / ROW_BYTES
-        each *= len(ask.rows) if isinstance(ask, Completed) else 1
+        each *= len(ask.rows) if isinstance(ask, Imputed) else 1
         if forest is not None:
             search = Search(ask, space, goal, forest, self.levels, self.fill, most)
             return Sought(search.exists(effort), search.answer)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..judge.completions import EPS, Completed
+from ..judge.imputation import EPS, Imputed
 from ..schema.feature import Vector
 from ..settings import UNKNOWN
 from .bounds import Levels, Mask
@@ -33,12 +33,12 @@ class Views:
         return cls(levels, np.ones(1))
 
     @classmethod
-    def over(cls, levels: Levels, low: Vector, high: Vector, open_: Mask, completed: Completed) -> Views:
+    def over(cls, levels: Levels, low: Vector, high: Vector, open_: Mask, imputed: Imputed) -> Views:
         """For the completions; ends of the whole space as `Levels.within` takes them."""
-        still, weights = completed.still, completed.weights
+        still, weights = imputed.still, imputed.weights
         enough = int(np.searchsorted(np.cumsum(weights), VIEWED)) + 1
         codes, cut, levels = np.arange(open_.shape[2]), list[Levels](), levels.within(low, high, open_)
-        for row in completed.rows[:enough]:
+        for row in imputed.rows[:enough]:
             near, far, choices = low.copy(), high.copy(), open_.copy()
             near[0, still] = far[0, still] = row[still]
             choices[0, still] = codes == row[still, None]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from ..errors import ConstraintError
-from ..judge.completions import Completed
+from ..judge.imputation import Imputed
 from ..judge.objective import Judge
 from ..proof.effort import Effort
 from ..proof.prover import Prover, Sought
@@ -64,7 +64,7 @@ class Loosening:
     _met: list[Vector] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if isinstance(self.judge.checker, Completed):
+        if isinstance(self.judge.checker, Imputed):
             self.rows //= COMPLETED
         found = easing.limits(self.record, self.constraints)
         self.limits = [limit for limit in found if not (limit.kind == easing.FREEZE and limit.feature in self.kept)]

@@ -10,7 +10,7 @@ import numpy as np
 from ..answer.result import Change, Counterfactual
 from ..answer.risk import RiskScale
 from ..judge.classifier import Checker
-from ..judge.completions import alike, spread
+from ..judge.imputation import alike, spread
 from ..judge.objective import Judge, Scored, keys
 from ..judge.stability import agreement, stability
 from ..schema.feature import Vector

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..answer.result import FirstTry
-from ..judge.completions import Completed, spread
+from ..judge.imputation import Imputed, spread
 from ..judge.objective import Judge, Scored, score
 from ..propose import reply
 from ..propose.engine import Proposal, Unanswered
@@ -141,7 +141,7 @@ class RecordSearch:
     def settle(self, rows: int, last: bool = False) -> None:
         """Ask the prover for an answer, or that there is none; for long where all else has ended. Not with 0 rows, nor where values are
         unknown: it would cost more there than the search that is left out."""
-        if not rows or isinstance(self.judge.checker, Completed) or (prover := self.aim.prover()) is None:
+        if not rows or isinstance(self.judge.checker, Imputed) or (prover := self.aim.prover()) is None:
             return
         from ..proof.effort import Effort  # with all the prover needs: for few records
 

@@ -24,7 +24,7 @@ from ..batch.answers import explain_all
 from ..budget import Budget
 from ..errors import RecordError, SenseCFError
 from ..explain import Explainer
-from ..judge.completions import ALREADY, Case
+from ..judge.imputation import ALREADY, Case
 from ..schema.record import Record, parse_object
 from ..settings import RECORD, WATCH
 from ..space.constraints import Constraints, check_constraints

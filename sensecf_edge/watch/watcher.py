@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import CheckError, EngineError, RecordError, TableError, place
 from ..explain import Explainer
-from ..judge.completions import ALREADY, Case
+from ..judge.imputation import ALREADY, Case
 from ..schema.record import Record
 from ..table.unusable import UnusableRecord, does_not_fit
 from . import age

@@ -48,7 +48,7 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
     if method.startswith("ours-without-llm"):
         explainer.close()
         explainer = Explainer(explainer.bundle, RandomEngine(), explainer.checker, explainer.realism)
-    explainer.complete = None  # every method is asked about the same record: as the classifier fills it in
+    explainer.impute = None  # every method is asked about the same record: as the classifier fills it in
     if price := METHODS[method].price:
         explainer.judge = replace(explainer.judge, price=price)
     checker = explainer.checker

@@ -63,7 +63,7 @@ def measure_bundle(
     `generator`: who proposes instead of the bundle's own. `effort`: what all proofs that an answer exists may take.
     """
     with Explainer.load(bundle.folder, generator=generator or Choice()) as explainer:
-        explainer.complete = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
+        explainer.impute = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
         unwanted = np.flatnonzero(p < explainer.target.threshold)[:limit]
         rows, persons = test.X[unwanted], test.persons[unwanted]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ...answer.result import Explanation
 from ...errors import CheckError, EngineError, RecordError, SenseCFError, TableError, place
 from ...explain import Explainer
-from ...judge.completions import ALREADY, Case
+from ...judge.imputation import ALREADY, Case
 from ...schema.record import Record
 from ...sensors import records
 from ...sensors.daily import Rules

@@ -1,4 +1,4 @@
-"""What a record with unknown values may be once all is known: the verdict and every answer are taken over such completions.
+"""Multiple imputation: what a record with unknown values may be once all is known. Verdict and answers are taken over such completions.
 
 A value that a classifier fills in by itself looks as if it had been measured. So a record with unknown values is judged as
 many records, each complete, with weights that sum to 1: choices in all their combinations where those are few, numbers
@@ -27,7 +27,7 @@ from .objective import Judge
 
 Open = tuple[str, float, float, float]
 """An unknown feature; the share of what it may be at which the verdict would be another; the lowest and the highest mean score then."""
-Complete = Callable[[Vector, int, int], tuple[Vector, Vector]]
+Impute = Callable[[Vector, int, int], tuple[Vector, Vector]]
 """A record's vector, how many completions at most, a seed -> rows, shape (completions, features), and their weights."""
 ALREADY, UNWANTED, DEPENDS = "already", "unwanted", "depends"
 ROWS = 8_192
@@ -92,7 +92,7 @@ def placed(cases: Sequence[Case], realism: Vector | None, likeness: Vector | Non
     return out
 
 
-class Completed:
+class Imputed:
     """A checker of one record with unknown values. Its probability is one that the stated share of completions reaches.
 
     So whatever asks it for a goal asks for one that holds whatever the unknown values are, and none of the search has to
@@ -193,7 +193,7 @@ class Completed:
         return np.concatenate([np.empty((0, len(rows))), *(self.checker.p_target(part).reshape(-1, len(rows)) for part in parts)])
 
     def _filled(self, Y: Vector, rows: Vector) -> Vector:
-        """Every candidate completed in every way, shape (candidates * completions, features); what follows others follows."""
+        """Every candidate imputed in every way, shape (candidates * completions, features); what follows others follows."""
         out = np.repeat(Y[:, None, :], len(rows), axis=1)
         out[:, :, self._at] = rows[:, self._at]
         if self._follow:
@@ -223,28 +223,28 @@ def exactly(schema: Schema, rows: Vector, unknown: NDArray[np.bool_]) -> Vector:
     return rows
 
 
-def completed(checker: Checker, record: Record, complete: Complete, seed: int, floor: float) -> Completed:
+def imputed(checker: Checker, record: Record, impute: Impute, seed: int, floor: float) -> Imputed:
     """The checker for a record of which something is unknown; see `exactly`."""
-    rows, weights = complete(record.vector, UNKNOWN.completions, seed)
+    rows, weights = impute(record.vector, UNKNOWN.completions, seed)
     rows = exactly(record.schema, rows, np.isnan(record.vector))
     rows, at = np.unique(rows, axis=0, return_inverse=True)
-    return Completed(checker, record, rows, np.bincount(at.ravel(), weights).astype(np.float64), floor)
+    return Imputed(checker, record, rows, np.bincount(at.ravel(), weights).astype(np.float64), floor)
 
 
 def spread(checker: Checker, Y: Vector, p: Vector, threshold: float) -> Spread:
     """What candidates are predicted by a checker that says p of them: a range where it is one over completions."""
-    return checker.spread(Y, threshold) if isinstance(checker, Completed) else Spread(p, p, p, np.ones(len(Y)))
+    return checker.spread(Y, threshold) if isinstance(checker, Imputed) else Spread(p, p, p, np.ones(len(Y)))
 
 
 def alike(checker: Checker, rival: Checker) -> Checker:
     """The rival, asked as the checker asks: about the same completions, where it asks about some."""
-    return Completed(rival, checker.record, checker.rows, checker.weights, checker.floor) if isinstance(checker, Completed) else rival
+    return Imputed(rival, checker.record, checker.rows, checker.weights, checker.floor) if isinstance(checker, Imputed) else rival
 
 
-def evenly(schema: Schema) -> Complete:
+def evenly(schema: Schema) -> Impute:
     """For a bundle without a density: every choice alike, numbers from the range seen in training, each for itself."""
 
-    def complete(x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
+    def impute(x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
         unknown = np.flatnonzero(np.isnan(x))
         values = [_even(schema, int(i)) for i in unknown]
         if np.prod([float(len(v)) for v in values]) <= count:
@@ -256,7 +256,7 @@ def evenly(schema: Schema) -> Complete:
         rows[:, unknown] = picked
         return rows, np.full(len(rows), 1 / len(rows))
 
-    return complete
+    return impute
 
 
 def _even(schema: Schema, i: int) -> list[float]:

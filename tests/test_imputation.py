@@ -16,7 +16,7 @@ from test_refine import Slope
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.manifest import Target
 from sensecf_edge.explain import Explainer
-from sensecf_edge.judge.completions import ALREADY, DEPENDS, UNWANTED, Completed, completed, evenly
+from sensecf_edge.judge.imputation import ALREADY, DEPENDS, UNWANTED, Imputed, evenly, imputed
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.relation import Relation
@@ -49,13 +49,13 @@ class Judged:
         return np.clip(self.of(np.nan_to_num(Y)), 0.0, 1.0)
 
 
-def explainer(of: Callable[[Vector], Vector], schema: Schema = HEART, complete: Any = None) -> Explainer:
+def explainer(of: Callable[[Vector], Vector], schema: Schema = HEART, impute: Any = None) -> Explainer:
     facts = SimpleNamespace(auc=0.8, kind="", wanted_share=None, class_weights="")
     target, voice = Target("t", ("sick", "well"), "well", 0.5), SimpleNamespace(prompt="scored", hints=False)
     manifest = SimpleNamespace(target=target, generator=voice, classifier=facts, risk=None, groups=())
     bundle = cast(Bundle, SimpleNamespace(schema=schema, name="x", hash="0" * 64, manifest=manifest, population=None))
-    realism = SimpleNamespace(complete=complete, percentile=lambda Y: np.full(len(Y), 50.0), log_density=lambda Y: np.zeros(len(Y)),
-                              rank=lambda d, x=None: np.full(len(d), 50.0)) if complete else None  # fmt: skip
+    realism = SimpleNamespace(impute=impute, percentile=lambda Y: np.full(len(Y), 50.0), log_density=lambda Y: np.zeros(len(Y)),
+                              rank=lambda d, x=None: np.full(len(d), 50.0)) if impute else None  # fmt: skip
     return Explainer(bundle, ScriptedEngine([[]] * 9), Judged(of), cast(Any, realism))
 
 
@@ -87,13 +87,13 @@ def test_one_class_is_said_only_where_nearly_all_completions_agree(p: dict[int, 
 
 
 def test_a_mean_on_the_other_side_than_the_share_is_no_verdict() -> None:
-    def complete(x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
+    def impute(x: Vector, count: int, seed: int) -> tuple[Vector, Vector]:
         rows = np.repeat(x[None], 2, axis=0)
         rows[:, 1] = [0, 2]
         return rows, np.array([0.95, 0.05])
 
-    assert explainer(scan({0: 0.51, 1: 0, 2: 0.0}), complete=complete).explain(record(5, NAN, 0, 70)).status == DEPENDS
-    assert explainer(scan({0: 0.58, 1: 0, 2: 0.1}), complete=complete).explain(record(5, NAN, 0, 70)).status == ALREADY
+    assert explainer(scan({0: 0.51, 1: 0, 2: 0.0}), impute=impute).explain(record(5, NAN, 0, 70)).status == DEPENDS
+    assert explainer(scan({0: 0.58, 1: 0, 2: 0.1}), impute=impute).explain(record(5, NAN, 0, 70)).status == ALREADY
 
 
 def test_an_answer_holds_for_the_stated_share_of_completions() -> None:
@@ -147,7 +147,7 @@ def test_what_it_says_reaches_a_goal_exactly_where_the_share_of_completions_and_
     def of(Y: Vector) -> Vector:
         return np.array([table[int(y[0]) % len(table), int(y[1]) * 2 + int(y[2])] for y in Y])
 
-    one = Completed(Judged(of), record(0, NAN, NAN, 70), rows, np.array(weights), floor)
+    one = Imputed(Judged(of), record(0, NAN, NAN, 70), rows, np.array(weights), floor)
     Y = np.array([[float(k), NAN, NAN, 70.0] for k in range(len(table))])
     said, share = one.p_target(Y), np.array(weights) / sum(weights)
     for k, values in enumerate(table):
@@ -176,7 +176,7 @@ def test_what_follows_others_follows_in_every_completion() -> None:
 
     for codes in ([100.0, NAN, NAN], [100.0, 170.0, NAN]):
         person = Record(schema, np.array(codes))
-        one = completed(Spy(), person, evenly(schema), 0, 0.5)
+        one = imputed(Spy(), person, evenly(schema), 0, 0.5)
         seen.clear()
         one.spread(np.array([[80.0, *codes[1:]]]), 0.5)
         (asked,) = seen
@@ -201,7 +201,7 @@ def test_the_checker_of_a_test_slope_is_judged_the_same_with_and_without_a_floor
     person = record(5, NAN, NAN, NAN)
     Y = np.repeat(person.vector[None], 21, axis=0)
     Y[:, 0] = np.arange(21)
-    plain, quick = (completed(checker, person, evenly(HEART), 0, floor).p_target(Y) for floor in (0.0, 0.5))
+    plain, quick = (imputed(checker, person, evenly(HEART), 0, floor).p_target(Y) for floor in (0.0, 0.5))
     assert (
         ((plain >= 0.5) == (quick >= 0.5)).all() and (quick[plain >= 0.5] == plain[plain >= 0.5]).all() and (quick >= plain - 1e-12).all()
     )
@@ -235,7 +235,7 @@ def test_what_a_relation_says_exactly_is_not_left_to_chance(weight: float, heigh
     end; and one unknown beside known others is no unknown at all."""
     whole = np.array([10_000 * weight / height**2, weight, height, deep, rem, 100 - deep - rem])
     x = np.array([NAN if name in gaps else code for name, code in zip(BODY.names, whole, strict=True)])
-    rows = completed(Slope(BODY, np.ones(6)), Record(BODY, x), evenly(BODY), 0, 0.5).rows
+    rows = imputed(Slope(BODY, np.ones(6)), Record(BODY, x), evenly(BODY), 0, 0.5).rows
     for relation in BODY.relations:
         at = [BODY.index[name] for name in relation.features]
         ends = [(BODY.features[i].lattice[0], BODY.features[i].lattice[-1]) for i in at]
