@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 from sensecf_convert.export import upstream
 from sensecf_convert.export.convert import hf_to_gguf
 from sensecf_convert.generator.answers import answer_text
-from sensecf_convert.generator.base import adapters, memory, rehearsal, tuning
+from sensecf_convert.generator.base import adapters, frozen, memory, rehearsal, tuning
 from sensecf_convert.generator.base.architecture import Architecture
 from sensecf_convert.generator.base.checkpoint import Base
 from sensecf_convert.generator.base.lessons import IGNORE, encode
@@ -29,6 +29,7 @@ from sensecf_convert.generator.base.memory import Work
 from sensecf_convert.generator.base.tuning import Recipe, tune
 from sensecf_convert.generator.batches import batch_rows
 from strategies import spaces
+from torch.nn import functional
 
 from sensecf_edge.errors import BaseModelError, SenseCFError, TableError
 from sensecf_edge.propose.grammar import Grammar
@@ -39,6 +40,10 @@ from sensecf_edge.space.admissible import Admissible, admissible
 
 GB = 1e9
 QUICK = Recipe(device="cpu", batch=8, rows=8, rate=1e-2, rank=4)
+
+
+def ask(space: Admissible, p: float) -> str:
+    return build(GENERAL, space, "calm", p)
 
 
 def sizes_of(kind: str, **changed: Any) -> Architecture:
@@ -226,7 +231,7 @@ def test_old_weights_without_a_header_are_loaded_and_what_they_lack_is_said(copy
 def test_lessons_hold_the_prompt_and_the_answer_and_count_the_answer_only(base: Base) -> None:
     X, Y, p = pairs(6)
     Y[4, 0] += 1  # age is immutable: no grammar says that
-    lessons = encode(base.tokens, SCHEMA, "calm", X, Y, p, 4)
+    lessons = encode(base.tokens, SCHEMA, ask, X, Y, p, 4)
     assert len(lessons) == 5 and lessons.left_out == 1
     tokens, labels = lessons.rows([0, 1])
     for row, i in enumerate((0, 1)):
@@ -256,8 +261,8 @@ def test_what_is_taught_is_what_the_grammar_derives_and_reads_back(space: Admiss
 
 def test_lora_lowers_the_loss_and_leaves_everything_but_the_projections_alone(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(96)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=2))
-    assert tuned.checkpoint is not None and tuned.adapter is not None and tuned.style == GENERAL
+    tuned = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=2))
+    assert tuned.checkpoint is not None and tuned.adapter is not None
     assert tuned.facts["loss"] < 0.8 * tuned.facts["loss_first"] and tuned.facts["steps"] == 24
     assert tuned.facts["base"] == base.name == base.folder.name
     assert str(base.folder) not in (tuned.adapter / "adapter_config.json").read_text()
@@ -276,7 +281,7 @@ def json_or_bytes(path: Path) -> Any:
 
 def test_full_tuning_moves_the_whole_model(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(64)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, how="full", passes=2, rate=3e-3))
+    tuned = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=replace(QUICK, how="full", passes=2, rate=3e-3))
     assert tuned.adapter is None and tuned.checkpoint is not None
     assert tuned.facts["loss"] < 0.9 * tuned.facts["loss_first"] and tuned.facts["trainable"] == base.sizes.parameters
     before, after = (load_file(f / "model.safetensors") for f in (base.folder, tuned.checkpoint))
@@ -285,14 +290,14 @@ def test_full_tuning_moves_the_whole_model(base: Base, tmp_path: Path) -> None:
 
 def test_a_finished_tuning_is_only_read_and_another_plan_is_refused(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(16)
-    first = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK)
+    first = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=QUICK)
     steps: list[float] = []
-    again = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK, report=lambda share, loss: steps.append(share))
+    again = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=QUICK, report=lambda share, loss: steps.append(share))
     assert again == first and not steps
     with pytest.raises(TableError, match="another pairs"):
-        tune(base, SCHEMA, "calm", X[:8], Y[:8], p=p[:8], work=tmp_path, recipe=QUICK)
+        tune(base, SCHEMA, ask, X[:8], Y[:8], p=p[:8], work=tmp_path, recipe=QUICK)
     with pytest.raises(TableError, match="another seed and passes"):
-        tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, seed=1, passes=3))
+        tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=replace(QUICK, seed=1, passes=3))
 
 
 @pytest.mark.parametrize("how", ["lora", "full"])
@@ -302,7 +307,7 @@ def test_an_interrupted_tuning_ends_where_an_undisturbed_one_does(
     X, Y, p = pairs(80)
 
     def run(work: Path, report: Any = None) -> Any:
-        return tune(base, SCHEMA, "calm", X, Y, p=p, work=work, recipe=replace(QUICK, how=how), report=report, merged=False)
+        return tune(base, SCHEMA, ask, X, Y, p=p, work=work, recipe=replace(QUICK, how=how), report=report, merged=False)
 
     whole = run(tmp_path / "whole")
     monkeypatch.setattr(tuning, "CHECKPOINT_SECONDS", 0.0)
@@ -332,26 +337,62 @@ def test_a_checkpoint_is_never_older_than_a_minute_where_saving_is_cheap() -> No
 
 def test_minutes_end_a_tuning_early(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(16)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=1e6, minutes=0.02), merged=False)
+    tuned = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=replace(QUICK, passes=1e6, minutes=0.02), merged=False)
     assert 0 < tuned.facts["steps"] < min(1e4, tuned.facts["steps_planned"]) and tuned.checkpoint is None
 
 
 def test_minutes_hold_inside_a_step(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(64)
     slow = replace(QUICK, passes=9, minutes=1e-9, batch=64, rows=1)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=slow, merged=False)
+    tuned = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=slow, merged=False)
     assert tuned.facts["steps"] == 1 and tuned.facts["steps_planned"] == 9 and 0 < tuned.facts["loss"] < 50
 
 
 def test_pairs_are_held_out_and_end_a_tuning_that_gains_nothing(base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"EVERY": 1, "PATIENCE": 2}.items():
         monkeypatch.setattr(tuning, name, value)
-    X, Y, p = pairs(200)
+    X, Y, p = pairs(400)
     idle = replace(QUICK, passes=9, rate=1e-12)
-    tuned = tune(base, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=idle, merged=False)
+    tuned = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=idle, merged=False)
     assert tuned.facts["steps"] == tuned.facts["steps_planned"] == 3 and tuned.facts["loss_held"] > 0
-    learnt, held = encode(base.tokens, SCHEMA, "calm", X, Y, p, 4).parted(0)
-    assert len(held) == 16 and len(learnt) == 184 and not {*map(tuple, held.prompts)} & {*map(tuple, learnt.prompts)}
+    learnt, held = encode(base.tokens, SCHEMA, ask, X, Y, p, 4).parted(0)
+    assert len(held) == 48 and len(learnt) == 352 and not {*map(tuple, held.prompts)} & {*map(tuple, learnt.prompts)}
+
+
+def _gradients(base: Base, dtype: torch.dtype, joined: bool, again: bool = False) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradients of a step of an adapter that is no longer nothing."""
+    model = adapters.adapted(adapters.load(base, dtype, "cpu"), 4, 2.0, 3, packed=False)
+    model = frozen.joined(model) if joined else model
+    if again:
+        adapters.computed_again(model.get_base_model())
+    model.train()
+    chance = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                weights.copy_(0.05 * torch.randn(weights.shape, generator=chance))
+    ids = torch.randint(0, base.sizes.vocabulary, (3, 17), generator=chance)
+    scores = model(input_ids=ids).logits[:, :-1].float()
+    loss = functional.cross_entropy(scores.reshape(-1, scores.shape[-1]), ids[:, 1:].reshape(-1))
+    loss.backward()
+    return float(loss.detach()), {name: w.grad for name, w in model.named_parameters() if w.grad is not None}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_adapter_learns_the_same_as_peft_makes_it_learn(base: Base, again: bool) -> None:
+    loss, theirs = _gradients(base, torch.float32, joined=False)
+    mine, ours = _gradients(base, torch.float32, joined=True, again=again)
+    assert mine == pytest.approx(loss, rel=1e-5) and ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        assert torch.allclose(ours[name], gradient, rtol=1e-3, atol=1e-5 * float(gradient.abs().max())), name
+
+
+def test_an_adapter_over_weights_in_bfloat16_learns_nearly_the_same_and_stays_whole(base: Base) -> None:
+    loss, theirs = _gradients(base, torch.float32, joined=False)
+    mine, ours = _gradients(base, torch.bfloat16, joined=True)
+    assert mine == pytest.approx(loss, rel=0.02) and all(g.dtype == torch.float32 for g in ours.values())
+    one, other = (torch.cat([g.flatten() for g in each.values()]) for each in (theirs, ours))
+    assert functional.cosine_similarity(one, other, dim=0) > 0.99
 
 
 def test_a_gguf_is_a_base_too(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,10 +420,10 @@ def test_every_pass_sees_every_pair_once_in_another_order() -> None:
 def test_pairs_the_grammar_cannot_say_and_prompts_longer_than_the_base_reads_are_refused(base: Base, tmp_path: Path) -> None:
     X, Y, p = pairs(4)
     with pytest.raises(BaseModelError, match="no pair has an answer"):
-        tune(base, SCHEMA, "calm", X, X, p=p, work=tmp_path, recipe=QUICK)
+        tune(base, SCHEMA, ask, X, X, p=p, work=tmp_path, recipe=QUICK)
     short = replace(base, sizes=replace(base.sizes, context=100))
     with pytest.raises(BaseModelError, match=r"take 2\d\d tokens, .* reads 100"):
-        tune(short, SCHEMA, "calm", X, Y, p=p, work=tmp_path, recipe=QUICK)
+        tune(short, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=QUICK)
 
 
 def test_the_tables_of_the_docs_are_the_computed_ones() -> None:

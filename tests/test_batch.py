@@ -27,6 +27,7 @@ from sensecf_edge.answer.result import Explanation
 from sensecf_edge.batch.progress import Meter
 from sensecf_edge.budget import Budget
 from sensecf_edge.errors import EngineError
+from sensecf_edge.letter.telling import tell
 from sensecf_edge.space.constraints import Constraints
 
 Command = Callable[..., Ran]
@@ -91,6 +92,23 @@ def test_long_has_a_row_per_change_and_wide_a_row_per_answer(command: Command, t
     moving = ("steps", "deep_sleep", "smoker")
     assert from_long == {(r["id"], r["answer"], name, r[name]) for r in wide for name in moving if r[name]}
     assert len({(r["id"], r["answer"]) for r in wide}) == len(wide)
+
+
+def test_each_record_has_its_letter_once_and_the_same_as_alone(command: Command, toy: Path, tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "in.csv", [{"id": "a", **STRESSED}, {"id": "b", **CALM}, {"id": "c", **STRESSED, "steps": 4000}])
+    with Explainer.load(toy) as explainer:
+        alone = [tell(explainer.explain(record, n=2), explainer.schema).letter for record in (STRESSED, CALM, {**STRESSED, "steps": 4000})]
+    letters = [letter.text for letter in alone if letter]
+    for layout in ("long", "wide"):
+        assert batch(command, toy, source, tmp_path / f"{layout}.csv", "--layout", layout, "--tell", "-n", 2).code == 0
+        told = read_csv(tmp_path / f"{layout}.csv")
+        assert [row["letter"] for row in told if row["letter"]] == letters and len(told) > 3
+        assert [row["id"] for row in told if row["letter"]] == ["a", "b", "c"]
+    assert batch(command, toy, source, tmp_path / "out.jsonl", "--tell", "--tell-as", "note").code == 0
+    notes = [json.loads(line)["explanation"]["letter"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(note["kind"], note["writer"]) for note in notes] == [("note", "template")] * 3
+    assert batch(command, toy, source, tmp_path / "plain.csv").code == 0 and "letter" not in read_csv(tmp_path / "plain.csv")[0]
+    assert batch(command, toy, source, tmp_path / "no.csv", "--tell-as", "note").code == 2
 
 
 def test_risks_stand_beside_their_base_rate_and_what_to_measure_first(command: Command, toy: Path, tmp_path: Path) -> None:

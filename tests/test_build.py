@@ -57,8 +57,10 @@ from sensecf_edge import Explainer
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import SchemaError, TableError
+from sensecf_edge.generators.prompting import Prompting
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.proof import every
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema import cells as of_cells
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
@@ -735,7 +737,9 @@ def _lesson(built: Built, **more: Any) -> tuple[teachers_lesson.Lesson, Cohort]:
 def test_practice_keeps_what_is_accepted_and_teaches_the_rest(built: Built) -> None:
     lesson, train = _lesson(built)
     facts = json.loads((built.work / "tuned.json").read_text())
-    speaker = practice.Speaker(built.work / "tuned.gguf", facts["prompt"], "slow", facts["context"])
+    speaker = practice.Speaker(
+        built.work / "tuned.gguf", Prompting(facts["prompt"], "slow", Task("slow")), facts["context"], lesson.judge().checker
+    )
     pairs, counts = practice.practise(speaker, lesson, train, 60, 5, lambda share, words: None)
     assert counts["asked"] == 60 and counts["own"] > 0 and counts["own"] + counts["taught"] == len(pairs["X"]) > 50
     checker = lesson.judge().checker

@@ -8,10 +8,13 @@ import random
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from conftest import SCHEMA, STRESSED, Ran
@@ -301,25 +304,42 @@ def test_hostile_replies_leave_the_answer_to_the_search(toy: Path) -> None:
 # a real server
 
 
-def test_llama_server_keeps_to_the_grammar(toy: Path, tmp_path: Path) -> None:
+def llama_server(model: Path, port: int) -> list[str | Path]:
+    """llama.cpp's own server, of the pinned source."""
     program = Path(os.environ.get("SENSECF_LLAMA_SERVER") or cache() / "llama/server/bin/llama-server")
     if not program.is_file():
         pytest.skip("llama-server is not built: make llama-server")
+    return [program, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-c", "8192", "-np", "1", "--threads", "1"]
+
+
+def python_server(model: Path, port: int) -> list[str | Path]:
+    """The server that the pinned llama-cpp-python brings."""
+    for needed in ("fastapi", "uvicorn", "sse_starlette", "starlette_context", "pydantic_settings", "yaml"):
+        pytest.importorskip(needed, reason="pip install 'llama-cpp-python[server]'")
+    return [sys.executable, "-m", "llama_cpp.server", "--model", model, "--host", "127.0.0.1", "--port", str(port), "--n_ctx", "8192"]
+
+
+@pytest.mark.parametrize("command", [llama_server, python_server])
+def test_a_real_server_keeps_to_the_grammar(command: Callable[[Path, int], list[str | Path]], toy: Path, tmp_path: Path) -> None:
     model = toy_gguf(tmp_path / "any.gguf", context=8192)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [program, "-m", model, "--host", "127.0.0.1", "--port", str(port), "-c", "8192", "-np", "1", "--threads", "1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command(model, port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         try:
-            for _ in range(300):
-                with socket.socket() as knock:
-                    if knock.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            time.sleep(1.0)
+            _until_it_answers(port, running)
             with Explainer.load(toy, generator=choice(f"http://127.0.0.1:{port}/v1")) as explainer:
                 answered = explainer.explain(STRESSED, proposals=4, rounds=1)
                 assert answered.provenance.generator == "openai:127.0.0.1#any (grammar)"
                 assert answered.first_try is not None and not [why for why in answered.refusals if "JSON" in why or "cut" in why]
         finally:
             running.terminate()
+
+
+def _until_it_answers(port: int, running: subprocess.Popen[bytes]) -> None:
+    """It has loaded its model once it tells which it has."""
+    for _ in range(1_200):
+        assert running.poll() is None, "the server ended by itself"
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server does not answer")

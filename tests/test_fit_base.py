@@ -15,9 +15,12 @@ from sensecf_convert.export import upstream
 from sensecf_convert.export.convert import hf_to_gguf
 from sensecf_convert.fit import fit
 from sensecf_convert.generator import learners
+from sensecf_convert.plan import FitPlan
+from toys import toy_gguf
 
 from sensecf_edge.bundle.bundle import Bundle
-from sensecf_edge.errors import BaseModelError, BundleError
+from sensecf_edge.errors import BaseModelError, BundleError, SenseCFError
+from sensecf_edge.explain import Explainer
 
 CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "quantization": "Q4_K_M"}
 
@@ -50,7 +53,8 @@ def test_a_base_becomes_a_bundle_that_explains_and_another_run_only_reads(
 
     run(out)
     bundle = Bundle.open(out)
-    assert bundle.manifest.generator.prompt == "instruct-2" and str(tmp_path) not in (out / "manifest.json").read_text()
+    assert bundle.manifest.generator.prompt == "brief" and bundle.manifest.generator.hints
+    assert str(tmp_path) not in (out / "manifest.json").read_text()
     assert "tuned (lora)" in bundle.card and "improvement" in bundle.card
     record = json.dumps({"age": 50, "steps": 2000, "deep_sleep": 8, "smoker": "yes"}).encode()
     explained = command("explain", "-", "--model", out, "--json", stdin=record)
@@ -90,6 +94,48 @@ def test_a_gguf_as_the_base_is_referred_to_by_its_hash_and_the_bundle_holds_the_
     bundle.generator_path.unlink()
     with pytest.raises(BundleError, match=r"weights that are not on this machine \(narrow\.gguf\); copy narrow\.gguf to"):
         Bundle.open(out)
+
+
+def test_a_general_model_as_it_comes_is_named_by_its_hash_and_learns_nothing(
+    tmp_path: Path, command: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, schema, out = tmp_path / "days.csv", tmp_path / "schema.json", tmp_path / "calm"
+    days(200).to_csv(table, index=False)
+    schema.write_text(json.dumps(SCHEMA))
+    model = toy_gguf(tmp_path / "any.gguf", context=4096)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ran = command(
+        "fit", table, "--target", "mood", "--wanted", "calm", "--schema", schema, "-o", out, "--work", tmp_path / "work",
+        "--generator", f"raw:{model}", "--hints",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    bundle, facts = Bundle.open(out), json.loads((out / "manifest.json").read_text())["generator"]
+    assert facts["untuned"] == "raw" and facts["prompt"] == "instruct-2" and facts["hints"] and facts["weights"]["name"] == "any.gguf"
+    assert not list(out.glob("*.gguf")) and not (tmp_path / "work" / "pairs.npz").exists() and str(tmp_path) not in json.dumps(facts)
+    assert "any.gguf, a general language model as it comes, which learnt nothing" in bundle.card
+    assert facts["parameters"] > 0 and bundle.generator_path.read_bytes() == model.read_bytes()
+    record = json.dumps({"age": 50, "steps": 2000, "deep_sleep": 8, "smoker": "yes"}).encode()
+    with Explainer.load(out) as explainer, Explainer.load(out, generator=f"raw:{bundle.generator_path}") as other:
+        own, put = (e.explain(json.loads(record), n=1, why=False) for e in (explainer, other))
+        assert own.provenance.generator == "bundle" and own.provenance.hints
+        assert explainer.prompting.task == other.prompting.task and own.first_try is not None and put.first_try is not None
+        assert explainer.engine.context <= facts["context"]  # type: ignore[attr-defined]
+    assert command("explain", "-", "--model", out, "--shots", 2, "--json", stdin=record).code in (0, 3)
+    assert "any.gguf, as it comes" in command("models", "show", out).out
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"generator": "openai:http://127.0.0.1:1/v1#any"}, "a bundle cannot hold"),
+        ({"generator": "any"}, "there is no generator 'any'"),
+        ({"generator": "any.gguf", "base": "smollm2"}, "to tune it: --base any.gguf"),
+        ({"generator": "any.gguf", "improve": True}, "to tune it: --base any.gguf"),
+    ],
+)
+def test_a_generator_that_a_bundle_cannot_have_is_refused(given: dict[str, object], words: str) -> None:
+    with pytest.raises(SenseCFError, match=words):
+        FitPlan("calm", "mood", "calm", **given)  # type: ignore[arg-type]
 
 
 def test_a_base_that_cannot_be_used_is_refused_before_anything_is_made(tmp_path: Path) -> None:

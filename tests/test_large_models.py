@@ -29,16 +29,20 @@ from sensecf_edge.bundle.bundle import write_manifest
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.propose.engine import Request
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.prompt import build
+from sensecf_edge.propose.prompt import GENERAL, build
 from sensecf_edge.propose.reply import read
 from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import EngineSettings
-from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.admissible import Admissible, admissible
 
 ALONE = EngineSettings(max_sequences=1, threads=1)
 CLOSE = 1e-3
 BEYOND = {"llama": 8_500, "mistral": 3_000}
 """Positions: past the 8,192 behind which LLaMA-3.1 stretches its rotations; within Mistral's window."""
+
+
+def ask(space: Admissible, p: float) -> str:
+    return build(GENERAL, space, "calm", p)
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Way:
     def tuned(self) -> Tuned:
         X, Y, p = pairs(200)
         recipe = Recipe(device="cpu", batch=10, rows=10, rate=5e-3)
-        return tune(self.base, SCHEMA, "calm", X, Y, p=p, work=self.folder / "work", recipe=recipe)
+        return tune(self.base, SCHEMA, ask, X, Y, p=p, work=self.folder / "work", recipe=recipe)
 
     @property
     def checkpoint(self) -> Path:

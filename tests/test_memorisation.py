@@ -31,7 +31,9 @@ from sensecf_convert.work import Work
 from test_teachers import lesson, train
 
 from sensecf_edge.bundle.bundle import Bundle
+from sensecf_edge.generators.prompting import Prompting
 from sensecf_edge.llama.engine import LlamaEngine
+from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import EngineSettings
@@ -222,7 +224,7 @@ def test_llama_cpp_finds_answers_as_likely_as_torch(untaught: tuple[torch.nn.Mod
     each = logits.gather(2, labels[:, 1:].clamp(min=0)[..., None])[..., 0] * (labels[:, 1:] != training.IGNORE)
     spaces = [classroom.space_of(taught, x) for x in X]
     asked = [Asked("", s, float(q), y) for s, q, y in zip(spaces, p, Y, strict=True) if s is not None]
-    mine = log_likelihoods(Speaker(path, "scored", "calm", vocabulary.longest), asked)
+    mine = log_likelihoods(Speaker(path, Prompting("scored", "calm", Task("calm")), vocabulary.longest, room.judge.checker), asked)
     assert mine == pytest.approx(each.sum(1).numpy(), rel=0.01) and mine.std() > 3
 
 

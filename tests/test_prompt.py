@@ -16,7 +16,7 @@ from test_rules import space as related
 from sensecf_edge.errors import BundleError
 from sensecf_edge.propose.instructions import MOST_HINTS, Hint, Task, longest, opening
 from sensecf_edge.propose.instructions import build as words_of
-from sensecf_edge.propose.prompt import ARROW, GENERAL, STYLES, build, items, score_item, score_items, want
+from sensecf_edge.propose.prompt import ARROW, BRIEF, GENERAL, STYLES, build, items, score_item, score_items, want
 from sensecf_edge.schema.feature import UNKNOWN, Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -96,6 +96,12 @@ def test_words_for_general_models_begin_with_what_all_records_share_and_end_wher
     assert "light" in words and "follows others: " in words and "Change one value." in words
 
 
+def test_the_fewest_words_are_what_helps_or_else_the_record() -> None:
+    hints = [Hint("steps", "16000", 0.619), Hint("smoker", "no", 0.4)]
+    assert build(BRIEF, toy(), "calm", 0.319, hints=hints) == "p 31\nsteps 3000>16000 61\nsmoker yes>no 40\n=>\n"
+    assert build(BRIEF, toy(deep_sleep=None), "calm", 0.31) == "p 31\nage 44\nsteps 3000\ndeep_sleep unknown\nsmoker yes\n=>\n"
+
+
 @given(where=spaces())
 @QUICK
 def test_no_prompt_of_a_general_model_is_longer_than_what_room_is_made_for(where: Admissible) -> None:
@@ -114,7 +120,7 @@ def test_every_style_is_the_same_text_every_time_and_names_every_feature(where: 
         text = build(style, where, "well", 0.31)
         assert text == build(style, where, "well", 0.31)
         assert style == "scored" or all(name in text for name in where.record.schema.names)
-        assert style in ("instruct", GENERAL) or all(any(item in text for item in items(f)) for f in where.record.schema.features)
+        assert style in ("instruct", GENERAL, BRIEF) or all(any(item in text for item in items(f)) for f in where.record.schema.features)
 
 
 @given(schemas(), names())

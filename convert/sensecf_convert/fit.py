@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 ADDED = ("study", "rivals", "generator")
 """Parts of a plan that add to a bundle and change nothing else of it."""
 
-OF_A_BASE = ("batch", "rate", "rank")
+OF_A_BASE = ("batch", "rate", "rank", "prompt", "hints")
 """Parts of a plan that nothing depends on without a base."""
 
 MOST_OF_A_BASE = 100
@@ -111,9 +111,8 @@ class Fit:
             say(self.parts.line())
         graph, facts = self._classifier()
         lesson = self._lesson(graph, self._line(graph, facts))
-        alone = self.plan.generator == sensecf_convert_plan.NONE
-        pairs = None if alone else self._pairs(lesson)
-        generator = None if pairs is None else self._generator(lesson, pairs)
+        pairs = self._pairs(lesson) if self.plan.generator == sensecf_convert_plan.OWN else None
+        generator = self._generator(lesson, pairs) if pairs is not None else self._given()
         inside = Contents(
             self.schema, lesson, facts, generator.facts if generator else {"none": True}, generator.file if generator else None,
             self.train, self.test, self.table, self._rivals(facts) if self.plan.rivals else (), self._population(lesson),
@@ -122,12 +121,12 @@ class Fit:
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
         with step("evaluate") as say, bar("evaluate") as show:
-            limit, (name, people) = MOST_OF_A_BASE if self.base else None, self.parts.last
-            effort = Effort(PROOFS) if alone else None
+            limit, (name, people) = MOST_OF_A_BASE if self.base or self.plan.general else None, self.parts.last
+            effort = None if generator else Effort(PROOFS)
             figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show, effort=effort), part=name)
             say(figures.line())
         figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
-        if self.plan.study and generator is not None:
+        if self.plan.study and generator is not None:  # of its own: a plan refuses it for others
             manifest |= self._studied(lesson, Bundle.open(folder), generator.plain)
         self._finish(folder, manifest, figures, out)
         return figures
@@ -196,7 +195,7 @@ class Fit:
 
         plan, vocabulary = self.plan, SchemaVocabulary(self.schema, self.plan.wanted)
         learner: learners.Learner = (
-            learners.FromBase(self.work, plan, self.base, self.schema, self._task(), _shared(plan))
+            learners.FromBase(self.work, plan, self.base, self.schema, self._task(), lesson.judge().checker, _shared(plan))
             if self.base
             else learners.FromScratch(self.work, plan, vocabulary)
         )
@@ -211,6 +210,12 @@ class Fit:
         if cut_short := cut(made.facts):
             note(f"{cut_short}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
+
+    def _given(self) -> learners.Made | None:
+        """A general model as it comes, or nobody."""
+        from .generator.given import taken
+
+        return taken(choice, self.schema, self._task(), bool(self.plan.hints)) if (choice := self.plan.general) else None
 
     def _task(self) -> Task:
         """What a general model is told it is for."""

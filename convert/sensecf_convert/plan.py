@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sensecf_edge.errors import TableError
+from sensecf_edge.generators.choice import FILE, Choice
 from sensecf_edge.settings import LOOP
 
 SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
@@ -24,7 +25,11 @@ MOST_UNSEEN = 0.9
 """Share of people, at most, that training leaves out."""
 
 OWN, NONE = "own", "none"
-"""Who proposes in the bundle: a generator of its own, or nobody: the search alone answers then."""
+"""Who proposes in the bundle: a generator of its own, or nobody: the search alone answers then. Else the text of a general model
+(`smollm2`, FILE.gguf, raw:FILE.gguf), which the bundle names by its hash and asks as it comes."""
+
+BRIEF, WORDS = "brief", "words"
+"""How a given base is spoken to: in the fewest words, or told the whole schema as a general model is."""
 
 THRESHOLD = 0.5
 GOALS_ABOVE = (0.12, 0.08, 0.05, 0.01)
@@ -37,7 +42,9 @@ class FitPlan:
     """All that decides what a fit makes. Equal plans on equal tables make equal bundles, byte for byte, on equal machines and
     versions; processors that add in another order differ in the last digits. `minutes` is a limit that is turned into steps by
     this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default. `batch`, `rate` and `rank` are
-    those of a given base's tuning; 0 leaves them to it. `generator`: OWN, or NONE for a bundle without a language model."""
+    those of a given base's tuning; 0 leaves them to it. `prompt` is the style it is spoken to in, `hints` whether it is told what
+    single changes would give (None: a base that is tuned is, a general model is not). `generator`: OWN, NONE for a bundle without a
+    language model, or a general model."""
 
     name: str
     target: str
@@ -68,18 +75,32 @@ class FitPlan:
     batch: int = 0
     rate: float = 0.0
     rank: int = 16
+    prompt: str = BRIEF
+    hints: bool | None = None
 
     def __post_init__(self) -> None:
         if min(self.test_share, self.final_share) < 0 or self.test_share + self.final_share > MOST_UNSEEN:
             raise TableError(f"--test-share {self.test_share:g} and --final-share {self.final_share:g} leave too few people to train on")
         if self.generator == NONE and (self.base or self.study):
             raise TableError("--generator none makes a bundle without a language model; --base and --study are about one")
+        if self.general and (self.base or self.study or self.improve):
+            raise TableError(f"--generator {self.generator} takes a model as it comes; to tune it: --base {self.general.place}")
         if self.threshold is not None and self.miss_cost is not None:
             raise TableError("--threshold and --miss-cost both say where the line is drawn; give one of them")
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise TableError(f"--threshold {self.threshold:g}: a risk lies between 0 and 1; 14 % is 0.14")
         if self.miss_cost is not None and not self.miss_cost > 0:
             raise TableError(f"--miss-cost {self.miss_cost:g}: how many false alarms a missed case is worth; a number above 0")
+
+    @property
+    def general(self) -> Choice | None:
+        """The general model that is to propose as it comes, if there is to be one. Raises TableError, ConstraintError."""
+        if self.generator in (OWN, NONE):
+            return None
+        choice = Choice.parse(self.generator)
+        if choice.kind != FILE:
+            raise TableError(f"a bundle cannot hold {self.generator!r}; give own, none, smollm2, FILE.gguf or raw:FILE.gguf")
+        return choice
 
     @property
     def risk(self) -> float | None:
@@ -91,8 +112,10 @@ class FitPlan:
         """The plan with pairs, passes and whether to practise filled in where they were left open: a given base does not, for each of
         its answers takes seconds."""
         effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
-        improve = self.base is None if self.improve is None else self.improve
-        return replace(self, pairs=self.pairs or int(effort["pairs"]), passes=self.passes or effort["passes"], improve=improve)
+        improve = self.base is None and self.general is None if self.improve is None else self.improve
+        hints = self.base is not None if self.hints is None else self.hints
+        pairs, passes = self.pairs or int(effort["pairs"]), self.passes or effort["passes"]
+        return replace(self, pairs=pairs, passes=passes, improve=improve, hints=hints)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ..budget import Budget
 from ..errors import BundleError, CheckError, EngineError, RecordError, SenseCFError, place
 from ..explain import Explainer
 from ..generators.choice import Choice
+from ..letter.telling import tell
 from ..schema.record import Record
 from ..schema.schema import Schema
 from ..space.constraints import Constraints
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobSettings:
-    """Everything an answer depends on beside the row. `form` is csv, json or parquet, `folder` and `bundle` the model and its hash."""
+    """Everything an answer depends on beside the row. `form` is csv, json or parquet, `folder` and `bundle` the model and its hash,
+    `tell` the kind of letter that goes with each answer, "" for none."""
 
     folder: str
     bundle: str
@@ -40,10 +42,15 @@ class JobSettings:
     constraints: Constraints
     base_rate: float | None = None
     generator: Choice = field(default_factory=Choice)
+    tell: str = ""
+
+    def columns(self, schema: Schema) -> tuple[layouts.Column, ...]:
+        """What stands in a line of the output."""
+        return layouts.columns(self.layout, schema, bool(self.tell))
 
     def header(self, schema: Schema) -> bytes:
         """What stands before the first row of the output."""
-        return layouts.as_csv([[column.name for column in layouts.columns(self.layout, schema)]]) if self.form == "csv" else b""
+        return layouts.as_csv([[column.name for column in self.columns(schema)]]) if self.form == "csv" else b""
 
 
 class Chunk(NamedTuple):
@@ -85,7 +92,9 @@ def answer(explainer: Explainer, rows: Sequence[Row], plan: JobSettings) -> Answ
     outcomes = dict(zip(records, explain_all(explainer, list(records.values()), plan.constraints, plan.budget), strict=True))
     problems |= {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, UnusableRecord)}
     found = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Explanation)}
-    shown = layouts.columns(plan.layout, explainer.schema)
+    if plan.tell:
+        found = {number: tell(explanation, explainer.schema, plan.tell) for number, explanation in found.items()}
+    shown = plan.columns(explainer.schema)
     lines = [line for row in rows if row.number in found
              for line in layouts.lines(plan.layout, shown, row.number, row.id, found[row.number])]  # fmt: skip
     rejects = b"".join(layouts.rejected(row.number, row.id, problems[row.number]) for row in rows if row.number in problems)

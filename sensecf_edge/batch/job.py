@@ -58,6 +58,7 @@ class Job:
     chunk: int = BATCH.chunk
     ray: str | None = None
     generator: Choice = field(default_factory=Choice)
+    tell: str = ""
     resume: bool = False
     force: bool = False
 
@@ -79,7 +80,7 @@ def run(job: Job, say: Say) -> Counter[str]:
             say(f"{job.output} is whole already; nothing to resume")
             return Counter()
         files.check(job.source)
-        for feature, column in layouts.renamed(plan.layout, bundle.schema).items():
+        for feature, column in layouts.renamed(plan.layout, bundle.schema, bool(plan.tell)).items():
             say(f"the new value of {feature} stands in the column {column}, for {feature} is the name of another")
         before = _look(job.source)
         try:
@@ -177,7 +178,7 @@ def _output(plan: JobSettings, schema: Schema, store: Store) -> Callable[[Binary
             from .parquet import assemble
 
             about = {"model": Path(plan.folder).name, "bundle": plan.bundle, "seed": str(plan.budget.seed)}
-            assemble(file, store.all("output"), layouts.columns(plan.layout, schema), about)
+            assemble(file, store.all("output"), plan.columns(schema), about)
             return
         file.write(plan.header(schema))
         file.writelines(store.all("output"))
@@ -210,7 +211,9 @@ def _plan(job: Job, bundle: Bundle) -> JobSettings:
     layout = job.layout or ("json" if form == "json" else "long")
     if layout == "json" and form != "json":
         raise TableError(f"the layout json is JSON Lines; name the output {Path(job.output).stem}.jsonl, or choose long or wide")
-    return JobSettings(str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints, job.base_rate, job.generator)
+    return JobSettings(
+        str(bundle.folder.resolve()), bundle.hash, form, layout, job.budget, job.constraints, job.base_rate, job.generator, job.tell
+    )
 
 
 def _identity(job: Job, plan: JobSettings, who: str) -> Identity:
@@ -219,7 +222,7 @@ def _identity(job: Job, plan: JobSettings, who: str) -> Identity:
     return {
         "version of sensecf-edge": __version__, "model": plan.bundle, "form": plan.form, "layout": plan.layout,
         "request": dataclasses.asdict(plan.budget), "chunk size": job.chunk, "rejects file": job.rejects,
-        "id column": job.columns.id, "base rate": plan.base_rate, "generator": who, "encoding": ENCODING.get(),
+        "id column": job.columns.id, "base rate": plan.base_rate, "generator": who, "encoding": ENCODING.get(), "letters": plan.tell,
         "dropped columns": sorted(job.columns.drop), "frozen features": sorted(limits.freeze), "limit of changes": limits.max_changes,
         "bounds": {name: list(pair) for name, pair in sorted(limits.bounds.items())}, "costs": dict(sorted(limits.costs.items())),
     }  # fmt: skip

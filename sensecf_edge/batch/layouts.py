@@ -87,29 +87,37 @@ _MEASURES = (
     Column("realism", "number", _found("realism")),
     Column("first_try_valid", "flag", _first_try_valid),
 )
-EASING, READ_AS = "would_have_to_give", "read_as"
+EASING, READ_AS, LETTER = "would_have_to_give", "read_as", "letter"
 _WHOLE = (*_RECORD[:2], Column("explanation", "text", lambda line: line.explanation.to_json()))
 
 
-def columns(layout: str, schema: Schema) -> tuple[Column, ...]:
-    """What stands in a line. `wide` has one per feature that may move: its new value, nothing where it stays."""
+def columns(layout: str, schema: Schema, letters: bool = False) -> tuple[Column, ...]:
+    """What stands in a line. `wide` has one per feature that may move: its new value, nothing where it stays. With `letters` the
+    first line of each record holds its letter; in `json` it is in the Explanation."""
     if layout == "json":
         return _WHOLE
-    told = (*_MEASURES, _easing(schema), *_stated(schema))
+    told = (*_MEASURES, _easing(schema), *_stated(schema), *([Column(LETTER, "text", _letter)] if letters else []))
     if layout == "long":
         return (*_RECORD, *_CHANGE, *told)
-    moving, taken = [f for f in schema.features if f.mutable or f.name in schema.moved], _taken()
+    moving, taken = [f for f in schema.features if f.mutable or f.name in schema.moved], _taken(letters)
     return (*_RECORD, *told, *(_feature(f, _free(f.name, taken, schema)) for f in moving))
 
 
-def renamed(layout: str, schema: Schema) -> dict[str, str]:
+def renamed(layout: str, schema: Schema, letters: bool = False) -> dict[str, str]:
     """Features of `wide` whose own name is another column's already, and how their column is called."""
-    taken = _taken()
+    taken = _taken(letters)
     return {name: _free(name, taken, schema) for name in schema.names if name in taken} if layout == "wide" else {}
 
 
-def _taken() -> set[str]:
-    return {*(column.name for column in (*_RECORD, *_MEASURES)), EASING, READ_AS}
+def _taken(letters: bool) -> set[str]:
+    return {*(column.name for column in (*_RECORD, *_MEASURES)), EASING, READ_AS, *([LETTER] if letters else [])}
+
+
+def _letter(line: Line) -> str | None:
+    """The record's letter, on its first line."""
+    letter, found = line.explanation.letter, line.found
+    first = found is None or (line.answer == 1 and line.change in (None, found.changes[0]))
+    return letter.text if letter and first else None
 
 
 def _easing(schema: Schema) -> Column:

@@ -27,6 +27,7 @@ POPULATION = "population.json"
 """How ordinary records are among all training people; not in bundles of earlier versions."""
 ADAPTER = "adapter.gguf"
 SIGNATURE = "model.sig"
+CHAT, RAW = "chat", "raw"
 RIVALS = tuple(f"rival-{k}.onnx" for k in (1, 2, 3))
 """Other classifiers as good as the bundle's own: a second opinion on answers, never their judge."""
 FILES = (SCHEMA, CLASSIFIER, GENERATOR, REFERENCE, DENSITY, SAMPLES, CARD)
@@ -80,7 +81,8 @@ class ClassifierFacts:
 @dataclass(frozen=True)
 class GeneratorFacts:
     """How to speak to the generator: the style of prompt, its context length in tokens, whether it was tuned with hints; `weights` are
-    those that it shares with other bundles, an adapter.gguf over them or none. `none`: the bundle has no generator, search answers."""
+    those that it shares with other bundles, an adapter.gguf over them or none. `none`: the bundle has no generator, search answers.
+    `untuned`: a general model, asked as `--generator` would ask it, CHAT in its own template or RAW without."""
 
     prompt: str
     context: int
@@ -90,6 +92,7 @@ class GeneratorFacts:
     hints: bool = False
     weights: SharedWeights | None = None
     none: bool = False
+    untuned: str = ""
 
 
 @dataclass(frozen=True)
@@ -240,9 +243,13 @@ def _generator(part: Part) -> GeneratorFacts:
     if not isinstance(hints, bool):
         raise part.wrong("hints")
     weights = SharedWeights.of(part.part("weights")) if part.data.get("weights") is not None else None
+    untuned = part.text("untuned", "")
+    if untuned not in ("", CHAT, RAW) or (untuned and weights is None):
+        raise part.wrong("untuned")
     return GeneratorFacts(
-        prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints, weights
-    )
+        prompt, context, part.text("architecture", ""), part.whole("parameters"), part.text("quantization", ""), hints, weights,
+        untuned=untuned,
+    )  # fmt: skip
 
 
 def without_file(generator: Mapping[str, Any]) -> bool:

@@ -25,6 +25,8 @@ NOTHING_USABLE, NONE_FOUND = 2, 3
               help="A row per change, a row per answer, or whole Explanations.  [default: long; json for .jsonl]")  # fmt: skip
 @click.option("--ease", is_flag=True,
               help="Say what would have to give where fewer answers than asked for are found. Takes several times as long.")  # fmt: skip
+@click.option("--tell", is_flag=True, help="Add each record's answer as a letter to the person, by the template.")
+@click.option("--tell-as", type=click.Choice(["letter", "note"]), help="A letter, or a note for the file.  [default: letter]")
 @click.option("--rejects", metavar="FILE", help="CSV of the records that could not be used.  [default: OUTPUT.rejects.csv]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes, each with an engine of its own.")
 @click.option("--ray", metavar="[ADDRESS]", is_flag=False, flag_value="", help="Run the workers on Ray: local, or a cluster's address.")
@@ -39,6 +41,8 @@ def batch(source: str | None, output: str, **options: Any) -> int:
     """
     if options["resume"] and options["force"]:
         raise click.UsageError("give --resume to go on or --force to start again, not both")
+    if options["tell_as"] and not options["tell"]:
+        raise click.UsageError("--tell-as belongs to --tell")
     if source is None:  # `--ray INPUT`: what stands behind --ray is the table, unless it looks like the address of a cluster
         source, options["ray"] = options["ray"], ""
         if not source or "://" in source or source.rpartition(":")[2].isdigit():
@@ -53,6 +57,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
             budget=Budget(options["answers"], seed=options["seed"], ease=options["ease"]),
             constraints=constraints_of(options), generator=choice_of(options),
+            tell=(options["tell_as"] or "letter") if options["tell"] else "",
             **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},
         )  # fmt: skip
         counts = run(job, terminal.say)

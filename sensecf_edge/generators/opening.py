@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..bundle.bundle import Bundle
-from ..bundle.manifest import ADAPTER
+from ..bundle.manifest import ADAPTER, CHAT
 from ..errors import ConstraintError, EngineError
 from ..llama.chat import Talk
 from ..llama.engine import LlamaEngine
@@ -43,6 +43,9 @@ def opened(choice: Choice, bundle: Bundle, settings: EngineSettings, shots: tupl
     if choice.kind == BUNDLE and bundle.manifest.generator.none:
         _told(own, choice)
         return Generator(Silent(), replace(own, name=NONE))
+    if choice.kind == BUNDLE and bundle.manifest.generator.untuned:
+        asked = replace(own, hints=own.hints or choice.hints).with_shots(shots)
+        return Generator(_untuned(bundle, settings, asked), asked)
     if choice.kind == BUNDLE:
         return Generator(_own(bundle, settings), _told(own, choice))
     if choice.kind == NONE:
@@ -114,6 +117,13 @@ def _own(bundle: Bundle, settings: EngineSettings) -> LlamaEngine:
     path, facts = bundle.generator_path, bundle.manifest.generator
     adapter = None if bundle.adapter_path is None else bundle.manifest.files[ADAPTER].sha256
     return LlamaEngine(path, settled(path, settings), facts.context, bundle.adapter_path, bundle.generator_sha256, adapter_sha256=adapter)
+
+
+def _untuned(bundle: Bundle, settings: EngineSettings, asked: Prompting) -> LlamaEngine:
+    """The general model that a bundle names by its hash, with the room that its prompts need."""
+    path, chat = bundle.generator_path, bundle.manifest.generator.untuned == CHAT
+    talk = Talk(*asked.longest(bundle.schema), chat)
+    return LlamaEngine(path, settled(path, settings), sha256=bundle.generator_sha256, talk=talk)
 
 
 def _told(own: Prompting, choice: Choice) -> Prompting:

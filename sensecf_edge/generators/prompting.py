@@ -43,9 +43,8 @@ class Prompting:
 
     def prompt(self, space: Admissible, p: float, checker: Checker) -> str:
         """The prompt for one record of probability p; hints take one batch of the classifier."""
-        if self.style != prompt.GENERAL:
-            return prompt.build(self.style, space, self.target, p)
-        return instructions.build(self.task, space, p, hints_of(checker, space, p) if self.hints else ())
+        hints = hints_of(checker, space, p) if self.hints else ()
+        return prompt.build(self.style, space, self.target, p, self.task, hints)
 
     def longest(self, schema: Schema) -> tuple[str, str]:
         """The longest prompt and answer that may come, as texts."""

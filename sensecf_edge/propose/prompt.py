@@ -4,36 +4,41 @@
             as the record stands (how far a person has to go need not be guessed), then one short item per feature, on
             the feature's lattice. Its vocabulary (see `score_items`, `items`) holds each item as one token, so a record
             costs about as many tokens as it has features.
-`instruct-2`  for general models: the schema, its limits and the form of the answer in words, see `words`.
+`brief`     for generators tuned on this very schema that read text: what helps, or the record, in the fewest words, see `brief`.
+`instruct-2`  for general models: the schema, its limits and the form of the answer in words, see `instructions`.
 `instruct`  the same as earlier versions said it; read for bundles whose generator was tuned on it, never written.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..errors import BundleError
 from ..schema.feature import UNKNOWN, Feature
 from ..schema.schema import Schema
 from ..space.admissible import Admissible
-from . import instructions
-from .instructions import Task, quoted
+from . import brief, instructions
+from .instructions import Hint, Task, quoted
 
-STYLES = ("scored", "instruct-2", "instruct")
-GENERAL = "instruct-2"
+STYLES = ("scored", "brief", "instruct-2", "instruct")
+BRIEF, GENERAL = "brief", "instruct-2"
 ARROW = "=>"
 SCORE_STEP = 0.02
 
 
-def build(style: str, space: Admissible, target: str, p: float, task: Task | None = None) -> str:
+def build(style: str, space: Admissible, target: str, p: float, task: Task | None = None, hints: Sequence[Hint] = ()) -> str:
     """The prompt for one record whose probability of the target class is p, 0..1, before any change.
 
-    `task` says in words what a general model is asked for. Deterministic; the same for every proposal of the record.
+    `task` says in words what a general model is asked for, `hints` what single changes would give. Deterministic; the same for every
+    proposal of the record.
     """
     if style == "scored":
         return want(target) + score_item(p) + _values(space) + ARROW
+    if style == BRIEF:
+        return brief.build(space, p, hints)
     if style == GENERAL:
-        return instructions.build(task or Task(target), space, p)
+        return instructions.build(task or Task(target), space, p, hints)
     if style == "instruct":
         return _instruct(space, target, p)
     raise BundleError(f"prompt style {style!r} is not known; this version has {', '.join(STYLES)}")

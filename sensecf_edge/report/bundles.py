@@ -77,6 +77,8 @@ def _generator(manifest: Manifest) -> str:
     facts = manifest.generator
     if facts.none:
         return "none: the search alone answers"
+    if facts.untuned and facts.weights:
+        return f"{facts.weights.name}, as it comes: a general model, not tuned on this schema"
     return _joined(facts.architecture, facts.quantization, _parameters(manifest), f"prompt style {facts.prompt}")
 
 

@@ -74,9 +74,16 @@ def parts(sentence: Sequence[Token], schema: Schema) -> list[Part]:
         else:
             out[-1].items.append(item)
     found = _listed([part for part in out if part.items])
-    words = {token.word for token in sentence}
-    _doubts(found, ASKED if asks else HOLLOW_SAID if words & cues.single("hollow") else "")
+    words = [token.word for token in sentence]
+    hollow = bool(cues.single("hollow").intersection(words)) or _excepts(words)
+    _doubts(found, ASKED if asks else HOLLOW_SAID if hollow else "")
     return found
+
+
+def _excepts(words: Sequence[str]) -> bool:
+    """ "Everything but", "all but": what is named behind it is what the rest of the sentence is not about."""
+    buts = [at for at, word in enumerate(words) if word == "but"]
+    return any(words[at - 1 : at] in (["all"], ["any"]) or cues.single("whole").intersection(words[:at]) for at in buts)
 
 
 def _doubts(found: Sequence[Part], whole: str) -> None:

@@ -83,7 +83,7 @@ class _Reading:
             return TWO_WAYS if no or fact or goes_on or has(cues.CHANGE, cues.STOP, *cues.MOVING) else FREEZE
         if has(cues.EASY):
             compared = len(mentioned) > 1 and any({"prefer", "rather"}.intersection(item.words) for item in self.part.of(cues.EASY))
-            return TWO_WAYS if no or compared else EASY
+            return TWO_WAYS if no or compared or self._content(mentioned) else EASY
         if has(cues.CHANGE):
             tells = any(item.words[0] == "i" for item in self.part.of(cues.FACT)) and not has(cues.CAN, cues.MUST, cues.WANT)
             if tells and no:
@@ -131,6 +131,12 @@ class _Reading:
             return FREEZE
         return TWO_WAYS if refused else ""
 
+    def _content(self, mentioned: list[Item]) -> bool:
+        """ "My weight is fine" may say that it should stay; "walking is fine" does not."""
+        content = any(cues.single("content").intersection(item.words) for item in self.part.of(cues.EASY))
+        doing = any(word.endswith("ing") or word in cues.single("active") for item in mentioned for word in item.words)
+        return content and self.has(cues.FACT) and not doing and not self.has(cues.CHANGE, *cues.MOVING)
+
     def _does(self) -> bool:
         return any(item.words == ("do",) for item in self.part.items)
 
@@ -168,16 +174,15 @@ class _Reading:
         if len(kinds) != 1 or kinds == [cues.BETWEEN]:
             return TWO_WAYS
         kind, stated = kinds[0], self.has(cues.FACT) and not self.has(cues.MUST, cues.WANT, cues.KEEP, cues.CAN)
-        against = cues.LESS if kind in (cues.OVER, cues.MOST) else cues.MORE
-        if self.has(against):
-            return TWO_WAYS
+        if self.has(cues.MORE, cues.LESS):
+            return TWO_WAYS  # "a minimum of 1500 fewer steps" is no range
         if kind in (cues.OVER, cues.UNDER):
-            if (stated and not no) or (not no and self.has(cues.CAN)):
+            if (stated and not no) or (not no and self.has(cues.CAN, cues.EASY)):
                 return TWO_WAYS
             upper = (kind == cues.UNDER) != no
         else:
-            if no:
-                return TWO_WAYS
+            if no or (stated and any(item.words[0] == "i" and item.words[1] in cues.single("habits") for item in self.part.of(cues.FACT))):
+                return TWO_WAYS  # "I sleep at most five hours" says how it is
             upper = kind in (cues.MOST, cues.ONLY)
         return (None, number.value) if upper else (number.value, None)
 

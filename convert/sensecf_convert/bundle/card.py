@@ -202,6 +202,11 @@ def _generator(facts: Mapping[str, Any]) -> str:
             "None: this bundle holds no language model. Answers come from the search over classifier and density alone, and there is no "
             "first try. `--generator` of `explain` puts one in its place."
         )
+    if facts.get("untuned"):
+        return (
+            f"{facts['weights']['name']}, a general language model as it comes, which learnt nothing from the table and is told the schema "
+            "in words. The bundle names it by its hash and does not hold it."
+        )
     said = (
         f"Llama architecture, {facts['parameters']:,} parameters, trained from nothing on {facts['pairs']:,} people made of training "
         f"rows (mixed, swapped, with noise) and answered by {' and '.join(facts['teachers'])}; "
@@ -210,6 +215,8 @@ def _generator(facts: Mapping[str, Any]) -> str:
         else f"{facts['base']}, {facts['parameters']:,} parameters, tuned ({facts['how']}) on {facts['pairs']:,} people made of training "
         f"rows and answered by {' and '.join(facts['teachers'])}; {facts['quantization']}."
     )
+    if facts.get("hints"):
+        said += " Beside a record it is told what the best change of each feature alone would give: one batch of the classifier."
     if told := cut(facts):
         said += f" **The {told}.**"
     if gain := facts.get("improvement"):

@@ -74,7 +74,7 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
         write(folder / name, graph)
     if adapter := inside.adapter:
         shutil.copyfile(adapter, folder / ADAPTER)
-    elif inside.generator_file is not None:
+    elif inside.generator_file is not None and not inside.generator.get("untuned"):
         shutil.copyfile(inside.generator_file, folder / GENERATOR)
     write(folder / "reference.json", pretty_json(_reference(inside)))
     write(folder / "samples.json", pretty_json(_samples(inside, about.samples, plan.seed)))
@@ -88,7 +88,9 @@ def pack(folder: Path, plan: FitPlan, about: About, inside: Contents) -> dict[st
 def _manifest(plan: FitPlan, about: About, inside: Contents) -> dict[str, Any]:
     people = inside.people
     generator = {k: v for k, v in inside.generator.items() if k not in OF_THE_MACHINE}
-    if not generator.get("none"):
+    if generator.get("untuned"):
+        generator["quantization"] = "as given"
+    elif not generator.get("none"):
         kind = "as given" if inside.adapter else plan.quantization
         generator |= {"quantization": kind, "pairs": plan.pairs, "teachers": list(plan.teachers)}
     return {

@@ -20,11 +20,10 @@ from typing import Any
 from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.bundle.manifest import GENERATOR, MANIFEST
 from sensecf_edge.errors import ConstraintError, ExportError
-from sensecf_edge.generators.prompting import task_of
+from sensecf_edge.generators.prompting import Prompting
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.llama.threads import settled, usable
-from sensecf_edge.propose import prompt
 from sensecf_edge.propose.engine import Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
 from sensecf_edge.schema.record import Record
@@ -152,14 +151,14 @@ def _requests(bundle: Bundle, people: Cohort, limit: int | None) -> list[Request
     """A request as `explain` makes it for every record in the unwanted class that has anything to change."""
     manifest, out = bundle.manifest, []
     target = manifest.target
-    p = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), target.index, classes=len(target.classes)).p_target(people.X)
+    checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), target.index, classes=len(target.classes))
+    prompting, p = Prompting.of(bundle), checker.p_target(people.X)
     for x, now in [(x, float(now)) for x, now in zip(people.X, p, strict=True) if now < target.threshold][:limit]:
         try:
             space = admissible(Record(bundle.schema, x), Constraints())
         except ConstraintError:
             continue
-        text = prompt.build(manifest.generator.prompt, space, target.wanted, now, task_of(target))
-        out.append(Request(text, Grammar(space), LOOP.proposals, LOOP.seed, LOOP.temperature))
+        out.append(Request(prompting.prompt(space, now, checker), Grammar(space), LOOP.proposals, LOOP.seed, LOOP.temperature))
     return out
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from sensecf_edge.bundle.shared import SharedWeights
+from sensecf_edge.generators.prompting import Prompting
+from sensecf_edge.judge.classifier import Checker
+from sensecf_edge.propose import prompt
 from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
 from ..export.quantize import quantize
-from ..plan import BETTER, FIRST, SIZES, FitPlan
+from ..plan import BETTER, FIRST, SIZES, WORDS, FitPlan
 from ..progress import bar
 from ..table.cohort import Cohort
 from ..teachers.lesson import Lesson
@@ -46,9 +50,10 @@ class Made:
     task: Task | None = None
     adapter: Path | None = None
 
-    def speaker(self, target: str) -> Speaker:
-        """The generator, ready to be asked."""
-        return Speaker(self.file, self.facts["prompt"], target, self.facts["context"], self.adapter, self.task)
+    def speaker(self, target: str, checker: Checker) -> Speaker:
+        """The generator, ready to be asked; hints, where it was tuned with some, are this classifier's."""
+        prompting = Prompting(self.facts["prompt"], target, self.task or Task(target), hints=self.facts.get("hints", False))
+        return Speaker(self.file, prompting, self.facts["context"], checker, self.adapter)
 
 
 class Learner(Protocol):
@@ -102,7 +107,8 @@ class FromScratch:
 
 @dataclass(frozen=True)
 class FromBase:
-    """A given Llama or Mistral checkpoint, tuned whole or by LoRA; adapters are merged before the export.
+    """A given Llama or Mistral checkpoint, tuned whole or by LoRA on prompts whose hints are the `checker`'s; adapters are merged before
+    the export.
 
     Where the base is `shared` weights, a GGUF, the adapter alone is exported, to go over them.
     """
@@ -112,6 +118,7 @@ class FromBase:
     base: Base
     schema: Schema
     task: Task
+    checker: Checker
     shared: SharedWeights | None = None
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
@@ -148,14 +155,15 @@ class FromBase:
         plan, folder = self.plan, self.work / name
         base = Base.open(self.work / FIRST / "merged", plan.tune, plan.device) if name == BETTER else self.base
         recipe = Recipe(plan.tune, plan.device, plan.seed, passes, plan.minutes or math.inf, plan.batch, rate=plan.rate, rank=plan.rank)
+        prompting = Prompting(prompt.GENERAL if plan.prompt == WORDS else prompt.BRIEF, plan.wanted, self.task, hints=bool(plan.hints))
         with bar(name) as show:
             tuned = tune(
-                base, self.schema, plan.wanted, pairs["X"], pairs["Y"], p=pairs["p"], work=folder, recipe=recipe,
-                max_changes=plan.max_changes, task=self.task, merged=not self.shared,
+                base, self.schema, partial(prompting.prompt, checker=self.checker), pairs["X"], pairs["Y"], p=pairs["p"], work=folder,
+                recipe=recipe, max_changes=plan.max_changes, merged=not self.shared,
                 report=lambda share, loss: show(share, f"loss {loss:.3f}"),
             )  # fmt: skip
-        facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": tuned.style, "context": tuned.longest,
-                 "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip
+        facts = {**tuned.facts, "base": self.base.name, "how": plan.tune, "prompt": prompting.style, "hints": plan.hints,
+                 "context": tuned.longest, "architecture": self.base.sizes.name, "vocabulary": self.base.tokens.size}  # fmt: skip
         made = tuned.adapter if self.shared else tuned.checkpoint
         assert made is not None  # an adapter where weights are shared, else merged
         return made, facts
@@ -177,9 +185,9 @@ def after_practice(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, 
         practice, gain = _practised(work, plan, first, lesson, train)
         old = np.random.default_rng(plan.seed).permutation(len(pairs["X"]))[: len(practice["X"])]
         mixed = {k: np.concatenate([practice[k], pairs[k][old]]) for k in ("X", "Y", "p")}
-        better = learner.learn(mixed, BETTER, PRACTICE_PASSES)
+        better, checker = learner.learn(mixed, BETTER, PRACTICE_PASSES), lesson.judge().checker
         for when, made in (("before", first), ("after", better)):
-            gain[when] = improve.first_try(made.speaker(plan.wanted), lesson, train, HELD_OUT, plan.seed)
+            gain[when] = improve.first_try(made.speaker(plan.wanted, checker), lesson, train, HELD_OUT, plan.seed)
         work.note("gain.json", gain)
     gain = work.facts("gain.json")
     if gain["after"] < gain["before"]:
@@ -192,10 +200,11 @@ def after_practice(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, 
 def _practised(work: Work, plan: FitPlan, first: Made, lesson: Lesson, train: Cohort) -> tuple[Pairs, dict[str, Any]]:
     path = work / "practice.npz"
     if not path.exists():
+        checker = lesson.judge().checker
         with bar("practice") as show:
-            speaker = first.speaker(plan.wanted)
+            speaker = first.speaker(plan.wanted, checker)
             practice, counts = improve.practise(speaker, lesson, train, int(PRACTICE_SHARE * plan.pairs), plan.seed, show)
-        practice["p"] = lesson.judge().checker.p_target(practice["X"])
+        practice["p"] = checker.p_target(practice["X"])
         work.note("practice.json", counts)
         save(path, practice)
     return dict(np.load(path)), work.facts("practice.json")

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sensecf_edge.generators.prompting import Prompting
+from sensecf_edge.judge.classifier import Checker
 from sensecf_edge.judge.objective import Judge, score
 from sensecf_edge.llama.engine import LlamaEngine
-from sensecf_edge.propose import prompt, reply
+from sensecf_edge.propose import reply
 from sensecf_edge.propose.engine import Proposal, Request, Unanswered
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import LOOP, EngineSettings
 from sensecf_edge.space import rules
@@ -40,19 +41,17 @@ PRACTICE, HELD_OUT = 31, 32
 
 @dataclass(frozen=True)
 class Speaker:
-    """A generator that is asked: its GGUF, the style of its prompts, its target class, its adapter where it wears one, and what a
-    general model is told it is for."""
+    """A generator that is asked: its GGUF, how it is spoken to, its adapter where it wears one, and the classifier that hints are from."""
 
     path: Path
-    style: str
-    target: str
+    prompting: Prompting
     context: int
+    checker: Checker
     adapter: Path | None = None
-    task: Task | None = None
 
     def prompt(self, space: Admissible, p: float) -> str:
         """What it is asked of a person of this probability."""
-        return prompt.build(self.style, space, self.target, p, self.task)
+        return self.prompting.prompt(space, p, self.checker)
 
     def answers(self, people: Sequence[tuple[Admissible, float]], n: int, seed: int) -> Iterator[tuple[Admissible, list[Vector]]]:
         """For every person and their probability the proposals that can be read, completed; the first is the greedy one."""

@@ -19,7 +19,8 @@ import numpy as np
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.realism import realism
-from sensecf_edge.generators.prompting import task_of
+from sensecf_edge.generators.prompting import Prompting
+from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.objective import Judge
 from sensecf_edge.schema.feature import Vector
@@ -71,7 +72,8 @@ def check(bundle: Bundle, train: Cohort, unseen: Cohort, pairs: Mapping[str, Vec
     made-up people X who are a training row on the lattice. `most`: people asked about on either side.
     """
     rng, lesson, out = np.random.default_rng(0), lesson_of(bundle, train), Figures()
-    subject = None if bundle.manifest.generator.none else Subject.of(lesson, speaker_of(bundle))
+    asked = bundle.manifest.generator
+    subject = None if asked.none or asked.untuned else Subject.of(lesson, speaker_of(bundle))
     if subject is not None:
         out["said"] = of_what_is_said(subject, unseen, min(most, LISTENED), rng)
         out["generator"] = of_generator(subject, train, unseen, most, rng)
@@ -107,9 +109,9 @@ def lesson_of(bundle: Bundle, train: Cohort) -> Lesson:
 
 def speaker_of(bundle: Bundle) -> Speaker:
     """A bundle's generator, ready to be asked."""
-    facts = bundle.manifest.generator
     target = bundle.manifest.target
-    return Speaker(bundle.generator_path, facts.prompt, target.wanted, facts.context, bundle.adapter_path, task_of(target))
+    checker = OnnxChecker(bundle.classifier_bytes(), len(bundle.schema), target.index, classes=len(target.classes))
+    return Speaker(bundle.generator_path, Prompting.of(bundle), bundle.manifest.generator.context, checker, bundle.adapter_path)
 
 
 def of_generator(subject: Subject, inside: Cohort, outside: Cohort, most: int, rng: np.random.Generator) -> Figures:

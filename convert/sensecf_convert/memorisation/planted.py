@@ -53,7 +53,7 @@ def experiment(bundle: Bundle, train: Cohort, work: Work, plan: FitPlan, each: i
     canaries = draw(lesson, judge.checker, TIMES, each, rng)
     pairs = dict(collect.collect_pairs(work, lesson, inside, plan.pairs, plan.seed, jobs))
     made = _learnt(lesson, work, plan, pairs, canaries)
-    subject = Subject(lesson, made.speaker(plan.wanted), judge)
+    subject = Subject(lesson, made.speaker(plan.wanted, judge.checker), judge)
     bits = np.array(exposures(subject.speaker, canaries)).reshape(len(TIMES), each)
     return {
         "people": of_generator(subject, inside, outside, MOST_PEOPLE, rng),

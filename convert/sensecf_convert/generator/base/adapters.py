@@ -58,6 +58,14 @@ def adapted(model: Any, rank: int, scale: float, seed: int, packed: bool) -> Any
         return get_peft_model(model, config)
 
 
+def computed_again(model: Any) -> None:
+    """Layers are computed a second time on the way back instead of being kept; by the name that this transformers calls it."""
+    if enable := getattr(model, "activation_checkpointing_enable", None):
+        enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+
+
 def save_adapter(model: Any, base: Base, folder: Path) -> Path:
     """The adapter alone, as PEFT stores it."""
     model.peft_config["default"].base_model_name_or_path = base.name

@@ -1,30 +1,31 @@
-"""Pairs -> token ids: the prompt in the `instruct` style, and the canonical answer that the grammar derives."""
+"""Pairs -> token ids: the prompt as the runtime will say it, and the canonical answer that the grammar derives."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from sensecf_edge.errors import ConstraintError
-from sensecf_edge.propose import prompt
 from sensecf_edge.propose.grammar import Grammar
-from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
 
 from ..answers import answer_text
 from .tokens import Tokens
 
-STYLE = prompt.GENERAL
 IGNORE = -100
-HELD, LEAST_TO_PART = 16, 200
+HELD, LEAST_TO_PART = 48, 400
 """Pairs held out of a tuning, and how many there must be for that."""
+
+Ask = Callable[[Admissible, float], str]
+"""A record's answer space and its probability of the wanted class -> the prompt."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Lessons:
         """Tokens of the longest answer."""
         return max(map(len, self.answers))
 
+    @property
+    def hash(self) -> str:
+        """sha256 of all of it, in hex."""
+        return hashlib.sha256(repr((self.prompts, self.answers)).encode()).hexdigest()
+
     def parted(self, seed: int) -> tuple[Lessons, Lessons]:
         """Most of them to learn from, and a few held out; none of few."""
         count = HELD if len(self) >= LEAST_TO_PART else 0
@@ -68,9 +74,7 @@ class Lessons:
         return torch.from_numpy(tokens), torch.from_numpy(labels)
 
 
-def encode(
-    tokens: Tokens, schema: Schema, target: str, X: Vector, Y: Vector, p: Vector, max_changes: int, task: Task | None = None
-) -> Lessons:
+def encode(tokens: Tokens, schema: Schema, ask: Ask, X: Vector, Y: Vector, p: Vector, max_changes: int) -> Lessons:
     """Pairs X -> Y, both (pairs, features), with the probability p of the target as X stands, (pairs,).
 
     An answer ends with the token that ends a text, so that the model stops where no grammar makes it.
@@ -83,6 +87,6 @@ def encode(
             continue
         said = answer_text(space, y)
         if Grammar(space).start.accepts(said):
-            prompts.append(tokens.prompt(prompt.build(STYLE, space, target, float(now), task)))
+            prompts.append(tokens.prompt(ask(space, float(now))))
             answers.append(tokens.answer(said) + tokens.end)
     return Lessons(prompts, answers, len(X) - len(prompts))

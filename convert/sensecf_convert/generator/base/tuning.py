@@ -16,7 +16,6 @@ import torch
 from torch.nn import functional
 
 from sensecf_edge.errors import BaseModelError
-from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP
@@ -24,15 +23,15 @@ from sensecf_edge.settings import LOOP
 from ...work import Work, write_json
 from ..batches import batch_rows
 from ..steps import Steps
-from . import adapters, memory
+from . import adapters, frozen, memory
 from .checkpoint import Base, chosen
-from .lessons import IGNORE, STYLE, Lessons, encode
+from .lessons import IGNORE, Ask, Lessons, encode
 
 CHECKPOINT_SECONDS = 50.0
 SAVING_SHARE = 0.1
 """At most this share of the time goes into checkpoints: a fully tuned 8B model's is too large for one a minute."""
 
-EVERY, PATIENCE, LEAST_FALL = 25, 4, 0.002
+EVERY, PATIENCE, LEAST_FALL = 50, 4, 0.002
 """Steps between two looks at held-out pairs; how many looks without a fall of this share end a tuning."""
 
 BATCH = {"cpu": 8, "cuda": 32}
@@ -65,31 +64,31 @@ class Recipe:
 @dataclass(frozen=True)
 class Tuned:
     """What came out. `checkpoint`: the whole model (base and adapter merged), None where merging was left out; `adapter`:
-    the adapter alone, None after full tuning. `style` and `longest` belong into the manifest (prompt, context): `longest`
-    is a quarter more than any pair took, for a record to come may take more words."""
+    the adapter alone, None after full tuning. `longest` belongs into the manifest (context): a quarter more than any pair took,
+    for a record to come may take more words."""
 
     checkpoint: Path | None
     adapter: Path | None
-    style: str
     longest: int
     facts: dict[str, Any]
 
 
 def tune(
-    base: Base, schema: Schema, target: str, X: Vector, Y: Vector, *, p: Vector, work: Path, recipe: Recipe,
-    max_changes: int = LOOP.max_changes, task: Task | None = None, merged: bool = True, report: Report | None = None,
+    base: Base, schema: Schema, ask: Ask, X: Vector, Y: Vector, *, p: Vector, work: Path, recipe: Recipe,
+    max_changes: int = LOOP.max_changes, merged: bool = True, report: Report | None = None,
 ) -> Tuned:  # fmt: skip
-    """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands.
+    """Tune on pairs X -> Y, both (pairs, features), where p, (pairs,), is the target's probability as X stands and `ask` makes the
+    prompts.
 
     `report(share done, loss)` after each step. `work` belongs to this tuning: run the same call again to go on or to get the finished
     result. Raises BaseModelError where memory or prompt length forbid it, TableError where `work` holds another tuning.
     """
     device = chosen(recipe.device, recipe.how)
     recipe = replace(recipe, device=device, batch=recipe.batch or BATCH[device])
-    lessons = encode(base.tokens, schema, target, X, Y, p, max_changes, task)
+    lessons = encode(base.tokens, schema, ask, X, Y, p, max_changes)
     _check_lengths(base, lessons)
     asked = {name: value for name, value in asdict(recipe).items() if name not in NOT_OF_THE_RESULT}
-    plan = {"base": _fingerprint(base), "schema": schema.hash, "target": target, **asked,
+    plan = {"base": _fingerprint(base), "schema": schema.hash, **asked, "prompts": lessons.hash,
             "pairs": hashlib.sha256(b"".join(a.tobytes() for a in (X, Y, p))).hexdigest()}  # fmt: skip
     Work(work).belongs(plan)
     adapter, whole, done = work / "adapter", work / "merged", work / "tuned.json"
@@ -109,7 +108,7 @@ def tune(
         adapters.merge(base, adapter, whole)
     there = whole if whole.exists() else None
     longest = min(base.sizes.context, lessons.longest * 5 // 4)
-    return Tuned(there, None if recipe.how == "full" else adapter, STYLE, longest, json.loads(done.read_text()))
+    return Tuned(there, None if recipe.how == "full" else adapter, longest, json.loads(done.read_text()))
 
 
 class Tuner:
@@ -117,13 +116,15 @@ class Tuner:
 
     def __init__(self, base: Base, recipe: Recipe, checkpoint: Path, again: bool = False) -> None:
         self.recipe, self.device, self.checkpoint, self.whole = recipe, recipe.device, checkpoint, recipe.how == "full"
-        plain = torch.bfloat16 if self.device == "cuda" and not self.whole else torch.float32
-        self.model = adapters.load(base, plain, self.device, packed=recipe.how == "qlora")
+        narrow = torch.bfloat16 if self.device == "cuda" else frozen.fastest()
+        self.model = adapters.load(base, torch.float32 if self.whole else narrow, self.device, packed=recipe.how == "qlora")
         if not self.whole:
             self.model = adapters.adapted(self.model, recipe.rank, recipe.scale, recipe.seed, packed=recipe.how == "qlora")
+            if self.device == "cpu":
+                frozen.joined(self.model)
         self.inner = self.model if self.whole else self.model.get_base_model()
         if again:
-            self.inner.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            adapters.computed_again(self.inner)
         self.model.train()
         self.trained = {name: weights for name, weights in self.model.named_parameters() if weights.requires_grad}
         self.rate = recipe.rate or (2e-5 if self.whole else 2e-4)
@@ -199,10 +200,10 @@ class Tuner:
 
     def facts(self) -> dict[str, Any]:
         """For the manifest and the card."""
-        frozen = sum(w.numel() for w in self.model.parameters() if not w.requires_grad)
+        still = sum(w.numel() for w in self.model.parameters() if not w.requires_grad)
         trained = sum(w.numel() for w in self.trained.values())
         return {
-            "parameters": frozen + (trained if self.whole else 0), "trainable": trained, **self.steps.facts(),
+            "parameters": still + (trained if self.whole else 0), "trainable": trained, **self.steps.facts(),
             "resumed_at": self.resumed, "loss_held": self.held[-1] if self.held else None,
             "loss_first": self.first, "loss": self.loss, "minutes": self.spent / 60,
         }  # fmt: skip
