@@ -112,7 +112,7 @@ class Fit:
         graph, facts = self._classifier()
         lesson = self._lesson(graph, self._line(graph, facts))
         pairs = self._pairs(lesson) if self.plan.generator == sensecf_convert_plan.OWN else None
-        generator = self._generator(lesson, pairs) if pairs is not None else self._given()
+        generator = None if self.plan.generator == sensecf_convert_plan.NONE else self._generator(lesson, pairs)
         inside = Contents(
             self.schema, lesson, facts, generator.facts if generator else {"none": True}, generator.file if generator else None,
             self.train, self.test, self.table, self._rivals(facts) if self.plan.rivals else (), self._population(lesson),
@@ -190,9 +190,11 @@ class Fit:
             say(f"{len(pairs['X']):,} invented people with an answer, {changed.sum(axis=1).mean():.2f} features changed")
         return pairs
 
-    def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector]) -> learners.Made:
-        from .generator import learners  # torch
+    def _generator(self, lesson: Lesson, pairs: Mapping[str, Vector] | None) -> learners.Made | None:
+        from .generator import given, learners  # torch
 
+        if pairs is None:
+            return given.taken(self.plan, self.schema, self._task())
         plan, vocabulary = self.plan, SchemaVocabulary(self.schema, self.plan.wanted)
         learner: learners.Learner = (
             learners.FromBase(self.work, plan, self.base, self.schema, self._task(), lesson.judge().checker, _shared(plan))
@@ -210,12 +212,6 @@ class Fit:
         if cut_short := cut(made.facts):
             note(f"{cut_short}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made
-
-    def _given(self) -> learners.Made | None:
-        """A general model as it comes, or nobody."""
-        from .generator.given import taken
-
-        return taken(choice, self.schema, self._task(), bool(self.plan.hints)) if (choice := self.plan.general) else None
 
     def _task(self) -> Task:
         """What a general model is told it is for."""

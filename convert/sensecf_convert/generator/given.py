@@ -7,23 +7,27 @@ from typing import Any
 
 from sensecf_edge.bundle.manifest import CHAT, RAW
 from sensecf_edge.errors import EngineError
-from sensecf_edge.generators.choice import Choice
 from sensecf_edge.llama.chat import Talk
 from sensecf_edge.propose import instructions, prompt
 from sensecf_edge.propose.instructions import Task
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.settings import LOOP
 
-from .base import dequantized
-from .base.tokens import Tokens
+from ..plan import FitPlan
 from .learners import Made
 
 
-def taken(choice: Choice, schema: Schema, task: Task, hints: bool) -> Made:
-    """The GGUF of this choice, shared with other bundles, and what manifest and card say of it. `hints`: it is told what single changes
-    would give. Raises BaseModelError, EngineError."""
+def taken(plan: FitPlan, schema: Schema, task: Task) -> Made | None:
+    """The GGUF that the plan names, shared with other bundles, and what manifest and card say of it; None where the plan names none.
+    Raises BaseModelError, EngineError."""
+    if (choice := plan.general) is None:
+        return None
     from gguf import GGUFReader
 
+    from .base import dequantized  # a fit without a language model imports none of this
+    from .base.tokens import Tokens
+
+    hints = bool(plan.hints)
     weights = dequantized.shared(choice.place)
     try:
         read = GGUFReader(weights.path)
