@@ -294,7 +294,7 @@ def test_a_finished_tuning_is_only_read_and_another_plan_is_refused(base: Base, 
     steps: list[float] = []
     again = tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=QUICK, report=lambda share, loss: steps.append(share))
     assert again == first and not steps
-    with pytest.raises(TableError, match="another pairs"):
+    with pytest.raises(TableError, match="another prompts and pairs"):
         tune(base, SCHEMA, ask, X[:8], Y[:8], p=p[:8], work=tmp_path, recipe=QUICK)
     with pytest.raises(TableError, match="another seed and passes"):
         tune(base, SCHEMA, ask, X, Y, p=p, work=tmp_path, recipe=replace(QUICK, seed=1, passes=3))
