@@ -141,7 +141,7 @@ def test_choices_in_running_text_are_quoted_where_they_would_not_be_clear() -> N
 
 
 def test_an_unknown_style_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has scored, instruct-2, instruct"):
+    with pytest.raises(BundleError, match="prompt style 'poem' is not known; this version has scored, brief, instruct-2, instruct"):
         build("poem", toy(), "calm", 0.31)
 
 
