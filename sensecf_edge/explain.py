@@ -1,4 +1,4 @@
-"""explain(): propose, read, check, refine, rank, within a budget of rounds. The whole way of a record on one screen."""
+"""explain(): propose, read, check, refine, rank, within a budget of rounds. The way of a record is `explain_many`."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def test_a_column_that_stands_there_twice_moves_no_percentile(how: str, most: fl
     again = Density.from_json(json.loads(json.dumps(made.to_json())), twice.schema)
     assert again.percentile(once) == pytest.approx(made.percentile(once), abs=1e-3)
     copy, drawn = made.copied[0], np.concatenate([made.impute(once[0], 20, 0)[0], made.people(50, 0)])
-    assert np.abs(copy.said(drawn[:, copy.of]) - drawn[:, copy.column]).max() < (1e-9 if copy.codes else 0.51)  # a step is 1
+    assert np.abs(copy.predicted(drawn[:, copy.of]) - drawn[:, copy.column]).max() < (1e-9 if copy.codes else 0.51)  # a step is 1
 
 
 def test_two_columns_that_disagree_make_a_record_as_ordinary_as_the_rarer_of_the_two() -> None:

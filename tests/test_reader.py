@@ -107,7 +107,7 @@ def codes_of_a_batch(path: Path, schema: Schema) -> np.ndarray:
     drop = frozenset(set(read(str(path)).columns) - used) | {"outcome"}
     with open_source(str(path), schema, OtherColumns("id", drop)) as source:
         rows = list(source.rows())
-    assert [row.problem for row in rows] == [None] * len(rows)
+    assert [row.unusable for row in rows] == [None] * len(rows)
     return np.array([Record.from_mapping(schema, row.values or {}).vector for row in rows])
 
 
@@ -173,8 +173,8 @@ def rejected_by_batch(path: Path) -> dict[int, str]:
     with open_source(str(path), SCHEMA, OtherColumns("id", frozenset({"outcome"}))) as source:
         out = {}
         for row in source.rows():
-            if row.problem:
-                out[row.number] = f"{row.problem.reason}; {row.problem.remedy}"
+            if row.unusable:
+                out[row.number] = f"{row.unusable.reason}; {row.unusable.remedy}"
                 continue
             try:
                 Record.from_mapping(SCHEMA, row.values or {})

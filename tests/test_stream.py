@@ -258,8 +258,8 @@ def test_a_reading_is_read_as_it_is_written() -> None:
 def test_what_is_no_reading_is_refused_without_its_values(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UnusableMessage) as caught:
         arrived({**WHOLE, **change}, {}, NOW)
-    problem = caught.value.problem
-    assert said in problem.reason and problem.remedy and not any(str(v) in problem.log for v in ("mood", "lots", "persn", "ann", "stone"))
+    unusable = caught.value.unusable
+    assert said in unusable.reason and unusable.remedy and not any(str(v) in unusable.log for v in ("mood", "lots", "persn", "ann", "stone"))
 
 
 @settings(max_examples=200, deadline=None)
@@ -269,7 +269,7 @@ def test_no_message_breaks_the_reader(change: dict[str, Any]) -> None:
     try:
         arrived({**WHOLE, **change}, {}, NOW)
     except UnusableMessage as aside:
-        assert aside.problem.reason
+        assert aside.unusable.reason
 
 
 def lines(held: Sequence[Reading | Episode]) -> bytes:

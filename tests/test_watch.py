@@ -223,8 +223,8 @@ class ScriptedPort:
         self.answers.append(answer)
         done()
 
-    def dead(self, data: bytes | None, problem: UnusableRecord, done: Callable[[], None]) -> None:
-        self.letters.append(problem)
+    def dead(self, data: bytes | None, unusable: UnusableRecord, done: Callable[[], None]) -> None:
+        self.letters.append(unusable)
         done()
 
     def show(self, *_: object) -> None:

@@ -82,23 +82,23 @@ def load(plan: JobSettings) -> Explainer:
 def answer(explainer: Explainer, rows: Sequence[Row], plan: JobSettings) -> Answered:
     """Every row is either in the output or among the rejects. Raises EngineError where the engine itself fails."""
     records: dict[int, Record] = {}
-    problems: dict[int, UnusableRecord] = {row.number: row.problem for row in rows if row.problem}
+    unusable: dict[int, UnusableRecord] = {row.number: row.unusable for row in rows if row.unusable}
     for row in rows:
-        if row.values is not None and row.problem is None:
+        if row.values is not None and row.unusable is None:
             try:
                 records[row.number] = Record.from_mapping(explainer.schema, row.values)
             except RecordError as error:
-                problems[row.number] = does_not_fit(explainer.schema, row.values, error)
+                unusable[row.number] = does_not_fit(explainer.schema, row.values, error)
     outcomes = dict(zip(records, explain_all(explainer, list(records.values()), plan.constraints, plan.budget), strict=True))
-    problems |= {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, UnusableRecord)}
+    unusable |= {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, UnusableRecord)}
     found = {number: outcome for number, outcome in outcomes.items() if isinstance(outcome, Explanation)}
     if plan.tell:
         found = {number: tell(explanation, explainer.schema, plan.tell) for number, explanation in found.items()}
     shown = plan.columns(explainer.schema)
     lines = [line for row in rows if row.number in found
              for line in layouts.lines(plan.layout, shown, row.number, row.id, found[row.number])]  # fmt: skip
-    rejects = b"".join(layouts.rejected(row.number, row.id, problems[row.number]) for row in rows if row.number in problems)
-    return Answered(layouts.written(plan.form, shown, lines), rejects, count(list(found.values()), len(problems)))
+    rejects = b"".join(layouts.rejected(row.number, row.id, unusable[row.number]) for row in rows if row.number in unusable)
+    return Answered(layouts.written(plan.form, shown, lines), rejects, count(list(found.values()), len(unusable)))
 
 
 def explain_all(

@@ -122,7 +122,7 @@ def _letter(line: Line) -> str | None:
 
 def _easing(schema: Schema) -> Column:
     """What would have to give, in words; only where it was looked for."""
-    return Column(EASING, "text", lambda line: easing.words(Wording(line.explanation, schema)) or None)
+    return Column(EASING, "text", lambda line: easing.easing_text(Wording(line.explanation, schema)) or None)
 
 
 def _stated(schema: Schema) -> Iterator[Column]:
@@ -161,9 +161,9 @@ def lines(layout: str, shown: Sequence[Column], row: int, name: str, explanation
         yield [column.of(line) for column in shown]
 
 
-def rejected(row: int, name: str, problem: UnusableRecord) -> bytes:
+def rejected(row: int, name: str, unusable: UnusableRecord) -> bytes:
     """One line of the rejects file."""
-    return as_csv([[row, name, problem.reason, problem.remedy]])
+    return as_csv([[row, name, unusable.reason, unusable.remedy]])
 
 
 def written(form: str, shown: Sequence[Column], rows: Iterable[Sequence[Any]]) -> bytes:

@@ -24,7 +24,7 @@ class Row(NamedTuple):
     number: int
     id: str
     values: dict[str, Any] | None
-    problem: UnusableRecord | None
+    unusable: UnusableRecord | None
     end: int
 
 
@@ -76,8 +76,8 @@ class Records:
             held = line.cells.pop(self.columns.id, None)
             if without_value(held) or not names_somebody(held):
                 what = "is empty" if without_value(held) else "is no text or number"
-                problem = UnusableRecord(f"{self.columns.id} {what}", f"give every record its {self.columns.id}")
-                return Row(number, str(number), None, problem, line.end)
+                unusable = UnusableRecord(f"{self.columns.id} {what}", f"give every record its {self.columns.id}")
+                return Row(number, str(number), None, unusable, line.end)
             named = as_text(held)
         index, features, drop = self.schema.index, self.schema.features, self.columns.drop
         values = {k: value(features[index[k]], v) if k in index else v for k, v in line.cells.items() if k not in drop}

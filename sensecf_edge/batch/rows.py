@@ -23,7 +23,7 @@ class Rows(Iterator[Row]):
 
     def __next__(self) -> Row:
         row = next(self._rows)
-        self._hash.update(repr((row.id, row.values, row.problem)).encode("utf-8", "backslashreplace"))
+        self._hash.update(repr((row.id, row.values, row.unusable)).encode("utf-8", "backslashreplace"))
         return row
 
     @property
@@ -45,10 +45,10 @@ class Rows(Iterator[Row]):
         """Rows `size` at a time; with a store one whose id was seen before becomes a reject."""
         while some := list(islice(self, size)):
             if store is not None:
-                doubles = store.doubles([(r.number, r.id) for r in some if r.problem is None])
+                doubles = store.doubles([(r.number, r.id) for r in some if r.unusable is None])
                 some = [_doubled(row, doubles[row.number]) if row.number in doubles else row for row in some]
             yield Chunk(some, some[-1].number, some[-1].end, self.read)
 
 
 def _doubled(row: Row, first: int) -> Row:
-    return row._replace(problem=UnusableRecord(f"the id stands in row {first} already", "give every record an id of its own"))
+    return row._replace(unusable=UnusableRecord(f"the id stands in row {first} already", "give every record an id of its own"))

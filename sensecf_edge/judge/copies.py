@@ -31,7 +31,7 @@ class Copy:
     apart: float = 0.0
     codes: tuple[int, ...] = ()
 
-    def said(self, values: Vector) -> Vector:
+    def predicted(self, values: Vector) -> Vector:
         """What the copy says where `of` has these values, none of them unknown; same shape."""
         if self.codes:
             return np.array(self.codes, dtype=np.float64)[values.astype(np.intp)]
@@ -47,7 +47,7 @@ class Copy:
         """Whether both are known and say different things, shape (candidates,)."""
         mine, other = Y[:, self.column], Y[:, self.of]
         out = ~np.isnan(mine) & ~np.isnan(other)
-        out[out] = np.abs(mine[out] - self.said(other[out])) > self.apart
+        out[out] = np.abs(mine[out] - self.predicted(other[out])) > self.apart
         return out
 
 
@@ -67,7 +67,7 @@ def filled(copies: Sequence[Copy], rows: Vector) -> Vector:
     """Rows whose unknown copies say what their columns say, in place; a column that is unknown itself leaves them unknown."""
     for copy in copies:
         missing = np.isnan(rows[:, copy.column]) & ~np.isnan(rows[:, copy.of])
-        rows[missing, copy.column] = copy.said(rows[missing, copy.of])
+        rows[missing, copy.column] = copy.predicted(rows[missing, copy.of])
     return rows
 
 

@@ -50,7 +50,7 @@ class Run:
             except EngineError as error:
                 self._undecoded(branches, str(error))
                 continue
-            self._choose(branches, *sampling.gather(rows, branches))
+            self._choose(branches, *sampling.allowed_scores(rows, branches))
         return self.out
 
     def _enqueue(self, index: int, request: Request) -> None:

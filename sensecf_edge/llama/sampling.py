@@ -14,7 +14,7 @@ Flat = NDArray[np.float64]
 Counts = NDArray[np.intp]
 
 
-def gather(rows: Scores, branches: Sequence[Branch]) -> tuple[Flat, Counts]:
+def allowed_scores(rows: Scores, branches: Sequence[Branch]) -> tuple[Flat, Counts]:
     """The scores of the allowed tokens only, row behind row, and how many each row has (never 0)."""
     ids = [b.moves.ids for b in branches]
     counts = np.fromiter(map(len, ids), np.intp, len(ids))

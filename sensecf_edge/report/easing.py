@@ -128,7 +128,7 @@ def nothing(say: Wording) -> str:
     )
 
 
-def words(say: Wording) -> str:
+def easing_text(say: Wording) -> str:
     """All of it in one line, for a column of a table; empty where nothing was looked at."""
     easing: Easing | None = say.explanation.easing
     if easing is None:

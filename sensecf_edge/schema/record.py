@@ -73,7 +73,7 @@ class Record:
         return [int(i) for i in np.flatnonzero(~same)]
 
 
-def problems(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
+def faults_in(schema: Schema, values: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with each value, by its name: all of it, where `Record.from_mapping` raises for the first. Empty for a record."""
     out = {name: f"{name} is no feature of this model" for name in values if name not in schema.index}
     for feature in schema.features:

@@ -81,7 +81,7 @@ class Loosening:
         except ConstraintError:
             return None
 
-    def look(self, space: Admissible | None, goal: float) -> Looked:
+    def best_within(self, space: Admissible | None, goal: float) -> Looked:
         """An answer in this space at the goal: one met before, the prover's, or the search's."""
         if space is None:
             return Looked(None, sure=True)
@@ -116,14 +116,14 @@ class Loosening:
 
     def least(self, limit: Limit, given: Given, goal: float) -> Opened | None:
         """The least step of this limit, beside what else is given, that opens an answer; None where its last one does not."""
-        top = self.look(self.space({**given, limit: len(limit.steps) - 1}), goal)
+        top = self.best_within(self.space({**given, limit: len(limit.steps) - 1}), goal)
         if top.answer is None:
             return None
         closed, sure, answer = -1, True, top.answer
         opened = min(limit.needed(self.record, answer), len(limit.steps) - 1)
         while opened - closed > 1 and not self.over:
             middle = (opened + closed) // 2
-            now = self.look(self.space({**given, limit: middle}), goal)
+            now = self.best_within(self.space({**given, limit: middle}), goal)
             if now.answer is None:
                 closed, sure = middle, now.sure
             else:
@@ -145,7 +145,7 @@ class Loosening:
     def margin(self, threshold: float) -> Opened | None:
         """The highest goal under the present one, and no lower than the threshold, that an answer inside all limits reaches."""
         space = self.space({})
-        top, low, high, sure = self.look(space, threshold), threshold, self.judge.goal, True
+        top, low, high, sure = self.best_within(space, threshold), threshold, self.judge.goal, True
         if top.answer is None or space is None:
             return None
         answer = top.answer
@@ -153,7 +153,7 @@ class Loosening:
             low = max(low, float(self.judge.checker.p_target(answer[None])[0]))
             if high - low <= EASING.margin or self.over:
                 break
-            now = self.look(space, (low + high) / 2)
+            now = self.best_within(space, (low + high) / 2)
             if now.answer is None:
                 high, sure = (low + high) / 2, sure and now.sure
             else:
@@ -186,7 +186,7 @@ class Loosening:
             without = {k: v for k, v in given.items() if k != limit}
             if self.over:
                 return None
-            if without and self.look(self.space(without), self.judge.goal).answer is not None:
+            if without and self.best_within(self.space(without), self.judge.goal).answer is not None:
                 given = without
         opened = None
         for limit in list(given):
@@ -203,7 +203,7 @@ class Loosening:
     def all_given(self) -> Looked:
         """An answer with every limit given at once. Everything hangs on it, so where nobody knows the prover is asked again, for longer."""
         space = self.space({limit: len(limit.steps) - 1 for limit in self.limits})
-        found = self.look(space, self.judge.goal)
+        found = self.best_within(space, self.judge.goal)
         if space is None or found.answer is not None or found.sure:
             return found
         sought = self._proven(space, self.judge.goal, Effort(EASING.work / 2, self.effort))

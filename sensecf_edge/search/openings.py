@@ -46,7 +46,7 @@ def ease(asked: Asked, found: Sequence[Vector]) -> tuple[Easing, Vector | None]:
     if found:
         return _others(asked, found), None
     search = Loosening(asked.judge, asked.record, asked.constraints, asked.prover)
-    within = search.look(search.space({}), asked.judge.goal)
+    within = search.best_within(search.space({}), asked.judge.goal)
     if within.answer is not None:
         return Easing(), within.answer
     opened = [one for one in [search.margin(asked.threshold)] if one]
@@ -84,7 +84,7 @@ def _others(asked: Asked, found: Sequence[Vector]) -> Easing:
         constraints = replace(asked.constraints, freeze=asked.constraints.freeze | names,
                               bounds={name: ends for name, ends in asked.constraints.bounds.items() if name not in names})  # fmt: skip
         search = Loosening(asked.judge, asked.record, constraints, asked.prover, names)
-        if search.look(search.space({}), asked.judge.goal).answer is None:
+        if search.best_within(search.space({}), asked.judge.goal).answer is None:
             opened += search.singles()
         whole = whole and not search.over
     return Easing(_told(asked, opened), whole=whole)

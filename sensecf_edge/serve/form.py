@@ -13,7 +13,7 @@ from ..report.phrases import base_text, class_text, weak_text
 from ..report.wording import plain
 from ..schema.cells import Cell, Doubtful, from_text, value
 from ..schema.feature import Feature, number_text
-from ..schema.record import Record, Value, problems
+from ..schema.record import Record, Value, faults_in
 from ..schema.schema import Schema
 from ..table.decimal_marks import typed
 from .texts import text
@@ -77,7 +77,7 @@ def record_of(schema: Schema, fields: Any) -> Record:
     if not isinstance(fields, dict) or not all(isinstance(held, str | None) for held in fields.values()):
         raise ConstraintError("the values of a record are texts by feature")
     read = {name: _cell(schema[name], held) if name in schema.index else held for name, held in fields.items()}
-    faults = problems(schema, read)
+    faults = faults_in(schema, read)
     if faults:
         titles = {f.name: f.title for f in schema.features}
         doubts = {name: text("comma", value=held) for name, held in read.items() if isinstance(held, Doubtful)}

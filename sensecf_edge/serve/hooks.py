@@ -20,7 +20,7 @@ from ..explain import Explainer
 from ..fhir import hooks, moments
 from ..fhir.reading import Reading, lacking, read_entries
 from ..report.wording import plain
-from ..schema.record import parse_object, problems
+from ..schema.record import faults_in, parse_object
 from ..schema.schema import Schema
 from ..settings import FHIR, SERVE
 from .app import JSON, MOST_ENTRIES, Json, Page, body, guarded
@@ -63,7 +63,7 @@ class Hooks:
             return [hooks.no_card(str(error), (), None, title)]
         if missing := lacking(schema, reading):
             return [hooks.no_card("", missing, reading, title)]
-        if faults := problems(schema, reading.values):
+        if faults := faults_in(schema, reading.values):
             return [hooks.no_card("; ".join(faults.values()), (), reading, title)]
         return [self._card(name, self.page.models.explainer(key), reading, title)]
 

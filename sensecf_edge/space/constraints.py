@@ -45,10 +45,10 @@ class Constraints:
 def concerns(record: Record, feature: Feature, code: float) -> bool:
     """Whether anything is advised of a feature to whom this record is, `code` its own value, known or worked out."""
     own = feature.advise_for is None or feature.advise_for[0] - EPSILON <= code <= feature.advise_for[1] + EPSILON
-    return own and not outside(record, feature)
+    return own and not unmet_conditions(record, feature)
 
 
-def outside(record: Record, feature: Feature) -> list[str]:
+def unmet_conditions(record: Record, feature: Feature) -> list[str]:
     """The features for whose present values nothing is advised of this one (`advise_if`); an unknown value is one."""
     out = []
     for name, among in feature.advise_if:

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import NothingToChangeError
 from ..schema.feature import Feature, Vector, number_text
 from ..schema.record import Record
-from .constraints import EPSILON, Constraints, concerns, outside
+from .constraints import EPSILON, Constraints, concerns, unmet_conditions
 
 ENDLESS = (-math.inf, math.inf)
 FROZEN = "frozen"
@@ -38,7 +38,7 @@ def _cause(record: Record, feature: Feature, code: float, constraints: Constrain
         return FROZEN
     if math.isnan(code):
         return UNKNOWN
-    others = outside(record, feature)
+    others = unmet_conditions(record, feature)
     if others:
         return f"{OTHERS} {' and '.join(others)}"
     if not concerns(record, feature, code):

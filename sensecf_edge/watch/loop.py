@@ -54,8 +54,8 @@ class Asked:
 class UnusableMessage(Exception):  # noqa: N818
     """This message cannot be used."""
 
-    def __init__(self, problem: UnusableRecord) -> None:
-        self.problem = problem
+    def __init__(self, unusable: UnusableRecord) -> None:
+        self.unusable = unusable
 
 
 def held(data: bytes | None) -> dict[str, Any]:
@@ -192,12 +192,12 @@ class Loop:
         """Whether what was measured so long ago is of today, so to speak; what nobody knows the age of is."""
         return self.asked.max_age is None or seconds is None or seconds <= self.asked.max_age
 
-    def _set_aside(self, message: Message, problem: UnusableRecord) -> None:
+    def _set_aside(self, message: Message, unusable: UnusableRecord) -> None:
         """The log gets the reason without a value, and not more of them than a person can read."""
         self.counts["dead"] += 1
         if self.counts["dead"] <= WATCH.told or self.counts["dead"] % WATCH.told == 0:
-            self.say(f"message {message.number:,} put aside: {problem.log}")
-        self.port.dead(message.data, problem, message.done)
+            self.say(f"message {message.number:,} put aside: {unusable.log}")
+        self.port.dead(message.data, unusable, message.done)
 
     def _reload(self) -> None:
         """The new bundle where it verifies, answers and can be asked the same, or the old one."""

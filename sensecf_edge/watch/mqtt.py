@@ -245,10 +245,10 @@ class MqttPort:
         """Published, or kept for when the connection is back; beyond a limit it is lost, counted, and its record not acknowledged."""
         self._send(self.topics.answers, json.dumps(answer, allow_nan=False), done)
 
-    def dead(self, data: bytes | None, problem: UnusableRecord, done: Done) -> None:
+    def dead(self, data: bytes | None, unusable: UnusableRecord, done: Done) -> None:
         """To the dead-letter topic, where there is one."""
         if self.topics.dead:
-            self._send(self.topics.dead, letter(data, problem), done)
+            self._send(self.topics.dead, letter(data, unusable), done)
         else:
             done()
 

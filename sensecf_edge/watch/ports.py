@@ -133,7 +133,7 @@ class Port(Protocol):
         """The risk of one record, measured at that moment, and what is said of it where something is."""
         ...
 
-    def dead(self, data: bytes | None, problem: UnusableRecord, done: Done) -> None:
+    def dead(self, data: bytes | None, unusable: UnusableRecord, done: Done) -> None:
         """Put a message aside, with the reason."""
         ...
 
@@ -146,10 +146,10 @@ class Port(Protocol):
         ...
 
 
-def letter(data: bytes | None, problem: UnusableRecord) -> str:
+def letter(data: bytes | None, unusable: UnusableRecord) -> str:
     """A dead letter: reason, remedy, and the beginning of the message. It holds values: it goes only where it was asked to go."""
     text = None if data is None else data[:LETTER].decode("utf-8", "replace")
-    return json.dumps({"reason": problem.reason, "remedy": problem.remedy, "message": text})
+    return json.dumps({"reason": unusable.reason, "remedy": unusable.remedy, "message": text})
 
 
 class Outlet:
@@ -262,10 +262,10 @@ class StandardPort:
     def show(self, *_: object) -> None:
         """Nobody looks."""
 
-    def dead(self, data: bytes | None, problem: UnusableRecord, done: Done) -> None:
+    def dead(self, data: bytes | None, unusable: UnusableRecord, done: Done) -> None:
         """Into the file, or nowhere; the log has the reason without values already."""
         if self.letters is not None:
-            self.letters.put(letter(data, problem))
+            self.letters.put(letter(data, unusable))
         done()
 
     def health(self, facts: dict[str, Any]) -> None:

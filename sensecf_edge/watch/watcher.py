@@ -58,7 +58,7 @@ class Watcher(Loop):
             self._count(outcome)
             self.seconds = time.monotonic() - message.came
         except UnusableMessage as aside:
-            self._set_aside(message, aside.problem)
+            self._set_aside(message, aside.unusable)
         except (EngineError, CheckError) as error:
             self.faults += 1
             if self.faults >= FAULTS:

@@ -25,7 +25,7 @@ PERIODS = {"day": "day", "daily": "day", "night": "day", "nightly": "day", "week
 
 
 @lru_cache(maxsize=1)
-def words() -> dict[str, Any]:
+def word_table() -> dict[str, Any]:
     """The file."""
     out: dict[str, Any] = json.loads((Path(__file__).parent / "words.json").read_text(encoding="utf-8"))
     return out
@@ -34,13 +34,13 @@ def words() -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def phrases() -> dict[tuple[str, ...], str]:
     """Every phrase as its words -> what it does."""
-    return {phrase: kind for kind, lines in words()["does"].items() for phrase in split("; ".join(lines))}
+    return {phrase: kind for kind, lines in word_table()["does"].items() for phrase in split("; ".join(lines))}
 
 
 @lru_cache(maxsize=8)
 def single(which: str) -> frozenset[str]:
     """One of the lists of single words."""
-    return frozenset(map(stem, " ".join(words()[which]).split()))
+    return frozenset(map(stem, " ".join(word_table()[which]).split()))
 
 
 def split(line: str) -> list[tuple[str, ...]]:

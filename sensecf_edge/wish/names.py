@@ -8,8 +8,7 @@ from functools import lru_cache
 
 from ..schema.feature import Feature
 from ..schema.schema import Schema
-from .cues import single, split
-from .cues import words as words_file
+from .cues import single, split, word_table
 from .text import stem
 
 Words = tuple[str, ...]
@@ -49,7 +48,7 @@ def _of(feature: Feature) -> Iterator[tuple[Words, int]]:
                 if part != words and not single("empty").intersection((part[0], part[-1])) and len("".join(part)) > 2:
                     yield part, PART
     called = {split_name(feature.name), split_name(feature.title)}
-    for begins, told in words_file()["common"]:
+    for begins, told in word_table()["common"]:
         if any(" ".join(words[k:]).startswith(begins) for words in called for k in range(len(words))) and _main(begins, called):
             yield from ((phrase, COMMON) for phrase in split(told))
 

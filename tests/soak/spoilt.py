@@ -119,7 +119,7 @@ def codes(rows: list[Row], schema: Schema) -> dict[int, Any]:
     out: dict[int, Any] = {}
     for row in rows:
         try:
-            out[row.number] = None if row.problem or row.values is None else Record.from_mapping(schema, row.values).vector
+            out[row.number] = None if row.unusable or row.values is None else Record.from_mapping(schema, row.values).vector
         except RecordError:
             out[row.number] = None
     return out
@@ -141,9 +141,9 @@ def look(path: Path, truth: People, spoilt: set[int]) -> Counter[str]:
         seen["wrong"] += not spoilt  # nothing was the matter with it
     said, numbers = codes(rows, SCHEMA), [row.number for row in rows]
     seen["lost"] += numbers != list(range(1, len(rows) + 1))
-    named = Counter(row.id for row in rows if row.problem is None)
+    named = Counter(row.id for row in rows if row.unusable is None)
     seen["twice"] += 0 if spoilt else sum(n - 1 for n in named.values())
-    at = {row.id: row.number for row in rows if row.problem is None}
+    at = {row.id: row.number for row in rows if row.unusable is None}
     for k, person in enumerate(truth):
         if rows and k not in spoilt and -1 not in spoilt:
             if person["id"] not in at:

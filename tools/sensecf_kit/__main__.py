@@ -38,7 +38,7 @@ def main() -> int:
         llama = wheels.llama_wheel(sdist, libraries, papers.of_native_code(llama_cpp, asked.compiler), asked.machine, work)
         least = wheels.glibc(list(libraries.values()))
         requirement = f"sensecf-edge[mqtt,serve]=={asked.version}"
-        published = gather(asked, requirement, [project, llama], least, work / "published", kit / "wheels")
+        published = download_wheels(asked, requirement, [project, llama], least, work / "published", kit / "wheels")
         write_texts(kit, asked, least, requirement)
         papers.licences(sorted((kit / "wheels").glob("*.whl")), HERE.parents[1] / "LICENSE", kit / "licences")
         papers.checksums(kit)
@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def gather(
+def download_wheels(
     asked: argparse.Namespace, requirement: str, own: list[Path], least: tuple[int, int], published: Path, into: Path
 ) -> dict[str, str]:
     """All wheels for all Pythons, stored plainly. Returns the published hash of each. Raises SystemExit where one is missing."""

@@ -92,7 +92,7 @@ class DayWatcher(Loop):
         try:
             self.days.take(arrived(held(message.data), self.stream.units, age.now()), time.monotonic())
         except UnusableMessage as aside:
-            self._set_aside(message, aside.problem)
+            self._set_aside(message, aside.unusable)
         except (SenseCFError, OSError) as error:
             self._cannot_keep(error)
             self.again = message
@@ -175,7 +175,7 @@ class DayWatcher(Loop):
         except UnusableMessage as fault:
             self.counts["people not told"] += 1
             if self.counts["people not told"] <= WATCH.told:
-                self.say(f"no days of one person: {fault.problem.reason}")
+                self.say(f"no days of one person: {fault.unusable.reason}")
             return None
         for day in found:
             try:
@@ -200,7 +200,7 @@ class DayWatcher(Loop):
             try:
                 made = self._explained(verdict.record)
             except UnusableMessage as aside:
-                verdict = verdict._replace(status="silent", reason=aside.problem.reason)
+                verdict = verdict._replace(status="silent", reason=aside.unusable.reason)
         name = records.named(found.day)
         if verdict.case is not None:
             self._show(name, verdict.case, moment, seconds, made)

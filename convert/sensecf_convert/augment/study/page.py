@@ -116,11 +116,11 @@ def by_seed(block: dict[str, Any]) -> list[dict[str, Any]]:
 def papers(got: dict[str, Any]) -> list[dict[str, Any]]:
     """The papers' rows, what was lost here, and each method here, in one table."""
 
-    def said(row: dict[str, Any]) -> list[dict[str, Any]]:
+    def paper_cells(row: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"text": f"{row[k]:+.1f}" if k in row else "", "interval": "", "sure": False, "bad": False} for k in PAPERS]
 
     lost = [_points(got["lost"][k]) | {"sure": False, "bad": False} for k in PAPERS]
-    rows = [{"name": p["who"], "kind": "paper", "cells": said(p)} for p in got["papers"]]
+    rows = [{"name": p["who"], "kind": "paper", "cells": paper_cells(p)} for p in got["papers"]]
     rows.append({"name": "here: what the full labels are worth", "kind": "lost", "cells": lost})
     here = {m["who"]: m for m in got["methods"] if not m["who"].endswith((TRIED, TOLD))}
     return rows + [{"name": m, "kind": "method", "cells": [_points(row[k]) for k in PAPERS]} for m, row in here.items()]
