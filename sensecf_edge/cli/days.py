@@ -22,18 +22,22 @@ NO_DAY = 2
 ZONE_HELP = "Where the people live, an IANA name: Europe/London. Not needed where the files say it."
 
 
-def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say how exports are read and days are made."""
-    for option in reversed([
-        click.option("--zone", metavar="ZONE", help=ZONE_HELP),
-        click.option("--source", "reader", metavar="NAME", default="", help="Read only this export.  [default: by content]"),
-        click.option("--prefer", multiple=True, metavar="DEVICE", help="Device that goes before others. Repeatable."),
-        click.option("--unit", "units", multiple=True, metavar="KIND=UNIT", help="Unit a file lacks: glucose=mmol/L. Repeatable."),
-        click.option("--dates", type=click.Choice(["DMY", "MDY"]), default=None, help="Order of day and month, where no date tells it."),
-        click.option("--floor", "floors", multiple=True, metavar="MEASURE=SHARE",
-                     help="Least coverage (0 to 1) at which a measure is known. Repeatable."),
-    ]):  # fmt: skip
-        command = option(command)
+_READING = (
+    ("--zone", ZONE_HELP, {"metavar": "ZONE"}),
+    ("--source reader", "Read only this export.  [default: by content]", {"metavar": "NAME", "default": "", "show_default": False}),
+    ("--prefer", "Device that goes before others. Repeatable.", {"multiple": True, "metavar": "DEVICE"}),
+    ("--unit units", "Unit a file lacks: glucose=mmol/L. Repeatable.", {"multiple": True, "metavar": "KIND=UNIT"}),
+    ("--dates", "Order of day and month, where no date tells it.", {"type": click.Choice(["DMY", "MDY"]), "default": None}),
+    ("--floor floors", "Least coverage (0 to 1) at which a measure is known. Repeatable.", {"multiple": True, "metavar": "MEASURE=SHARE"}),
+    ("--by-folder", "Every folder of a SOURCE is a person.", {"is_flag": True}),
+)  # fmt: skip
+
+
+def reading_options(command: Callable[..., Any], begin: str = "") -> Callable[..., Any]:
+    """The options that say how exports are read and days are made; `begin` stands before the help of each."""
+    for names, told, how in reversed(_READING):
+        told = f"{begin}{told[0].lower()}{told[1:]}" if begin else told
+        command = click.option(*names.split(), help=told, **how)(command)
     return command
 
 
@@ -43,7 +47,6 @@ def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-o", "--output", required=True, metavar="OUTPUT", help="CSV to write; - for standard output.")
 @reading_options
 @click.option("--person", default="", metavar="NAME", help="Whose files these are.  [default: as the files say]")
-@click.option("--by-folder", is_flag=True, help="Every folder of a SOURCE is a person.")
 @encoding
 @click.option("--report", metavar="FILE", help="JSON of all that was left out, and why.  [default: OUTPUT.report.json]")
 @click.option("--force", is_flag=True, help="Replace OUTPUT.")
@@ -51,7 +54,8 @@ def days(sources: tuple[str, ...], model: str | None, output: str, **options: An
     """Make daily records from raw exports of sensors: files or folders of one or more sources.
 
     One row for each person and day, with the coverage of each measure beside it; under its floor a measure is unknown. The table goes
-    into batch, fit and explain as it is. All that was left out is said and written down. See docs/sensors.md for the exports and rules.
+    into batch and fit as it is; explain --from explains one of the days. All that was left out is said and written down. See
+    docs/sensors.md for the exports and rules.
     """
     if not sources:
         raise click.UsageError("say what to read: days SOURCE... -o days.csv (a file or folder of an export)")
@@ -117,38 +121,39 @@ def _shares(texts: Sequence[str]) -> dict[str, float]:
         raise click.UsageError("--floor takes a share of the day, for example --floor steps=0.3") from None
 
 
-DEFAULTS: dict[str, Any] = {"reader": "", "prefer": (), "units": (), "dates": None, "floors": ()}
-
-
 def of_a_day(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `explain --from`."""
+    command = reading_options(encoding(command), "With --from: ")
     for option in reversed([
-        click.option("--from", "source", metavar="SOURCE", help="Explain a day of this raw export (see `days`): a file or folder."),
+        click.option("--from", "export", metavar="SOURCE", help="Explain a day of this raw export (see `days`): a file or folder."),
         click.option("--day", "date", metavar="DATE", help="With --from: which day, 2026-05-01.  [default: the latest]"),
         click.option("--person", metavar="NAME", help="With --from: whose day, where the export holds several people."),
-        click.option("--zone", metavar="ZONE", help=f"With --from: {ZONE_HELP[0].lower()}{ZONE_HELP[1:]}"),
     ]):  # fmt: skip
         command = option(command)
     return command
 
 
-def record(schema: Schema, source: str | None, date: str | None, person: str | None, zone: str | None) -> dict[str, Any]:
+def check(export: str | None, **options: Any) -> None:
+    """Refuses what belongs to `--from` where that is missing."""
+    if not export and any(options.values()):
+        raise click.UsageError("--day, --person, --zone and the options of raw exports belong to --from SOURCE")
+
+
+def record(schema: Schema, export: str, date: str | None, person: str | None, by_folder: bool, **options: Any) -> dict[str, Any]:
     """The record of one day, for `explain --from`; what it is made of goes to standard error."""
-    if not source:
-        raise click.UsageError("--day, --person and --zone belong to --from SOURCE")
     from ..sensors import records
     from ..sensors.clocks import day_number
 
     if date:
         day_number(date)
     records.columns(schema)
-    found, made = _days([source], {**DEFAULTS, "zone": zone}, "", False)
+    found, made = _days([export], options, "", by_folder)
     day = records.pick(made, date or "", person or "")
     known = [f"{name} {100 * day.coverage[name]:.0f} %" for name, _ in records.columns(schema) if day.values[name] is not None]
     terminal.say(f"{day.date}, {day.hours:g} h; covered: {', '.join(known) or 'nothing'}")
     if found.readings.notes.dropped:
         terminal.say(f"{found.readings.notes.dropped:,} readings of all days were left out; `sensecf-edge days` says which and why")
-    return records.record(day, schema)
+    return records.record(day, schema, day_rules(options)[0].floors)
 
 
 def _write(target: Path | None, made: Sequence[Day], schema: Schema | None) -> None:
@@ -199,7 +204,8 @@ def _tell(found: Found, made: Sequence[Day], schema: Schema | None, output: str,
     for line in found.readings.notes.lines():
         terminal.say(f"  {line}")
     people = len({day.person for day in made})
-    terminal.say(f"{output}: {len(made):,} days of {people} {'person' if people == 1 else 'people'}")
+    where = "standard output" if output == "-" else output
+    terminal.say(f"{where}: {len(made):,} {'day' if len(made) == 1 else 'days'} of {people} {'person' if people == 1 else 'people'}")
     if schema is not None and made:
         lacking = [(f.name, sum(records.values(day, schema)[f.name] is None for day in made)) for f in schema.features if not f.optional]
         fit = sum(records.usable(day, schema) for day in made)

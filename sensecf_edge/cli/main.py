@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -72,13 +72,14 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
             as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int, hints: bool,
             allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
             tell: bool, tell_as: str | None, teller: str | None, wish: str | None, yes: bool,
-            **day: str | None) -> int:  # fmt: skip
+            **day: Any) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
 
     Prints what would have to be otherwise, by how much, and the risk as it is and as it would be. Exit code 3: none
     found, also where the prediction depends on what is unknown.
     """
-    _one_source(None if bundle else record, sample, model, day["source"], bundle)
+    _one_source(None if bundle else record, sample, model, day["export"], bundle)
+    days.check(**day)
     values = terminal.read_record(record) if record is not None else None
     from ..explain import Explainer
     from ..generators.choice import Choice
@@ -95,7 +96,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
         if read:
             values = read.values
         elif values is None:
-            values = days.record(explainer.schema, **day) if day["source"] else terminal.sample(explainer.bundle, str(sample))
+            values = days.record(explainer.schema, **day) if day["export"] else terminal.sample(explainer.bundle, str(sample))
         constraints = wishes.agreed(wish, yes, explainer.schema, values, constraints)
         whole = why or report is not None
         explanation = explainer.explain(values, answers, constraints, seed, search=rows, why=whole, ease=ease)

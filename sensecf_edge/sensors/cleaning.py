@@ -24,8 +24,11 @@ SINCE = 946_684_800
 PLAUSIBLE = {"glucose": (20, 600), "heart_rate": (25, 250), "resting_heart_rate": (25, 150), "stress": (0, 100), "sleep": (0, 5)}
 PER_MINUTE = {"steps": 300.0, "active_energy": 40.0, "active_time": 1.1, "vigorous_time": 1.1, "sedentary_time": 1.1}
 """The most that a minute can hold of what is counted. 65535, which counters hold when they hold nothing, is above it."""
-SAME = {"glucose": 1.0}
-"""Readings of one moment that differ by no more are one reading in two units, rounded."""
+SAME = {"glucose": 1.5}
+"""Readings of one moment that differ by no more are one reading in two units, each rounded: up to 1.4 mg/dL lie between them. The next
+value in mmol/L is 1.8 mg/dL away."""
+LEAST_SHOWN = 39.0
+"""mg/dL under which sensors say Low. 22 mmol/L that passes for 22 mg/dL lies there all day, and no person's glucose does."""
 LONGEST = 25 * 3600
 PART = 1 << 18
 SUSPICIOUS, SUSPICIOUS_SHARE = 100, 0.05
@@ -126,8 +129,8 @@ def _plausible(track: Track, kind: str, place: tzinfo, notes: Notes) -> Track:
         fine = np.concatenate([np.zeros(0, bool), *(_countable(part, PER_MINUTE[kind]) for part in track.parts())])
         reason = f"{told} below 0 or over {PER_MINUTE[kind]:g} a minute (error codes)"
     _drop(notes, reason, ~fine, track.places)
-    if kind == "glucose" and not fine.all():
-        fine = _of_believed_dates(track, fine, place, notes)
+    if kind == "glucose" and not (shown := fine & (track.value >= LEAST_SHOWN)).all():
+        fine = _of_believed_dates(track, fine, shown, place, notes)
     if kind not in MOMENTS:
         right = (track.length > 0) & (track.length <= LONGEST)
         _drop(notes, f"{told} over a time of nothing, backwards, or of over a day", fine & ~right, track.places)
@@ -135,15 +138,16 @@ def _plausible(track: Track, kind: str, place: tzinfo, notes: Notes) -> Track:
     return track.of(fine)
 
 
-def _of_believed_dates(track: Track, fine: NDArray[np.bool_], place: tzinfo, notes: Notes) -> NDArray[np.bool_]:
-    """Without dates of which most moments are outside: 22 mmol/L that passes for 22 mg/dL would turn a high into a low."""
+def _of_believed_dates(track: Track, fine: NDArray[np.bool_], shown: NDArray[np.bool_], place: tzinfo, notes: Notes) -> NDArray[np.bool_]:
+    """Without dates of which most moments are nothing that is `shown`: 22 mmol/L that passes for 22 mg/dL would turn a high into a low."""
     first, last = (local_day(int(at), place) for at in (track.start.min(), track.start.max()))
     begins = midnights(first, last, place)
-    moments = np.unique(2 * track.start + fine)  # each once, however often a file holds it
+    moments = np.unique(2 * track.start + shown)  # each once, however often a file holds it
     day = np.searchsorted(begins, moments // 2, side="right")
     mostly = 2 * np.bincount(day, moments % 2) < np.bincount(day)
     kept = fine & ~mostly[np.searchsorted(begins, track.start, side="right")]
-    _drop(notes, "glucose of dates of which most is outside (another unit than stated?)", fine & ~kept, track.places)
+    reason = "glucose of dates of which most is outside, or lower than sensors show (another unit than stated?)"
+    _drop(notes, reason, fine & ~kept, track.places)
     return kept
 
 

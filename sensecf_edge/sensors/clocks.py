@@ -18,6 +18,7 @@ from ..errors import TableError
 from .readings import Times
 
 DAY = 86_400
+BOTH = "both"
 _EPOCH = date(1970, 1, 1).toordinal()
 _OFFSET = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?|UTC([+-])([0-9]{1,2})(?::?([0-9]{2}))?")
 _FIXED = re.compile(r"Etc/GMT[+-][0-9]+")
@@ -216,12 +217,14 @@ def parse_slashed(text: str, order: str) -> int | None:
 
 
 def order_of(texts: list[str]) -> str:
-    """DMY or MDY by all dates of a file: a first number over 12 is a day, so is a second one. '' where no date tells."""
+    """DMY or MDY by all dates of a file: a first number over 12 is a day, so is a second one. '' where no date tells, BOTH where they
+    contradict each other."""
     first = second = False
     for text in texts:
         found = _SLASHED.fullmatch(text)
         if found:
-            first, second = first or int(found[1]) > 12, second or int(found[2]) > 12
-    if first == second:
-        return ""
-    return "DMY" if first else "MDY"
+            a, b = int(found[1]) > 12, int(found[2]) > 12
+            first, second = first or a > b, second or b > a
+    if first and second:
+        return BOTH
+    return "DMY" if first else "MDY" if second else ""

@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import TableError
 from ..table.delimited import DELIMITERS
 from ..table.opening import ENCODING, GZIP
+from .clocks import parse_slashed
 from .notes import Notes, Places
 
 HEAD = 1 << 15
@@ -63,6 +64,20 @@ class Export:
     def at(self, line: int) -> str:
         """A place in it, for messages."""
         return f"{self.path}, line {line:,}"
+
+    def slashed(self, text: str) -> int | None:
+        """A time by the order of day and month that the user says. Raises TableError for one that has the other order: then the days
+        that could be either would be wrong as well."""
+        order = self.asked.dates
+        if not order:
+            return None
+        second = parse_slashed(text, order)
+        if second is None and parse_slashed(text, order[1] + order[0] + order[2]) is not None:
+            raise TableError(
+                f"{self.places.text(self.places.now) or self.path}: {text.strip()[:30]!r} is no date of --dates {order}, but one of the "
+                "other order; a file that holds both has to be exported anew"
+            )
+        return second
 
     def opened(self) -> io.BufferedIOBase:
         """Its bytes, unpacked. Raises TableError."""

@@ -23,10 +23,12 @@ CANONICAL = {
 SPELLINGS = {
     "mg/dl": "mg/dL", "mgdl": "mg/dL", "mg dl-1": "mg/dL", "mmol/l": "mmol/L", "mmol": "mmol/L", "mmol l-1": "mmol/L",
     "beats/min": "beats/min", "bpm": "beats/min", "count/min": "beats/min", "score": "score",
-    "stress level": "score", "steps": "steps", "count": "steps", "kcal": "kcal", "cal": "kcal", "kilocalorie": "kcal", "kj": "kJ",
+    "stress level": "score", "steps": "steps", "count": "steps", "kcal": "kcal", "kilocalorie": "kcal", "kj": "kJ",
     "s": "s", "sec": "s", "min": "min", "h": "h", "hr": "h", "stage": "stage", "%": "%", "": "",
 }  # fmt: skip
-"""How exports spell units, in small letters. `Cal` means kilocalories; no export counts in small ones."""
+"""How exports spell units, in small letters."""
+AS_WRITTEN = {"Cal": "kcal"}
+"""Units in which a capital counts: `Cal` are kilocalories, `cal` may be either, a thousand times apart, and is no unit here."""
 _MOLAR_MASS = re.compile(r"mmol<180\.[0-9]+>/l")
 """Apple names the molar mass of glucose within the unit, with digits that differ between versions."""
 
@@ -39,6 +41,8 @@ FACTORS = {
 @lru_cache(maxsize=1_024)
 def spelled(unit: str) -> str | None:
     """The unit that an export's spelling means; None for an unknown one."""
+    if unit.strip() in AS_WRITTEN:
+        return AS_WRITTEN[unit.strip()]
     small = " ".join(unit.replace("µ", "u").lower().split())
     return SPELLINGS.get(_MOLAR_MASS.sub("mmol/l", small))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import SenseCFError, TableError, place
 from .exports import Asked, DamagedError, Export
-from .readings import Key, Readings
+from .readings import COUNTS, Key, Readings, Times, Values
 
 READERS = ("ai_readi", "open_mhealth", "nightscout", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "dexcom", "libreview",
            "plain_table")  # fmt: skip
@@ -173,18 +173,38 @@ def _nothing(sources: Sequence[str], able: Sequence[Reader], unknown: Counter[st
 def _one_person(readings: Readings, spans: dict[Key, list[tuple[Path, int, int]]]) -> None:
     """Files that hold the same days of the same sensor are exports of one thing and agree; if they do not, they are of two people."""
     for key, files in spans.items():
-        if key.kind not in ("glucose", "heart_rate", "stress") or len(files) < 2:
+        if key.kind not in (*COUNTS, "glucose", "heart_rate", "stress") or len(files) < 2:
             continue
-        starts = readings.all[key].columns()[0]
-        times = sorted(((path, np.unique(starts[a:b])) for path, a, b in files), key=lambda held: int(held[1][0]))
+        starts, _, values = readings.all[key].columns()
+        times = sorted(((path, _moments(starts[a:b], values[a:b])) for path, a, b in files), key=lambda held: int(held[1][0][0]))
         reach, held = times[0]
         for path, moments in times[1:]:
-            both = moments[(moments >= held[0]) & (moments <= held[-1])], held[(held >= moments[0]) & (held <= moments[-1])]
-            least = min(map(len, both))
-            if least > TOGETHER and len(np.intersect1d(*both)) < ALIKE * least:
+            if (_disagree if key.kind in COUNTS else _apart)(held, moments):
                 raise TableError(
                     f"{reach} and {path} both hold {key.kind.replace('_', ' ')} of the same days and hardly a reading is in both: are they "
                     "of two people? Run them apart with --person NAME, or put each person's files into a folder and give --by-folder"
                 )
-            if moments[-1] > held[-1]:
+            if moments[0][-1] > held[0][-1]:
                 reach, held = path, moments
+
+
+def _moments(starts: Times, values: Values) -> tuple[Times, Values]:
+    """Each moment of a file once, and its value."""
+    moments, first = np.unique(starts, return_index=True)
+    return moments, values[first]
+
+
+def _apart(one: tuple[Times, Values], other: tuple[Times, Values]) -> bool:
+    """Whether two files have readings of one time and hardly a moment in common."""
+    a, b = one[0], other[0]
+    both = b[(b >= a[0]) & (b <= a[-1])], a[(a >= b[0]) & (a <= b[-1])]
+    least = min(map(len, both))
+    return least > TOGETHER and len(np.intersect1d(*both)) < ALIKE * least
+
+
+def _disagree(one: tuple[Times, Values], other: tuple[Times, Values]) -> bool:
+    """Whether two files count hardly anything alike in what both count: every watch counts by the same minutes."""
+    _, a, b = np.intersect1d(one[0], other[0], assume_unique=True, return_indices=True)
+    first, second = one[1][a], other[1][b]
+    counted = (first > 0) | (second > 0)
+    return bool(counted.sum() > TOGETHER and (first == second)[counted].mean() < ALIKE)

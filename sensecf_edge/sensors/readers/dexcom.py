@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from ...errors import TableError
-from ..clocks import parse, parse_slashed
+from ..clocks import parse
 from ..exports import Export, number
 from ..readings import HIGH, LOW, Readings
 
@@ -79,8 +79,8 @@ def read(export: Export, readings: Readings) -> None:
 def _second(text: str, export: Export) -> tuple[int, bool] | None:
     """ISO as it is exported; or what a spreadsheet made of it, where the user says in which order."""
     found = parse(text)
-    if found is None and export.asked.dates:
-        slashed = parse_slashed(text, export.asked.dates)
+    if found is None:
+        slashed = export.slashed(text)
         found = None if slashed is None else (slashed, True)
     return found
 

@@ -62,8 +62,10 @@ def _entry(kind: str, entry: dict[str, Any], person: str, readings: Readings) ->
         return False
     if kind == "steps":
         readings.series("steps", NAME, "steps", person).add(second, value, 60)
+    elif kind == "heart_rate" and inside(held, "confidence") == 0:
+        readings.notes.drop("fitbit: pulses with confidence 0 (the watch was not worn)")
     elif kind == "heart_rate":
-        readings.series("heart_rate", NAME, "bpm", person).add(second, 0.0 if inside(held, "confidence") == 0 else value)
+        readings.series("heart_rate", NAME, "bpm", person).add(second, value)
     elif kind == "resting_heart_rate":
         if value:  # 0 with no date: none was found that day
             readings.series(kind, NAME, "bpm", person, wall=True).add(second + _HALF, value)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from ...errors import TableError
-from ..clocks import order_of, parse, parse_slashed
+from ..clocks import BOTH, order_of, parse, parse_slashed
 from ..exports import Export, Sheet, number
 from ..readings import HIGH, LOW, Readings
 
@@ -50,7 +50,7 @@ def read(export: Export, readings: Readings) -> None:
     found = _GLUCOSE.fullmatch(sheet.names[column])
     assert found is not None
     unit = "mmol/L" if found[1].lower() == "mmol/l" else "mg/dL"
-    order = export.asked.dates or _order(sheet, column - 2)
+    order = _order(sheet, column - 2)
     series = readings.series("glucose", NAME, unit, export.asked.person, wall=True, limits=LIMITS[unit])
     for _, cells in sheet.rows():
         kind = cells[column - 1].strip() if len(cells) > column else ""
@@ -75,6 +75,9 @@ def _order(sheet: Sheet, column: int) -> str:
     if all(parse(text) for text in texts):
         return "DMY"
     order = order_of(texts)
+    if order == BOTH:
+        raise TableError(f"{sheet.export.path}: some of its dates have the day first and others the month; export it anew")
+    order = order or sheet.export.asked.dates
     if not order:
         raise TableError(
             f"{sheet.export.path}: no date in it tells the day from the month (such as {texts[0].strip()!r}); say it with --dates DMY "

@@ -15,8 +15,8 @@ from ...errors import TableError
 from ...schema.cells import Cell, as_text, plain_number, without_value
 from ...table.lines import Lines
 from ...table.read import table
-from ..clocks import parse, parse_slashed
-from ..exports import Export
+from ..clocks import parse
+from ..exports import Export, finite
 from ..quantities import CANONICAL, fits, spelled
 from ..readings import HIGH, LOW, MOMENTS, STAGES, Readings, Series
 
@@ -24,6 +24,7 @@ NAME, LOOKS_FOR = "table", "a table with the columns time, kind, value and unit 
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
 NAMES = {"time": ("time", "timestamp", "start"), "kind": ("kind",), "value": ("value",), "unit": ("unit",), "end": ("end",),
          "person": ("person", "participant", "subject"), "source": ("source", "device")}  # fmt: skip
+MILLISECONDS = 1e11
 _NEEDED = ("time", "kind", "value")
 _REPEATED, MOST_KEPT = ("kind", "unit", "person", "source"), 10_000
 _OTHER_END = {"low": LOW, "high": HIGH}
@@ -32,6 +33,14 @@ _OTHER_END = {"low": LOW, "high": HIGH}
 def _columns(names: Sequence[str]) -> dict[str, str]:
     small = {name.strip().lower(): name for name in names}
     return {what: small[one] for what, spellings in NAMES.items() for one in spellings if one in small}
+
+
+def _check_once(export: Export, names: Sequence[str]) -> None:
+    """Raises TableError where two columns stand for one thing: whose a reading is must not depend on which is taken."""
+    for what, spellings in NAMES.items():
+        several = [name for name in names if name.strip().lower() in spellings]
+        if len(several) > 1:
+            raise TableError(f"{export.path}: the columns {' and '.join(several)} both stand for {what}; keep one, and rename the others")
 
 
 def _header(names: Sequence[str]) -> bool:
@@ -58,6 +67,7 @@ def read(export: Export, readings: Readings) -> None:
         if source.names and not _header(source.names):
             lacking = ", ".join(n for n in _NEEDED if n not in columns)
             raise TableError(f"{export.path}: the columns {lacking} are missing in its first line; it needs {LOOKS_FOR}")
+        _check_once(export, source.names)
         rows = _Rows(export, readings)
         if not isinstance(source, Lines):
             export.places.called("row")
@@ -65,6 +75,8 @@ def read(export: Export, readings: Readings) -> None:
             export.places.at(source.line if isinstance(source, Lines) else line.number)
             if line.fault is None and line.cells is not None:
                 reason = rows.take(line.cells, columns or _columns(list(line.cells)))
+            elif line.fault is not None and "--encoding" in line.fault.remedy:
+                raise TableError(f"{export.places.text(export.places.now)}: {line.fault.reason}; {line.fault.remedy}")
             else:
                 reason = (line.fault.quiet or line.fault.reason) if line.fault is not None else ""
             if reason:
@@ -86,7 +98,7 @@ class _Rows:
             return "rows of a kind that is not known"
         begin = self._second(cells.get(columns["time"]))
         if begin is None:
-            return "rows without a time that can be read (01/05/2026 needs --dates DMY or MDY)"
+            return "rows without a time that can be read (2026-05-01T08:00:00; 01/05/2026 needs --dates DMY or MDY)"
         length = 0
         if kind not in MOMENTS:
             end = self._second(cells.get(columns["end"])) if "end" in columns else None
@@ -121,11 +133,19 @@ class _Rows:
         return self.readings.series(kind, source or NAME, unit, self.export.asked.person or person, wall, limits)
 
     def _second(self, given: Cell) -> tuple[int, bool] | None:
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return _since_1970(given)
         found = parse(given if isinstance(given, str) else _text(given))
-        if found is None and self.export.asked.dates:
-            slashed = parse_slashed(_text(given), self.export.asked.dates)
+        if found is None:
+            slashed = self.export.slashed(_text(given))
             return None if slashed is None else (slashed, True)
         return found
+
+
+def _since_1970(given: float) -> tuple[int, bool] | None:
+    """A number of JSON as a time: seconds since 1970 (UTC), milliseconds where seconds would lie beyond the year 5000, as in a stream."""
+    second = finite(given)
+    return None if math.isnan(second) else (math.floor(second / 1000 if abs(second) >= MILLISECONDS else second), False)
 
 
 def _text(given: Cell) -> str:
