@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensecf_bench import comparisons, measuring, programs
+from sensecf_bench import comparisons, masking, measuring, programs
 from sensecf_bench.__main__ import bench
 from strategies import spaces
 from test_grammar import Judge
@@ -60,9 +60,9 @@ def test_keys_of_many_tokens_take_few_decodes(llama3: LlamaEngine, shipped: str)
     """Answers in the model's own tokens: forced ones go in together, so at most 0.6 decodes for each token, prompts aside."""
     where = measuring.spaces(measuring.records(Bundle.open(shipped), 60))
     tokens = turns = 0
-    for space, own in zip(where, measuring.answers(llama3, where), strict=True):
+    for space, own in zip(where, masking.answers(llama3, where), strict=True):
         tokens += len(own)
-        turns += measuring.turns(llama3, space, own)
+        turns += masking.turns(llama3, space, own)
     assert turns <= 0.6 * tokens, turns / tokens
 
 

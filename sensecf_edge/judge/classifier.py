@@ -165,7 +165,10 @@ class _Graph:
             raise CheckError(f"{self.what} was given an array of shape {Y.shape}; it takes (candidates, {self.features}), in schema order")
 
     def run(self, output: str, Y: Vector) -> Vector:
-        """One output for all rows as float64."""
+        """One output for all rows as float64; its first axis is that of Y, so a probability has shape (candidates, classes).
+
+        Raises CheckError in a process that was forked after threads were started, and where onnxruntime fails.
+        """
         if self._process and self._process != os.getpid():
             raise CheckError(
                 f"this process was forked from the one that had opened {self.what} with several threads, which do not come along; "

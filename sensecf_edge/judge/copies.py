@@ -52,7 +52,10 @@ class Copy:
 
 
 def alone(copies: Sequence[Copy], Y: Vector) -> Vector:
-    """Candidates with all copies unknown; what only a copy says stands in the column that it goes with. Y itself without copies."""
+    """Candidates, shape (candidates, features), with all copies unknown; what only a copy says stands in the column that it goes with.
+
+    Y itself without copies.
+    """
     if not copies:
         return Y
     out: Vector = Y.copy()
@@ -64,7 +67,8 @@ def alone(copies: Sequence[Copy], Y: Vector) -> Vector:
 
 
 def filled(copies: Sequence[Copy], rows: Vector) -> Vector:
-    """Rows whose unknown copies say what their columns say, in place; a column that is unknown itself leaves them unknown."""
+    """Rows, shape (rows, features), whose unknown copies say what their columns say, in place; a column that is unknown itself leaves
+    them unknown."""
     for copy in copies:
         missing = np.isnan(rows[:, copy.column]) & ~np.isnan(rows[:, copy.of])
         rows[missing, copy.column] = copy.predicted(rows[missing, copy.of])

@@ -129,7 +129,7 @@ class Imputed:
 
     @property
     def still(self) -> NDArray[np.intp]:
-        """Positions of what is unknown and moved by nothing in any completion."""
+        """Positions of what is unknown and moved by nothing in any completion, shape (such features,)."""
         moved = self.record.schema.moved_at if self._follow else []
         return self._at[~np.isin(self._at, moved)]
 

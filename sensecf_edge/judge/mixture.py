@@ -168,7 +168,7 @@ class Marginal:
 
 
 def log_sum(parts: Vector) -> Vector:
-    """log(sum(exp)) over the components, the first axis."""
+    """log(sum(exp)) over the components, the first axis: shape (components, ...) becomes (...)."""
     most = parts.max(axis=0)
     out: Vector = most + np.log(np.exp(parts - most).sum(axis=0))
     return out
@@ -189,7 +189,8 @@ def picked(shares: Vector, rng: np.random.Generator) -> Places:
 
 
 def conditional(covariance: Vector, hidden: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-    """Of the hidden numbers of a Gaussian: how their mean follows the others, and a root of the covariance that is left."""
+    """Of the hidden numbers of a Gaussian: how their mean follows the others, shape (hidden, others), and a root of the covariance that
+    is left, shape (hidden, hidden)."""
     spread = np.sqrt(np.diagonal(covariance))
     plain = covariance / spread / spread[:, None]  # units differ by powers of ten, which equations do not like
     across = plain[np.ix_(hidden, ~hidden)]

@@ -59,7 +59,7 @@ class Judge:
         return out
 
     def parts(self, space: Admissible, columns: Rows, values: Vector) -> Vector:
-        """What setting one feature to a value adds to the least cost of what leaves it alone, for each of them."""
+        """What setting one feature to a value adds to the least cost of what leaves it alone, shape (values,)."""
         schema, now = space.record.schema, space.record.vector[columns]
         step = np.minimum(np.abs(values - now) / schema.spans[columns], schema.largest_steps[columns])
         out: Vector = self.price.count * (values != now) + self.price.distance * step * space.weights[columns]
@@ -110,7 +110,7 @@ def score(judge: Judge, space: Admissible, Y: Vector, beat: Vector | None = None
 
 
 def keys(cost: Vector) -> Vector:
-    """The rank keys of what passed, below 0 and in the order of its cost."""
+    """The rank keys of what passed, below 0 and in the order of its cost; same shape."""
     out: Vector = -1.0 / np.maximum(cost, TINY)
     return out
 

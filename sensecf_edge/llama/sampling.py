@@ -15,7 +15,7 @@ Counts = NDArray[np.intp]
 
 
 def allowed_scores(rows: Scores, branches: Sequence[Branch]) -> tuple[Flat, Counts]:
-    """The scores of the allowed tokens only, row behind row, and how many each row has (never 0)."""
+    """The scores of the allowed tokens only, row behind row, shape (tokens,), and how many each row has, shape (rows,), never 0."""
     ids = [b.moves.ids for b in branches]
     counts = np.fromiter(map(len, ids), np.intp, len(ids))
     at = np.concatenate(ids)
@@ -24,7 +24,7 @@ def allowed_scores(rows: Scores, branches: Sequence[Branch]) -> tuple[Flat, Coun
 
 
 def tops(flat: Flat, counts: Counts) -> Flat:
-    """The highest allowed score of each row; NaN where one of them is."""
+    """The highest allowed score of each row, shape (rows,); NaN where one of them is."""
     out: Flat = np.maximum.reduceat(flat, np.cumsum(counts) - counts)
     return out
 

@@ -182,7 +182,7 @@ class Overlay:
         self._starts = np.cumsum([0, *(len(found[token]) for token in order[:-1])], dtype=np.intp)
 
     def within(self, open_: bytes) -> Ids:
-        """The tokens that stay within the open texts."""
+        """The tokens that stay within the open texts, shape (tokens,)."""
         if not len(self._ids):
             return self._ids
         may = np.frombuffer(open_, np.bool_)[self._places]

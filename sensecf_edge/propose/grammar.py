@@ -40,7 +40,7 @@ class Texts:
 
     @cached_property
     def beginnings(self) -> dict[bytes, NDArray[np.intp]]:
-        """Every beginning of a text, the whole one included -> the texts that begin so."""
+        """Every beginning of a text, the whole one included -> the texts that begin so, shape (texts,)."""
         out: dict[bytes, list[int]] = {b"": list(range(len(self.texts)))}
         for at, text in enumerate(self.texts):
             for end in range(1, len(text) + 1):
@@ -66,7 +66,7 @@ class Node:
         return not self.open
 
     def possible(self) -> NDArray[np.intp]:
-        """The texts that what was said may still become, places in `texts`."""
+        """The texts that what was said may still become, places in `texts`, shape (texts,)."""
         places = self.texts.beginnings.get(self.said)
         if places is None:
             return np.empty(0, np.intp)

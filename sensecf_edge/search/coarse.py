@@ -32,7 +32,7 @@ class Coarse:
 
     @cached_property
     def places(self) -> Places:
-        """Where to begin: every so many values of each feature, its ends, those beside the present one, and the present one."""
+        """Where to begin, shape (places,): every so many values of each feature, its ends, those beside the present one, and that one."""
         if self.stride == 1:
             return np.arange(int(self._ends[-1]) + 1 if len(self._ends) else 0)
         parts = []
@@ -42,7 +42,8 @@ class Coarse:
         return np.concatenate(parts)
 
     def around(self, place: int, stride: int) -> Places:
-        """What lies within `stride` of a place, ZOOM times as dense; nothing around a present value, or where nothing was left out."""
+        """What lies within `stride` of a place, ZOOM times as dense, shape (places,); nothing around a present value, or where nothing was
+        left out."""
         at = int(np.searchsorted(self._ends, place))
         stride = min(stride, int(self._strides[at]))
         if stride == 1 or place == self._ends[at]:

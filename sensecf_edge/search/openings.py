@@ -41,8 +41,8 @@ class Asked:
 
 
 def ease(asked: Asked, found: Sequence[Vector]) -> tuple[Easing, Vector | None]:
-    """What would have to give for an answer, or for another than those `found`; and an answer that keeps all limits after all, where
-    one was met, in place of that. `rows`: how many the classifier was asked about before, 0 where nobody counts."""
+    """What would have to give for an answer, or for another than those `found`; and an answer that keeps all limits after all, shape
+    (features,), where one was met, in place of that. `rows`: how many the classifier was asked about before, 0 where nobody counts."""
     if found:
         return _others(asked, found), None
     search = Loosening(asked.judge, asked.record, asked.constraints, asked.prover)

@@ -126,7 +126,7 @@ def from_wall(wall: Times, place: tzinfo) -> tuple[Times, NDArray[np.bool_]]:
 
 
 def from_stated(wall: Times, offset: int, place: tzinfo) -> tuple[Times, NDArray[np.bool_]]:
-    """The same where the file says how far that clock was ahead of UTC, in seconds.
+    """The same, both of shape (n,), where the file says how far that clock was ahead of UTC, in seconds.
 
     Within half a day of a moment at which clocks in the zone had that offset it is certain; elsewhere somebody travelled, and the date
     is that of the clock they wore.

@@ -173,7 +173,7 @@ class Room:
         return place
 
     def back(self, place: int, count: int) -> tuple[Times, Lengths, Values, Where]:
-        """Starts, lengths, values and places that were put there."""
+        """Starts, lengths, values and places that were put there, each of shape (count,). Raises TableError where the file is cut short."""
         os.lseek(self._file, place, os.SEEK_SET)
         data = bytearray()
         while len(data) < SIZE * count:

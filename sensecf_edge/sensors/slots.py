@@ -31,11 +31,11 @@ class Calendar:
         return len(self.seconds)
 
     def day(self, moments: Times) -> Slots:
-        """The index of each moment's date."""
+        """The index of each moment's date, same shape."""
         return np.searchsorted(self.starts, moments, side="right") - 1
 
     def slot(self, moments: Times) -> Slots:
-        """Each moment's quarter of an hour, as one number for day and quarter."""
+        """Each moment's quarter of an hour, as one number for day and quarter; same shape."""
         day = self.day(moments)
         return day * IN_A_DAY + (moments - self.starts[day]) // QUARTER
 
@@ -46,7 +46,8 @@ class Calendar:
 
 
 def pieces(calendar: Calendar, start: Times, length: Lengths, value: Values, whole_days: bool) -> tuple[Slots, Values]:
-    """Counts spread evenly over the time they were taken in, cut at midnights (or at quarters of an hour): slots and parts.
+    """Counts spread evenly over the time they were taken in, cut at midnights (or at quarters of an hour): slots and parts,
+    both of shape (pieces,).
 
     A count is cut only where it must be, and nearly none must.
     """
@@ -68,7 +69,8 @@ def _quarters(calendar: Calendar, begin: int, end: int) -> Times:
 
 
 def owned(presence: Mapping[str, Slots], calendar: Calendar, prefer: Sequence[str], pulse: Mapping[str, Slots]) -> dict[str, Slots]:
-    """The slots in which each source counts: in every slot one, of those that are there in it. `presence` holds different slots.
+    """The slots in which each source counts, shape (slots,): in every slot one, of those that are there in it. `presence` holds different
+    slots.
 
     Last comes a device that measures a `pulse` and has none in the slot: it was not worn. First comes who is preferred, then who has
     a pulse, then who is there in most of that day's slots, then the alphabet.

@@ -62,7 +62,8 @@ class Admissible:
 
     @cached_property
     def targets(self) -> tuple[NDArray[np.intp], Vector]:
-        """As `singles`, and behind each feature's values the one that it has now: all that one move may set."""
+        """As `singles`, and behind each feature's values the one that it has now, in the same shapes: all that one
+        move may set."""
         x = self.record.vector
         columns = [np.full(len(self.values[i]) + 1, i) for i in self.features]
         return np.concatenate(columns), np.concatenate([part for i in self.features for part in (self.values[i], x[i : i + 1])])

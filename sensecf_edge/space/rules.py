@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 
 def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
-    """Y with every feature that follows computed from the others. Returns a new array.
+    """Y with every feature that follows computed from the others. Returns a new array of the same shape.
 
     What Y says of a completed feature does not count; what it says of the effect of a cause does, unless that is where
     the record stands. A record's own deviation from a relation is kept: the feature moves by as much as the relation
@@ -39,7 +39,7 @@ def complete(schema: Schema, x: Vector, Y: Vector) -> Vector:
 
 
 def without_followers(schema: Schema, x: Vector, Y: Vector) -> Vector:
-    """Y as it was proposed: what only follows others stands where the record does. `complete` undoes it. Returns a new array."""
+    """Y as it was proposed: what only follows others stands where the record does. `complete` undoes it. A new array, same shape."""
     out = np.array(Y, dtype=np.float64)
     followed = following(schema, x, Y)
     out[followed] = np.broadcast_to(x, out.shape)[followed]

@@ -67,7 +67,7 @@ def _questionable(values: Vector, distinct: Vector, counts: NDArray[np.intp]) ->
 
 
 def bulk(values: Vector) -> Vector:
-    """The values without those that are far and without negative codes, unknown ones left out."""
+    """The values without those that are far and without negative codes, unknown ones left out: shape (what is left,)."""
     known = values[~np.isnan(values)]
     return known[~np.isin(known, [f.value for f in far(known) if f.sure or f.value < 0])]
 

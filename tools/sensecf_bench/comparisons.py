@@ -22,7 +22,7 @@ from sensecf_edge.schema.record import Record
 from sensecf_edge.settings import EngineSettings
 from sensecf_edge.space.admissible import Admissible
 
-from . import measuring, programs
+from . import masking, measuring, programs
 
 SEQUENCES = (1, 8, 32)
 
@@ -135,24 +135,24 @@ def _grammar(what: Comparison, where: Sequence[Admissible]) -> Iterator[Line]:
         yield missing(name, "no Llama 3 vocabulary in the cache: make bench")
         return
     with LlamaEngine(path, EngineSettings(max_sequences=1), 256) as engine:
-        said = measuring.answers(engine, where)
-        steps = sum(measuring.turns(engine, s, own) for s, own in zip(where, said, strict=True))
+        said = masking.answers(engine, where)
+        steps = sum(masking.turns(engine, s, own) for s, own in zip(where, said, strict=True))
         tokens = sum(map(len, said))
         yield line("decode steps, 128,256 tokens", steps / len(said), tokens / len(said), "", "tokens of an answer, its own", at_most=0.6)
         half = len(where) // 2
-        ours = measuring.masks(engine)
-        measuring.per_token(ours, where[half:], said[half:], what.seconds)  # what is remembered of other records
+        ours = masking.masks(engine)
+        masking.per_token(ours, where[half:], said[half:], what.seconds)  # what is remembered of other records
         keepers = {
-            "llama.cpp's grammar sampler": (measuring.llama_sampler(engine), 0.1),
-            "one sampled token verified by it, if always right": (measuring.llama_sampler(engine, verify=True), None),
-            "llguidance": (measuring.guidance(engine), None),
+            "llama.cpp's grammar sampler": (masking.llama_sampler(engine), 0.1),
+            "one sampled token verified by it, if always right": (masking.llama_sampler(engine, verify=True), None),
+            "llguidance": (masking.guidance(engine), None),
         }
         for against, (keeper, goal) in keepers.items():
             if keeper is None:
                 yield missing(name, f"{against} is not installed")
                 continue
-            mine = measuring.per_token(measuring.masks(engine), where[:half], said[:half], what.seconds)
-            theirs = measuring.per_token(keeper, where[:half], said[:half], what.seconds)
+            mine = masking.per_token(masking.masks(engine), where[:half], said[:half], what.seconds)
+            theirs = masking.per_token(keeper, where[:half], said[:half], what.seconds)
             yield line(name, 1e6 * mine, 1e6 * theirs, "us", against, at_most=goal)
 
 

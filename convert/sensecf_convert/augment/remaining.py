@@ -67,7 +67,7 @@ class Remaining:
         return self.bundles[self.made]
 
     def folds(self) -> list[tuple[Remaining, NDArray[np.intp]]]:
-        """The rows of some people, and the numbers of those that belong to the others: everybody is left out once.
+        """The rows of some people, and the numbers of those that belong to the others, shape (rows,): everybody is left out once.
 
         Nothing that a fold makes or learns has seen the people left out; its generator is taught anew.
         """

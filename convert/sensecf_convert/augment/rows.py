@@ -107,7 +107,7 @@ class _Workspace:
         return out
 
     def asked(self, explainer: Explainer, X: Vector, n: int, search: int | None = None) -> Iterator[list[tuple[Vector, float, float]]]:
-        """For each factual its answers: record, p, realism; the most typical first."""
+        """For each factual its answers: record, shape (features,), p, realism; the most typical first."""
         budget = Budget(n, seed=self.seed) if search is None else Budget(n, seed=self.seed, search=search)
         for x, answer in zip(X, explainer.explain_many([Record(self.bundle.schema, x) for x in X], None, budget), strict=True):
             if not answer.found and answer.status != "already":

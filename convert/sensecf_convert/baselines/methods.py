@@ -85,7 +85,7 @@ def answer(
 
 def additive(judge: Judge, metered: Metered, space: Admissible) -> Vector | None:
     """The guess that gains add up: the best change of each feature, the largest gain in p first, until p and the gains together
-    reach the goal.
+    reach the goal: shape (features,).
 
     One batch: the record as it is and every single change that keeps the rules, with what follows. Where fewer rows are allowed,
     an even part of each feature's values; nothing with less than two rows. A change is passed over where the whole would break a
@@ -109,7 +109,8 @@ def additive(judge: Judge, metered: Metered, space: Admissible) -> Vector | None
 
 
 def chance(judge: Judge, metered: Metered, space: Admissible, seed: int) -> Vector | None:
-    """The first of `drawn`, unchecked; where rows are allowed, the first that reaches the goal, the last one unchecked."""
+    """The first of `drawn`, shape (features,), unchecked; where rows are allowed, the first that reaches the goal, the last one
+    unchecked."""
     y = None
     for y in drawn(space, seed):
         if _enough(judge, metered, y):
@@ -131,7 +132,8 @@ def search(judge: Judge, metered: Metered, space: Admissible) -> Vector | None:
 
 
 def unled(judge: Judge, space: Admissible) -> Vector | None:
-    """What the loop does for a record whose generator says nothing: single moves from the record itself, sets of features, exchange."""
+    """What the loop does for a record whose generator says nothing, shape (features,): single moves from the record itself, sets of
+    features, exchange."""
     found, known = Found(space.record), Known()
     found.searched(refine(judge, space, space.record.vector[None], known=known))
     found.widen(judge, space, known, 1, SEARCH.rows)
@@ -139,7 +141,8 @@ def unled(judge: Judge, space: Admissible) -> Vector | None:
 
 
 def drawn(space: Admissible, seed: int) -> Iterator[Vector]:
-    """Random answers that keep the rules, each once: 1 to `max_changes` features, each at any admissible value, all equally likely.
+    """Random answers that keep the rules, shape (features,), each once: 1 to `max_changes` features, each at any admissible value, all
+    equally likely.
 
     The same record and seed get the same ones. Ends where a long row of draws brings nothing new.
     """

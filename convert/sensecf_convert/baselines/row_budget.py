@@ -103,7 +103,8 @@ def _additive(explainer: Explainer, space: Admissible, allowed: int) -> bool:
 
 
 def proposals_of(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]:
-    """Proposals of the generator that can be read and keep the rules, each once: greedy first, then samples, as hot as the loop's."""
+    """Proposals of the generator that can be read and keep the rules, shape (features,), each once: greedy first, then samples, as hot as
+    the loop's."""
     schema, x = explainer.schema, space.record.vector
     text = explainer.prompting.prompt(space, _now(explainer, x), explainer.checker)
     grammar, known, dry, round_ = Grammar(space), set[bytes](), 0, 0

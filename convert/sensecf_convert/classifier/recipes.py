@@ -152,7 +152,7 @@ def score(fitted: Any, X: Vector) -> Vector:
 
 
 def squash(numbers: Platt, scores: Vector) -> Vector:
-    """1 / (1 + exp(-(a s + b)))."""
+    """1 / (1 + exp(-(a s + b))), same shape as s."""
     return np.asarray(1 / (1 + np.exp(-(numbers[0] * scores + numbers[1]))))
 
 

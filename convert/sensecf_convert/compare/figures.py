@@ -96,7 +96,7 @@ def mean(rows: pd.DataFrame, column: str, seed: int) -> dict[str, Any] | None:
 
 
 def people(rows: pd.DataFrame) -> NDArray[np.intp]:
-    """A number for each row's person; the same number in two tables is two people."""
+    """A number for each row's person, shape (rows,); the same number in two tables is two people."""
     return np.asarray(pd.factorize(rows.table.astype(str) + "/" + rows.person.astype(str))[0])
 
 

@@ -112,7 +112,7 @@ def questions_of(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None,
 
 
 def drawn(at: NDArray[np.intp], persons: NDArray[np.str_], limit: int | None, seed: int) -> NDArray[np.intp]:
-    """At most `limit` of the rows `at`, ascending: people in an order of chance, one row of each before a second of any."""
+    """At most `limit` of the rows `at`, ascending, shape (rows,): people in an order of chance, one row of each before a second of any."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(at))
     _, person = np.unique(persons, return_inverse=True)

@@ -40,7 +40,8 @@ def brought(asked: Questions, k: int, given: Vector) -> Vector:
 
 
 def rounded(schema: Schema, x: Vector, given: Vector) -> Vector:
-    """The same where only the immutables were asked for: changed numbers on steps, choices on a place, followers as they came."""
+    """The same, shape (ways, features), where only the immutables were asked for: changed numbers on steps, choices on a place, followers
+    as they came."""
     at = rules.proposed(schema, x, given)
     Y = _either_side(schema, x, given, {i: schema.features[i].lattice for i in at})
     for y in Y:

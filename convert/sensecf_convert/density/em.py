@@ -46,8 +46,8 @@ class Table:
 
     @cached_property
     def patterns(self) -> list[tuple[NDArray[np.bool_], Codes]]:
-        """Each pattern of known numbers with the rows that have it. Of very many the commonest count: a row of a rare one goes
-        with the one among them that knows most of what it knows and nothing else, and leaves out the rest."""
+        """Each pattern of known numbers, shape (numbers,), with the rows that have it, shape (rows,). Of very many the commonest count: a
+        row of a rare one goes with the one among them that knows most of what it knows and nothing else, and leaves out the rest."""
         found, at, counts = np.unique(~np.isnan(self.numbers), axis=0, return_inverse=True, return_counts=True)
         common = found[np.sort(np.argsort(-counts, kind="stable")[:MOST_PATTERNS])]
         common = common if len(common) == len(found) else np.concatenate([common, np.zeros_like(common[:1])])

@@ -99,7 +99,8 @@ def _best(data: Cohort, seed: int) -> int:
 
 
 def foretold(data: Cohort, count: int, seed: int, train: Rows, test: Rows) -> Vector:
-    """Log-densities of the test rows, in units of the whole table's spread, so that folds compare."""
+    """Log-densities of the test rows, or of a draw of so many, shape (rows,), in units of the whole table's spread, so that folds
+    compare."""
     density = _density(data, _mixture(data.take(_some(train, MOST_TRIED, seed)), count, seed))
     spread = np.array([_frame(data.X[:, i], f.step or 1.0)[1] if f.kind == "number" else 1.0 for i, f in enumerate(data.schema.features)])
     rows = data.X[_some(test, MOST_TRIED, seed)]
@@ -118,7 +119,7 @@ def _held_out_scores(data: Cohort, count: int, seed: int) -> Vector:
 
 
 def folds_of(data: Cohort, seed: int) -> list[tuple[Rows, Rows]]:
-    """(train rows, test rows) of folds of people; none where there is one person only."""
+    """(train rows, test rows) of folds of people, places of shape (rows,); none where there is one person only."""
     return folds_by_person(data.persons, np.zeros(len(data), dtype=bool), FOLDS, seed) if len(np.unique(data.persons)) > 1 else []
 
 

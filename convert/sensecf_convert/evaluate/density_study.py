@@ -106,7 +106,8 @@ def _with(data: Cohort, features: list[Feature], X: Vector) -> Cohort:
 
 
 def moves(train: Cohort, people: Vector, seed: int, doubles: int) -> dict[str, Vector]:
-    """By how much percentiles of `people` move, in points, where the density is fitted to the same training people told otherwise."""
+    """By how much percentiles of `people` move, in points, where the density is fitted to the same training people told otherwise:
+    shape (ways to tell x people,)."""
     both = Cohort(train.schema, np.concatenate([train.X, people]), np.append(train.y, np.zeros(len(people), dtype=bool)),
                   np.append(train.persons, [""] * len(people)), train.classes)  # fmt: skip
     now, out = _percentiles(both, len(train), seed), dict[str, list[Vector]]()

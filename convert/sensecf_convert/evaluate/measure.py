@@ -172,7 +172,7 @@ def _figures(
 
 
 def vector(schema: Schema, x: Vector, explanation: Explanation) -> Vector:
-    """The first answer's record; see `rebuilt`."""
+    """The first answer's record, shape (features,); see `rebuilt`."""
     return rebuilt(schema, x, explanation.found[0])
 
 

@@ -86,8 +86,8 @@ def mad_distance(schema: Schema, scale: Vector, x: Vector, Y: Vector) -> Vector:
 
 
 def sampled(X: Vector, most: int) -> Vector:
-    """X, or `most` of its rows, drawn alike each time and in their order: what is compared with all of them would take their
-    square in time."""
+    """X, shape (rows, features), or `most` of its rows, drawn alike each time and in their order: what is compared with all of them would
+    take their square in time."""
     if len(X) <= most:
         return X
     return X[np.sort(np.random.default_rng(0).choice(len(X), most, replace=False))]

@@ -54,7 +54,8 @@ class Speaker:
         return self.prompting.prompt(space, p, self.checker)
 
     def answers(self, people: Sequence[tuple[Admissible, float]], n: int, seed: int) -> Iterator[tuple[Admissible, list[Vector]]]:
-        """For every person and their probability the proposals that can be read, completed; the first is the greedy one."""
+        """For every person and their probability the proposals that can be read, completed, shape (features,); the first is the greedy
+        one."""
         with LlamaEngine(self.path, EngineSettings(threads=1), self.context, self.adapter) as engine:
             for at in range(0, len(people), CHUNK):
                 part = people[at : at + CHUNK]
@@ -87,7 +88,8 @@ def people(lesson: Lesson, judge: Judge, train: Cohort, count: int, stream: int,
 
 def practise(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: int,
              report: Callable[[float, str], None]) -> tuple[dict[str, Vector], dict[str, int]]:  # fmt: skip
-    """Pairs X, Y of `count` new people at most, and how many answers were the generator's own and how many the teacher's."""
+    """Pairs X, Y of `count` new people at most, shape (pairs, features), and how many answers were the generator's own and how many the
+    teacher's."""
     judge = lesson.judge()
     asked = people(lesson, judge, train, count, PRACTICE, seed)
     X, Y, own, teacher = list[Vector](), list[Vector](), 0, classroom.ready(lesson, judge)
@@ -104,7 +106,8 @@ def practise(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: 
 
 
 def best_proposal(lesson: Lesson, judge: Judge, space: Admissible, said: Sequence[Vector]) -> Vector | None:
-    """The cheapest proposal at the highest goal that any of them reaches, as it was said; None where none is accepted."""
+    """The cheapest proposal, shape (features,), at the highest goal that any of them reaches, as it was said; None where none is
+    accepted."""
     if not said:
         return None
     Y = np.array(said)

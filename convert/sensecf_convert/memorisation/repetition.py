@@ -52,8 +52,8 @@ class Crowd:
         return cls(train.schema, rows[order], np.searchsorted(at[order], np.arange(len(people))), tuple(people), trained)
 
     def holders(self, y: Codes, columns: Columns, asked: int | None) -> NDArray[np.intp]:
-        """People who have the values of y in all these columns, on the lattice. `asked` is left out: what is said to somebody is
-        never theirs."""
+        """People who have the values of y in all these columns, on the lattice: shape (people,). `asked` is left out: what is said to
+        somebody is never theirs."""
         rows = np.full(len(self.rows), bool(columns))  # who says nothing repeats nobody
         for i in columns:
             rows &= self.rows[:, i] == y[i]

@@ -183,7 +183,7 @@ def _check_size(data: Cohort, target: str) -> None:
 
 
 def split_people(data: Cohort, share: float, seed: int) -> tuple[NDArray[np.bool_], float]:
-    """A mask of test rows, whole people only, and the share of rows it holds.
+    """A mask of test rows, shape (rows,), whole people only, and the share of rows it holds.
 
     Of 200 seeded draws of people the one whose rows and class balance come nearest to `share` of the whole is taken:
     with a dozen people a single draw is often badly off. Only sizes and labels are looked at, no feature, no model.

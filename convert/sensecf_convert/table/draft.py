@@ -93,7 +93,7 @@ class _Looked:
         return cls(column, np.array([not without_value(c) for c in column.cells])[column.at], np.array(numbers)[column.at])
 
     def rows(self, kind: Callable[[Cell], bool]) -> np.ndarray:
-        """Which rows hold a cell of a kind."""
+        """Which rows hold a cell of a kind, shape (rows,)."""
         return np.array([kind(c) for c in self.column.cells])[self.column.at]
 
     @property

@@ -26,7 +26,8 @@ def gower(schema: Schema, A: Vector, B: Vector) -> Vector:
 
 
 def nearest(schema: Schema, A: Vector, B: Vector, count: int) -> Vector:
-    """Distances of every row of A to its `count` nearest rows of B, ascending; see `neighbours`."""
+    """Distances of every row of A to its `count` nearest rows of B, ascending, shape (rows of A, count); see
+    `neighbours`."""
     return neighbours(schema, A, B, count)[0]
 
 

@@ -138,7 +138,7 @@ def _disagreement(g: NDArray[np.intp], values: NDArray[np.intp]) -> float:
 
 
 def together(columns: list[NDArray[np.intp]]) -> NDArray[np.intp]:
-    """For each row the place of its combination of values among those that occur."""
+    """For each row the place of its combination of values among those that occur, shape (rows,)."""
     out = np.zeros(len(columns[0]), dtype=np.intp)
     for column in columns:
         out = np.unique(out * (int(column.max(initial=0)) + 2) + column + 1, return_inverse=True)[1].astype(np.intp)

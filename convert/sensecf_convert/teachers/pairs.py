@@ -50,5 +50,5 @@ class Pairs:
 
 
 def people_with_both(data: Cohort) -> NDArray[np.str_]:
-    """The persons with a row in either class."""
+    """The persons with a row in either class, shape (persons,)."""
     return np.intersect1d(data.persons[data.y], data.persons[~data.y])

@@ -149,8 +149,8 @@ def _ends(kind: str, number: float | None, choice: float) -> float:
 
 
 def settle(schema: Schema, X: Vector) -> tuple[Vector, Mask]:
-    """X with whole steps kept where a feature has them and completed features computed, and which rows of X that left:
-    rows whose computed features leave their range are dropped."""
+    """X with whole steps kept where a feature has them and completed features computed, and which rows of X that left,
+    shape (rows,): rows whose computed features leave their range are dropped."""
     X = X.copy()
     for i, feature in enumerate(schema.features):
         if feature.step and float(feature.step).is_integer():

@@ -34,7 +34,8 @@ def towards(judge: Judge, space: Admissible, rows: Vector, goals: tuple[float, .
 
 
 def holds(judge: Judge, space: Admissible, Y: Vector, floor: float) -> tuple[Mask, Vector]:
-    """Which candidates break no rule (but perhaps the number of changes), reach the goal and lie above the floor; and p."""
+    """Which candidates break no rule (but perhaps the number of changes), reach the goal and lie above the floor; and p. Both
+    (candidates,)."""
     wide = replace(space, max_changes=len(space.record.schema))
     ok, p = rules.admitted(wide, Y), np.zeros(len(Y))
     p[ok] = judge.checker.p_target(Y[ok])
@@ -53,7 +54,8 @@ def realistic(judge: Judge, space: Admissible, Y: Vector, floor: float) -> Mask:
 
 
 def sparsify(judge: Judge, space: Admissible, Y: Vector, floor: float = 0.0) -> Vector:
-    """Those rows of Y that hold, each with changes taken back one at a time until none can be without losing the goal.
+    """Those rows of Y that hold, shape (rows, features), each with changes taken back one at a time until none can be without losing the
+    goal.
 
     Backward elimination: of the changes that can be taken back, the one that leaves the highest probability goes first, so
     that there is room for the next. All rows go through the classifier together, once a round. What comes out is minimal

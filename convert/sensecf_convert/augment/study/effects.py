@@ -32,21 +32,23 @@ Cell = tuple[str, str, int, str]
 
 
 def difference(draws: Draws, cell: Cell, method: str, base: str = BASE, metric: str = "f1") -> Draw | None:
-    """Points of a metric that `method` is above `base` in a cell, over the seeds that have both. None where there is none."""
+    """Points of a metric that `method` is above `base` in a cell, shape (draws,), over the seeds that have both. None where there is
+    none."""
     one, other = (*cell, method), (*cell, base)
     seeds = draws.shared(one, other)
     return 100 * (draws.mean(one, metric, seeds) - draws.mean(other, metric, seeds)) if seeds else None
 
 
 def loss(draws: Draws, cell: Cell, base: str = BASE, metric: str = "f1") -> Draw | None:
-    """Points of a metric that `base` is under the same with the full data, over the seeds that have both. None where none has."""
+    """Points of a metric that `base` is under the same with the full data, shape (draws,), over the seeds that have both. None where none
+    has."""
     whole, now = (cell[0], FULL, 0, cell[3], base), (*cell, base)
     seeds = draws.shared(whole, now)
     return 100 * (draws.mean(whole, metric, seeds) - draws.mean(now, metric, seeds)) if seeds else None
 
 
 def average(parts: Sequence[Draw | None]) -> Draw | None:
-    """The mean of those that are there."""
+    """The mean of those that are there, same shape."""
     held = [p for p in parts if p is not None]
     return np.asarray(np.mean(held, axis=0)) if held else None
 

@@ -93,7 +93,7 @@ class Draws:
         return sorted(set.intersection(*held))
 
     def mean(self, key: Key, metric: str, seeds: Iterable[int]) -> Draw:
-        """A run's metric, the mean over these seeds."""
+        """A run's metric, the mean over these seeds, shape (draws,)."""
         at, held = METRICS.index(metric), self.runs[key]
         return np.asarray(np.mean([held[s][at] for s in seeds], axis=0, dtype=np.float64))
 

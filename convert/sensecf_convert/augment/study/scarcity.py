@@ -25,7 +25,7 @@ class Scarcity:
         return SCENARIOS.get(self.scenario, (False, False))
 
     def left(self, y: NDArray[np.bool_], seed: int) -> NDArray[np.intp]:
-        """Numbers of the rows that are left, ascending. Labels alone decide, and chance.
+        """Numbers of the rows that are left, ascending, shape (rows left,). Labels alone decide, and chance.
 
         The rows of a class go in one order for all scenarios and reductions of a seed: what is left at 70 % is left at 50 %
         too, and what C leaves, A and B leave. So whatever was learnt from the most reduced rows has read nothing that
