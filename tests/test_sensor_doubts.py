@@ -164,3 +164,15 @@ def test_one_reading_rounded_in_two_units_is_one_reading() -> None:
     assert day.coverage["glucose_mean"] == 1
     with pytest.raises(TableError, match="several people"):
         made([*both[1], *(r._replace(value=r.value + 0.1) for r in both[1])])
+
+
+@pytest.mark.parametrize("low, high", [("LO", "HI"), ("Niedrig", "Hoch"), ("Bas", "Élevé")])
+def test_low_and_high_of_libreview_are_no_gaps_in_any_language(low: str, high: str, tmp_path: Path) -> None:
+    (day,) = day_of(write(tmp_path, "a.csv", libre([low, high, *["100"] * 94])))
+    assert day.values["time_below_range_pct"] == day.values["time_above_range_pct"] == 1.0
+
+
+def test_a_table_of_days_is_no_export_and_is_told_where_it_goes(tmp_path: Path, command: Command) -> None:
+    command("days", write(tmp_path, "a.csv", clarity(["100"] * 288)), "--zone", "Europe/London", "-o", tmp_path / "days.csv")
+    ran = command("explain", "--from", tmp_path / "days.csv", "--model", "stress", "--zone", "Europe/London")
+    assert ran.code == 2 and "a table of days already" in ran.err

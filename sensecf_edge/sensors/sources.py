@@ -21,6 +21,7 @@ READERS = ("ai_readi", "open_mhealth", "nightscout", "fitbit", "apple_health", "
 OTHERS = {
     b"PK\x03\x04": "a zip archive or spreadsheet: unpack it, or save it as CSV",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet: save it as CSV",
+    b"id,person,date,hours,": "a table of days already, as `days` writes it: give it to batch or fit",
     b"%PDF": "a PDF: export the readings as CSV or JSON",
 }
 TOGETHER, ALIKE = 20, 0.5

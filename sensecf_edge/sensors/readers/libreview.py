@@ -15,13 +15,14 @@ from ...errors import TableError
 from ..clocks import BOTH, order_of, parse, parse_slashed
 from ..exports import Export, Sheet, number
 from ..readings import HIGH, LOW, Readings
+from .dexcom import WORDS
 
 NAME, LOOKS_FOR = "libreview", "LibreView's CSV: Device Timestamp, Record Type, Historic Glucose and Scan Glucose in mg/dL or mmol/L"
 RESEMBLES = re.compile(r"(?:mg/dL|mmol/L)\)?\W+[^\n,;\t]*(?:mg/dL|mmol/L)", re.IGNORECASE)
 LIMITS = {"mg/dL": (40.0, 500.0), "mmol/L": (2.2, 27.8)}
 HISTORY, SCAN = "0", "1"
 _GLUCOSE = re.compile(r".*\b(mg/dL|mmol/L)\)?", re.IGNORECASE)
-_WORDS = {"lo": LOW, "low": LOW, "hi": HIGH, "high": HIGH}
+_WORDS = {**WORDS, "lo": LOW, "hi": HIGH}
 
 
 def _column(names: Sequence[str]) -> int | None:
