@@ -389,6 +389,13 @@ def messages(held: Sequence[Reading | Episode]) -> list[bytes]:
     return lines(held).splitlines()
 
 
+def test_a_sensor_of_which_no_reading_counts_is_told(tmp_path: Path) -> None:
+    said, port = list[str](), Days(*messages(glucose("2026-05-01T08:00:00", [101.0] * 12, unit="mmol/L")))
+    watch_of(port, tmp_path, said).run()
+    assert port.answers == [] and port.done == len(port.messages)
+    assert any("no days of one person: none of the readings counts: glucose outside 20 to 600" in line for line in said), said
+
+
 def test_advice_on_old_data_is_not_given_and_why_is_said(tmp_path: Path) -> None:
     port = Days(*messages(some_days(1)))
     watch_of(port, tmp_path, max_age=86_400.0).run()

@@ -30,7 +30,8 @@ Told = tuple[str, int, str, bool]
 @dataclass
 class Person:
     """Somebody's stream. `closed` is the first date that is open, `begin` its first second; `newest` by kind and `last` of all are the
-    ends of readings; `edge` is the end at which a date turns over or closes; `heard` and `due` are on the monotonic clock."""
+    ends of readings; `edge` is the end at which a date turns over or closes; `heard` and `due` are on the monotonic clock;
+    `uncounted` says why none of the readings counts, where none does."""
 
     number: int
     name: str
@@ -46,6 +47,7 @@ class Person:
     changed: bool = True
     sending: dict[int, str] = field(default_factory=dict)
     pulses: set[str] = field(default_factory=set)
+    uncounted: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class OpenDays:
         except TableError as error:
             raise UnusableMessage(UnusableRecord(str(error), "")) from None
         person.pulses = readings.pulses.get(person.name, set())
+        person.uncounted = "" if made else "; ".join(readings.notes.left)
         gone = {*told, *person.sending}.difference(day.number for day in made)
         made += [unmeasured(person.name, number, self.place) for number in gone]
         out = []

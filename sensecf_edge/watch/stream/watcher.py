@@ -173,10 +173,10 @@ class DayWatcher(Loop):
         try:
             found = self.days.look(person, now, monotonic, last)
         except UnusableMessage as fault:
-            self.counts["people not told"] += 1
-            if self.counts["people not told"] <= WATCH.told:
-                self.say(f"no days of one person: {fault.unusable.reason}")
+            self._no_days(fault.unusable.reason)
             return None
+        if person.uncounted:
+            self._no_days(f"none of the readings counts: {person.uncounted}")
         for day in found:
             try:
                 self._tell_day(person, day)
@@ -188,6 +188,11 @@ class DayWatcher(Loop):
                 person.changed = True
                 return day.day.number
         return None
+
+    def _no_days(self, reason: str) -> None:
+        self.counts["people not told"] += 1
+        if self.counts["people not told"] <= WATCH.told:
+            self.say(f"no days of one person: {reason}")
 
     def _tell_day(self, person: Person, found: OpenDay) -> None:
         moment = datetime.fromtimestamp(found.newest, timezone.utc)
