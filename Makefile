@@ -106,7 +106,7 @@ evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) evaluate $(TABLES)/heart.csv --model heart --final --curve
 	$(RUN) evaluate $(TABLES)/metabolic.csv --model metabolic --final --curve
 
-include docs/figures.mk
+include figures.mk
 
 # llama.cpp at the commit the runtime is built from, its bench, and a model without a mind over the real Llama 3 vocabulary.
 LLAMA = llama_cpp_python-0.3.36

@@ -14,7 +14,7 @@ from pages import PAGES, PYTHON, ROOT, arguments, blocks, inline, modules, ours
 
 from sensecf_edge.cli.main import cli
 
-MAKEFILE = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "docs/figures.mk"))
+MAKEFILE = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "figures.mk"))
 README = PAGES["README.md"]
 
 UPSTREAM = ("convert_hf_to_gguf.py",)

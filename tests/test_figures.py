@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [path for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))) if "decisions" not in path.parts]
-MADE = (ROOT / "docs/figures.mk").read_text(encoding="utf-8")
+MADE = (ROOT / "figures.mk").read_text(encoding="utf-8")
 NUMBER = re.compile(r"[*<±+−-]*\d[\d,.]*\**( (%|MB|GB|h|s|days)\**)?$|\**\d[\d,.]*( %)?\**[,;/( ].*\d")
 COMMAND = re.compile(
     r"sensecf-edge (evaluate|compare|augment|export|explain)|python -m sensecf_|`python -m sensecf_|python tests/|tests/test_\w+\.py"

@@ -186,6 +186,11 @@ class Export:
         return None
 
 
+def has_sheet(is_header: Callable[[Sequence[str]], bool]) -> Callable[[Export], bool]:
+    """A reader's `recognises`: whether an export has such a line of names."""
+    return lambda export: export.sheet(is_header) is not None
+
+
 def _is_lines(begin: str) -> bool:
     first, _, rest = begin.partition("\n")
     try:

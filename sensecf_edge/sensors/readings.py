@@ -28,6 +28,8 @@ STAGES = ("awake", "light", "deep", "rem", "asleep", "unmeasured")
 AWAKE, LIGHT, DEEP, REM, ASLEEP, UNMEASURED = range(len(STAGES))
 LOW, HIGH = -math.inf, math.inf
 """What a sensor says instead of a number outside the range that it measures."""
+_BEYOND = {39.0: LOW, 401.0: HIGH}
+"""How Dexcom's sensors write Low and High in mg/dL: under and over the 40 to 400 that they measure."""
 
 NOT_SAID = 1_000_000
 FAR = 1 << 40
@@ -41,6 +43,11 @@ Lengths = NDArray[np.int32] | NDArray[np.int64]
 Where = NDArray[np.int32]
 """Places of readings (see `notes.Places`)."""
 Values = NDArray[np.float64]
+
+
+def beyond(glucose: float, unit: str) -> float:
+    """A reading of glucose as it came, or Low or High where its number stands for that."""
+    return _BEYOND.get(glucose, glucose) if unit == "mg/dL" else glucose
 
 
 class Reading(NamedTuple):

@@ -102,11 +102,17 @@ def _additive(explainer: Explainer, space: Admissible, allowed: int) -> bool:
     return y is not None and bool(explainer.checker.p_target(y[None])[0] >= explainer.goal)
 
 
+def prompt_of(explainer: Explainer, space: Admissible) -> str:
+    """The prompt of a record, which states the classifier's present p: one row asked."""
+    p = float(explainer.checker.p_target(space.record.vector[None])[0])
+    return explainer.prompting.prompt(space, p, explainer.checker)
+
+
 def proposals_of(explainer: Explainer, space: Admissible, most: int) -> Iterator[Vector]:
     """Proposals of the generator that can be read and keep the rules, shape (features,), each once: greedy first, then samples, as hot as
     the loop's."""
     schema, x = explainer.schema, space.record.vector
-    text = explainer.prompting.prompt(space, _now(explainer, x), explainer.checker)
+    text = prompt_of(explainer, space)
     grammar, known, dry, round_ = Grammar(space), set[bytes](), 0, 0
     while dry < DRY and len(known) < most:
         heat = LOOP.temperature + LOOP.temperature_step * min(round_, LOOP.rounds - 1)
@@ -122,10 +128,6 @@ def proposals_of(explainer: Explainer, space: Admissible, most: int) -> Iterator
                 known.add(y.tobytes())
                 dry = 0
                 yield y[0]
-
-
-def _now(explainer: Explainer, x: Vector) -> float:
-    return float(explainer.checker.p_target(x[None])[0])
 
 
 def _share(flags: Iterable[bool]) -> float | None:

@@ -18,6 +18,7 @@ from sensecf_edge.answer.risk import RiskScale
 from sensecf_edge.schema.feature import Vector
 
 from .. import statistics
+from ..presentation.numbers import percent
 
 EDGE = 1e-6
 FLATTEST = 0.05
@@ -154,7 +155,7 @@ def rows(figures: dict[str, Any], unwanted: str, wanted: str, unit: str = "peopl
     others = f"{f.recorded:,} {unwanted}, {f.predicted - f.recorded:,} {wanted}"
 
     def sure(name: str, share: float | None) -> str:
-        return statistics.with_interval(f.intervals[name], _percent, unit) if name in f.intervals else _percent(share)
+        return statistics.with_interval(f.intervals[name], percent, unit) if name in f.intervals else percent(share)
 
     curve = "; ".join(f"{_hundredths(b['told'])} → {_hundredths(b['seen'])} ({b['rows']:,.0f})" for b in f.curve)
     return [
@@ -187,7 +188,3 @@ def _hundredths(share: float) -> str:
 
 def _plain(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"

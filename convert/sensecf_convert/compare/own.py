@@ -28,6 +28,7 @@ from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
 from sensecf_edge.testing import RandomEngine
 
+from ..baselines.row_budget import prompt_of
 from ..evaluate.measure import vector
 from .methods import METHODS, RIVALS
 from .programs import asked
@@ -76,16 +77,11 @@ def _first(explainer: Explainer, x: Vector, seed: int, limits: Constraints) -> A
         space = admissible(Record(explainer.schema, x), limits)
     except ConstraintError:
         return None, "nothing may change"
-    text = explainer.prompting.prompt(space, _now(explainer, x), explainer.checker)
-    (answers,) = explainer.engine.propose([Request(text, Grammar(space), 1, seed, LOOP.temperature)])
+    (answers,) = explainer.engine.propose([Request(prompt_of(explainer, space), Grammar(space), 1, seed, LOOP.temperature)])
     if isinstance(answers, Unanswered) or not answers or not answers[0].complete:
         return None, "the engine gave no whole answer"
     read = reply.read(space.record, answers[0].text)
     return (None, "it cannot be read") if isinstance(read, str) else (rules.complete(explainer.schema, x, read[None])[0], "")
-
-
-def _now(explainer: Explainer, x: Vector) -> float:
-    return float(explainer.checker.p_target(x[None])[0])
 
 
 def _spent(explainer: Explainer, question: asked.Question, k: int, meter: Callable[[], float], what: str) -> Answer:

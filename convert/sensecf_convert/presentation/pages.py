@@ -8,7 +8,7 @@ from typing import Any
 
 
 def template(name: str) -> Any:
-    """A page's template, named by its path below this package; it may include `page.css`. Pictures (PNG bytes) pass through `image`."""
+    """A page's template, by its path below this package; `presentation/page.css` is for all. Pictures (PNG bytes) pass through `image`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from ...errors import TableError
 from ..clocks import parse
-from ..exports import Export, number
-from ..readings import HIGH, LOW, Readings
+from ..exports import Export, has_sheet, number
+from ..readings import HIGH, LOW, Readings, beyond
 
 NAME, LOOKS_FOR = "dexcom", "Dexcom Clarity's CSV: Timestamp (YYYY-MM-DDThh:mm:ss), Event Type, Glucose Value (mg/dL or mmol/L)"
 RESEMBLES = re.compile(r"hh:mm:ss\)[^\n]*\((?:mg/dL|mmol/L)\)|[,;\t]\"*EGV\"*[,;\t]", re.IGNORECASE)
@@ -30,9 +30,7 @@ def _header(names: Sequence[str]) -> bool:
     return any(_TIME.fullmatch(n) for n in names) and any(_GLUCOSE.fullmatch(n) for n in names)
 
 
-def recognises(export: Export) -> bool:
-    """Whether it is such a file."""
-    return export.sheet(_header) is not None
+recognises = has_sheet(_header)
 
 
 def read(export: Export, readings: Readings) -> None:
@@ -86,11 +84,8 @@ def _second(text: str, export: Export) -> tuple[int, bool] | None:
 
 
 def reading(text: str, unit: str) -> float:
-    """A value, Low or High; NaN for what is neither. 39 and 401 mg/dL are how the sensor itself says Low and High."""
+    """A value, Low or High; NaN for what is neither."""
     word = WORDS.get(text.strip().lower())
     if word is not None:
         return word
-    value = number(text)
-    if unit == "mg/dL" and value in (39, 401):
-        return LOW if value == 39 else HIGH
-    return value
+    return beyond(number(text), unit)

@@ -13,7 +13,7 @@ from itertools import islice
 
 from ...errors import TableError
 from ..clocks import BOTH, order_of, parse, parse_slashed
-from ..exports import Export, Sheet, number
+from ..exports import Export, Sheet, has_sheet, number
 from ..readings import HIGH, LOW, Readings
 from .dexcom import WORDS
 
@@ -37,9 +37,7 @@ def _header(names: Sequence[str]) -> bool:
     return _column(names) is not None
 
 
-def recognises(export: Export) -> bool:
-    """Whether it is such a file."""
-    return export.sheet(_header) is not None
+recognises = has_sheet(_header)
 
 
 def read(export: Export, readings: Readings) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ..clocks import parse
 from ..exports import Export, finite, listed, word
-from ..readings import HIGH, LOW, Readings
+from ..readings import Readings, beyond
 
 NAME, LOOKS_FOR = "nightscout", "Nightscout's entries.json: objects with sgv (or mbg) and date"
 LIMITS = {"mg/dL": (40.0, 400.0), "mmol/L": (2.2, 22.2)}
@@ -29,7 +29,7 @@ def read(export: Export, readings: Readings) -> None:
             readings.notes.drop("nightscout: entries that are no reading of a sensor (mbg, cal)")
             continue
         unit = "mmol/L" if word(entry.get("units")).lower().startswith("mmol") else "mg/dL"
-        second, value = _second(entry), _value(entry["sgv"], unit)
+        second, value = _second(entry), beyond(finite(entry["sgv"]), unit)
         if second is None or math.isnan(value):
             readings.notes.drop("an entry without a time or a number that can be read")
             continue
@@ -56,10 +56,3 @@ def _second(entry: dict[str, object]) -> tuple[int, bool] | None:
     if isinstance(date, int | float) and not math.isnan(finite(date)):
         return int(date // 1000), False
     return parse(word(entry.get("dateString")))
-
-
-def _value(given: object, unit: str) -> float:
-    value = finite(given)
-    if unit == "mg/dL" and value in (39, 401):
-        return LOW if value == 39 else HIGH
-    return value

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ...errors import TableError
 from ..clocks import DAY, parse_slashed
-from ..exports import Export, Sheet, number
+from ..exports import Export, Sheet, has_sheet, number
 from ..notes import SHOWN, Notes
 from ..readings import AWAKE, DEEP, FAR, LIGHT, REM, UNMEASURED, Readings
 
@@ -39,9 +39,7 @@ def _header(names: Sequence[str]) -> bool:
     return "participant" in names and any(stream in names for stream in (*_STREAMS, *_UNUSED))
 
 
-def recognises(export: Export) -> bool:
-    """Whether it is a file of this data set."""
-    return export.sheet(_header) is not None
+recognises = has_sheet(_header)
 
 
 def read(export: Export, readings: Readings) -> None:
