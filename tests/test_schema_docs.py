@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,32 @@ import pytest
 
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.parsing import _FORMS, built
-from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.relation import KINDS, Relation
 from sensecf_edge.schema.schema import Schema
 
 PAGE = (Path(__file__).parents[1] / "docs" / "schema.md").read_text(encoding="utf-8")
+ROWS = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in PAGE.splitlines() if line.startswith("|")]
 EXAMPLES = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, flags=re.M | re.S)]
 
 
 @pytest.mark.parametrize("key", [*_FORMS, "format", "features", "relations"])
 def test_the_reference_names_every_key_says_what_it_changes_and_shows_it(key: str) -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{key}`" in line]
-    assert rows and all(cell.strip() for line in rows for cell in re.split(r"(?<!\\)\|", line)[1:4])
+    rows = [cells for cells in ROWS if f"`{key}`" in cells[0]]
+    assert rows and all(cell for cells in rows for cell in cells)
     assert any(key in example for example in parts(EXAMPLES)), f"no example has {key}"
+
+
+@pytest.mark.parametrize("field", fields(Relation), ids=lambda field: field.name)
+def test_every_key_of_a_relation_has_a_row_with_its_default(field: Field[Any]) -> None:
+    (row,) = (cells for cells in ROWS if len(cells) == 4 and cells[0] == f"`{field.name}`")
+    if isinstance(field.default, float) and field.name != "slope":  # whose 0 stands for "not stated"
+        assert float(row[1]) == field.default
+    assert all(row)
+
+
+def test_every_kind_of_relation_has_a_row_and_an_example() -> None:
+    shown = {relation["kind"] for example in EXAMPLES if isinstance(example, list) for relation in example}
+    assert shown == {*KINDS} == {cells[0].strip("`") for cells in ROWS if len(cells) == 2} & {*KINDS}
 
 
 def parts(value: Any) -> Iterator[dict[str, Any]]:

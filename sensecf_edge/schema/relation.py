@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import SchemaError
 from .feature import Vector, number_text
@@ -47,13 +47,13 @@ class Relation:
             raise SchemaError(*(f"relation {self.kind!r} over {', '.join(self.features)}: {fault}" for fault in faults))
 
     def _faults(self) -> Iterator[str]:
-        sizes = {"ratio": 3, "le": 2, "implies": 2, "band": 2, "causes": 2}
-        if self.kind not in ("sum", *sizes):
-            yield f"kind is none of sum, {', '.join(sizes)}"
+        kind = KINDS.get(self.kind)
+        if kind is None:
+            yield f"kind is none of {', '.join(KINDS)}"
             return
         count = len(self.features)
-        if count < 2 or len(set(self.features)) != count or count != sizes.get(self.kind, count):
-            yield f"needs {sizes.get(self.kind, 'two or more')} different features"
+        if count < 2 or len(set(self.features)) != count or count != (kind.size or count):
+            yield f"needs {kind.size or 'two or more'} different features"
             return
         if self.kind == "implies" and not (self.if_values and self.then_values):
             yield "needs if_values and then_values"
@@ -61,15 +61,15 @@ class Relation:
             yield "needs the total that the features add up to"
         if self.tolerance < 0:
             yield f"tolerance must be 0 or more, not {number_text(self.tolerance)}"
-        if self.kind in ("band", "causes") and not self.slope:
+        if kind.fitted and not self.slope:
             yield "needs a slope other than 0, fitted to data or stated"
         if self.completes is None:
             return
-        at = {"ratio": 0, "band": 0, "causes": 1}.get(self.kind)
-        if self.kind in ("le", "implies") or self.completes not in self.features:
-            yield f"only sum, ratio, band and causes complete a feature, one of their own; not {self.completes!r}"
-        elif at is not None and self.completes != self.features[at]:
-            yield f"{self.kind} completes its {('first', 'second')[at]} feature, {self.features[at]!r}"
+        if kind.completes is None or self.completes not in self.features:
+            *able, last = (name for name, other in KINDS.items() if other.completes is not None)
+            yield f"only {', '.join(able)} and {last} complete a feature, one of their own; not {self.completes!r}"
+        elif kind.completes != ANY and self.completes != self.features[kind.completes]:
+            yield f"{self.kind} completes its {('first', 'second', 'third')[kind.completes]} feature, {self.features[kind.completes]!r}"
 
     def most(self, second: Vector) -> Vector:
         """What `le` allows the first feature to be at most, beside values of the second one; same shape."""
@@ -78,7 +78,12 @@ class Relation:
     @property
     def exact(self) -> bool:
         """Whether it says exactly what one of its features is where the others are known."""
-        return self.kind in ("sum", "ratio")
+        return KINDS[self.kind].exact
+
+    @property
+    def fitted(self) -> bool:
+        """Whether its numbers may be left to data: a matter of judgement, not of arithmetic."""
+        return KINDS[self.kind].fitted
 
     @property
     def moves(self) -> str | None:
@@ -87,26 +92,71 @@ class Relation:
 
     def sentence(self) -> str:
         """The relation as a sentence for messages."""
-        f = self.features
-        if self.kind == "sum":
-            return f"{' + '.join(f)} = {number_text(self.total or 0.0)}"
-        if self.kind == "ratio":
-            power = "" if self.power == 1 else f"^{number_text(self.power)}"
-            return f"{f[0]} = {number_text(self.scale)} x {f[1]} / {f[2]}{power}"
-        if self.kind == "le":
-            slope, more = self.slope or 1.0, self.intercept
-            times = "" if slope == 1 else f"{number_text(slope)} x "
-            shift = f" {'+' if more > 0 else '-'} {number_text(abs(more))}" if more else ""
-            return f"{f[0]} <= {times}{f[1]}{shift}"
-        if self.kind == "band":
-            line = f"{number_text(self.slope)} x {f[1]} + {number_text(self.intercept)}"
-            return f"{f[0]} = {line}, give or take {number_text(self.tolerance)}"
-        if self.kind == "causes":
-            return f"{f[1]} moves by {number_text(self.slope)} x the change of {f[0]}"
-        return f"{f[0]} in ({', '.join(self.if_values)}) only if {f[1]} in ({', '.join(self.then_values)})"
+        return KINDS[self.kind].sentence(self)
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         kept = {k: v for k, v in plain.items() if k in ("kind", "features") or v != Relation.__dataclass_fields__[k].default}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in kept.items()}
+
+
+class Kind(NamedTuple):
+    """What sets one kind of relation apart; what it leaves for a feature is `space.rules`.
+
+    sentence   it in words, for messages
+    size       how many features it is between, None for two or more
+    completes  the place of the feature that it may complete, ANY for each of them, None for none
+    exact      it says exactly what one of its features is where the others are known
+    fitted     its slope may be left to data: a matter of judgement, not of arithmetic
+    """
+
+    sentence: Callable[[Relation], str]
+    size: int | None = 2
+    completes: int | None = None
+    exact: bool = False
+    fitted: bool = False
+
+
+ANY = -1
+
+
+def _sum(r: Relation) -> str:
+    return f"{' + '.join(r.features)} = {number_text(r.total or 0.0)}"
+
+
+def _ratio(r: Relation) -> str:
+    first, above, below = r.features
+    power = "" if r.power == 1 else f"^{number_text(r.power)}"
+    return f"{first} = {number_text(r.scale)} x {above} / {below}{power}"
+
+
+def _le(r: Relation) -> str:
+    slope, more = r.slope or 1.0, r.intercept
+    times = "" if slope == 1 else f"{number_text(slope)} x "
+    shift = f" {'+' if more > 0 else '-'} {number_text(abs(more))}" if more else ""
+    return f"{r.features[0]} <= {times}{r.features[1]}{shift}"
+
+
+def _implies(r: Relation) -> str:
+    return f"{r.features[0]} in ({', '.join(r.if_values)}) only if {r.features[1]} in ({', '.join(r.then_values)})"
+
+
+def _band(r: Relation) -> str:
+    line = f"{number_text(r.slope)} x {r.features[1]} + {number_text(r.intercept)}"
+    return f"{r.features[0]} = {line}, give or take {number_text(r.tolerance)}"
+
+
+def _causes(r: Relation) -> str:
+    return f"{r.features[1]} moves by {number_text(r.slope)} x the change of {r.features[0]}"
+
+
+KINDS = {
+    "sum": Kind(_sum, size=None, completes=ANY, exact=True),
+    "ratio": Kind(_ratio, size=3, completes=0, exact=True),
+    "le": Kind(_le),
+    "implies": Kind(_implies),
+    "band": Kind(_band, completes=0, fitted=True),
+    "causes": Kind(_causes, completes=1, fitted=True),
+}
+"""docs/architecture.md says what else another one needs. Who computes with a kind that it does not know raises NotImplementedError."""

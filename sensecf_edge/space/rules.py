@@ -201,6 +201,8 @@ def left(schema: Schema, relation: Relation, name: str, Y: Vector) -> Vector:
         others = [schema.index[n] for n in relation.features if n != name]
         total: Vector = (relation.total or 0.0) - Y[:, others].sum(axis=1)
         return total
+    if relation.kind != "ratio":
+        raise NotImplementedError(f"what {relation.kind} leaves for a feature")
     first, above, below = (Y[:, schema.index[n]] for n in relation.features)
     with np.errstate(divide="ignore", invalid="ignore"):
         if name == relation.features[0]:

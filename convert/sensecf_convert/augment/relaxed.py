@@ -19,8 +19,6 @@ from sensecf_edge.schema.schema import Schema
 from ..table import fit_relations
 from ..table.cohort import Cohort
 
-CAUSES = "causes"
-
 
 def relaxed_schema(schema: Schema) -> Schema:
     """The schema without what limits or follows advice: every feature may change, either way, by itself, as far as records reach."""
@@ -29,7 +27,7 @@ def relaxed_schema(schema: Schema) -> Schema:
         "moves", "cost",
     )  # fmt: skip
     free = {key: Feature.__dataclass_fields__[key].default for key in limits}
-    relations = tuple(r for r in schema.relations if r.kind != CAUSES)
+    relations = tuple(r for r in schema.relations if r.kind != "causes")
     return replace(schema, features=tuple(replace(f, **free) for f in schema.features), relations=relations)
 
 
@@ -37,7 +35,7 @@ def read(file: Path) -> tuple[Schema, list[dict[str, Any]]]:
     """A schema file, and those of its relations that state no slope: see `fit_relations.read_schema`. Effects, which are
     dropped, are none of them."""
     schema, left = fit_relations.read_schema(file)
-    return schema, [relation for relation in left if relation["kind"] != CAUSES]
+    return schema, [relation for relation in left if relation["kind"] != "causes"]
 
 
 def towards_class(data: Cohort, made: str) -> Cohort:

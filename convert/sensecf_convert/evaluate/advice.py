@@ -144,6 +144,8 @@ def _miss(relation: Relation, Z: Vector) -> Vector:
         return np.asarray(np.abs(Z.sum(axis=1) - (relation.total or 0.0)))
     if relation.kind == "ratio":
         return np.asarray(np.abs(Z[:, 0] - relation.scale * Z[:, 1] / Z[:, 2] ** relation.power))
+    if relation.kind not in ("band", "le"):
+        raise NotImplementedError(f"by how much a record misses what {relation.kind} says")
     line = (relation.slope or 1.0) * Z[:, 1] + relation.intercept
     return np.asarray(np.abs(Z[:, 0] - line) if relation.kind == "band" else np.maximum(Z[:, 0] - line, 0.0))
 

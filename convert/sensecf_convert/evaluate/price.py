@@ -32,9 +32,6 @@ from ..proof.prover import Prover
 from ..table.cohort import Cohort
 from ..teachers.search import search
 
-MOVE = ("causes", "band")
-"""Kinds of relations that are a matter of judgement, not of arithmetic."""
-
 
 @dataclass(frozen=True)
 class Priced:
@@ -52,7 +49,7 @@ def variants(schema: Schema) -> Iterator[tuple[str, Schema]]:
     limited = [f.name for f in schema.features if f.mutable and f.name not in schema.completed and _freed(f) != f]
     for name in limited:
         yield f"what limits {schema[name].title}", _less(schema, {name}, set())
-    effects = list(dict.fromkeys(r.moves for r in schema.relations if r.kind in MOVE and r.moves))
+    effects = list(dict.fromkeys(r.moves for r in schema.relations if r.fitted and r.moves))
     for name in effects:
         yield f"{schema[name].title} following", _less(schema, set(), {name})
     if limited or effects:
@@ -66,7 +63,7 @@ def _freed(feature: Feature) -> Feature:
 
 def _less(schema: Schema, free: set[str], apart: set[str]) -> Schema:
     features = tuple(_freed(f) if f.name in free else f for f in schema.features)
-    return replace(schema, features=features, relations=tuple(r for r in schema.relations if r.kind not in MOVE or r.moves not in apart))
+    return replace(schema, features=features, relations=tuple(r for r in schema.relations if not r.fitted or r.moves not in apart))
 
 
 def priced(checker: Checker, graph: bytes, train: Cohort, rows: Vector, goal: float, column: int = 1) -> Iterator[Priced]:

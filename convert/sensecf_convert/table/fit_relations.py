@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sensecf_edge.errors import SchemaError, TableError
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.relation import Relation
+from sensecf_edge.schema.relation import KINDS, Relation
 from sensecf_edge.schema.schema import Schema
 
 from ..progress import note
@@ -87,9 +87,6 @@ def tells_within(x: Vector, y: Vector, persons: NDArray[Any]) -> bool:
     return bool(moves(x[known]).sum() >= FEWEST and moves(y[known]).sum() >= FEWEST)
 
 
-OPEN = ("band", "causes")
-
-
 def read_schema(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
     """A schema file without the bands and causes that state no slope, and those relations as JSON: `fill_slopes` makes them whole.
 
@@ -98,7 +95,7 @@ def read_schema(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         relations = list(raw.get("relations", []))
-        left = [item for item in relations if item.get("kind") in OPEN and "slope" not in item]
+        left = [item for item in relations if _fitted(item) and "slope" not in item]
     except (OSError, ValueError, AttributeError, TypeError):
         return Schema.load(path), []  # which says what is wrong
     if not left:
@@ -108,6 +105,10 @@ def read_schema(path: Path) -> tuple[Schema, list[dict[str, Any]]]:
     except SchemaError as error:
         raise SchemaError(*error.faults, where=str(path)) from error
     return Schema.from_json({**raw, "relations": [r for r in relations if r not in left]}), left
+
+
+def _fitted(item: Mapping[str, Any]) -> bool:
+    return item.get("kind") in KINDS and KINDS[item["kind"]].fitted
 
 
 def with_fitted_relations(schema: Schema, left: Sequence[Mapping[str, Any]], data: Cohort) -> Schema:
