@@ -7,6 +7,7 @@ import io
 import json
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from conftest import SCHEMA, toy_classifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from sensecf_convert.augment import command
+from sensecf_convert.augment.learners import learn
 from sensecf_convert.classifier import onnx as export
 from sensecf_convert.classifier import recipes
 from sensecf_convert.classifier.kinds import KINDS, MANY_ROWS, pipeline
@@ -156,6 +159,16 @@ def test_the_recipe_with_the_best_auc_over_folds_is_taken_and_every_one_is_told(
     assert len(tried) == chosen.tried == len(KINDS["svm"].candidates(TRAIN)) and len(set(tried)) > 1
     assert f"{chosen.auc_cv:.3f}" == f"{max(tried):.3f}"
     assert KINDS["svm"].candidates(TRAIN)[int(np.argmax(tried))] == chosen.recipe
+
+
+@pytest.mark.parametrize("asked", [
+    lambda kind: pipeline(SCHEMA, kind, {}, 0), lambda kind: recipes.weights_of(kind, calibrated=True),
+    lambda kind: recipes.choose(kind, TRAIN, 0, quiet), lambda kind: learn(kind, TRAIN.schema, TRAIN.X, TRAIN.y, None, TEST.X, 0),
+    lambda kind: command._from(kind, 0.5),
+])  # fmt: skip
+def test_a_kind_that_has_no_entry_raises_wherever_it_is_asked_for(asked: Callable[[str], object]) -> None:
+    with pytest.raises(KeyError, match="stump"):
+        asked("stump")
 
 
 def test_large_tables_ask_a_forest_for_larger_leaves() -> None:

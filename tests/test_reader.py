@@ -20,6 +20,7 @@ from sensecf_convert.table.draft import draft
 
 from sensecf_edge.batch.records import OtherColumns, open_source
 from sensecf_edge.errors import RecordError, TableError
+from sensecf_edge.schema import cells
 from sensecf_edge.schema.cells import Unreadable
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
@@ -267,6 +268,20 @@ def test_a_decimal_comma_is_one_where_the_whole_file_says_so(tmp_path: Path) -> 
     # One comma among many points is a slip, and the points stay what they are.
     slip = table(tmp_path / "d.csv", lambda i, line: cell("glucose", lambda t: '"5,1"' if i == 3 else "5.125" if i == 4 else t)(line))
     assert list(rejected_by_batch(slip)) == [4]
+
+
+@pytest.mark.parametrize("way", ["decimal comma", "semicolon", "JSON Lines", "Parquet"])
+def test_what_stands_beside_a_number_has_one_place(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up quirk, a laboratory's flag behind most numbers: taken off in `cells.visible`, it is off wherever cells are read."""
+    rows = [{"id": f"P{i}", "age": 30 + i, "glucose": 5 + i / 8, "outcome": "ill" if i % 3 else "well"} for i in range(40)]
+    mark = "," if way == "decimal comma" else "."
+    flagged = [{**row, "glucose": str(row["glucose"]).replace(".", mark) + (" [H]" if i % 3 else "")} for i, row in enumerate(rows)]
+    schema = Schema((SCHEMA["age"], SCHEMA["glucose"]))
+    plain = codes_of_a_fit(as_lines(rows, tmp_path / "plain.csv"), schema)
+    path = WAYS[way](flagged, tmp_path / "flagged.csv")
+    monkeypatch.setattr(cells, "visible", lambda text: text.strip().removesuffix(" [H]"))
+    np.testing.assert_array_equal(codes_of_a_fit(path, schema), plain)
+    np.testing.assert_array_equal(codes_of_a_batch(path, schema), plain)
 
 
 def test_numbers_that_start_with_a_zero_are_codes(tmp_path: Path) -> None:

@@ -64,8 +64,7 @@ def visible(text: str) -> str:
 def cell(value: object) -> Cell:
     """A value of JSON or Parquet as a cell."""
     if isinstance(value, str):
-        text = visible(value)
-        return None if not text or text == UNKNOWN else text
+        return from_text(value)
     if isinstance(value, float):
         return None if math.isnan(value) else value
     if value is None or isinstance(value, bool | int | Unreadable):
@@ -74,7 +73,7 @@ def cell(value: object) -> Cell:
 
 
 def from_text(text: str) -> str | None:
-    """A text of a CSV as a cell."""
+    """A text as a cell. In a CSV this comes before decimal marks are judged, so a quirk that is taken off here is off for them too."""
     text = visible(text)
     return None if not text or text == UNKNOWN else text
 
