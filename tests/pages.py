@@ -31,9 +31,13 @@ def commands(page: str) -> list[str]:
     return [line for line in out if line.strip() and not line.startswith("#")]
 
 
+BEFORE = r"(?:[A-Z]+=\S+ |/usr/bin/time -v )*"
+
+
 def inline(page: str) -> list[str]:
-    """Whole commands within sentences, `sensecf-edge ...` and `python -m ...`, where nothing is left out."""
-    spans = re.findall(r"`((?:sensecf-edge|python -m sensecf_convert\.)[^`]*)`", re.sub(r"^```.*?^```", "", PAGES[page], flags=re.M | re.S))
+    """Whole commands within sentences, `sensecf-edge ...` and `python -m ...`, where nothing is left out; without what stands before."""
+    text = re.sub(r"^```.*?^```", "", PAGES[page], flags=re.M | re.S)
+    spans = re.findall(rf"`{BEFORE}((?:sensecf-edge|python -m sensecf_(?:convert\.|bench))[^`]*)`", text)
     return [" ".join(span.split()) for span in spans if "..." not in span]
 
 
@@ -53,3 +57,9 @@ def ours(page: str) -> list[str]:
 def modules(page: str) -> list[str]:
     """The page's lines that run a module of the build side."""
     return [line for line in commands(page) if re.match(r"python -m sensecf_convert", line)]
+
+
+def of_other_places(page: str) -> list[str]:
+    """The page's lines that run a sensecf-edge that lies elsewhere: in a kit, on another machine; from its name on."""
+    called = [re.search(r"(?:/bin/|-m )(sensecf[-_]edge .*)", line) for line in commands(page)]
+    return [found[1].replace("sensecf_edge", "sensecf-edge", 1) for found in called if found]

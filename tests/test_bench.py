@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sensecf_bench import comparisons, masking, measuring, programs
-from sensecf_bench.__main__ import bench
+from sensecf_bench.__main__ import main
 from strategies import spaces
 from test_grammar import Judge
 
@@ -77,7 +77,7 @@ def lean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ran(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[str, str]:
     """What the tool prints, and what it says beside."""
-    bench.main([str(a) for a in arguments], standalone_mode=False)
+    main.main([str(a) for a in arguments], standalone_mode=False)
     return capsys.readouterr()
 
 

@@ -1,4 +1,9 @@
-"""What README and docs say runs: every command parses, and the Python in them is executed. Commands are run in test_walks.py."""
+"""What README and docs say runs: every command is read by its own parser, and the Python in them is executed.
+
+Commands are run in test_walks.py, page by page, or by the test that is named there. Read and no more are: commands within sentences; lines
+of `watch`, `serve` and `doctor`, of a kit and of another machine; targets of make, of which it is asked that they are there. Lines of other
+programs (pip, apt-get, openssl, systemctl) are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from pathlib import Path
 
 import click
 import pytest
-from pages import PAGES, PYTHON, ROOT, arguments, blocks, inline, modules, ours
+from pages import PAGES, PYTHON, ROOT, arguments, blocks, commands, inline, modules, of_other_places, ours
 
 from sensecf_edge.cli.main import cli
 
@@ -22,7 +27,7 @@ UPSTREAM = ("convert_hf_to_gguf.py",)
 
 ENDINGS = ("csv", "json", "jsonl", "gguf", "onnx", "html", "model", "parquet", "schema")
 
-EVERY = [(page, line) for page in PAGES for line in ours(page)]
+EVERY = [(page, line) for page in PAGES for line in (*ours(page), *of_other_places(page))]
 NAMED = [(page, span) for page in PAGES for span in inline(page) if span.startswith("sensecf-edge")]
 MODULES = [(page, line) for page in PAGES for line in (*modules(page), *(span for span in inline(page) if span.startswith("python")))]
 
@@ -43,7 +48,8 @@ def test_every_block_says_what_it_is() -> None:
 def test_readme_names_both_commands_of_a_fresh_machine_and_make_knows_every_target_that_is_named() -> None:
     assert "make demo" in README and "make test" in README
     for page, text in PAGES.items():
-        for target in re.findall(r"(?:`|^\$ )make ([a-z][a-z0-9-]*)", text, flags=re.MULTILINE):
+        in_blocks = [found for line in commands(page) for found in re.findall(r"(?:^|&& )make ([a-z][a-z0-9-]*)", line)]
+        for target in (*in_blocks, *re.findall(r"`make ([a-z][a-z0-9-]*)", text)):
             assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE), (page, target)
 
 

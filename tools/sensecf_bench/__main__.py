@@ -18,7 +18,7 @@ from sensecf_edge.cli.options import MODEL_HELP, model_or_usage_error, threads_o
 @click.option("--records", type=click.IntRange(1), default=1000, help="Records in one call.")
 @threads_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def bench(model: str | None, generator: Path | None, as_json: bool, **options: Any) -> int:
+def main(model: str | None, generator: Path | None, as_json: bool, **options: Any) -> int:
     """Measure MODEL beside llama.cpp alone, llama-cpp-python and an idle Python, as ratios of one run.
 
     `make bench` also builds llama.cpp's own bench and a model with a large vocabulary, and measures against those.
@@ -37,4 +37,4 @@ def bench(model: str | None, generator: Path | None, as_json: bool, **options: A
 
 
 if __name__ == "__main__":
-    bench(prog_name="python -m sensecf_bench")
+    main(prog_name="python -m sensecf_bench")

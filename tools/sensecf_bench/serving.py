@@ -122,7 +122,7 @@ def at_once(page: Page, asked: list[dict[str, Any]], alone: list[Any]) -> tuple[
 @click.option("--model", help=MODEL_HELP)
 @click.option("--answers", type=click.IntRange(1), default=1000, help="Answers to ask for.")
 @click.option("--starts", type=click.IntRange(1), default=5, help="Starts to time; the median counts.")
-def serving(model: str | None, answers: int, starts: int) -> int:
+def main(model: str | None, answers: int, starts: int) -> int:
     """Time the page: ready after the command, answers (three options each), memory after them, and 50 at once."""
     name = model_or_usage_error(model)
     ready, worked = [], []
@@ -158,4 +158,4 @@ def serving(model: str | None, answers: int, starts: int) -> int:
 
 
 if __name__ == "__main__":
-    serving(prog_name="python -m sensecf_bench.serving")
+    main(prog_name="python -m sensecf_bench.serving")
