@@ -13,7 +13,7 @@ from .errors import ConstraintError
 
 
 def whole(what: str, value: Any, least: float = -math.inf, most: float = math.inf) -> int:
-    """A whole number of any make, within these limits."""
+    """A whole number of any make, within these limits. Raises ConstraintError for all else."""
     if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
         raise ConstraintError(f"{what} must be a whole number, not {value!r}")
     if operator.index(value) < least:
@@ -24,7 +24,7 @@ def whole(what: str, value: Any, least: float = -math.inf, most: float = math.in
 
 
 def number(what: str, value: Any) -> float:
-    """A number."""
+    """A number that fits 64 bits. Raises ConstraintError for all else."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise ConstraintError(f"{what} must be a number, not {value!r}")
     try:
@@ -34,26 +34,26 @@ def number(what: str, value: Any) -> float:
 
 
 def one_of(what: str, value: Any, known: Collection[str]) -> str:
-    """One of the words that are known."""
+    """One of the words that are known. Raises ConstraintError for another."""
     if value not in known:
         raise ConstraintError(f"{what} must be one of {', '.join(known)}, not {value!r}")
     return str(value)
 
 
 def names(what: str, value: Any) -> frozenset[str]:
-    """A collection of names; a text alone is none, for it would be taken for its letters."""
+    """A collection of names; a text alone is none, for it would be taken for its letters: ConstraintError."""
     if isinstance(value, str) or not isinstance(value, Collection) or not all(isinstance(name, str) for name in value):
         raise ConstraintError(f"{what} must be a collection of feature names, not {value!r}")
     return frozenset(value)
 
 
 def numbers(what: str, value: Any) -> dict[str, float]:
-    """Numbers by name."""
+    """Numbers by name. Raises ConstraintError for all else."""
     return {name: number(f"{what}[{name!r}]", one) for name, one in _by_name(what, value).items()}
 
 
 def pairs(what: str, value: Any) -> dict[str, tuple[float, float]]:
-    """Pairs of numbers by name."""
+    """Pairs of numbers by name. Raises ConstraintError for all else."""
     out = {}
     for name, pair in _by_name(what, value).items():
         if isinstance(pair, str) or not hasattr(pair, "__len__") or len(pair) != 2:

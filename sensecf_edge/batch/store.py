@@ -129,7 +129,7 @@ class Store:
         self._db.execute("BEGIN")
 
     def all(self, what: Literal["output", "rejects"]) -> Iterator[bytes]:
-        """All of the output or the rejects, in the order of the rows."""
+        """All of the output or the rejects, in the order of the rows. Raises TableError where the file is damaged."""
         with self._told():
             for (packed,) in self._db.execute(f"SELECT {what} FROM answers WHERE {what} IS NOT NULL ORDER BY last"):
                 try:

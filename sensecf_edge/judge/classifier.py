@@ -49,7 +49,10 @@ class OnnxChecker:
         self.calls = self.rows = 0
 
     def p_target(self, Y: Vector) -> Vector:
-        """Probability of the wanted class, shape (candidates,). An empty batch is answered without asking the model."""
+        """Probability of the wanted class, shape (candidates,). An empty batch is answered without asking the model.
+
+        Raises CheckError for another shape, and where the model fails or gives out what is no probability.
+        """
         self._graph.check_shape(Y)
         if not len(Y):
             return np.empty(0)
@@ -86,7 +89,7 @@ class OnnxRealism:
         self._output = self._graph.output(rank=None, names=("log_density", "score_samples"))
 
     def log_density(self, Y: Vector) -> Vector:
-        """Natural logarithm of the density, shape (candidates,); minus infinity is possible, NaN is an error."""
+        """Natural logarithm of the density, shape (candidates,); minus infinity is possible, NaN raises CheckError."""
         self._graph.check_shape(Y)
         if not len(Y):
             return np.empty(0)
@@ -148,7 +151,7 @@ class _Graph:
         self._input = inputs[0].name
 
     def output(self, rank: int | None, names: tuple[str, ...] = ()) -> str:
-        """The name of the output to read: one of `names` in that order, else the only float output of the rank."""
+        """The name of the output to read: one of `names` in that order, else the only float output of the rank. CheckError without one."""
         outputs = [o for o in self._session.get_outputs() if o.type in ("tensor(float)", "tensor(double)")]
         for name in names:
             if name in [o.name for o in outputs]:

@@ -77,6 +77,7 @@ def tell(
     """The explanation with its letter: `kind` "letter" to the person, "note" about the record. Without a teller the template writes.
 
     An engine may be given in place of a teller; it is not closed. `say` hears why a model's letter was not taken.
+    Raises ConstraintError for another kind.
     """
     if kind not in phrases.KINDS:
         raise ConstraintError(f"there is no {kind!r} to write; {' or '.join(phrases.KINDS)}")

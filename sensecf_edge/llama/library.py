@@ -32,7 +32,10 @@ _errors: deque[str] = deque(maxlen=2)
 
 @cache
 def library() -> Any:
-    """llama_cpp's low-level module, loaded once and silent: its errors are kept for our messages, all else is dropped."""
+    """llama_cpp's low-level module, loaded once and silent: its errors are kept for our messages, all else is dropped.
+
+    Raises EngineError where it cannot be loaded.
+    """
     # OpenMP's threads otherwise spin at every barrier: with a core taken by another program, two threads were 4 to 100
     # times slower than one. The variable is read while the library loads, and not left to child processes.
     ours = "OMP_WAIT_POLICY" not in os.environ

@@ -32,6 +32,7 @@ def build(style: str, space: Admissible, target: str, p: float, task: Task | Non
 
     `task` says in words what a general model is asked for, `hints` what single changes would give. Deterministic; the same for every
     proposal of the record.
+    Raises BundleError for a style that this version does not know.
     """
     if style == "scored":
         return want(target) + score_item(p) + _values(space) + ARROW
