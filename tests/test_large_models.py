@@ -151,7 +151,7 @@ def test_the_converted_vocabulary_is_the_golden_one_token_by_token(way: Way) -> 
 def test_lora_learns_and_the_prompt_fits(way: Way) -> None:
     facts = way.tuned.facts
     assert facts["loss"] < 0.6 * facts["loss_first"]
-    assert facts["steps"] == 18  # in tens, of 200 pairs 16 of which are held out
+    assert facts["steps"] == 20  # in tens, of 200 pairs: too few to hold some out
     assert facts["trainable"] == way.base.sizes.adapter(16) and facts["left_out"] == 0
     assert 100 < way.tuned.longest < 400
 
@@ -186,7 +186,7 @@ def test_q4_k_m_loads_keeps_the_grammar_and_its_first_answers_parse(way: Way) ->
     X, _, p = pairs(12, seed=9)
     spaces = [admissible(Record(SCHEMA, x)) for x in X]
     grammars = [Grammar(space) for space in spaces]
-    prompts = [build(way.tuned.style, space, "calm", now) for space, now in zip(spaces, p, strict=True)]
+    prompts = [build(GENERAL, space, "calm", now) for space, now in zip(spaces, p, strict=True)]
     with LlamaEngine(way.packed, EngineSettings(max_sequences=4, threads=1), way.tuned.longest + 32) as engine:
         assert engine.tokenise(prompts[0]) == way.base.tokens.prompt(prompts[0])
         said = engine.propose([Request(text, grammar, 2, 0, 0.7) for text, grammar in zip(prompts, grammars, strict=True)])
@@ -204,7 +204,7 @@ def test_a_bundle_with_it_explains(way: Way, beside: bool, toy_copy: Path, comma
     if beside:
         shutil.copyfile(way.adapter, toy_copy / "adapter.gguf")
     manifest = toy_manifest()
-    manifest["generator"].update(prompt=way.tuned.style, context=way.tuned.longest + 32, parameters=way.tuned.facts["parameters"])
+    manifest["generator"].update(prompt=GENERAL, context=way.tuned.longest + 32, parameters=way.tuned.facts["parameters"])
     write_manifest(toy_copy, manifest)
     ran = command("explain", "--sample", "restless", "--model", toy_copy, "--json")
     assert ran.code == 0, ran.err

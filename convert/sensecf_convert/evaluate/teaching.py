@@ -41,9 +41,10 @@ def study_teachers(
                 continue
             alone = replace(lesson, teachers=(name,))
             pairs = dict(collect.collect_pairs(own, alone, train, PAIRS, plan.seed, jobs))
-            pairs["p"] = lesson.judge().checker.p_target(pairs["X"])
+            checker = lesson.judge().checker
+            pairs["p"] = checker.p_target(pairs["X"])
             made = learners.FromScratch(own, short, vocabulary).learn(pairs, sensecf_convert_plan.FIRST, PASSES)
-            first_try = practice.first_try(made.speaker(plan.wanted), lesson, train, learners.HELD_OUT, plan.seed)
+            first_try = practice.first_try(made.speaker(plan.wanted, checker), lesson, train, learners.HELD_OUT, plan.seed)
             own.note("row.json", _row(name, lesson, pairs, first_try))
         rows.append(own.facts("row.json"))
     return rows
