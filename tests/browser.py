@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,14 @@ class Browser:
         return self.ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def cdp(self, command: str, **parameters: Any) -> Any:
-        """A command of the DevTools protocol."""
-        return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+        """A command of the DevTools protocol. Chromium's printing now and then fails on a busy machine: it is asked twice more."""
+        for attempt in range(3):
+            try:
+                return self.ask("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
+            except AssertionError as error:
+                if "Printing failed" not in str(error) or attempt == 2:
+                    raise
+                time.sleep(1)
 
     def until(self, condition: str, *arguments: Any, seconds: float = 20.0) -> None:
         """Wait until an expression is true."""

@@ -41,9 +41,8 @@ from sensecf_edge.serve.texts import HERE, texts
 ROOT = Path(__file__).parents[1]
 HASTY = """
 import sys
-from sensecf_edge.settings import SERVE
-for name, value in dict(body_seconds=1.0, head_seconds=1.0, waiting=60).items():
-    object.__setattr__(SERVE, name, value)
+from sensecf_edge import settings
+settings.SERVE = settings.SERVE._replace(body_seconds=1.0, head_seconds=1.0, waiting=60)
 from sensecf_edge.serve import app
 def fault(explainer, asked):
     raise ValueError(f"a value: {asked.values}")
@@ -386,11 +385,11 @@ def test_a_number_may_have_a_decimal_comma_and_is_asked_back_where_it_may_be_two
     for typed, read in (("10,5", 10.5), ("10.5", 10.5), ("0,125", 0.125), ("10,500", 10.5), (" 7,0 ", 7.0)):  # 10,500 percent cannot be
         assert record_of(schema, {**plain, "deep_sleep": typed}).to_mapping()["deep_sleep"] == read
     assert record_of(schema, {**plain, "steps": "14,5"}).to_mapping()["steps"] == 14.5
-    for typed in ("7,080", "1,080"):
+    for typed in ("7,080", "1,080", "25,500", "99,000"):
         with pytest.raises(FieldsError) as caught:
             record_of(schema, {**plain, "steps": typed})
         assert caught.value.faults == {"steps": f"{typed} may be thousands or decimals; write it without a comma, or with a decimal point."}
-    for typed in ("1,2,3", "7.080,5", "1,", ",", "99,000"):
+    for typed in ("1,2,3", "7.080,5", "1,", ","):
         with pytest.raises(FieldsError):
             record_of(schema, {**plain, "steps": typed})
 

@@ -90,4 +90,5 @@ def _cell(feature: Feature, held: str | None) -> Cell:
     given = None if held is None else from_text(held)
     if given is None or feature.kind != "number":
         return value(feature, given)
-    return value(feature, typed(given, lambda number: feature.coded(number) is not None))
+    thousands = feature.high is not None and feature.high >= 1000  # then 25,500 is thousands to most who type it, even where it is too many
+    return value(feature, typed(given, lambda number: feature.coded(number) is not None or (thousands and number >= 1000)))
