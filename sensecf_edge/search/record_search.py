@@ -153,11 +153,11 @@ class RecordSearch:
             self.found.searched(refine(self.judge, self.space, sought.answer[None], known=self.known))
 
     def close(self, answers: int, rows: int) -> None:
-        """What is done once the rounds are over: the wider search that was asked for, the last word of the prover where nothing was found,
-        and answers that differ."""
+        """What is done once the rounds are over: the wider search that was asked for, the last word of the prover where nothing was found
+        and all is known, and answers that differ."""
         if rows > SEARCH.rows and not self.hopeless:
             self.widen(answers, rows)
-        if not self.answers and not self.hopeless:
+        if not self.answers and not self.hopeless and not np.isnan(self.space.record.vector).any():
             self.settle(rows, last=True)
             if self.answers:
                 self.widen(answers, min(rows, SEARCH.rows))
