@@ -20,6 +20,7 @@ from sensecf_edge.trial import opened
 from ..density import fitting
 from ..evaluate import groups
 from ..plan import About
+from ..presentation.options import model_option, new_bundle_option
 from ..table.split import parts_of
 from ..work import write
 from .pack import free_or_own
@@ -43,9 +44,9 @@ def add(table: Path, model: str | Path, about: About, out: Path) -> Bundle:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--about", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The description that the fit had.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; may be the bundle's own.")
+@new_bundle_option
 def main(table: Path, model: str, about: Path | None, output: Path) -> None:
     """Add what later versions measure to a bundle that was fitted on TABLE."""
     try:

@@ -15,6 +15,7 @@ from sensecf_edge.bundle.manifest import SCHEMA
 from sensecf_edge.errors import SchemaError, SenseCFError
 from sensecf_edge.schema.schema import Schema
 
+from ..presentation.options import model_option, new_bundle_option
 from ..table.fit_relations import read_schema
 from ..work import write
 from .pack import copied, free_or_own, pretty_json
@@ -42,8 +43,8 @@ def give(model: str | Path, stated: Schema, out: Path) -> Bundle:
 
 @click.command()
 @click.argument("schema", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; may be the bundle's own.")
+@model_option
+@new_bundle_option
 def main(schema: Path, model: str, output: Path) -> None:
     """Give a bundle the codes that SCHEMA states for its features."""
     try:

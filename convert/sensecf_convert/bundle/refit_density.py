@@ -17,6 +17,7 @@ from sensecf_edge.errors import SenseCFError
 from sensecf_edge.judge.density import Density
 
 from ..density import fitting
+from ..presentation.options import model_option, new_bundle_option
 from ..table.split import parts
 from ..work import write
 from .pack import copied, free_or_own, pretty_json
@@ -46,8 +47,8 @@ def refit_density(table: Path, model: str | Path, out: Path) -> Bundle:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; may be the bundle's own.")
+@model_option
+@new_bundle_option
 def main(table: Path, model: str, output: Path) -> None:
     """Copy a bundle with a density fitted anew on TABLE, the one that the bundle was fitted on."""
     try:

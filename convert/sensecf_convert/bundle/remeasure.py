@@ -22,6 +22,7 @@ from sensecf_edge.trial import opened
 from ..evaluate.measure import measure_bundle
 from ..memorisation import checks
 from ..plan import About
+from ..presentation.options import model_option, new_bundle_option
 from ..progress import bar
 from ..table.fit_relations import read_schema
 from ..table.split import parts_of
@@ -71,11 +72,11 @@ def _kept(found: Mapping[str, Any]) -> dict[str, Any]:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--about", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The description that the fit had.")
 @click.option("--relations", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="A schema whose relations take the place of the bundle's.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder of the new bundle; may be the bundle's own.")
+@new_bundle_option
 def main(table: Path, model: str, about: Path | None, relations: Path | None, output: Path) -> None:
     """Measure a bundle that was fitted on TABLE again."""
     try:

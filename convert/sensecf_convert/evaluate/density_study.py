@@ -21,6 +21,7 @@ from sensecf_edge.judge.mixture import log_sum
 from sensecf_edge.schema.feature import Feature, Vector
 
 from ..density import fitting
+from ..presentation.options import model_option
 from ..table.cohort import Cohort
 from ..table.imputation import imputed_values
 from ..table.split import parts_of
@@ -122,7 +123,7 @@ def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--doubles", type=click.IntRange(0), default=1, help="Numbers, and choices, that are told twice, one at a time.")
 @click.option("--rows", type=click.IntRange(50), default=MOST_REFITTED, show_default=True,
               help="Training rows that densities are fitted to again, drawn; more than there are: all.")  # fmt: skip

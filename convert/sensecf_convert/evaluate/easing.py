@@ -29,6 +29,7 @@ from sensecf_edge.space.easing import REQUEST
 from sensecf_edge.trial import opened
 
 from ..baselines import methods
+from ..presentation.options import model_option
 from ..proof.prover import Fewest, Prover, summed
 from ..table.split import Parts, kept_back, parts_of
 
@@ -106,7 +107,7 @@ def _prover(bundle: Bundle, explainer: Explainer, drawn: Parts) -> Prover:
 
 @click.command()
 @click.argument("file", metavar="TABLE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--limit", default=200, show_default=True, help="Ask about so many records at most, the first ones.")
 @click.option("--final", is_flag=True, help="The final part instead of the test part.")
 @click.option("--max-changes", default=LOOP.max_changes, show_default=True, help="Features that an answer may change.")

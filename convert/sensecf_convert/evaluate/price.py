@@ -27,6 +27,7 @@ from sensecf_edge.space.constraints import Constraints
 from sensecf_edge.trial import opened
 
 from ..classifier.threshold import goal_of
+from ..presentation.options import model_option
 from ..progress import bar
 from ..proof.prover import Prover
 from ..table.cohort import Cohort
@@ -90,7 +91,7 @@ def table(rows: Sequence[Priced]) -> str:
 
 @click.command()
 @click.argument("file", metavar="TABLE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--limit", default=1_000, show_default=True, help="Ask about so many training records at most, drawn.")
 def main(file: Path, model: str, limit: int) -> None:
     """What each limit of a bundle's advice costs, counted on the people of TABLE that it was trained on."""

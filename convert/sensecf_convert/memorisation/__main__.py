@@ -11,6 +11,7 @@ import numpy as np
 from sensecf_edge.errors import SenseCFError
 from sensecf_edge.trial import opened
 
+from ..presentation.options import model_option
 from ..table.split import parts_of
 from .checks import MOST_PEOPLE, check
 from .formatting import COVERS, markdown
@@ -18,7 +19,7 @@ from .formatting import COVERS, markdown
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option(
     "--work", type=click.Path(path_type=Path, exists=True), help="Work folder of its fit: the pairs it learnt are asked about, too."
 )

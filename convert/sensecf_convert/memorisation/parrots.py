@@ -16,6 +16,7 @@ from sensecf_edge.schema.schema import Schema
 from sensecf_edge.trial import opened
 
 from ..presentation.numbers import percent
+from ..presentation.options import model_option
 from ..table.split import Parts, parts_of
 from .inference import Figures
 from .repetition import Crowd, Spoken, repeated
@@ -98,7 +99,7 @@ def _speech(parts: Parts, source: Source, chance: Chance) -> Spoken:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--times", type=int, default=3, show_default=True, help="How often each speaks, from other chance.")
 def main(table: Path, model: str, times: int) -> None:
     """Which of several parrots the check finds among the people of TABLE, which MODEL was fitted on."""

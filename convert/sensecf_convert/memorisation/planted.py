@@ -26,6 +26,7 @@ from .. import plan as sensecf_convert_plan
 from ..generator import learners
 from ..generator.scratch.vocabulary import SchemaVocabulary
 from ..plan import FitPlan
+from ..presentation.options import model_option
 from ..table.cohort import Cohort
 from ..table.split import parts_of
 from ..teachers import collect
@@ -86,7 +87,7 @@ def report(figures: Figures) -> str:
 
 @click.command()
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--model", required=True, help="Shipped bundle by name, or a bundle's folder.")
+@model_option
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for pairs and weights; an interrupted run goes on.")
 @click.option("--pairs", type=int, default=20_000, show_default=True, help="Pairs to learn.")
 @click.option("--passes", type=float, default=6.0, show_default=True, help="Passes over them.")
