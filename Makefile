@@ -97,6 +97,9 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
 	    --pairs 60000 --passes 7
+	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart-smollm2 --test-share 0.2 --final-share 0.2 \
+	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart-smollm2 \
+	    --base smollm2 --rank 8 --rate 1e-3 --pairs 4000 --passes 1
 	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/metabolic.schema.json --about convert/about/metabolic.json --work $(TABLES)/metabolic \
 	    --pairs 40000 --passes 4 --seed 1

@@ -9,6 +9,7 @@
     ├── ExportError                1      a model cannot be written in another format
     ├── BaseModelError             1      a base model cannot be tuned as asked
     ├── BundleError                1      a model folder is damaged, altered or too new
+    │   └── WeightsAwayError       1      it goes on from weights that are not on this machine
     ├── EngineError                1      llama.cpp refused or failed
     ├── AuditError                 1      an audit log is not whole, or cannot be written
     ├── CheckError                 1      onnxruntime refused, failed or answered NaN
@@ -105,6 +106,10 @@ class BundleError(SenseCFError):
     def __init__(self, message: str) -> None:
         kept = message if len(message) <= self.LONGEST else f"{message[: self.LONGEST]}…"
         super().__init__("".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in kept))
+
+
+class WeightsAwayError(BundleError):
+    """A model folder is whole, but goes on from weights that it shares with others and that have not been fetched."""
 
 
 class EngineError(SenseCFError):

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from bases import narrow, need_sources
+from click.testing import CliRunner
 from conftest import SCHEMA, Ran
+from sensecf_convert.evaluate import made_up
 from sensecf_convert.export import upstream
 from sensecf_convert.export.convert import hf_to_gguf
 from sensecf_convert.fit import fit
@@ -19,7 +21,7 @@ from sensecf_convert.plan import FitPlan
 from toys import toy_gguf
 
 from sensecf_edge.bundle.bundle import Bundle
-from sensecf_edge.errors import BaseModelError, BundleError, SenseCFError
+from sensecf_edge.errors import BaseModelError, BundleError, SenseCFError, WeightsAwayError
 from sensecf_edge.explain import Explainer
 
 CHOICES = {"target": "mood", "wanted": "calm", "pairs": 100, "passes": 0.3, "quantization": "Q4_K_M"}
@@ -87,13 +89,19 @@ def test_a_gguf_as_the_base_is_referred_to_by_its_hash_and_the_bundle_holds_the_
     record = json.dumps({"age": 50, "steps": 2000, "deep_sleep": 8, "smoker": "yes"}).encode()
     answer = json.loads(command("explain", "-", "--model", out, "--json", stdin=record).out)
     assert answer["first_try"] is not None
+    ran = CliRunner().invoke(made_up.main, [str(table), "--model", str(out), "--count", "3"], catch_exceptions=False)
+    ways = ["the bundle's own", "without its adapter", "additive", "chance"]
+    assert ran.exit_code == 0 and all(map(str.startswith, ran.output.splitlines(), ways)), ran.output
     held = bundle.generator_path.read_bytes()
     bundle.generator_path.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
     with pytest.raises(BundleError, match="is not the file that its name says"):
         Bundle.open(out)
     bundle.generator_path.unlink()
-    with pytest.raises(BundleError, match=r"weights that are not on this machine \(narrow\.gguf\); copy narrow\.gguf to"):
+    with pytest.raises(WeightsAwayError, match=r"weights that are not on this machine \(narrow\.gguf\); copy narrow\.gguf to"):
         Bundle.open(out)
+    monkeypatch.setattr(Bundle, "available", staticmethod(lambda: [("calm", out)]))
+    ran, named = command("models", "verify"), command("models", "verify", "calm")
+    assert ran.code == 0 and ran.out.startswith("away  calm:") and named.code == 1 and named.out.startswith("FAIL  calm:")
 
 
 def test_a_general_model_as_it_comes_is_named_by_its_hash_and_learns_nothing(

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BundleError
+from ..errors import BundleError, WeightsAwayError
 from ..llama.hashing import still
 from .part import Part
 
@@ -33,10 +33,10 @@ class SharedWeights:
         return weights_home() / f"{self.sha256}.gguf"
 
     def audit(self) -> None:
-        """Raises BundleError where it is not there or not the one that is meant."""
+        """Raises WeightsAwayError where it is not there, BundleError where it is not the one that is meant."""
         fetch = f"sensecf-edge models fetch {self.name}" if self.name == "smollm2" else f"copy {self.name} to {self.path}"
         if not self.path.is_file():
-            raise BundleError(f"this bundle goes on from weights that are not on this machine ({self.name}); {fetch}")
+            raise WeightsAwayError(f"this bundle goes on from weights that are not on this machine ({self.name}); {fetch}")
         with self.path.open("rb") as file:
             same = still(file, self.sha256)
         if not same:

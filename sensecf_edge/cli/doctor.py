@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..bundle.bundle import Bundle
 from ..bundle.manifest import ADAPTER
-from ..errors import SenseCFError
+from ..errors import SenseCFError, WeightsAwayError
 from ..llama.engine import LlamaEngine
 from ..llama.threads import calibrate, rule, usable
 from ..settings import ENGINE, SMALL_MODEL
@@ -123,7 +123,7 @@ def _models() -> list[Finding]:
             bundle = Bundle.open(folder)
             out.append(Finding(f"model {name}", f"intact; explain needs about {memory_mb(bundle)} MB{_engine(bundle)}"))
         except SenseCFError as error:
-            out.append(Finding(f"model {name}", str(error), problem=True))
+            out.append(Finding(f"model {name}", str(error), problem=not isinstance(error, WeightsAwayError)))
     return out
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import EngineError
 from ..propose.engine import Proposal, Request, Unanswered
-from ..settings import ENGINE, LOOP, EngineSettings
+from ..settings import ENGINE, LOOP, SMALL_MODEL, EngineSettings
 from . import chat, library
 from .batch import Branch
 from .decoding import Run
@@ -60,6 +60,9 @@ class LlamaEngine:
         self.n_vocab, self.settings = self._tokenizer.size, settings
         self.context, self.answer_tokens = context, settings.max_answer_tokens
         self.sequences = max(1, min(settings.max_sequences, int(lib.llama_max_parallel_sequences()) - 1))
+        on_cpu = settings.device == "cpu" or not lib.llama_supports_gpu_offload()
+        if on_cpu and (talk is not None or path.stat().st_size >= SMALL_MODEL):  # more of them take memory there and save no time
+            self.sequences = min(self.sequences, LOOP.proposals)
         if talk is not None:
             self._prepare(talk)
         self.context = min(self.context, int(lib.llama_model_n_ctx_train(self._model)) or self.context)
@@ -85,8 +88,6 @@ class LlamaEngine:
             tokens.set_frame(chat.frame(template.decode("utf-8", "replace"), begin, tokens.named("eos")))
         self.answer_tokens = min(self.answer_tokens, talk.answer_tokens(len(tokens.inner(talk.answer.encode()))))
         self.context = len(tokens.prompt(talk.prompt)) + self.answer_tokens
-        if self.settings.device == "cpu" or not lib.llama_supports_gpu_offload():
-            self.sequences = min(self.sequences, LOOP.proposals)
 
     def _open_context(self, path: Path, settings: EngineSettings) -> Any:
         lib = self._lib

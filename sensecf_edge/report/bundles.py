@@ -34,10 +34,11 @@ def _summary(folder: Path) -> tuple[str, str, str, str]:
     except SenseCFError as error:
         return plain(f"damaged: {error}"), "", "", ""
     size = sum(entry.bytes for entry in manifest.files.values()) / 1e6
+    shared = f" + {manifest.generator.weights.bytes / 1e6:.0f}" if manifest.generator.weights else ""
     what = f"{_class(manifest, manifest.target.unwanted)} → {_class(manifest, manifest.target.wanted)}"
     if manifest.title:
         what = f"{manifest.title} ({what})"
-    return plain(what), _auc(manifest), f"{size:.1f} MB", plain(manifest.data.licence)
+    return plain(what), _auc(manifest), f"{size:.1f}{shared} MB", plain(manifest.data.licence)
 
 
 def page(bundle: Bundle, base_rate: float | None = None, **look: Any) -> str:
@@ -79,7 +80,8 @@ def _generator(manifest: Manifest) -> str:
         return "none: the search alone answers"
     if facts.untuned and facts.weights:
         return f"{facts.weights.name}, as it comes: a general model, not tuned on this schema"
-    return _joined(facts.architecture, facts.quantization, _parameters(manifest), f"prompt style {facts.prompt}")
+    over = f"an adapter over the weights of {facts.weights.name} ({facts.weights.bytes / 1e6:.0f} MB)" if facts.weights else ""
+    return _joined(over or facts.architecture, facts.quantization, _parameters(manifest), f"prompt style {facts.prompt}")
 
 
 def _handle(bundle: Bundle) -> str:
