@@ -39,7 +39,7 @@ def weights(people: int, seed: int | Sequence[int], resamples: int = RESAMPLES) 
     return np.column_stack([np.ones(people), drawn])
 
 
-def ends(drawn: Vector) -> tuple[float, float] | tuple[None, None]:
+def ends(drawn: NDArray[np.floating[Any]]) -> tuple[float, float] | tuple[None, None]:
     """The middle 95 % of the draws (resamples,) that have a value; (None, None) where none has."""
     known = drawn[np.isfinite(drawn)]
     if not known.size:
@@ -135,7 +135,7 @@ def _summed(values: ArrayLike, persons: ArrayLike) -> tuple[Vector, Vector] | No
     if not mask.any():
         return None
     _, at = np.unique(np.asarray(persons)[mask], return_inverse=True)
-    return np.bincount(at, known[mask]), np.bincount(at).astype(float)
+    return np.bincount(at, known[mask]).astype(float), np.bincount(at).astype(float)
 
 
 def _wilson(value: float, count: float) -> tuple[float, float]:

@@ -122,8 +122,7 @@ def evaluate(
     with terminal.extra("convert"):
         from sensecf_convert.evaluate.measure import evaluate as run
 
-        how = {"final": final, "curve": curve, "plot": plot, "generator": choice_of(generator)}
-        run(table=table, model=model_or_usage_error(model), limit=limit, as_json=as_json, **how)
+        run(table, model_or_usage_error(model), limit, as_json, final, curve, plot, choice_of(generator))
     return 0
 
 

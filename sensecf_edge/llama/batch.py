@@ -51,15 +51,24 @@ class Member:
         self.proposal, self.sequence, self.draws, self.spent = proposal, sequence, draws, 0
 
 
-class Branch:
-    """One row of a batch: `tokens` to decode from position `start` on, for all `sequences`. The rest is bookkeeping."""
+class Chunk:
+    """One row of a batch: `tokens` to decode from position `start` on, for all `sequences`."""
 
-    __slots__ = ("end", "members", "moves", "sequences", "start", "task", "text", "tokens")
+    __slots__ = ("sequences", "start", "tokens")
+
+    def __init__(self, tokens: list[int], start: int, sequences: list[int]) -> None:
+        self.tokens, self.start, self.sequences = tokens, start, sequences
+
+
+class Branch(Chunk):
+    """The row of those members of a task that have said the same so far."""
+
+    __slots__ = ("end", "members", "moves", "task", "text")
 
     def __init__(self, task: Task, members: list[Member], moves: NextTokens, text: bytes, tokens: list[int], start: int) -> None:
-        self.task, self.members, self.moves, self.text, self.tokens, self.start = task, members, moves, text, tokens, start
+        super().__init__(tokens, start, [m.sequence for m in members])
+        self.task, self.members, self.moves, self.text = task, members, moves, text
         self.end = start + len(tokens)
-        self.sequences = [m.sequence for m in members]
 
 
 class Decoder(Protocol):
@@ -83,8 +92,8 @@ class Decoder(Protocol):
         """Let a sequence hold the first `end` tokens of what is kept."""
         ...
 
-    def decode(self, branches: Sequence[Branch]) -> Scores:
-        """Scores of the next token, shape (branches, vocabulary), good until the next call. Raises EngineError."""
+    def decode(self, chunks: Sequence[Chunk]) -> Scores:
+        """Scores of the token after each, shape (chunks, vocabulary), good until the next call. Raises EngineError."""
         ...
 
     def share(self, source: int, target: int, end: int) -> None:

@@ -23,7 +23,7 @@ from ..errors import EngineError
 from ..propose.engine import Proposal, Request, Unanswered
 from ..settings import ENGINE, LOOP, SMALL_MODEL, EngineSettings
 from . import chat, library
-from .batch import Branch
+from .batch import Chunk
 from .decoding import Run
 from .tokenizer import Tokenizer
 from .vocabulary import Scores, Vocabulary
@@ -196,9 +196,9 @@ class LlamaEngine:
         """Let a sequence hold the first `end` tokens of what is kept."""
         self.share(self.sequences, sequence, end)
 
-    def decode(self, branches: Sequence[Branch]) -> Scores:
-        """One step for all branches: scores of the next token, shape (branches, n_vocab), good until the next call."""
-        return self._decode([b.tokens for b in branches], [b.start for b in branches], [b.sequences for b in branches])
+    def decode(self, chunks: Sequence[Chunk]) -> Scores:
+        """One step for all chunks: scores of the token after each, shape (chunks, n_vocab), good until the next call."""
+        return self._decode([c.tokens for c in chunks], [c.start for c in chunks], [c.sequences for c in chunks])
 
     def _decode(self, parts: list[list[int]], starts: list[int], sequences: list[list[int]]) -> Scores:
         tokens: list[int] = []

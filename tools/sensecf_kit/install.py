@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 KIT = Path(__file__).resolve().parent
 ENOUGH = ("ctypes", "sqlite3", "ssl", "venv", "zipfile", "zlib")
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def check_machine(facts: dict) -> None:
+def check_machine(facts: dict[str, Any]) -> None:
     """Another processor, system, C library, or a Python with parts missing. Raises Refused."""
     here = (platform.system(), platform.machine())
     if here != (facts["system"], facts["machine"]):
@@ -97,7 +98,7 @@ def _there(module: str) -> bool:
     return True
 
 
-def check_place(wish: Path, facts: dict) -> Path:
+def check_place(wish: Path, facts: dict[str, Any]) -> Path:
     """The folder to fill: empty or not there yet, writable, with room, not in the kit. Raises Refused."""
     place = Path(os.path.abspath(wish))
     if os.pathsep in str(place):
@@ -135,7 +136,7 @@ def broken_off(place: Path) -> bool:
     return True
 
 
-def fill(place: Path, facts: dict) -> None:
+def fill(place: Path, facts: dict[str, Any]) -> None:
     """An environment of its own, the wheels of the kit, one record explained. Raises Refused, with the folder as it was."""
     made = not place.exists()
     try:
@@ -156,7 +157,7 @@ def fill(place: Path, facts: dict) -> None:
         raise
 
 
-def _fill(place: Path, facts: dict, mark: int) -> None:
+def _fill(place: Path, facts: dict[str, Any], mark: int) -> None:
     import venv
 
     venv.EnvBuilder(symlinks=True, with_pip=False).create(place)

@@ -63,7 +63,8 @@ def measure(model: str, seconds: float) -> list[float]:
     what, best = comparisons.plan(model, seconds, 30, 1), [float("inf")] * len(PARTS)
     where = measuring.spaces(measuring.records(what.bundle, 30))
     asked = [Request(prompt.build(what.style, space, what.wanted, measuring.NOW), Grammar(space), 8, 0, 0.7) for space in where]
-    with measuring.SpiedEngine(what.generator, what.settings, what.context) as engine:
+    engine = measuring.SpiedEngine(what.generator, what.settings, what.context)
+    with engine:
         _, spied = engine.spy(asked)
         until = time.perf_counter() + seconds
         while best[1] == float("inf") or time.perf_counter() < until:

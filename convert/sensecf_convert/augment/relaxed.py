@@ -26,7 +26,7 @@ def relaxed_schema(schema: Schema) -> Schema:
         "mutable", "direction", "max_change", "relative_max_change", "advise", "advise_for", "advise_if", "advise_source", "never_advise",
         "moves", "cost",
     )  # fmt: skip
-    free = {key: Feature.__dataclass_fields__[key].default for key in limits}
+    free: dict[str, Any] = {key: Feature.__dataclass_fields__[key].default for key in limits}
     relations = tuple(r for r in schema.relations if r.kind != "causes")
     return replace(schema, features=tuple(replace(f, **free) for f in schema.features), relations=relations)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge.answer.result import Change, Explanation
 from sensecf_edge.explain import Explainer
@@ -80,13 +81,13 @@ def _first(explainer: Explainer, x: Vector, e: Explanation | None) -> Vector | N
 
 def changed(explainer: Explainer, x: Vector, changes: Sequence[Change]) -> Vector:
     """The record with an answer's changes made, shape (features,)."""
-    y = x.copy()
+    y: Vector = x.copy()
     for change in changes:
         y[explainer.schema.index[change.feature]] = encode(explainer.schema[change.feature], change.after)
     return y
 
 
-def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: Vector, persons: Any) -> dict[str, Any]:
+def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: NDArray[np.bool_], persons: Any) -> dict[str, Any]:
     """JSON-ready.
 
     valid, usable    records whose answer has p >= threshold, p >= goal, of those of which one exists: `of_valid`, `of_usable`
@@ -150,7 +151,7 @@ def _means(judge: Judge, explainer: Explainer, rows: Vector, answers: Sequence[V
 
 def cells(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The table's rows as texts, HEADS first."""
-    out = [HEADS]
+    out: list[tuple[str, ...]] = [HEADS]
     for name, m in figures["methods"].items():
         shares = [_of(m[key], figures[f"of_{key}"]) for key in ("valid", "usable")]
         means = plain(m["n_changed"]), plain(m["distance"], 4), plain(m["realism"], 0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -52,8 +53,8 @@ def curve(explainer: Explainer, rows: Vector, report: Callable[[float, str], Non
         space = admissible(record, Constraints())
         took[GENERATOR].append(_handed(explainer, proposals_of(explainer, space, ALLOWED[-1]), 1))
         took["chance"].append(_handed(explainer, islice(drawn(space, LOOP.seed), ALLOWED[-1] + 1), 0))
-        took["search"].append(_seen(explainer, space, lambda judge, space=space: unled(judge, space)))
-        took[LOOP_NAME].append(_seen(explainer, space, lambda judge, record=record: _explained(explainer, judge, record)))
+        took["search"].append(_seen(explainer, space, partial(unled, space=space)))
+        took[LOOP_NAME].append(_seen(explainer, space, partial(_explained, explainer, record=record)))
         guessed.append([_additive(explainer, space, allowed) for allowed in ALLOWED])
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: rows allowed")

@@ -136,7 +136,7 @@ def append(graph: Any, steps: Sequence[tuple[str, list[str], str, dict[str, Any]
     names = {"$in": old.name, "$out": f"{prefix}_probabilities"}
 
     def name(plain: str) -> str:
-        return names.get(plain, f"{prefix}_{plain}")
+        return str(names.get(plain, f"{prefix}_{plain}"))
 
     for plain, value in constants.items():
         array = np.asarray(value)

@@ -176,7 +176,8 @@ def folded(model: Model) -> Model:
 
 def balance(y: NDArray[np.bool_]) -> Vector:
     """Weights that let both classes count alike, shape (rows,), mean 1."""
-    return np.where(y, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+    share = float(y.mean())
+    return np.where(y, 0.5 / share, 0.5 / (1 - share))
 
 
 def brier(y: NDArray[np.bool_], p: Vector) -> float:

@@ -192,7 +192,6 @@ def _methods(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
 
 def _about(asked: Questions, ruler: Ruler) -> dict[str, Any]:
     manifest, schema = asked.bundle.manifest, asked.schema
-    moves = asked.vary.any(axis=0)
     return {
         "name": manifest.name,
         "title": manifest.title,
@@ -205,7 +204,7 @@ def _about(asked: Questions, ruler: Ruler) -> dict[str, Any]:
         "people": len(set(asked.persons.tolist())) if asked.named else None,
         "threshold": asked.threshold,
         "goal": asked.goal,
-        "mutable": [n for n, m in zip(schema.names, moves, strict=True) if m],
+        "mutable": asked.moved,
         "immutable": [f.name for f in schema.features if not f.mutable],
         "factual": ruler.factuals(),
     }

@@ -102,20 +102,19 @@ def compare_generators(table: Path, model: str, names: tuple[str, ...], options:
 
 def _write(out: Path, asked: Questions, rows: pd.DataFrame, options: Options, left_out: dict[str, str]) -> dict[str, Any]:
     seed = options.seed if options.seed is not None else LOOP.seed
-    pooled = figures.summary(rows, seed)
+    pooled, classes = figures.summary(rows, seed), figures.by_class(rows, seed)
     results = {
         "model": asked.bundle.name, "bundle": asked.bundle.hash, "asked": len(asked.rows), "left_out": left_out, "pooled": pooled,
-        "classes": figures.by_class(rows, seed), "changes": figures.changes(rows), "papers": dict(PAPERS),
+        "classes": classes, "changes": figures.changes(rows), "papers": dict(PAPERS),
     }  # fmt: skip
     rows.to_csv(out / "answers.csv", index=False)
     (out / "generators.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     with (out / "generators.csv").open("w", newline="", encoding="utf-8") as file:
         written = csv.writer(file)
         written.writerow(["who", "class", *KEYS])
-        for label, part in {"all": pooled, **results["classes"]}.items():
+        for label, part in {"all": pooled, **classes}.items():
             written.writerows([name, label, *(_value(got.get(key)) for key in KEYS)] for name, got in part.items())
-    names = [n for n, m in zip(asked.schema.names, asked.vary.any(axis=0), strict=True) if m]
-    (out / "generators.html").write_text(_page(results, rows, names), encoding="utf-8")
+    (out / "generators.html").write_text(_page(results, rows, asked.moved), encoding="utf-8")
     print(figures.lines(pooled, SHOWN))
     for who, what in PAPERS:
         print(f"the papers, {who}: {what}")

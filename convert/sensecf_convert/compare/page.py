@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..evaluate import formatting
-from ..presentation.pages import template
+from ..presentation.pages import rendered
 from . import plots
 from .figures import MEASURES, cell
 from .methods import CURVE, EQUAL_BUDGET, METHODS
@@ -28,7 +28,8 @@ EXAMPLES = 3
 def render(results: dict[str, Any], rows: pd.DataFrame) -> str:
     """The whole page."""
     pooled = results["pooled"]
-    return template(TEMPLATE).render(
+    return rendered(
+        TEMPLATE,
         results=results,
         main=grid(_main(pooled), MAIN),
         free=grid({n: got for n, got in pooled.items() if METHODS[n].pinned}, FREE),

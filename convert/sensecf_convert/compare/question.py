@@ -91,6 +91,11 @@ class Questions:
         """The classifier's own threshold."""
         return self.bundle.manifest.target.threshold
 
+    @property
+    def moved(self) -> list[str]:
+        """Names of the features that may vary in some record."""
+        return [self.schema.names[i] for i in np.flatnonzero(self.vary.any(axis=0))]
+
 
 def questions_of(bundle: Bundle, train: Cohort, test: Cohort, limit: int | None, seed: int | None = None) -> Questions:
     """At most `limit` records in the unwanted class, drawn by `seed`; the first ones without it. Raises TableError for none."""

@@ -95,11 +95,12 @@ def _beside(
 
 def mixture(point: Points, ours: Points) -> Points:
     """Weights of the prices, shape (prices,), whose mixture of `ours`, shape (prices, 2), has the least factor beside `point`."""
-    best, out = np.inf, np.eye(len(ours))[0]
+    alone = list[Points](np.eye(len(ours)))
+    best, out = np.inf, alone[0]
     for a, b in [(k, k) for k in range(len(ours))] + list(combinations(range(len(ours)), 2)):
         ends = (ours[[a, b]] / point) @ np.array([1.0, -1.0])
         share = ends[0] / (ends[0] - ends[1]) if ends[0] * ends[1] < 0 else 0.0
-        weights = np.eye(len(ours))[a] * (1 - share) + np.eye(len(ours))[b] * share
+        weights = alone[a] * (1 - share) + alone[b] * share
         if (got := float(((weights @ ours) / point).max())) < best:
             best, out = got, weights
     return out

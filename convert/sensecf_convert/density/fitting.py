@@ -104,7 +104,8 @@ def foretold(data: Cohort, count: int, seed: int, train: Rows, test: Rows) -> Ve
     density = _density(data, _mixture(data.take(_some(train, MOST_TRIED, seed)), count, seed))
     spread = np.array([_frame(data.X[:, i], f.step or 1.0)[1] if f.kind == "number" else 1.0 for i, f in enumerate(data.schema.features)])
     rows = data.X[_some(test, MOST_TRIED, seed)]
-    return density.log_density(rows) + (~np.isnan(rows) * np.log(spread)).sum(axis=1)
+    scaled: Vector = (~np.isnan(rows) * np.log(spread)).sum(axis=1)
+    return density.log_density(rows) + scaled
 
 
 def _held_out_scores(data: Cohort, count: int, seed: int) -> Vector:

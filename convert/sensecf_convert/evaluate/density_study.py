@@ -63,7 +63,7 @@ def plain(train: Cohort, X: Vector, count: int, seed: int) -> Vector:
     lists = [np.arange(len(f.choices)) for f in train.schema.features if f.kind == "choice"]
     grid = np.array(list(itertools.islice(itertools.product(*lists), MOST_COMBINATIONS + 1)), dtype=float)
     if len(grid) > MOST_COMBINATIONS:  # too many to add up: as if every code filled one unit
-        return np.asarray(model.score_samples((rows - middle) / spread)) - np.log(spread[choices]).sum()
+        return np.asarray(model.score_samples((rows - middle) / spread)) - float(np.log(spread[choices]).sum())
     places = (grid - middle[choices]) / spread[choices]
     parts = []
     for weight, mean, covariance in zip(model.weights_, model.means_[:, choices], model.covariances_, strict=True):

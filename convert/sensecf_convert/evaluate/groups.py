@@ -81,9 +81,10 @@ def _figures(name: str, label: str, low: float | None, high: float | None, part:
     auc = statistics.statistic(lambda persons, W: statistics.auc(part.y, p, persons, W), part.persons)
     seen = statistics.share(~part.y, part.persons)
     assert seen is not None  # a group has rows
+    ends = (auc["low"], auc["high"]) if auc["value"] is not None else (None, None)
     return Group(
         name, label, len(part), float(risks(scale, p).mean()), seen["value"], low, high, part.people,
-        auc["value"], *((auc["low"], auc["high"]) if auc["value"] is not None else (None, None)), seen["low"], seen["high"],
+        auc["value"], ends[0], ends[1], seen["low"], seen["high"],
     )  # fmt: skip
 
 

@@ -147,6 +147,7 @@ def _figures(
     realism = Realism(train)
     seconds = [e.seconds for e in answers if e]
     means = outcomes.means(bundle, X, Y, [e.found[0].realism for _, e in found])
+    averages: dict[str, Any] = {name: _mean(values) for name, values in {**shares, **means}.items()}
     answered = np.array([e is not None and bool(e.found) for e in answers], dtype=bool)
     return Figures(
         auc=float("nan"),
@@ -157,8 +158,7 @@ def _figures(
         possible_valid=sum(p[0] for p in possible),
         possible_usable=sum(p[1] for p in possible),
         unproven=sum(not p[2] for p in possible),
-        **{name: _mean(flags) for name, flags in shares.items()},
-        **{name: _mean(values) for name, values in means.items()},
+        **averages,
         intervals=outcomes.intervals(shares, persons, means, persons[answered]),
         broken=sum(_broken(schema, x, y) for x, y in zip(X, Y, strict=True)),
         knn_ratio=_mean(realism.knn_ratio(Y)),
@@ -178,7 +178,7 @@ def vector(schema: Schema, x: Vector, explanation: Explanation) -> Vector:
 
 def rebuilt(schema: Schema, x: Vector, answer: Counterfactual) -> Vector:
     """An answer's record, shape (features,), rebuilt from what the Explanation says, not from what the loop held."""
-    y = x.copy()
+    y: Vector = x.copy()
     for change in answer.changes:
         y[schema.index[change.feature]] = encode(schema[change.feature], change.after)
     return y

@@ -5,7 +5,10 @@ All of them take choices as alike or not, whatever the order of their list, and 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.schema.feature import Vector
@@ -34,7 +37,7 @@ class Realism:
         self._reach = far[:, -1] if far.size else np.empty(0)
         self._density = self._densities(far, at)
 
-    def _densities(self, far: Vector, at: Vector) -> Vector:
+    def _densities(self, far: Vector, at: NDArray[np.intp]) -> Vector:
         """Local reachability densities (Breunig et al. 2000) of rows with these neighbours, shape (rows,)."""
         reach = np.maximum(far, self._reach[at]) if far.size else far
         out: Vector = 1.0 / (reach.mean(axis=1) + TINY) if far.size else np.zeros(len(far))
@@ -69,7 +72,7 @@ def deviations(bundle: Bundle) -> Vector:
     The median absolute deviation of the training people. Where it is 0, because over half of them hold one value, what it
     would be for a normal spread between their 10 and 90 % quantiles; where that is 0, too, the reference range.
     """
-    out, reference = bundle.schema.spans.copy(), bundle.reference
+    out, reference = np.array(bundle.schema.spans), bundle.reference
     for i, feature in enumerate(bundle.schema.features):
         if feature.kind == "number":
             quantiles = reference.quantiles.get(feature.name, (0.0,) * 11)
@@ -85,7 +88,7 @@ def mad_distance(schema: Schema, scale: Vector, x: Vector, Y: Vector) -> Vector:
     return out
 
 
-def sampled(X: Vector, most: int) -> Vector:
+def sampled(X: NDArray[Any], most: int) -> NDArray[Any]:
     """X, shape (rows, features), or `most` of its rows, drawn alike each time and in their order: what is compared with all of them would
     take their square in time."""
     if len(X) <= most:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -59,7 +60,8 @@ def variants(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 def _freed(feature: Feature) -> Feature:
     keys = ("direction", "direction_source", "advise", "advise_for", "advise_if", "advise_source", "max_change", "relative_max_change")
-    return replace(feature, **{key: Feature.__dataclass_fields__[key].default for key in keys})
+    free: dict[str, Any] = {key: Feature.__dataclass_fields__[key].default for key in keys}
+    return replace(feature, **free)
 
 
 def _less(schema: Schema, free: set[str], apart: set[str]) -> Schema:

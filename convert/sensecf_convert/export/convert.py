@@ -92,8 +92,11 @@ def _watch(command: list[str], gguf: Path) -> list[str]:
     environment = {**os.environ, **offline, "PYTHONPATH": str(gguf), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"}
     environment.pop("NO_LOCAL_GGUF", None)
     last: deque[str] = deque(maxlen=40)
-    options = {"env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with bar("gguf") as show, subprocess.Popen(command, **options) as child:
+    with (
+        bar("gguf") as show,
+        subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child,
+    ):
+        assert child.stdout is not None  # a pipe
         try:
             _follow(child.stdout, last, show)
         except BaseException:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,33 +57,40 @@ class Made:
         return Speaker(self.file, prompting, self.facts["context"], checker, self.adapter)
 
 
-class Learner(Protocol):
+@dataclass(frozen=True)
+class Learner(ABC):
     """Makes a generator out of pairs. `name` is FIRST, or BETTER: then it goes on from what FIRST became."""
 
     work: Work
     plan: FitPlan
 
+    @abstractmethod
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """Train, write GGUF, quantize. Goes on from its last checkpoint; what is finished is only read."""
-        ...
+
+    def _quantized(self, name: str, plain: Path, train: Callable[[], dict[str, Any]]) -> Made:
+        """What `train` leaves as the GGUF `plain`, in the plan's type; `train` returns the facts. Only read where it is finished."""
+        file = self.work / f"{name}.gguf"
+        if not file.exists():
+            self.work.note(f"{name}.json", train())
+            quantize(plain, file, self.plan.quantization)
+        return Made(file, plain, self.work.facts(f"{name}.json"))
 
 
 @dataclass(frozen=True)
-class FromScratch:
+class FromScratch(Learner):
     """A small Llama with a vocabulary of the schema's own.
 
     `start`: a checkpoint of another such training, of the same schema and class, whose weights this one begins with.
     """
 
-    work: Work
-    plan: FitPlan
     vocabulary: SchemaVocabulary
     start: Path | None = None
 
     def learn(self, pairs: Pairs, name: str, passes: float) -> Made:
         """See `Learner`."""
         plain = self.work / f"{name}-f32.gguf"
-        return _quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain))
+        return self._quantized(name, plain, lambda: self._train(pairs, name, passes, plain))
 
     def _train(self, pairs: Pairs, name: str, passes: float, plain: Path) -> dict[str, Any]:
         from .scratch import training  # torch
@@ -106,15 +114,13 @@ class FromScratch:
 
 
 @dataclass(frozen=True)
-class FromBase:
+class FromBase(Learner):
     """A given Llama or Mistral checkpoint, tuned whole or by LoRA on prompts whose hints are the `checker`'s; adapters are merged before
     the export.
 
     Where the base is `shared` weights, a GGUF, the adapter alone is exported, to go over them.
     """
 
-    work: Work
-    plan: FitPlan
     base: Base
     schema: Schema
     task: Task
@@ -126,7 +132,7 @@ class FromBase:
         if self.shared:
             return self._over(self.shared, pairs, name, passes)
         plain = self.work / f"{name}-plain.gguf"
-        return replace(_quantized(self, name, plain, lambda: self._train(pairs, name, passes, plain)), task=self.task)
+        return replace(self._quantized(name, plain, lambda: self._train(pairs, name, passes, plain)), task=self.task)
 
     def _over(self, shared: SharedWeights, pairs: Pairs, name: str, passes: float) -> Made:
         """An adapter over weights that stay as they are."""
@@ -167,15 +173,6 @@ class FromBase:
         made = tuned.adapter if self.shared else tuned.checkpoint
         assert made is not None  # an adapter where weights are shared, else merged
         return made, facts
-
-
-def _quantized(learner: Learner, name: str, plain: Path, train: Callable[[], dict[str, Any]]) -> Made:
-    """What `train` leaves as the GGUF `plain`, in the plan's type; `train` returns the facts. Only read where it is finished."""
-    work, file = learner.work, learner.work / f"{name}.gguf"
-    if not file.exists():
-        work.note(f"{name}.json", train())
-        quantize(plain, file, learner.plan.quantization)
-    return Made(file, plain, work.facts(f"{name}.json"))
 
 
 def after_practice(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, train: Cohort) -> Made:

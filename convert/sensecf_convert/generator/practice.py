@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge.generators.prompting import Prompting
 from sensecf_edge.judge.classifier import Checker
@@ -116,11 +117,11 @@ def best_proposal(lesson: Lesson, judge: Judge, space: Admissible, said: Sequenc
         scored = score(replace(judge, goal=goal), space, Y)
         good = scored.passed & ordinary
         if good.any():
-            return Y[np.where(good, scored.key, np.inf).argmin()]
+            return np.asarray(Y[np.where(good, scored.key, np.inf).argmin()])
     return None
 
 
-def _ordinary(judge: Judge, space: Admissible, Y: Vector) -> np.ndarray:
+def _ordinary(judge: Judge, space: Admissible, Y: Vector) -> NDArray[np.bool_]:
     if judge.realism is None:
         return np.ones(len(Y), dtype=bool)
     floor = min(REALISM_FLOOR, float(judge.realism.percentile(space.record.vector[None])[0]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,7 @@ class Steps:
         return {"steps": self.total, "steps_planned": self.planned}
 
 
-def cut(facts: dict[str, Any]) -> str:
+def cut(facts: Mapping[str, Any]) -> str:
     """That a training was cut, in words for log and card; empty where it was not."""
     done, planned = facts.get("steps"), facts.get("steps_planned")
     if not done or not planned or done >= planned:

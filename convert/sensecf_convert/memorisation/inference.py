@@ -28,7 +28,7 @@ HIGHEST = 0.05
 Figures = dict[str, Any]
 
 
-def told_apart(inside: Vector, outside: Vector, seed: int = 0, of_people: bool = True) -> Figures:
+def told_apart(inside: Vector, outside: Vector, *, seed: int = 0, of_people: bool = True) -> Figures:
     """Figures of scores of people who were in, shape (people in,), and of people who were not, shape (people out,).
 
     `of_people`: a score is one person's. Scores of pairs are not: a pair is mixed of several people's rows, so nobody can be drawn

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sensecf_edge.llama.batch import Chunk
 from sensecf_edge.llama.engine import LlamaEngine
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.settings import EngineSettings
@@ -28,15 +29,6 @@ class Asked:
     y: Vector
 
 
-@dataclass(frozen=True)
-class Part:
-    """Tokens of one sequence that go into a batch from position `start` on; the last one's scores are wanted."""
-
-    tokens: Tokens
-    start: int
-    sequences: list[int]
-
-
 def log_likelihoods(speaker: Speaker, asked: Sequence[Asked]) -> Vector:
     """Natural logarithm of the probability of each whole answer behind its prompt, shape (asked,).
 
@@ -55,11 +47,11 @@ def of_tokens(engine: LlamaEngine, words: Sequence[tuple[Tokens, Tokens]]) -> Ve
     in one batch: each prompt is one part of it, each token of an answer but the last is another."""
     out = np.zeros(len(words))
     for group in _groups(engine, words):
-        parts, said = list[Part](), list[tuple[int, int]]()
+        parts, said = list[Chunk](), list[tuple[int, int]]()
         for sequence, at in enumerate(group):
             question, answer = words[at]
-            parts.append(Part(question, 0, [sequence]))
-            parts += [Part([token], len(question) + k, [sequence]) for k, token in enumerate(answer[:-1])]
+            parts.append(Chunk(question, 0, [sequence]))
+            parts += [Chunk([token], len(question) + k, [sequence]) for k, token in enumerate(answer[:-1])]
             said += [(at, token) for token in answer]
         scores = np.asarray(engine.decode(parts), dtype=np.float64)
         top = scores.max(axis=1)

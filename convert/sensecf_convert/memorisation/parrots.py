@@ -55,7 +55,7 @@ class Rows:
         }
 
     def _beside(self, row: Vector, chance: Chance) -> Vector:
-        out = row.copy()
+        out: Vector = row.copy()
         for i, feature in enumerate(self.schema.features):
             if feature.kind == "number" and not np.isnan(row[i]):
                 place = feature.nearest(row[i]) + chance.choice([-1, 1])
@@ -89,7 +89,7 @@ def _speech(parts: Parts, source: Source, chance: Chance) -> Spoken:
         side, data = (("in", parts.train), ("out", parts.untrained))[chance.integers(2)]
         at = chance.integers(len(data))
         x, row = data.X[at], source(chance)
-        here = chance.choice(free, min(len(free), chance.integers(1, MOST_SAID + 1)), replace=False)
+        here = chance.choice(free, min(len(free), int(chance.integers(1, MOST_SAID + 1))), replace=False)
         y = x.copy()
         y[here] = np.where(np.isnan(row[here]) | np.isnan(x[here]), x[here], row[here])
         if (y[here] != x[here]).any():

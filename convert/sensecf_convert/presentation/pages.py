@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 
-def template(name: str) -> Any:
-    """A page's template, by its path below this package; `presentation/page.css` is for all. Pictures (PNG bytes) pass through `image`."""
+def rendered(name: str, **values: Any) -> str:
+    """A page of its template, by the path below this package, and of the values in it; `presentation/page.css` is for all. Pictures (PNG
+    bytes) pass through `image`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(Path(__file__).parents[1])
     )
     environment.filters["image"] = lambda data: "data:image/png;base64," + base64.b64encode(data).decode("ascii")
-    return environment.get_template(name)
+    return str(environment.get_template(name).render(values))

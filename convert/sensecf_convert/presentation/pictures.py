@@ -8,6 +8,8 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot as plt
 
+__all__ = ["STYLE", "plt", "png"]
+
 matplotlib.use("Agg")
 
 

@@ -185,7 +185,8 @@ def _number(name: str, looked: _Looked, optional: bool) -> Feature | str:
     if odd_ends := int((~np.isnan(values)).sum()) - len(kept):
         say(f"look at {name}: the range drafted leaves {odd_ends:,} such rows out, and fit refuses them")
     try:
-        return Feature(name, optional=optional, **_lattice(kept))
+        low, high, step = _lattice(kept)
+        return Feature(name, optional=optional, low=low, high=high, step=step)
     except SchemaError as error:
         return str(error)
 
@@ -222,8 +223,8 @@ def _ordered(column: Column, cells: list[Cell]) -> list[str]:
     return [*column.order] if set(texts) <= set(column.order) else sorted(texts)
 
 
-def _lattice(values: Vector) -> dict[str, float]:
-    """A range a little wider than the data, and a step that people use: 1, 2 or 5 times a power of ten, about 60 values."""
+def _lattice(values: Vector) -> tuple[float, float, float]:
+    """Low, high, step: a range a little wider than the data, a step that people use (1, 2 or 5 times a power of ten), about 60 values."""
     low, high = float(values.min()), float(values.max())
     spread = float(np.quantile(values, 0.99) - np.quantile(values, 0.01)) or high - low
     rough = max(spread / VALUES, (high - low) / (MAX_LATTICE - 2))
@@ -232,8 +233,5 @@ def _lattice(values: Vector) -> dict[str, float]:
     if (values == np.round(values)).all():
         step = max(step, 1.0)
     places = max(0, -math.floor(math.log10(step)))
-    return {
-        "low": round(math.floor(low / step) * step, places),
-        "high": round(math.ceil(high / step) * step, places),
-        "step": round(step, places),
-    }
+    ends = math.floor(low / step) * step, math.ceil(high / step) * step
+    return round(ends[0], places), round(ends[1], places), round(step, places)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +70,7 @@ def answer(lesson: Lesson, judge: Judge, record: Record) -> Vector | None:
     return None if space is None else ready(lesson, judge).answer(space)
 
 
-def teach(lesson: Lesson, data: Cohort, seed: int, jobs: int, skip: int = 0) -> Iterator[list[Taught]]:
+def teach(lesson: Lesson, data: Cohort, seed: int, jobs: int, skip: int = 0) -> Generator[list[Taught], None, None]:
     """Endless chunks of (factual, counterfactual, index of the teacher in `lesson.teachers`), from chunk `skip` on.
 
     What chunk k holds depends on (lesson, data, seed, k) alone; chunk k is teacher k's, modulo their number, so each is asked about
@@ -80,7 +80,7 @@ def teach(lesson: Lesson, data: Cohort, seed: int, jobs: int, skip: int = 0) -> 
     return _chunks(replace(lesson, data=data), seed, jobs, skip)
 
 
-def _chunks(lesson: Lesson, seed: int, jobs: int, skip: int) -> Iterator[list[Taught]]:
+def _chunks(lesson: Lesson, seed: int, jobs: int, skip: int) -> Generator[list[Taught], None, None]:
     numbers = itertools.count(skip)
     if jobs == 1:  # who has one core, or is one of several workers already, needs no other process
         alone = Classroom(lesson)

@@ -30,7 +30,9 @@ def run(
     for name in ("scenarios", "reductions", "classifiers"):
         if name in given:
             given[name] = tuple(sorted(set(given[name])))
-    plan = replace(plan, **given, **({"seeds": tuple(range(seeds))} if seeds else {}))
+    if seeds:
+        given["seeds"] = tuple(range(seeds))
+    plan = replace(plan, **given)
     _folder(out)
     if out.exists() and not (out / MARK).exists() and any(out.iterdir()):
         raise TableError(f"{out} is there already and holds no study; name another folder")

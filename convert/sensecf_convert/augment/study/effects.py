@@ -100,7 +100,7 @@ def _method(draws: Draws, cells: Sequence[Cell], method: str) -> dict[str, Any] 
     if not held:
         return None
     seeds = {c: draws.shared((*c, method)) for c in held}
-    slopes = [v for c in held for s in seeds[c] if (v := draws.slopes[(*c, method)][s]) is not None]
+    slopes = [v for c in held for v in draws.slopes.get((*c, method), {}).values() if v is not None]
     out: dict[str, Any] = {
         "cells": len(held), "metrics": {k: shown(average([draws.mean((*c, method), k, seeds[c]) for c in held])) for k in METRICS},
         "slope": round(float(np.median(slopes)), DIGITS) if slopes else None, "base": None, "gain": {}, "by_seed": {}, "worse": [],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...presentation.pages import template
+from ...presentation.pages import rendered
 from ...statistics import LEAST_PEOPLE
 from . import effects, plots
 from .effects import LEAST_CELLS, points_text
@@ -43,7 +43,8 @@ HOW = {
 def render(results: dict[str, Any]) -> str:
     """The whole page from what `results.summarise` made."""
     block = results["chosen"]
-    return template(TEMPLATE).render(
+    return rendered(
+        TEMPLATE,
         r=results, block=block, plain=summary(block, effects.plain), moved=summary(block, effects.moved), told=summary(block, _told),
         over=_over(results), titles=TITLES, metrics=METRICS, shown=SHOWN, few=LEAST_PEOPLE, paper_keys=PAPERS,
         papers=papers(results["papers"]),

@@ -159,7 +159,7 @@ def _numberings(feature: Feature) -> Iterator[Numbering]:
 
 def _renumbered(X: Vector, changes: Sequence[tuple[int, Numbering]]) -> Vector:
     """The rows with the choices of some features numbered otherwise."""
-    out = X.copy()
+    out: Vector = X.copy()
     for i, numbering in changes:
         known = ~np.isnan(X[:, i])
         out[known, i] = np.array(numbering.codes)[X[known, i].astype(int)]
@@ -168,7 +168,7 @@ def _renumbered(X: Vector, changes: Sequence[tuple[int, Numbering]]) -> Vector:
 
 def _with(best: Vector, X: Vector, i: int, numbering: Numbering) -> Vector:
     """`best` with one feature of X numbered otherwise."""
-    out = best.copy()
+    out: Vector = best.copy()
     out[:, i] = _renumbered(X, [(i, numbering)])[:, i]
     return out
 
@@ -176,8 +176,9 @@ def _with(best: Vector, X: Vector, i: int, numbering: Numbering) -> Vector:
 def _beyond_chance(y: NDArray[np.bool_], one: Vector, other: Vector, persons: NDArray[np.str_]) -> bool:
     """Whether the gain holds in 99 of 100 draws of these people; of rows where there are too few people to draw."""
     people, at = np.unique(persons, return_inverse=True)
-    if len(people) < statistics.LEAST_PEOPLE:
-        people, at = y, np.arange(len(y))
-    W = statistics.weights(len(people), 0, DRAWS)[:, 1:]
+    count = len(people)
+    if count < statistics.LEAST_PEOPLE:
+        count, at = len(y), np.arange(len(y))
+    W = statistics.weights(count, 0, DRAWS)[:, 1:]
     gains = statistics.auc(y, other, at, W) - statistics.auc(y, one, at, W)
     return bool(np.nanquantile(gains, 0.01) > 0)

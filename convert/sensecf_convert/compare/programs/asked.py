@@ -4,6 +4,8 @@ Runs in the method's own environment: standard library, numpy, onnxruntime for t
 the runtime (`limits`). The folder is private to this run and is deleted by the process that made it.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import json
 import os
@@ -12,9 +14,19 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from .limits import Limits
+
+Array = NDArray[np.float64]
+Answer = tuple["Array | None", str]
+"""Codes, shape (features,), or None and why there are none."""
 
 SAFE = 1e-6
 """Part of the goal that is only there so that float32 sums do not fall just short of it."""
@@ -36,24 +48,26 @@ class Question:
     `pinned`: nothing but the immutables is asked for, so no limits are put on inside the classifier.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
-        self.plain = json.loads((self.folder / "question.json").read_text(encoding="utf-8"))
+        self.plain: dict[str, Any] = json.loads((self.folder / "question.json").read_text(encoding="utf-8"))
         with np.load(self.folder / "question.npz") as arrays:
             self.X, self.y, self.records = arrays["X"], arrays["y"], arrays["records"]
             self.low, self.high, self.vary = arrays["low"], arrays["high"], arrays["vary"]
             self.exact = arrays["exact"]
-        self.pinned = self.plain["pinned"]
+        plain = self.plain
         self.unknown, self.current = np.isnan(self.exact), 0
-        self.__dict__.update({k: self.plain[k] for k in ("names", "kinds", "steps", "spans", "choices", "allowed", "seconds", "seed")})
+        self.names, self.kinds, self.choices, self.allowed = plain["names"], plain["kinds"], plain["choices"], plain["allowed"]
+        self.steps, self.spans = plain["steps"], plain["spans"]
+        self.pinned, self.goal, self.seconds, self.seed = bool(plain["pinned"]), float(plain["goal"]), plain["seconds"], int(plain["seed"])
         self.choice_columns = [i for i, kind in enumerate(self.kinds) if kind == "choice"]
-        self.goal = self.plain["goal"]
-        runtime(self.plain["runtime"])
+        runtime(plain["runtime"])
         from sensecf_edge.schema.schema import Schema
 
-        self.schema, self._limits = Schema.from_json(self.plain["schema"]), {}
+        self.schema = Schema.from_json(plain["schema"])
+        self._limits: dict[int, Limits] = {}
 
-    def limits(self, k):
+    def limits(self, k: int) -> Limits:
         """What record k may become; see `limits.Limits`."""
         from limits import Limits
 
@@ -61,25 +75,27 @@ class Question:
             self._limits = {k: Limits(self.schema, self.exact[k])}
         return self._limits[k]
 
-    def brought(self, X):
-        """Rows of codes as the classifier is to see them, for the present record: with its limits and followers, unless `pinned`."""
-        X = np.array(np.atleast_2d(np.asarray(X)), dtype=np.float64)
+    def brought(self, X: ArrayLike) -> Array:
+        """Rows of codes as the classifier is to see them, shape (rows, features): with the present record's limits and followers, unless
+        `pinned`."""
+        rows = np.array(np.atleast_2d(np.asarray(X)), dtype=np.float64)
         if self.pinned:
-            X[:, self.unknown[self.current]] = np.nan
-            return X
-        return self.limits(self.current).brought(X)
+            rows[:, self.unknown[self.current]] = np.nan
+            return rows
+        return self.limits(self.current).brought(rows)
 
-    def filled(self, Y):
-        """The same rows for a package that takes nothing unknown."""
+    def filled(self, Y: Array) -> Array:
+        """The same rows, shape (rows, features), for a package that takes nothing unknown."""
         return np.where(np.isnan(Y), self.records[self.current], Y)
 
 
-def runtime(folder):
+def runtime(folder: str) -> None:
     """Makes `sensecf_edge` in this folder importable, and nothing beside it: its neighbours are another environment's packages."""
     known = importlib.util.find_spec("sensecf_edge")
     if known is None or known.origin is None:  # a folder of its name without code is none
         where = str(Path(folder) / "__init__.py")
         spec = importlib.util.spec_from_file_location("sensecf_edge", where, submodule_search_locations=[folder])
+        assert spec is not None and spec.loader is not None  # a file has both
         module = importlib.util.module_from_spec(spec)
         sys.modules["sensecf_edge"] = module
         spec.loader.exec_module(module)
@@ -92,7 +108,7 @@ class Classifier:
     `turn` is the probability that the method is shown as 0.5: packages without a threshold of their own flip there.
     """
 
-    def __init__(self, question):
+    def __init__(self, question: Question) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -104,13 +120,13 @@ class Classifier:
         self._question, self._column, self._turn = question, question.plain["wanted"], question.plain["turn"]
         self.rows = 0
 
-    def shown(self, p):
-        """A probability as the method is shown it: the turning point at 0.5, 0 and 1 in place."""
+    def shown(self, p: ArrayLike) -> Array:
+        """Probabilities as the method is shown them, same shape: the turning point at 0.5, 0 and 1 in place."""
         p, turn = np.asarray(p, dtype=np.float64), self._turn
-        return np.where(p < turn, 0.5 * p / turn, 0.5 + 0.5 * (p - turn) / (1.0 - turn))
+        return np.asarray(np.where(p < turn, 0.5 * p / turn, 0.5 + 0.5 * (p - turn) / (1.0 - turn)))
 
-    def __call__(self, X):
-        """Probabilities of rows of codes."""
+    def __call__(self, X: ArrayLike) -> Array:
+        """Probabilities of rows of codes, shape (rows, 2)."""
         question = self._question
         Y = question.brought(X)
         self.rows += len(Y)
@@ -120,7 +136,7 @@ class Classifier:
         return np.stack([1.0 - p, p], axis=1)
 
 
-def answer(argv, prepare):
+def answer(argv: list[str], prepare: Callable[[Question, str], tuple[Callable[[int], Answer], Callable[[], int] | None]]) -> None:
     """Answer the records from number argv[3] on, one JSON line each.
 
     `prepare(question, method)` returns two functions: one from a record's number to (codes or None, why there are none), and one
@@ -136,15 +152,15 @@ def answer(argv, prepare):
         _limited(one, 0, question)
     print(json.dumps({"ready": True}), file=out, flush=True)
     for k in range(start, len(question.records)):
-        before, began = rows and rows(), time.perf_counter()
+        before, began = rows() if rows else 0, time.perf_counter()
         y, why = _limited(one, k, question)
         seconds = time.perf_counter() - began
-        y = None if y is None else [None if np.isnan(v) else float(v) for v in np.asarray(y, dtype=np.float64)]
-        line = {"k": k, "y": y, "seconds": seconds, "rows": rows and rows() - before, "why": why}
+        codes = None if y is None else [None if np.isnan(v) else float(v) for v in np.asarray(y, dtype=np.float64)]
+        line = {"k": k, "y": codes, "seconds": seconds, "rows": rows() - before if rows else None, "why": why}
         print(json.dumps(line), file=out, flush=True)
 
 
-def _limited(one, k, question):
+def _limited(one: Callable[[int], Answer], k: int, question: Question) -> Answer:
     """One record within its processor time: a busy machine does not shorten what a method may do."""
     random.seed(question.seed * 1_000_003 + k)
     np.random.seed((question.seed * 1_000_003 + k) % 2**32)
@@ -164,7 +180,7 @@ def _limited(one, k, question):
             signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _late(*_):
+def _late(*_: object) -> NoReturn:
     raise OutOfTimeError
 
 

@@ -6,6 +6,7 @@ lies between two values that the record may take, so that any number between the
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,10 @@ class Folded:
     """`parts` by feature. `home`: followers of one part and of nothing else, feature -> part. `several`: what follows more than
     one part, or may be moved by itself as well (the effect of a cause); feature -> the parts it follows."""
 
-    trees: list
-    parts: dict
-    home: dict = field(default_factory=dict)
-    several: dict = field(default_factory=dict)
+    trees: list[Any]
+    parts: dict[int, Part]
+    home: dict[int, int] = field(default_factory=dict)
+    several: dict[int, list[int]] = field(default_factory=dict)
 
 
 def fold(question, k, trees, still=frozenset()):

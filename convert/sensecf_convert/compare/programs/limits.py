@@ -5,12 +5,17 @@ other features is computed, before the classifier sees them and again before an 
 only code of this project that is loaded in a package's environment, and of it what needs numpy alone.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sensecf_edge.errors import ConstraintError
+from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
+from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import rules
-from sensecf_edge.space.admissible import admissible
+from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
 
 SAME = 1e-9
@@ -20,14 +25,15 @@ SAME = 1e-9
 class Limits:
     """One record's limits. `x`: codes, shape (features,), NaN unknown. No largest number of changes: packages know none."""
 
-    def __init__(self, schema, x):
+    def __init__(self, schema: Schema, x: Vector) -> None:
         self.schema, self.x = schema, x
+        self.space: Admissible | None
         try:
             self.space = admissible(Record(schema, x), Constraints(max_changes=len(schema)))
         except ConstraintError:
             self.space = None
 
-    def brought(self, Y):
+    def brought(self, Y: Vector) -> Vector:
         """Rows as a package has them -> rows that the record may become, shape (rows, features).
 
         A value that the record may not take goes to the next one further from the record's own, else to the last on
@@ -36,7 +42,7 @@ class Limits:
         has it; followers follow.
         """
         Y = rules.without_followers(self.schema, self.x, Y)  # the effect of a cause that stands where the cause puts it was not proposed
-        out = np.repeat(self.x[None], len(Y), axis=0)
+        out: Vector = np.repeat(self.x[None], len(Y), axis=0)
         if self.space is None:
             return out
         for i in self.space.features:
@@ -50,9 +56,9 @@ class Limits:
             out[:, i] = np.where(up & (above > now), above, np.where(down & (below < now), below, now))
         return rules.complete(self.schema, self.x, out)
 
-    def kept(self, Y):
+    def kept(self, Y: Vector) -> NDArray[np.bool_]:
         """Which brought rows break no relation and no limit of a follower, shape (rows,)."""
         if self.space is None:
             return np.ones(len(Y), dtype=bool)
         same = (self.x == Y) | np.isnan(self.x)
-        return rules.admitted(self.space, Y) | same.all(axis=1)
+        return np.asarray(rules.admitted(self.space, Y) | same.all(axis=1))

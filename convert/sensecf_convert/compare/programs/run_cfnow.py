@@ -38,8 +38,8 @@ class Form:
 
     def __init__(self, question, k):
         self.question, self.k = question, k
-        self.columns = []
-        for i in np.flatnonzero(question.vary[k]):
+        self.columns: list[tuple[int, int | None, str, str]] = []
+        for i in np.flatnonzero(question.vary[k]).tolist():
             if question.kinds[i] == "number":
                 self.columns.append((i, None, f"n{i}", "num"))
             elif question.choices[i] == 2:

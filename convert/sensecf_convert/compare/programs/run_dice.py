@@ -68,7 +68,7 @@ def prepare(question, method):
         vary = [n for n, v in zip(question.names, question.vary[k], strict=True) if v]
         if not vary:
             return None, "nothing may change"
-        permitted = {}
+        permitted: dict[str, list[str] | list[float]] = {}
         for i, n in enumerate(question.names):
             if question.kinds[i] == "choice":
                 permitted[n] = [f"c{int(c)}" for c in question.allowed[k][i] if c in seen[i]]

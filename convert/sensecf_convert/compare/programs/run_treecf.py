@@ -48,7 +48,8 @@ class Grown:
     """A folded tree as treecf holds one, parents before children."""
 
     def __init__(self, question, parts, whole):
-        self.question, self.parts, self.nodes = question, parts, []
+        self.question, self.parts = question, parts
+        self.nodes: list[Node | None] = []
         self._add(whole)
         self.tree = Tree(tuple(self.nodes))
 

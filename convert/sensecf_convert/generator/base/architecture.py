@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sensecf_edge.errors import BaseModelError
@@ -45,12 +46,16 @@ class Architecture:
                 f"{where} is quantized already (config.json has a quantization_config); bring the checkpoint it was made from, "
                 "and let --type quantize the result"
             )
+        number = partial(_whole, config, where=where)
         sizes = cls(
             name,
-            *(_whole(config, key, where) for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")),
-            heads := _whole(config, "num_attention_heads", where),
-            _whole(config, "num_key_value_heads", where, heads),
-            _whole(config, "head_dim", where, max(1, int(config["hidden_size"]) // heads)),
+            number("vocab_size"),
+            number("hidden_size"),
+            number("intermediate_size"),
+            number("num_hidden_layers"),
+            heads := number("num_attention_heads"),
+            number("num_key_value_heads", default=heads),
+            number("head_dim", default=max(1, int(config["hidden_size"]) // heads)),
             _context(config, where),
             bool(config.get("tie_word_embeddings", False)),
         )

@@ -90,7 +90,7 @@ def _array(data: bytes, key: str) -> list[Any]:
     _, kind, count = struct.unpack_from("<IIQ", data, at)
     at += 16
     if kind != _TEXT:
-        return np.frombuffer(data, {5: "<i4", 6: "<f4"}[kind], count, at).tolist()
+        return list(np.frombuffer(data, {5: "<i4", 6: "<f4"}[kind], count, at).tolist())
     out = []
     for _ in range(count):
         size = int.from_bytes(data[at : at + 8], "little")
