@@ -314,7 +314,7 @@ def test_a_table_of_choices_only_becomes_a_bundle(tmp_path: Path, quick: Any) ->
     twins(400).to_csv(tmp_path / "t.csv", index=False)
     (tmp_path / "s.json").write_text(json.dumps(schema.to_json()))
     figures = run((tmp_path / "t.csv", tmp_path / "s.json"), tmp_path / "tiny", improve=False)
-    assert figures.knn_ratio is None and figures.usable is not None
+    assert figures.answers["knn_ratio"] is None and figures.usable is not None
     assert "NaN" not in (tmp_path / "tiny" / "manifest.json").read_text() and "nan" not in (tmp_path / "tiny" / "CARD.md").read_text()
 
 
@@ -375,7 +375,8 @@ def test_the_manifest_says_where_both_classes_count_alike(kind: str, said: str) 
 
 
 def test_figures_without_a_value_are_no_numbers_in_json() -> None:
-    told = Figures(**dict.fromkeys(Figures.__dataclass_fields__, float("nan"))).to_json()  # type: ignore[arg-type]
+    nothing = {"distance": float("nan")}
+    told = Figures(**{**dict.fromkeys(Figures.__dataclass_fields__, float("nan")), "answers": nothing, "factual": nothing}).to_json()  # type: ignore[arg-type]
     assert set(told.values()) == {None} and json.dumps(told, allow_nan=False)
 
 

@@ -109,11 +109,13 @@ def evaluate(
     first try      the generator's likeliest proposal as it came, rules kept:
                    valid with a score at the threshold or beyond
     usable         an answer after the whole search, threshold and margin
-    features changed, distance, realism percentile, kNN ratio, LOF inliers
+    features changed, features left as they are, distance: Gower,
+    distance: L1 in MADs, kNN ratio, LOF inliers, realism percentile
                    means over answers. Gower: steps over ranges, 0 to 1. MADs:
-                   L1 over median absolute deviations. Percentile among real
-                   records of the wanted class. kNN: distance to the 5 nearest
-                   of them over their own. LOF: share called inliers
+                   L1 over median absolute deviations. kNN: distance to the 5
+                   nearest real records of the wanted class over their own.
+                   LOF: share of answers called inliers among those. Realism:
+                   percentile among such people
     alternatives   different sets of features among three answers
     baselines      additive: every single change in one batch of the classifier,
                    the best added until their gains reach the goal; chance: one

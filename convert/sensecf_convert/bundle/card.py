@@ -15,10 +15,9 @@ from ..baselines import comparison
 from ..classifier import calibration
 from ..classifier.threshold import goal_of
 from ..evaluate import advice, groups, quantizations, teaching
-from ..evaluate.formatting import around, sure
+from ..evaluate.formatting import metric_rows, sure
 from ..generator.steps import cut
 from ..memorisation import formatting as memorisation
-from ..presentation.numbers import percent, plain
 
 
 def card_text(manifest: Mapping[str, Any], notes: str, schema: Schema | None = None) -> str:
@@ -283,10 +282,6 @@ def _figures(f: Mapping[str, Any]) -> str:
         ("usable after the loop, of all asked for", sure(f, "usable", f["asked"], unit)),
         ("usable after the loop, where one exists", sure(f, "usable_of_possible", f["possible_usable"], unit)),
         ("immutable, out-of-range or off-lattice answers", f["broken"]),
-        ("features changed, mean; unchanged", f"{plain(f['n_changed'], 2)}{around(f, 'n_changed', unit)}; {plain(f['n_unchanged'], 2)}"),
-        ("distance: Gower; L1 in MADs", f"{plain(f['distance'], 4)}; {plain(f['distance_mad'], 3)}"),
-        ("realism percentile, mean", plain(f["realism"], 0) + around(f, "realism", unit, 0)),
-        ("kNN ratio (of the records themselves)", f"{plain(f['knn_ratio'], 2)} ({plain(f['knn_ratio_factual'], 2)})"),
-        ("LOF inliers", percent(f["lof_inliers"])),
+        *metric_rows(f, unit),
     ]
     return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows)])

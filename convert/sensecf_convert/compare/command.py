@@ -31,10 +31,8 @@ from .question import Options, Questions, questions_of, write
 from .running import Run, run
 from .scoring import COLUMNS, Ruler
 
-FORMAT = 2
+FORMAT = 3
 TEXTS = ("table", "method", "class", "why", "changed", "before", "after")
-SHOWN = ("asked", "valid", "at_goal", "same_rules", "of_possible", "n_changed", "distance", "knn_ratio", "lof_inliers",
-         "relations_broken", "rows", "p50_ms")  # fmt: skip
 MAIN_PACKAGES = {
     "dice": ("dice-ml",),
     "cfnow": ("cfnow",),
@@ -231,7 +229,7 @@ def _write(out: Path, rows: pd.DataFrame, about: dict[str, Any], trained: pd.Dat
     trained.to_csv(out / prices.FILE, index=False)
     (out / "results.json").write_text(json.dumps(results, indent=1, allow_nan=False), encoding="utf-8")
     (out / "report.html").write_text(page.render(results, rows), encoding="utf-8")
-    print(figures.lines(results["pooled"], SHOWN))
+    print(figures.lines(results["pooled"], figures.SHOWN))
     print(formatting.possible(results["possible"]))
     if results["fewest"]:
         print(

@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import statistics
-
-FLAGS = frozenset(("valid", "usable", "at_goal", "same_rules", "keeps", "lof_inlier", "relations_broken"))
-"""Columns that say yes or no."""
+from ..evaluate.metrics import METRICS
+from ..presentation.numbers import percent
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: the mean of a column over all records reached (`question`), over those that have an answer at all under the same rules
-    (`possible`), or over the answers. `better`: higher, lower or ''."""
+    """One figure: the mean of a column over all records reached (`asked`), over those that have an answer at all under the same rules
+    (`possible`), or over the answers. `better`: higher or lower. A `share` is of a column that says yes or no; `shown`: on the terminal,
+    too."""
 
     key: str
     title: str
@@ -27,33 +27,35 @@ class Measure:
     over: str
     better: str
     about: str
+    digits: int = 2
+    share: bool = False
+    shown: bool = True
+
+    def text(self, value: float) -> str:
+        """A value in words."""
+        return percent(value) if self.share else f"{value:,.{self.digits}f}"
 
 
 MEASURES = (
-    Measure("valid", "valid", "valid", "asked", "higher", "share of the records asked with an answer that has p >= threshold"),
+    Measure("valid", "valid", "valid", "asked", "higher", "share of the records asked with an answer that has p >= threshold", share=True),
     Measure("usable", "usable", "usable", "asked", "higher",
             "share of the records asked with an answer that is valid and keeps all limits: every changed feature mutable, on its steps, "
-            "inside the range, direction and reach this record was given, and no relation broken"),
-    Measure("at_goal", "p >= goal", "at_goal", "asked", "higher", "the same, with p >= threshold + margin"),
-    Measure("same_rules", "same rules", "same_rules", "asked", "higher", "the same, with no more changes proposed than ours may make"),
+            "inside the range, direction and reach this record was given, and no relation broken", share=True, shown=False),
+    Measure("at_goal", "p >= goal", "at_goal", "asked", "higher", "the same, with p >= threshold + margin", share=True),
+    Measure("same_rules", "same rules", "same_rules", "asked", "higher", "the same, with no more changes proposed than ours may make",
+            share=True),
     Measure("of_possible", "of possible", "same_rules", "possible", "higher",
-            "the same over the records for which at least one method has such an answer, or one is proven to exist"),
-    Measure("kept", "keep all limits", "keeps", "answers", "higher", "share of the answers, valid or not, that keep all limits"),
-    Measure("n_changed", "changed", "n_changed", "answers", "lower", "features changed"),
-    Measure("n_unchanged", "unchanged", "n_unchanged", "answers", "higher", "features not changed"),
-    Measure("distance", "L1/range", "distance", "answers", "lower", "Gower distance: mean over all features of |change| / reference range"),
-    Measure("distance_mad", "L1/MAD", "distance_mad", "answers", "lower", "mean over all features of |change| / median absolute deviation, "
-            "a changed choice counting 1 (`plausibility.deviations` says what stands for a deviation of 0)"),
-    Measure("knn_ratio", "kNN ratio", "knn_ratio", "answers", "lower",
-            "mean distance to the 5 nearest wanted training rows over those rows' own median figure; 1 is as typical as real"),
-    Measure("lof_inliers", "LOF inliers", "lof_inlier", "answers", "higher",
-            "share that LOF(20) over Gower distances to the wanted training rows calls inliers"),
+            "the same over the records for which at least one method has such an answer, or one is proven to exist", share=True),
+    Measure("kept", "keep all limits", "keeps", "answers", "higher", "share of the answers, valid or not, that keep all limits", share=True,
+            shown=False),
+    *(Measure(m.key, m.title, m.key, "answers", m.better, m.about, m.digits, m.share, m.shown) for m in METRICS),
     Measure("relations_broken", "relations broken", "relations_broken", "answers", "lower",
-            "share of answers that break a relation of the schema"),
-    Measure("realism", "realism", "realism", "answers", "higher",
-            "percentile of the answer's density among unseen real people of the wanted class"),
-    Measure("rows", "rows asked", "rows", "asked", "lower", "rows the classifier was asked, a record"),
+            "share of answers that break a relation of the schema", share=True),
+    Measure("rows", "rows asked", "rows", "asked", "lower", "rows the classifier was asked, a record", digits=0),
 )  # fmt: skip
+FLAGS = {measure.column for measure in MEASURES if measure.share}
+TITLES = {m.key: m.title for m in MEASURES} | {"asked": "asked", "p50_ms": "p50 ms", "p95_ms": "p95 ms"}
+SHOWN = ("asked", *(m.key for m in MEASURES if m.shown), "p50_ms")
 
 
 def summary(rows: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
@@ -163,28 +165,23 @@ def changes(rows: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
 def lines(figures: dict[str, dict[str, Any]], keys: Iterable[str]) -> str:
     """A plain table for the terminal."""
     keys = list(keys)
-    titles = {m.key: m.title for m in MEASURES} | {"asked": "asked", "p50_ms": "p50 ms", "p95_ms": "p95 ms"}
-    wide = {k: max(len(titles[k]), 8) + 2 for k in keys}
-    out = [f"{'method':<22}" + "".join(f"{titles[k]:>{wide[k]}}" for k in keys)]
+    wide = {k: max(len(TITLES[k]), 8) + 2 for k in keys}
+    out = [f"{'method':<22}" + "".join(f"{TITLES[k]:>{wide[k]}}" for k in keys)]
     for name, got in figures.items():
         out.append(f"{name:<22}" + "".join(f"{cell(k, got.get(k)):>{wide[k]}}" for k in keys))
     return "\n".join(out)
 
 
-SHARES = ("valid", "usable", "at_goal", "same_rules", "of_possible", "kept", "lof_inliers", "relations_broken")
-
-
 def cell(key: str, figure: Any) -> str:
-    """A figure in words: shares in per cent, distances with three places."""
+    """A figure in words. Raises KeyError for one that is none of ours."""
     value = figure["value"] if isinstance(figure, dict) else figure
     if value is None:
         return "-"
-    if key in SHARES:
-        return f"{100 * value:.1f} %"
     if key in ("asked", "reached", "answers"):
         return f"{value:,}"
-    if key in ("rows", "realism"):
-        return f"{value:,.0f}"
     if key in ("p50_ms", "p95_ms"):
         return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-    return f"{value:.3f}" if key in ("distance",) else f"{value:.2f}"
+    return _TEXTS[key](value)
+
+
+_TEXTS = {measure.key: measure.text for measure in MEASURES}

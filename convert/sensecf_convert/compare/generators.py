@@ -152,8 +152,7 @@ def _page(results: dict[str, Any], rows: pd.DataFrame, names: list[str]) -> str:
 
 
 def _table(summary: dict[str, dict[str, Any]]) -> Html:
-    titles = {m.key: m.title for m in figures.MEASURES} | {"asked": "asked", "p50_ms": "p50 ms"}
-    head = el("tr", el("th", "who"), *(el("th", titles[key]) for key in KEYS))
+    head = el("tr", el("th", "who"), *(el("th", figures.TITLES[key]) for key in KEYS))
     return el(
         "table", head, *(el("tr", el("th", name), *(el("td", _cell(key, got.get(key))) for key in KEYS)) for name, got in summary.items())
     )

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from sensecf_edge.bundle.realism import realism
 from sensecf_edge.judge.classifier import OnnxChecker
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import decode
 from sensecf_edge.space import measure, rules
 
-from ..evaluate.plausibility import Realism, deviations, mad_distance
+from ..evaluate.metrics import METRICS, Context
 from .methods import METHODS
 from .question import Questions
 from .running import Run
@@ -27,8 +26,7 @@ from .steps import as_given, brought, rounded
 
 COLUMNS = (
     "table", "method", "record", "row", "person", "class", "reached", "answered", "why", "p_factual", "p", "valid", "plausible",
-    "usable", "at_goal", "same_rules", "n_changed", "n_unchanged", "distance",
-    "distance_mad", "knn_ratio", "lof_inlier", "realism", "relations_broken",
+    "usable", "at_goal", "same_rules", *(metric.key for metric in METRICS), "relations_broken",
     "seconds", "rows", "changed", "before", "after", "fewest", "fewest_proven", "possible",
 )  # fmt: skip
 """Columns of the CSV. Names of changed features and their values are JSON lists; figures of a record without an answer are empty.
@@ -42,15 +40,12 @@ class Ruler:
         bundle = asked.bundle
         self.asked, self.schema, self.max_changes = asked, asked.schema, max_changes
         self.checker = OnnxChecker(bundle.classifier_bytes(), len(self.schema), bundle.manifest.target.index)
-        self.density = realism(bundle)
-        self.real = Realism(asked.train)
-        self.scale = deviations(bundle)
+        self.context = Context.of(bundle, asked.train)
 
     def factuals(self) -> dict[str, float]:
         """The records as they came: how far from typical they are to begin with."""
         X = self.asked.rows
-        return {"knn_ratio": float(self.real.knn_ratio(X).mean()), "lof_inliers": float(self.real.lof_inliers(X).mean()),
-                "realism": float(self.density.percentile(X).mean())}  # fmt: skip
+        return {metric.key: float(metric.of(self.context, X, X).mean()) for metric in METRICS if metric.typical}
 
     def rows(self, method: str, run: Run) -> list[dict[str, Any]]:
         """One row for each record asked."""
@@ -93,9 +88,7 @@ class Ruler:
         asked, schema, x = self.asked, self.schema, self.asked.rows[k]
         p = float(self.checker.p_target(y[None])[0])
         plausible, kept = self._rules(k, y)
-        Y, fine = y[None], plausible and kept
-        n = int(measure.sparsity(x, Y)[0])
-        at = np.flatnonzero(measure.changed(x, Y)[0])
+        fine, at = plausible and kept, np.flatnonzero(measure.changed(x, y[None])[0])
         at_goal = p >= asked.goal and fine
         return {
             "p": p,
@@ -104,13 +97,7 @@ class Ruler:
             "usable": p >= asked.threshold and fine,
             "at_goal": at_goal,
             "same_rules": at_goal and len(rules.proposed(schema, x, y)) <= self.max_changes,
-            "n_changed": n,
-            "n_unchanged": len(schema) - n,
-            "distance": float(measure.proximity(schema, x, Y)[0]),
-            "distance_mad": float(mad_distance(schema, self.scale, x, Y)[0]),
-            "knn_ratio": float(self.real.knn_ratio(Y)[0]),
-            "lof_inlier": bool(self.real.lof_inliers(Y)[0]),
-            "realism": float(self.density.percentile(Y)[0]),
+            **{metric.key: float(metric.of(self.context, x[None], y[None])[0]) for metric in METRICS},
             "relations_broken": not kept,
             "changed": json.dumps([schema.names[i] for i in at]),
             "before": json.dumps([None if np.isnan(x[i]) else decode(schema.features[i], float(x[i])) for i in at]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +26,8 @@ class Figures:
     usable_of_possible the same over possible_usable
     locked             records asked that may change nothing at all (see `locked_out`)
     broken             answers that are immutable-breaking, out of range or off the lattice (must be 0)
-    n_changed, n_unchanged, distance (Gower), distance_mad (L1 in MADs), realism (percentile): means over answers
-    knn_ratio          mean Gower distance to the 5 nearest wanted training rows over those rows' own median figure
-    knn_ratio_factual  the same for the records as they came
-    lof_inliers        share that LOF(20) over Gower distances to the wanted training rows calls inliers
+    answers            key of a metric -> its mean over the answers; see `metrics.METRICS`. In JSON these stand beside the rest
+    factual            the same of the answered records as they came, for the metrics that say something of those; in JSON "KEY_factual"
     alternatives       different sets of changed features among three answers asked for, mean over records with an answer
     fewest             how few features the same records' answers must change; see `prover.summed`. Empty where that was not asked
     memorisation       what a fit found of the people it was made of in its bundle; see `checks.check`. Empty elsewhere
@@ -54,14 +53,8 @@ class Figures:
     usable: float | None
     usable_of_possible: float | None
     broken: int
-    n_changed: float | None
-    n_unchanged: float | None
-    distance: float | None
-    distance_mad: float | None
-    realism: float | None
-    knn_ratio: float | None
-    knn_ratio_factual: float | None
-    lof_inliers: float | None
+    answers: Mapping[str, float | None]
+    factual: Mapping[str, float | None]
     rounds: float | None
     p50_ms: float | None
     p95_ms: float | None
@@ -79,7 +72,8 @@ class Figures:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, rounded to what the sample size can carry."""
-        plain = {k: v for k, v in dataclasses.asdict(self).items() if v != {}}
+        plain = {k: v for k, v in dataclasses.asdict(self).items() if v != {} and k not in ("answers", "factual")}
+        plain |= {**self.answers, **{f"{key}_factual": value for key, value in self.factual.items()}}
         return {k: (None if np.isnan(v) else round(v, 4)) if isinstance(v, float) else v for k, v in plain.items()}
 
     def repeatable(self) -> dict[str, Any]:
@@ -93,4 +87,4 @@ class Figures:
         """The figures that matter most, in one line."""
         first = f"first try valid {percent(self.first_try_valid)} of {self.possible_valid}"
         whole = f"AUC {self.auc:.3f} on the {self.part} {'rows' if self.people is None else 'people'}, {first}"
-        return f"{whole}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.n_changed or 0:.2f}"
+        return f"{whole}, usable {percent(self.usable_of_possible)} of {self.possible_usable}, changed {self.answers['n_changed'] or 0:.2f}"

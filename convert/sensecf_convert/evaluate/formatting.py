@@ -10,6 +10,7 @@ from ..classifier import calibration
 from ..classifier.threshold import goal_of
 from ..presentation.numbers import percent, plain
 from . import advice
+from .metrics import METRICS
 
 if TYPE_CHECKING:
     from sensecf_edge.bundle.bundle import Bundle
@@ -32,10 +33,15 @@ def sure(figures: Mapping[str, Any], name: str, count: int | None, unit: str) ->
     return "-" if share is None or not count else f"{percent(share)} of {count}"
 
 
-def around(figures: Mapping[str, Any], name: str, unit: str, digits: int = 2) -> str:
-    """The interval of a mean in brackets, behind the mean; nothing where it was not measured."""
-    known = figures.get("intervals", {}).get(name)
-    return "" if known is None else f" ({statistics.interval(known, lambda v: plain(v, digits), unit)})"
+def metric_rows(figures: Mapping[str, Any], unit: str) -> list[tuple[str, str]]:
+    """A label and a value with its interval for each metric of an answer. `figures`: as JSON; of an older bundle some may be missing."""
+    out = []
+    for metric in (m for m in METRICS if m.key in figures):
+        known, own = figures.get("intervals", {}).get(metric.key), figures.get(f"{metric.key}_factual")
+        around = "" if known is None else f" ({statistics.interval(known, metric.text, unit)})"
+        beside = "" if own is None else f"; of the records themselves {metric.text(own)}"
+        out.append((metric.label, f"{metric.text(figures[metric.key])}{around}{beside}"))
+    return out
 
 
 def auc_of(figures: Mapping[str, Any], unit: str) -> str:
@@ -64,13 +70,8 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         ("usable after the loop, of all asked for", sure(held, "usable", figures.asked, unit)),
         ("usable after the loop, where one exists", sure(held, "usable_of_possible", figures.possible_usable, unit)),
         ("answers that change what may not change, or leave range or steps", f"{figures.broken:,}"),
-        ("features changed, mean", plain(figures.n_changed) + around(held, "n_changed", unit)),
-        ("  left as they are, mean", plain(figures.n_unchanged)),
-        ("  the fewest that any answer must change, mean", fewest_text(figures.fewest)),
-        ("distance: Gower / L1 in MADs, mean", f"{plain(figures.distance, 4)} / {plain(figures.distance_mad, 3)}"),
-        ("realism percentile, mean", plain(figures.realism, 0) + around(held, "realism", unit, 0)),
-        ("kNN ratio of answers / of the records", f"{plain(figures.knn_ratio)} / {plain(figures.knn_ratio_factual)}"),
-        ("LOF inliers", percent(figures.lof_inliers)),
+        *metric_rows(held, unit),
+        ("the fewest features that any answer must change, mean", fewest_text(figures.fewest)),
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]

@@ -46,7 +46,7 @@ from ..table.split import kept_back, parts_of
 from . import advice, groups, outcomes
 from .figures import Figures
 from .formatting import table_of
-from .plausibility import Realism
+from .metrics import METRICS, Context
 
 ALTERNATIVES = 3
 
@@ -144,10 +144,9 @@ def _figures(
     Y = np.array([vector(schema, x, e) for x, e in found]).reshape(-1, len(schema))
     X = np.array([x for x, _ in found]).reshape(-1, len(schema))
     shares = outcomes.shares(answers, possible)
-    realism = Realism(train)
-    seconds = [e.seconds for e in answers if e]
-    means = outcomes.means(bundle, X, Y, [e.found[0].realism for _, e in found])
-    averages: dict[str, Any] = {name: _mean(values) for name, values in {**shares, **means}.items()}
+    context, seconds = Context.of(bundle, train), [e.seconds for e in answers if e]
+    means = {metric.key: metric.of(context, X, Y) for metric in METRICS}
+    averages: dict[str, Any] = {name: _mean(flags) for name, flags in shares.items()}
     answered = np.array([e is not None and bool(e.found) for e in answers], dtype=bool)
     return Figures(
         auc=float("nan"),
@@ -161,9 +160,8 @@ def _figures(
         **averages,
         intervals=outcomes.intervals(shares, persons, means, persons[answered]),
         broken=sum(_broken(schema, x, y) for x, y in zip(X, Y, strict=True)),
-        knn_ratio=_mean(realism.knn_ratio(Y)),
-        knn_ratio_factual=_mean(realism.knn_ratio(X)),
-        lof_inliers=_mean(realism.lof_inliers(Y)),
+        answers={key: _mean(values) for key, values in means.items()},
+        factual={metric.key: _mean(metric.of(context, X, X)) for metric in METRICS if metric.typical},
         rounds=_mean([e.rounds_used for e in answers if e]),
         advice=advice.measured(schema, X, Y),
         p50_ms=1000 * float(np.median(seconds)) if seconds else None,

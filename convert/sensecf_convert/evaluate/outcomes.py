@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensecf_edge.answer.result import Explanation
-from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.generators.choice import NONE
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.space import measure
 
 from .. import statistics
-from .plausibility import deviations, mad_distance
+from .metrics import METRICS
 
 Answers = Sequence[Explanation | None]
 Possible = Sequence[tuple[bool, bool, bool]]
@@ -38,24 +36,11 @@ def shares(answers: Answers, possible: Possible) -> dict[str, Vector]:
     }  # fmt: skip
 
 
-def means(bundle: Bundle, X: Vector, Y: Vector, realism: Sequence[float | None]) -> dict[str, Vector]:
-    """Name of a mean -> its value for each answer, shape (answers,), NaN for none. X: the records as they came, Y: answers, both of shape
-    (answers, features); `realism`: percentiles of the answers."""
-    schema, scale, pairs = bundle.schema, deviations(bundle), list(zip(X, Y, strict=True))
-    changed = np.array([measure.sparsity(x, y[None])[0] for x, y in pairs], dtype=float)
-    return {
-        "n_changed": changed,
-        "n_unchanged": len(schema) - changed,
-        "distance": np.array([measure.proximity(schema, x, y[None])[0] for x, y in pairs], dtype=float),
-        "distance_mad": np.array([mad_distance(schema, scale, x, y[None])[0] for x, y in pairs], dtype=float),
-        "realism": np.array(realism, dtype=float),
-    }
-
-
 def intervals(
     shared: Mapping[str, Vector], persons: NDArray[np.str_], means: Mapping[str, Vector], found_persons: NDArray[np.str_]
 ) -> dict[str, statistics.Figure]:
-    """Every share over `persons` (asked,) and every mean over `found_persons` (answers,) with its interval; without those of no row."""
+    """Every share over `persons` (asked,), every metric's mean over `found_persons` (answers,), with intervals; without those of no row."""
     held = {name: statistics.share(flags, persons) for name, flags in shared.items()}
-    held |= {name: statistics.mean(values, found_persons) for name, values in means.items()}
+    how = {m.key: statistics.share if m.share else statistics.mean for m in METRICS}
+    held |= {name: how[name](values, found_persons) for name, values in means.items()}
     return {name: figure for name, figure in held.items() if figure is not None}
