@@ -226,10 +226,10 @@ class Explainer:
         found = self._shown(way, budget)
         if way is None or not (budget.ease and budget.search) or len(found) >= budget.answers or case.verdict.status != UNWANTED:
             return found, None
-        from .search.openings import Asked, ease
+        from .search.openings import EasingCase, ease
 
         before, known = case.asked.rows, [vector(case.record, answer) for answer in found]
-        asked = Asked(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
+        asked = EasingCase(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
         easing, inside = ease(asked, known)
         if inside is not None and isinstance(way, RecordSearch):
             way.found.searched(refine(way.judge, way.space, inside[None]))

@@ -179,7 +179,7 @@ def reduced(data: Cohort, work: Path, scenario: str = "A", poisoned: bool = Fals
     """What a cell of seed 0 gives its methods: half of some labels taken away; everything else may be nonsense."""
     plan = study.StudyPlan("progression", "fast", seeds=(0,), effort="try", reductions=(50,))
     cell = study.Cell(0, Scarcity(scenario, 50))
-    train = study.Parts.of(data, plan, 0).train
+    train = study.TrainTest.of(data, plan, 0).train
     if poisoned:  # labels decide who is left, and nothing else
         train = replace(outside_poisoned(train, cell.scarcity.left(train.y, 0)), y=train.y)
     way = outside_knowledge.towards_positive(with_directions(data.schema))

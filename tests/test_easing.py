@@ -33,7 +33,7 @@ from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.record import Record, encode
 from sensecf_edge.schema.relation import Relation
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.search.openings import Asked, ease
+from sensecf_edge.search.openings import EasingCase, ease
 from sensecf_edge.space import easing, rules
 from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints, check_constraints
@@ -42,8 +42,8 @@ GOAL, THRESHOLD = 0.6, 0.55
 SLOW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
-def asked(judge: Judge, record: Record, request: Constraints, prover: Prover | None = None) -> Asked:
-    return Asked(judge, record, request, prover, THRESHOLD, 0, (), RiskScale())
+def asked(judge: Judge, record: Record, request: Constraints, prover: Prover | None = None) -> EasingCase:
+    return EasingCase(judge, record, request, prover, THRESHOLD, 0, (), RiskScale())
 
 
 def vector(record: Record, answer: object) -> np.ndarray:

@@ -20,7 +20,7 @@ from sensecf_convert.generator.scratch import training
 from sensecf_convert.generator.scratch.gguf import write_gguf
 from sensecf_convert.generator.scratch.vocabulary import SchemaVocabulary
 from sensecf_convert.memorisation import canaries, checks, formatting, inference, parrots, planted
-from sensecf_convert.memorisation.likelihood import Asked, log_likelihoods
+from sensecf_convert.memorisation.likelihood import AnsweredQuestion, log_likelihoods
 from sensecf_convert.memorisation.repetition import Crowd, Spoken, _Held, repeated
 from sensecf_convert.table import split
 from sensecf_convert.table.cohort import Cohort
@@ -223,7 +223,7 @@ def test_llama_cpp_finds_answers_as_likely_as_torch(untaught: tuple[torch.nn.Mod
         logits = model(input_ids=tokens).logits[:, :-1].log_softmax(-1)
     each = logits.gather(2, labels[:, 1:].clamp(min=0)[..., None])[..., 0] * (labels[:, 1:] != training.IGNORE)
     spaces = [classroom.space_of(taught, x) for x in X]
-    asked = [Asked("", s, float(q), y) for s, q, y in zip(spaces, p, Y, strict=True) if s is not None]
+    asked = [AnsweredQuestion("", s, float(q), y) for s, q, y in zip(spaces, p, Y, strict=True) if s is not None]
     mine = log_likelihoods(Speaker(path, Prompting("scored", "calm", Task("calm")), vocabulary.longest, room.judge.checker), asked)
     assert mine == pytest.approx(each.sum(1).numpy(), rel=0.01) and mine.std() > 3
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensecf_edge.answer.basis import Group, Measure, Part, Unknown, Why
+from sensecf_edge.answer.basis import Attribution, Group, Measure, Unknown, Why
 from sensecf_edge.answer.letter import Letter
 from sensecf_edge.answer.result import FORMAT, Change, Counterfactual, Explanation, FirstTry, Proof, Provenance
 from sensecf_edge.answer.risk import Risk, RiskScale
@@ -53,7 +53,7 @@ answers = st.builds(
 proofs = st.none() | st.builds(Proof, st.integers(1, 9), shares, st.sampled_from(["advice", "request"]))
 unknowns = st.lists(st.builds(Unknown, words, shares), max_size=3).map(tuple)
 some = st.none() | shares
-parts = st.builds(Part, st.lists(words, min_size=1, max_size=3).map(tuple), st.floats(-1, 1), shares)
+parts = st.builds(Attribution, st.lists(words, min_size=1, max_size=3).map(tuple), st.floats(-1, 1), shares)
 whys = st.none() | st.builds(Why, shares, shares, st.lists(parts, max_size=3).map(tuple), st.booleans(), st.integers(2, 512))
 measures = st.lists(st.builds(Measure, words, shares, shares, shares), max_size=3).map(tuple)
 counts = st.none() | st.integers(1, 999)
@@ -146,7 +146,8 @@ def test_json_goes_out_and_back_without_loss_and_validates(explanation: Explanat
 
 def test_every_object_of_the_schema_names_every_key_and_passes_over_those_of_a_later_version() -> None:
     parts = {"": Explanation, "change": Change, "counterfactual": Counterfactual, "first_try": FirstTry, "provenance": Provenance,
-             "risk": Risk, "unknown": Unknown, "proof": Proof, "why": Why, "part": Part, "measure": Measure, "group": Group}  # fmt: skip
+             "risk": Risk, "unknown": Unknown, "proof": Proof, "why": Why, "part": Attribution, "measure": Measure,
+             "group": Group}  # fmt: skip
     for name, kind in parts.items():
         part = SHAPE["$defs"][name] if name else SHAPE
         keys = {f.name for f in dataclasses.fields(kind)}

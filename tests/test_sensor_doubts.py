@@ -13,16 +13,16 @@ from sensors import LONDON, NOW, clarity, glucose, libre, made, utc, write
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.sensors.daily import Day, Rules, days
-from sensecf_edge.sensors.exports import Asked
+from sensecf_edge.sensors.exports import ReadOptions
 from sensecf_edge.sensors.quantities import fits, spelled
-from sensecf_edge.sensors.sources import Found, read_sources
+from sensecf_edge.sensors.sources import ReadResult, read_sources
 
 Command = Callable[..., Any]
 HEADER = "time,kind,value,unit,person\n"
 
 
-def read(path: Path, **asked: Any) -> Found:
-    return read_sources([str(path)], Asked(**asked))
+def read(path: Path, **asked: Any) -> ReadResult:
+    return read_sources([str(path)], ReadOptions(**asked))
 
 
 def day_of(path: Path, **asked: Any) -> list[Day]:

@@ -17,15 +17,15 @@ from sensors import LONDON, Fit, ai_readi, apple, apple_record, clarity, libre, 
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.sensors.daily import Day, Rules, days
-from sensecf_edge.sensors.exports import Asked, number
+from sensecf_edge.sensors.exports import ReadOptions, number
 from sensecf_edge.sensors.readings import DEEP, LIGHT, Readings
-from sensecf_edge.sensors.sources import Found, names, read_sources
+from sensecf_edge.sensors.sources import ReadResult, names, read_sources
 
 DAY = ["100"] * 288
 
 
-def read(path: Path, source: str = "", **asked: Any) -> Found:
-    return read_sources([str(path)], Asked(**asked), source)
+def read(path: Path, source: str = "", **asked: Any) -> ReadResult:
+    return read_sources([str(path)], ReadOptions(**asked), source)
 
 
 def day_of(path: Path, place: Any = LONDON, **asked: Any) -> list[Day]:

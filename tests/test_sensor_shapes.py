@@ -19,8 +19,8 @@ from sensors import LONDON, Fit, ai_readi, apple, apple_record, clarity, libre, 
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.sensors.daily import Rules, days
-from sensecf_edge.sensors.exports import Asked
-from sensecf_edge.sensors.sources import Found, read_sources
+from sensecf_edge.sensors.exports import ReadOptions
+from sensecf_edge.sensors.sources import ReadResult, read_sources
 
 AT = {"date_time": "2026-05-01T08:00:00Z"}
 SPAN = {"time_interval": {"start_date_time": "2026-05-01T01:00:00Z", "end_date_time": "2026-05-01T05:00:00Z"}}
@@ -172,12 +172,12 @@ def shapes(draw: st.DrawFn, name: str) -> str:
     return json.dumps(held)
 
 
-def made_of(name: str, data: str | bytes, **asked: Any) -> Found | None:
+def made_of(name: str, data: str | bytes, **asked: Any) -> ReadResult | None:
     """What is read of it, turned into days; None where it is refused in clear words."""
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), name, data)
         try:
-            found = read_sources([str(path)], Asked(dates="DMY", **asked))
+            found = read_sources([str(path)], ReadOptions(dates="DMY", **asked))
             days(found.readings, Rules(LONDON, now=utc("2026-06-01T00:00:00")))
         except TableError as error:
             told = str(error)

@@ -32,7 +32,7 @@ from sensecf_edge.bundle.bundle import Bundle, write_manifest
 from sensecf_edge.errors import RecordError, TableError
 from sensecf_edge.explain import Explainer
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.serve.answers import Asked, explained
+from sensecf_edge.serve.answers import PageQuestion, explained
 from sensecf_edge.serve.by_hand import moved_by_hand
 from sensecf_edge.serve.files import rows_of
 from sensecf_edge.serve.form import FieldsError, record_of
@@ -351,7 +351,7 @@ def test_fifty_at_once_by_two_sessions_are_all_answered_each_its_own(served: Ser
         assert [answers[k][1]["explanation"]["factual"]["age"] for k in range(50)] == [30 + k for k in range(50)]
         for k in range(0, 50, 7):
             made = Explanation.from_json(answers[k][1]["explanation"])
-            alone = explained(explainer, Asked.of(questions[k]))
+            alone = explained(explainer, PageQuestion.of(questions[k]))
             assert made.factual == alone.factual and made.found == alone.found
 
 
@@ -418,7 +418,7 @@ def test_an_answer_is_kept_as_the_command_line_gives_it(served: Served, toy: Pat
         if kind == "json":
             made = Explanation.from_json(json.loads(body))
             with Explainer.load(toy) as explainer:
-                assert made.found == explained(explainer, Asked.of(json.loads(question))).found
+                assert made.found == explained(explainer, PageQuestion.of(json.loads(question))).found
             assert made.provenance.freeze == ("smoker",)
         else:
             assert b"Steps a day" in body and b"<script" not in body
@@ -467,7 +467,7 @@ def heart() -> Iterator[Explainer]:
 
 
 def _try(explainer: Explainer, values: dict[str, Any], moved: dict[str, str | None], **more: Any) -> dict[str, Any]:
-    return moved_by_hand(explainer, Asked.of({"model": "x", "values": fields(values), "moved": moved, **more}))
+    return moved_by_hand(explainer, PageQuestion.of({"model": "x", "values": fields(values), "moved": moved, **more}))
 
 
 def test_a_try_by_hand_says_the_risk_the_rules_and_what_follows() -> None:
@@ -495,7 +495,7 @@ def test_a_broken_bundle_is_refused_in_its_own_words(heart: Explainer) -> None:
 
 def test_an_option_tried_by_hand_has_the_risk_that_its_card_says(heart: Explainer) -> None:
     values = dict(heart.bundle.samples[1].values)
-    made = explained(heart, Asked.of({"model": "heart", "values": fields(values), "answers": 3}))
+    made = explained(heart, PageQuestion.of({"model": "heart", "values": fields(values), "answers": 3}))
     assert len(made.found) == 3
     for answer in made.found:
         moved = {change.feature: str(change.after) for change in answer.changes if not change.follows}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import STRESSED
 
-from sensecf_edge.answer.basis import Part, Why
+from sensecf_edge.answer.basis import Attribution, Why
 from sensecf_edge.explain import Explainer
 from sensecf_edge.judge.imputation import exactly
 from sensecf_edge.judge.reasons import reasons, risks
@@ -56,7 +56,7 @@ def drawn(count: int, width: int, seed: int = 0) -> Vector:
     return np.random.default_rng(seed).normal(size=(count, width))
 
 
-def adds(reason: Why) -> dict[tuple[str, ...], Part]:
+def adds(reason: Why) -> dict[tuple[str, ...], Attribution]:
     return {part.features: part for part in reason.parts}
 
 
@@ -146,7 +146,7 @@ def test_an_answer_says_why_when_it_is_asked_and_not_else(toy: Path) -> None:
 
 
 def test_parts_that_are_lost_in_their_error_are_not_told() -> None:
-    reason = Why(0.2, 0.3, (Part(("a",), 0.101, 0.004), Part(("b",), -0.001, 0.004)), False, 100)
+    reason = Why(0.2, 0.3, (Attribution(("a",), 0.101, 0.004), Attribution(("b",), -0.001, 0.004)), False, 100)
     assert [part.features for part in sentences.beyond_error(reason)] == [("a",)]
     assert sentences.points(0.101, 0.004) == "10.1 points" and sentences.points(0.101, 0.02) == "10 points"
     assert sentences.points(0.01, 0.01) == "1 point"

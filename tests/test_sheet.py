@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import PATIENCE, STRESSED, Ran
 
-from sensecf_edge.answer.basis import Group, Measure, Part, Why
+from sensecf_edge.answer.basis import Attribution, Group, Measure, Why
 from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.explain import Explainer
@@ -139,12 +139,12 @@ def test_no_label_choice_reason_or_title_becomes_markup(toy: Path) -> None:
     manifest = replace(bundle.manifest, title=HOSTILE, not_for=HOSTILE, name=HOSTILE, created=HOSTILE, version=HOSTILE,
                        data=replace(bundle.manifest.data, source=HOSTILE, licence=HOSTILE))  # fmt: skip
     hostile = replace(bundle, schema=replace(bundle.schema, features=features), manifest=manifest)
-    explanation = replace(explanation, why=Why(0.1, 0.2, (Part(("age",), 0.1, 0.0), Part(("steps",), -0.1, 0.0)), True, 9))
+    explanation = replace(explanation, why=Why(0.1, 0.2, (Attribution(("age",), 0.1, 0.0), Attribution(("steps",), -0.1, 0.0)), True, 9))
     plain = set(Read(report_html(explanation, bundle)).tags) | set(Read(report_html(none, bundle)).tags)
     for made in (explanation, none):
         wicked = replace(made, target=HOSTILE, predicted=HOSTILE, unwanted=HOSTILE, outcome="", warnings=(HOSTILE,), refusals={HOSTILE: 2},
                          reason=HOSTILE if made is none else "", next=(Measure(HOSTILE, 0.5, 0.1, 0.9),),
-                         why=Why(0.1, 0.2, (Part((HOSTILE, "smoker"), 0.1, 0.01), Part(("steps",), -0.1, 0.01)), True, 9),
+                         why=Why(0.1, 0.2, (Attribution((HOSTILE, "smoker"), 0.1, 0.01), Attribution(("steps",), -0.1, 0.01)), True, 9),
                          measured=(Group(HOSTILE, HOSTILE, 9, 0.5, 0.5), Group("age", HOSTILE + "9", 9, 0.5, 0.5, auc=0.5)),
                          factual={**made.factual, "smoker": HOSTILE},
                          provenance=replace(made.provenance, versions={HOSTILE: HOSTILE}, bundle=HOSTILE))  # fmt: skip

@@ -32,7 +32,7 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Part:
+class Attribution:
     """What a feature, or features that follow from each other, add to the risk (-1..1); `error`: half width of a 95 % interval."""
 
     features: tuple[str, ...]
@@ -52,14 +52,14 @@ class Why:
 
     start: float
     now: float
-    parts: tuple[Part, ...]
+    parts: tuple[Attribution, ...]
     exact: bool
     people: int
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Why:
         """The Why that JSON was made of."""
-        parts = tuple(Part(**{**known(Part, part), "features": tuple(part["features"])}) for part in data["parts"])
+        parts = tuple(Attribution(**{**known(Attribution, part), "features": tuple(part["features"])}) for part in data["parts"])
         return cls(**{**known(cls, data), "parts": parts})
 
 

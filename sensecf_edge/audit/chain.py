@@ -25,7 +25,7 @@ MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
-class Found:
+class Verification:
     """What `verify` found. `faults` are (line, what is wrong), at most MOST_TOLD; `last` is the last line's hash: an anchor."""
 
     lines: int
@@ -68,7 +68,7 @@ def opened(line: bytes) -> dict[str, Any]:
     return entry
 
 
-def verify(path: Path, anchor: str | None = None) -> Found:
+def verify(path: Path, anchor: str | None = None) -> Verification:
     """Whether every line is there as it was written. `anchor`: a hash that `verify` or `Log` told earlier. Raises AuditError where the
     file cannot be read."""
     lines, before, expected, seen, faults = 0, START, 1, anchor is None, list[tuple[int, str]]()
@@ -85,7 +85,7 @@ def verify(path: Path, anchor: str | None = None) -> Found:
         seen = seen or before == anchor
     if not seen:
         faults.append((lines + 1, f"no line has the hash {str(anchor)[:12]}… of the anchor: lines were cut off the end, or written anew"))
-    return Found(lines, before, tuple(faults[:MOST_TOLD]))
+    return Verification(lines, before, tuple(faults[:MOST_TOLD]))
 
 
 def answers(path: Path) -> Iterator[tuple[str, int]]:

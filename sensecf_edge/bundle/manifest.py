@@ -13,9 +13,9 @@ from ..answer.risk import TRAINING, RiskScale
 from ..errors import BundleError
 from ..propose.prompt import STYLES
 from ..schema.parsing import strict
-from .part import MANIFEST as MANIFEST
-from .part import REBUILD as REBUILD
-from .part import Part
+from .json_object import MANIFEST as MANIFEST
+from .json_object import REBUILD as REBUILD
+from .json_object import JsonObject
 from .shared import SharedWeights
 
 FORMAT, READ = 2, (1, 2)
@@ -135,7 +135,7 @@ class Manifest:
         if not isinstance(data, dict):
             raise BundleError(f"{MANIFEST} is not a JSON object; {REBUILD}")
         _check_format(data.get("format"))
-        top = Part(data, "")
+        top = JsonObject(data, "")
         return cls(
             name=top.text("name"),
             files=_files(top),
@@ -176,7 +176,7 @@ def _check_format(number: Any) -> None:
     raise BundleError(f"{MANIFEST} has bundle format {number!r}, {reads}; {REBUILD}")
 
 
-def _target(part: Part) -> Target:
+def _target(part: JsonObject) -> Target:
     target = Target(part.text("column"), part.texts("classes"), part.text("wanted"), float(part.take("threshold", (int, float))))
     if len(target.classes) < 2:
         raise part.wrong("classes")
@@ -187,7 +187,7 @@ def _target(part: Part) -> Target:
     return target
 
 
-def _classifier(part: Part) -> ClassifierFacts:
+def _classifier(part: JsonObject) -> ClassifierFacts:
     if "auc" not in part.data:
         raise BundleError(f"{MANIFEST}: classifier.auc is missing (null where it was not measured); {REBUILD}")
     auc = part.take("auc", (int, float), None)
@@ -201,7 +201,7 @@ def _classifier(part: Part) -> ClassifierFacts:
     )  # fmt: skip
 
 
-def _risk(part: Part) -> RiskScale:
+def _risk(part: JsonObject) -> RiskScale:
     intercept, slope, rate = (float(part.take(key, (int, float))) for key in ("intercept", "slope", "base_rate"))
     if not math.isfinite(intercept):
         raise part.wrong("intercept")
@@ -212,11 +212,11 @@ def _risk(part: Part) -> RiskScale:
     return RiskScale(intercept, slope, rate, TRAINING)
 
 
-def _group(top: Part, k: int, item: Any) -> Group:
+def _group(top: JsonObject, k: int, item: Any) -> Group:
     """How well the model did on unseen people of one group."""
     if not isinstance(item, dict):
         raise top.wrong("groups")
-    part = Part(item, f"groups[{k}].")
+    part = JsonObject(item, f"groups[{k}].")
     numbers: dict[str, float | None] = {}
     for name in ("low", "high", "auc", "auc_low", "auc_high", "seen_low", "seen_high", "told", "seen"):
         value = part.take(name, (int, float), None)
@@ -229,7 +229,7 @@ def _group(top: Part, k: int, item: Any) -> Group:
     return Group(part.text("feature"), part.text("label"), rows, told, seen, people=part.whole("people"), **numbers)
 
 
-def _generator(part: Part) -> GeneratorFacts:
+def _generator(part: JsonObject) -> GeneratorFacts:
     if part.data.get("none") not in (None, True, False):
         raise part.wrong("none")
     if part.data.get("none"):
@@ -257,11 +257,11 @@ def without_file(generator: Mapping[str, Any]) -> bool:
     return generator.get("weights") is not None or generator.get("none") is True
 
 
-def _data(part: Part) -> DataFacts:
+def _data(part: JsonObject) -> DataFacts:
     return DataFacts(part.text("source"), part.text("licence"), part.text("attribution", ""), part.text("dates", ""))
 
 
-def _files(top: Part) -> dict[str, FileEntry]:
+def _files(top: JsonObject) -> dict[str, FileEntry]:
     """Plain names of files beside the manifest, each with hash and size; the required ones are all there."""
     files = {}
     for name, item in top.take("files", dict).items():
@@ -269,7 +269,7 @@ def _files(top: Part) -> dict[str, FileEntry]:
             raise BundleError(f"{MANIFEST} lists {name!r}, which leads out of the bundle's folder or could; do not use this bundle")
         if not isinstance(item, dict):
             raise BundleError(f"{MANIFEST}: files.{name} is not an object with sha256 and bytes; {REBUILD}")
-        part = Part(item, f"files.{name}.")
+        part = JsonObject(item, f"files.{name}.")
         files[name] = FileEntry(part.text("sha256"), int(part.take("bytes", int)))
         if not re.fullmatch("[0-9a-f]{64}", files[name].sha256):
             raise part.wrong("sha256")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import BundleError, WeightsAwayError
 from ..llama.hashing import still
-from .part import Part
+from .json_object import JsonObject
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SharedWeights:
     name: str
 
     @classmethod
-    def of(cls, part: Part) -> SharedWeights:
+    def of(cls, part: JsonObject) -> SharedWeights:
         """From the manifest. Raises BundleError."""
         if not re.fullmatch("[0-9a-f]{64}", part.text("sha256")):
             raise part.wrong("sha256")

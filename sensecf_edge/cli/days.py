@@ -16,7 +16,7 @@ from .options import MODEL_HELP, encoding
 if TYPE_CHECKING:
     from ..schema.schema import Schema
     from ..sensors.daily import Day, Rules
-    from ..sensors.sources import Found
+    from ..sensors.sources import ReadResult
 
 NO_DAY = 2
 ZONE_HELP = "Where the people live, an IANA name: Europe/London. Not needed where the files say it."
@@ -83,13 +83,13 @@ def _schema(model: str | None) -> Schema | None:
     return Bundle.open(model).schema
 
 
-def _days(sources: Sequence[str], options: dict[str, Any], person: str, by_folder: bool) -> tuple[Found, list[Day]]:
+def _days(sources: Sequence[str], options: dict[str, Any], person: str, by_folder: bool) -> tuple[ReadResult, list[Day]]:
     from ..sensors.daily import days as make
-    from ..sensors.exports import Asked
+    from ..sensors.exports import ReadOptions
     from ..sensors.sources import read_sources
 
     rules, units = day_rules(options)
-    found = read_sources(sources, Asked(person, units, options["dates"] or ""), options["reader"], by_folder)
+    found = read_sources(sources, ReadOptions(person, units, options["dates"] or ""), options["reader"], by_folder)
     return found, make(found.readings, rules)
 
 
@@ -180,7 +180,7 @@ def _replace(path: Path, text: str) -> None:
         raise TableError(f"cannot write {path}: {error.strerror}; give another name") from error
 
 
-def _facts(found: Found, made: Sequence[Day], schema: Schema | None) -> dict[str, Any]:
+def _facts(found: ReadResult, made: Sequence[Day], schema: Schema | None) -> dict[str, Any]:
     from ..sensors import records
     from ..sensors.measures import BY_NAME
 
@@ -193,7 +193,7 @@ def _facts(found: Found, made: Sequence[Day], schema: Schema | None) -> dict[str
     }  # fmt: skip
 
 
-def _tell(found: Found, made: Sequence[Day], schema: Schema | None, output: str, model: str | None) -> None:
+def _tell(found: ReadResult, made: Sequence[Day], schema: Schema | None, output: str, model: str | None) -> None:
     from ..sensors import records
 
     files = ", ".join(f"{name} ({count} file{'s' if count > 1 else ''})" for name, count in sorted(found.known.items()))

@@ -10,15 +10,15 @@ from ..schema.feature import Feature
 from ..schema.schema import Schema
 from .entries import Entry, codings, unturned
 from .moments import GRACE, span
-from .values import Found, Source, flag
+from .values import FoundValues, Source, flag
 
 PRESENT, PAST = ("active", "recurrence", "relapse"), ("resolved",)
 DOUBTED = ("unconfirmed", "provisional", "differential")
 
 
 def conditions(
-    schema: Schema, found: Sequence[Entry], notes: list[str], observed: Found, until: datetime, now: datetime
-) -> Found:
+    schema: Schema, found: Sequence[Entry], notes: list[str], observed: FoundValues, until: datetime, now: datetime
+) -> FoundValues:
     """Features that Conditions decide. An active one is a yes, whenever it began; refuted and resolved ones alone are a no. What
     began or was recorded after `until` is left out.
 
@@ -34,7 +34,7 @@ def conditions(
                 continue
             if (verdict := _verdict(feature, entry, notes)) is not None:
                 said.setdefault(feature.name, []).append((verdict, entry))
-    out: Found = {}
+    out: FoundValues = {}
     for name, verdicts in said.items():
         verdict, entry = max(verdicts, key=lambda held: (held[0], held[1].reference))
         value = flag(schema[name], verdict)

@@ -37,7 +37,7 @@ class UnfetchedError(RecordError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class HookCall:
     """A call of the hook: the resources, and whose they are."""
 
     found: tuple[Entry, ...]
@@ -64,7 +64,7 @@ def prefetch(schema: Schema) -> dict[str, str]:
     return {**out, "conditions": f"Condition?patient={{{{context.patientId}}}}&code={others}"} if others else out
 
 
-def asked(body: Mapping[str, Any], schema: Schema) -> Asked:
+def asked(body: Mapping[str, Any], schema: Schema) -> HookCall:
     """A request's resources. Raises RecordError for what is no call of this hook, UnfetchedError where prefetch is missing."""
     if body.get("hook") != HOOK:
         raise RecordError(f"hook is {str(body.get('hook'))[:40]!r}; this service answers {HOOK!r}")
@@ -83,7 +83,7 @@ def asked(body: Mapping[str, Any], schema: Schema) -> Asked:
     for entry in found:
         if entry.resource["resourceType"] == "Patient" and entry.resource.get("id") != person:
             raise RecordError(f"{entry.path}.id is not context.patientId")
-    return Asked(tuple(found), person)
+    return HookCall(tuple(found), person)
 
 
 def _fetched(held: Any, path: str, single: bool) -> list[Entry]:

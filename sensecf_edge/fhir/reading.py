@@ -26,7 +26,7 @@ from .entries import Entry, entries, patient, subject, unturned
 from .moments import GRACE, Span, ages, before, today
 from .observations import Stated, observations
 from .units import finely
-from .values import Found, Source, Untold, value_of
+from .values import FoundValues, Source, Untold, value_of
 
 AGE, SEX = (LOINC, "30525-0"), (LOINC, "46098-0")
 MOST_NOTES = 30
@@ -112,9 +112,9 @@ class _Newest:
         else:
             self._stated.setdefault(stated.feature.name, []).append(stated)
 
-    def chosen(self) -> Found:
+    def chosen(self) -> FoundValues:
         """The values. Raises RecordError where two of one time differ."""
-        out: Found = {}
+        out: FoundValues = {}
         for (title, why), days in self._passed.items():  # years of readings are one line
             many = f" to {max(days)} ({len(days)} days)" if len(days) > 1 else ""
             self.notes.append(f"{title} of {min(days)}{many} is {why}, and left out")
@@ -143,14 +143,14 @@ def _rivals(every: Sequence[Stated]) -> list[Stated]:
     return sorted(rivals, key=lambda stated: (stated.when, stated.entry.reference, stated.path))
 
 
-def _of_the_person(schema: Schema, person: Entry | None, read: _Newest, today: Span) -> Found:
+def _of_the_person(schema: Schema, person: Entry | None, read: _Newest, today: Span) -> FoundValues:
     """Age, on the day of the newest reading, and sex as the Patient has them. Raises RecordError where an Observation says otherwise."""
     if person is None:
         return {}
     unturned(person.resource, person.path)
     if person.resource.get("deceasedBoolean") not in (None, False) or person.resource.get("deceasedDateTime") is not None:
         read.notes.append(f"{person.path} says that this person has died")
-    out: Found = {}
+    out: FoundValues = {}
     for feature in _coded(schema, AGE):
         birth, path = person.resource.get("birthDate"), f"{person.path}.birthDate"
         if birth is None or feature.kind != "number":
@@ -184,9 +184,9 @@ def _agree(feature: Feature, held: tuple[Value, Stated], may: Sequence[Value], p
         raise RecordError(f"{stated.path} says {_said(value)}, {path} {says}: {feature.title}; leave one out")
 
 
-def _computed(schema: Schema, sources: Found) -> Found:
+def _computed(schema: Schema, sources: FoundValues) -> FoundValues:
     """What the others say exactly, as height and weight do a body mass index."""
-    out: Found = {}
+    out: FoundValues = {}
     for relation in schema.following:
         name, others = str(relation.completes), [n for n in relation.features if n != relation.completes]
         if name in sources or not all(n in sources for n in others):

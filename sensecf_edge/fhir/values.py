@@ -35,7 +35,7 @@ class Source:
     reference: str
 
 
-Found = dict[str, tuple[Value, Source]]
+FoundValues = dict[str, tuple[Value, Source]]
 """Values by feature, each with where it is from."""
 
 

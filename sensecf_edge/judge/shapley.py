@@ -16,7 +16,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..answer.basis import Part, Why
+from ..answer.basis import Attribution, Why
 from ..schema.feature import Vector
 from ..schema.record import Record
 from ..schema.schema import Schema
@@ -53,7 +53,7 @@ def why(ask: Ask, record: Record, cases: Vector, people: Vector, seed: int, rows
     adds, ends = (_exact if exact else _sampled)(ask, cases, people, players, np.random.default_rng(seed))
     error = NORMAL_95 * adds.std(axis=0, ddof=1) / np.sqrt(count)
     names = [tuple(record.schema.names[i] for i in group if known[i]) for group in players]
-    parts = [Part(name, float(add), float(off)) for name, add, off in zip(names, adds.mean(axis=0), error, strict=True)]
+    parts = [Attribution(name, float(add), float(off)) for name, add, off in zip(names, adds.mean(axis=0), error, strict=True)]
     start, now = ends.mean(axis=0)
     return Why(float(start), float(now), tuple(sorted(parts, key=lambda part: -abs(part.adds))), exact, count)
 

@@ -35,10 +35,10 @@ class Listed:
     items: tuple[Ways, ...]
 
 
-Part = Said | Listed
+Passage = Said | Listed
 
 
-def content(explanation: Explanation, schema: Schema, kind: str = LETTER) -> list[Part]:
+def content(explanation: Explanation, schema: Schema, kind: str = LETTER) -> list[Passage]:
     """What a letter or a note says, in order; the first way of each sentence is the template's."""
     return list(_Content(Wording(explanation, schema), kind).parts())
 
@@ -48,7 +48,7 @@ class _Content:
     say: Wording
     kind: str
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[Passage]:
         e = self.say.explanation
         greeting = [Said(phrases.GREETING, "")] if self.kind == LETTER else []
         yield from greeting
@@ -63,7 +63,7 @@ class _Content:
             yield Said(closing, "\n\n")
         yield Said((DISCLAIMER,), "\n\n")
 
-    def _now(self) -> Iterator[Part]:
+    def _now(self) -> Iterator[Passage]:
         """The risk as it stands, and what is predicted."""
         say, e, r = self.say, self.say.explanation, self.say.explanation.risk
         told = {"unwanted": say.unwanted, "target": say.target, "risk": say.risk(r.now), "base": say.base()}
@@ -82,7 +82,7 @@ class _Content:
         if deciding := say.deciding():
             yield Said((deciding,))
 
-    def _found(self) -> Iterator[Part]:
+    def _found(self) -> Iterator[Passage]:
         e = self.say.explanation
         many, asked = len(e.found), e.provenance.answers
         lead = phrases.LEAD if many == 1 else phrases.LEAD_SEVERAL
@@ -99,7 +99,7 @@ class _Content:
         if any(_kind(c, self._feature(c)) == "marker" for a in e.found for c in a.changes):
             yield Said(phrases.FINDINGS[self.kind], "\n\n")
 
-    def _answer(self, answer: Counterfactual) -> Iterator[Part]:
+    def _answer(self, answer: Counterfactual) -> Iterator[Passage]:
         say, e = self.say, self.say.explanation
         titles = self._titles(answer.changes)
         for kind in ("lever", "marker", "follows"):
@@ -133,13 +133,13 @@ class _Content:
     def _feature(self, change: Change) -> Feature | None:
         return self.say.schema[change.feature] if change.feature in self.say.schema.index else None
 
-    def _none(self) -> Iterator[Part]:
+    def _none(self) -> Iterator[Passage]:
         say, e = self.say, self.say.explanation
         said = phrases.NOTHING if e.reason else phrases.NONE[self.kind]
         yield Said(_filled(said, reason=plain(e.reason), goal=say.reach()), "\n\n")
         yield Said(phrases.COMFORT[self.kind])
 
-    def _mind(self) -> Iterator[Part]:
+    def _mind(self) -> Iterator[Passage]:
         """What weakens the answer, whole and as it is always said."""
         if notes := self.say.notes():
             yield Said(phrases.MIND[self.kind], "\n\n")

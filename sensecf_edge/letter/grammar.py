@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import factorial, prod
 
 from ..propose.branching import Branching, Steps, apart
-from .content import Part, Said
+from .content import Passage, Said
 
 MOST_IN_ANY_ORDER = 6
 """A longer list keeps its order: its grammar has a state for every set of what is still to be said."""
@@ -14,7 +14,7 @@ BULLET = "\n- "
 Slots = list[Said | tuple[Said, ...]]
 
 
-def language(parts: Sequence[Part]) -> Branching:
+def language(parts: Sequence[Passage]) -> Branching:
     """The letters that say these parts. A state is the place of the slot, and which of its sentences are still to come."""
     slots = _slots(parts)
 
@@ -34,13 +34,13 @@ def language(parts: Sequence[Part]) -> Branching:
     return Branching(_begin(slots, 0), steps)
 
 
-def template(parts: Sequence[Part]) -> str:
+def template(parts: Sequence[Passage]) -> str:
     """The letter that no model is needed for: every sentence in the first of its ways, lists as they come."""
     said = (_texts(item)[0] for slot in _slots(parts) for item in ([slot] if isinstance(slot, Said) else slot))
     return "".join(said)
 
 
-def letters(parts: Sequence[Part]) -> int:
+def letters(parts: Sequence[Passage]) -> int:
     """How many different letters there are."""
     slots = _slots(parts)
     return prod(len(_texts(s)) if isinstance(s, Said) else factorial(len(s)) * prod(len(_texts(item)) for item in s) for s in slots)
@@ -51,7 +51,7 @@ def _begin(slots: Slots, at: int) -> tuple[int, tuple[int, ...]]:
     return at, tuple(range(len(slot))) if isinstance(slot, tuple) else ()
 
 
-def _slots(parts: Sequence[Part]) -> Slots:
+def _slots(parts: Sequence[Passage]) -> Slots:
     """The sentences one by one; those of a list together where they may come in any order and none begins another."""
     out: Slots = []
     for part in parts:

@@ -25,7 +25,7 @@ from ..report.wording import Wording, plain
 from ..schema.schema import Schema
 from ..settings import ENGINE, EngineSettings
 from . import phrases
-from .content import Part, content
+from .content import Passage, content
 from .grammar import language, template
 
 AUTO, TEMPLATE = "auto", "template"
@@ -93,7 +93,7 @@ def tell(
     return replace(explanation, letter=Letter(f"{text or template(parts)}\n\n{by}\n", writer, kind))
 
 
-def _worded(teller: Teller | Engine, parts: Sequence[Part], prompt: str, seed: int) -> str | Unanswered:
+def _worded(teller: Teller | Engine, parts: Sequence[Passage], prompt: str, seed: int) -> str | Unanswered:
     """The letter in a model's choice of phrases, or why it gave none that the grammar has."""
     words, engine = language(parts), teller
     try:

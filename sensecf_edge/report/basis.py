@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..answer.basis import Group, Measure, Part, Why
+from ..answer.basis import Attribution, Group, Measure, Why
 from ..settings import WHY
 from .phrases import auc_text, percent
 from .wording import Wording, listed, of_hundred, plain
@@ -25,7 +25,7 @@ def why(say: Wording) -> list[str]:
     return [*said, error(reason)]
 
 
-def beyond_error(reason: Why) -> list[Part]:
+def beyond_error(reason: Why) -> list[Attribution]:
     """The parts that are not lost in their own error, largest first."""
     return [part for part in reason.parts if abs(part.adds) > part.error]
 
@@ -44,16 +44,16 @@ def error(reason: Why) -> str:
     return f"Each give or take {points(off, off)} at most ({how} beside {reason.people} made-up people). {CAUTION}"
 
 
-def _part(say: Wording, part: Part) -> str:
+def _part(say: Wording, part: Attribution) -> str:
     return f"{values(say, part)} ({signed(part)})"
 
 
-def signed(part: Part) -> str:
+def signed(part: Attribution) -> str:
     """What a part adds, in points of risk."""
     return f"{'+' if part.adds > 0 else '−'}{points(abs(part.adds), part.error)}"
 
 
-def values(say: Wording, part: Part) -> str:
+def values(say: Wording, part: Attribution) -> str:
     """The features of a part with what the record has; those that follow from each other count as one."""
     named = [f"{say.title(name)} {say.value(name)}" for name in part.features]
     return listed(named) + (" together" if len(named) > 1 else "")

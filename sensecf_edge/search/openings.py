@@ -27,7 +27,7 @@ ORDER = (easing.FREEZE, easing.BOUND, easing.CHANGES, easing.MARGIN, easing.REAC
 
 
 @dataclass(frozen=True)
-class Asked:
+class EasingCase:
     """One record and what was asked for it, with all that answers are told by."""
 
     judge: Judge
@@ -40,7 +40,7 @@ class Asked:
     scale: RiskScale
 
 
-def ease(asked: Asked, found: Sequence[Vector]) -> tuple[Easing, Vector | None]:
+def ease(asked: EasingCase, found: Sequence[Vector]) -> tuple[Easing, Vector | None]:
     """What would have to give for an answer, or for another than those `found`; and an answer that keeps all limits after all, shape
     (features,), where one was met, in place of that. `rows`: how many the classifier was asked about before, 0 where nobody counts."""
     if found:
@@ -62,7 +62,7 @@ def ease(asked: Asked, found: Sequence[Vector]) -> tuple[Easing, Vector | None]:
     return Easing(_told(asked, opened), proof, fixed, whole=not search.over), None
 
 
-def _proof(asked: Asked, search: Loosening, sure: bool) -> tuple[Proof | None, tuple[str, ...]]:
+def _proof(asked: EasingCase, search: Loosening, sure: bool) -> tuple[Proof | None, tuple[str, ...]]:
     """What is proven where nothing helps, the strongest of it, and the features that decide."""
     features = asked.record.schema.features
     moving, fixed = sum(f.mutable for f in features), tuple(f.name for f in features if not f.mutable)
@@ -72,7 +72,7 @@ def _proof(asked: Asked, search: Loosening, sure: bool) -> tuple[Proof | None, t
     return (Proof(moving, asked.judge.goal, EVERY_LIMIT) if sure else None), ()
 
 
-def _others(asked: Asked, found: Sequence[Vector]) -> Easing:
+def _others(asked: EasingCase, found: Sequence[Vector]) -> Easing:
     """What would have to give for answers that change something else: each without some feature of every answer that was found."""
     schema, opened, whole = asked.record.schema, list[Opened](), True
     sets = [rules.proposed(schema, asked.record.vector, y) for y in found]
@@ -90,7 +90,7 @@ def _others(asked: Asked, found: Sequence[Vector]) -> Easing:
     return Easing(_told(asked, opened), whole=whole)
 
 
-def _told(asked: Asked, opened: Sequence[Opened]) -> tuple[Opening, ...]:
+def _told(asked: EasingCase, opened: Sequence[Opened]) -> tuple[Opening, ...]:
     """Each kind of easing of a feature once, in ORDER, the cheapest answer first among equals."""
     best = dict[tuple[tuple[str, str, str], ...], tuple[tuple[int, int, float], Opening]]()
     for one in opened:
@@ -102,7 +102,7 @@ def _told(asked: Asked, opened: Sequence[Opened]) -> tuple[Opening, ...]:
     return tuple(told for _, told in sorted(best.values(), key=lambda item: item[0])[: EASING.shown])
 
 
-def _opening(asked: Asked, one: Opened) -> Opening:
+def _opening(asked: EasingCase, one: Opened) -> Opening:
     record, constraints = easing.eased(asked.record, asked.constraints, one.given)
     judge, y, found = replace(asked.judge, goal=one.goal), one.answer[None], Found(record)
     found.add(Scored(y, judge.checker.p_target(y), keys(judge.cost(admissible(record, constraints), y))), ["search"], [None])

@@ -36,7 +36,7 @@ class DamagedError(TableError):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReadOptions:
     """What the user says about the files: whose they are, units by kind, the order of day and month (DMY, MDY)."""
 
     person: str = ""
@@ -53,7 +53,7 @@ class Export:
     """One file. `asked` is what the user says about it, `places` is told how far it has been read."""
 
     path: Path
-    asked: Asked = field(default_factory=Asked)
+    asked: ReadOptions = field(default_factory=ReadOptions)
     places: Places = field(default_factory=Places)
 
     @property

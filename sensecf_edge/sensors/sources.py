@@ -12,7 +12,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from ..errors import SenseCFError, TableError, place
-from .exports import Asked, DamagedError, Export
+from .exports import DamagedError, Export, ReadOptions
 from .readings import COUNTS, Key, Readings, Times, Values
 
 READERS = ("ai_readi", "open_mhealth", "nightscout", "fitbit", "apple_health", "garmin_fit", "t1d_uom", "dexcom", "libreview",
@@ -54,7 +54,7 @@ def names() -> list[str]:
 
 
 @dataclass(frozen=True)
-class Found:
+class ReadResult:
     """What was read: the readings, how many files each reader knew, how many nobody did, by the end of their names."""
 
     readings: Readings
@@ -62,13 +62,13 @@ class Found:
     unknown: dict[str, int]
 
 
-def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str = "", by_folder: bool = False) -> Found:
+def read_sources(sources: Sequence[str], asked: ReadOptions | None = None, source: str = "", by_folder: bool = False) -> ReadResult:
     """All readings of the files at `sources`, folders and all that is in them.
 
     `source` names the one reader that may be used; `by_folder` makes every folder of a source a person. Raises TableError for what
     is not there, for a folder without any known file, for files of two people that pass for one.
     """
-    asked, able = asked or Asked(), [r for r in readers() if source in ("", r.NAME)]
+    asked, able = asked or ReadOptions(), [r for r in readers() if source in ("", r.NAME)]
     if not able:
         raise TableError(f"there is no source {source!r}; there are {', '.join(names())}")
     run = _Run(able)
@@ -84,7 +84,7 @@ def read_sources(sources: Sequence[str], asked: Asked | None = None, source: str
         readings.notes.tell("files that say nobody's name, taken as one person's (else --person or --by-folder)", len(run.nameless))
     readings.settle()
     _one_person(readings, run.spans)
-    return Found(readings, dict(run.known), dict(run.unknown))
+    return ReadResult(readings, dict(run.known), dict(run.unknown))
 
 
 class _Run:

@@ -27,7 +27,7 @@ KEYS = {"model", "values", "answers", "freeze", "bounds", "costs", "max_changes"
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageQuestion:
     """A question of the page. `values` are the fields' texts, `moved` those of a try by hand."""
 
     model: str
@@ -38,7 +38,7 @@ class Asked:
     moved: Any = None
 
     @classmethod
-    def of(cls, data: Any) -> Asked:
+    def of(cls, data: Any) -> PageQuestion:
         """Parse. Raises ConstraintError for what is no question."""
         if not isinstance(data, dict) or not isinstance(data.get("model"), str) or set(data) - KEYS:
             raise ConstraintError("that is no question of this page; load it again")
@@ -53,12 +53,12 @@ class Asked:
         )  # fmt: skip
 
 
-def explained(explainer: Explainer, asked: Asked) -> Explanation:
+def explained(explainer: Explainer, asked: PageQuestion) -> Explanation:
     """The answer, and why the prediction is what it is. Raises FieldsError, ConstraintError."""
     return explainer.explain(record_of(explainer.schema, asked.values), asked.answers, asked.constraints, why=True)
 
 
-def understood(explainer: Explainer, asked: Asked, wish: Any) -> dict[str, Any]:
+def understood(explainer: Explainer, asked: PageQuestion, wish: Any) -> dict[str, Any]:
     """What is understood of a wish for this record: in words, and as limits of the page. Raises FieldsError, ConstraintError."""
     if not isinstance(wish, str):
         raise ConstraintError("a wish is a text")

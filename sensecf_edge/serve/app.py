@@ -31,7 +31,7 @@ from ..page import sheet
 from ..report.wording import plain
 from ..schema.record import parse_object
 from ..settings import SERVE
-from .answers import Asked, explained, shown, understood
+from .answers import PageQuestion, explained, shown, understood
 from .by_hand import moved_by_hand
 from .files import rows_of
 from .form import FieldsError, form
@@ -101,7 +101,7 @@ class Page:
         self.html = templates.get_template("page.html").render(start=start, t=texts(), models=models)
         self.static = {path.name: path.read_bytes() for path in (HERE / "static").iterdir() if path.suffix[1:] in STATIC}
 
-    def answer(self, explainer: Explainer, asked: Asked) -> dict[str, Any]:
+    def answer(self, explainer: Explainer, asked: PageQuestion) -> dict[str, Any]:
         """An answer as the page shows it; in the audit log before it is shown."""
         explanation = explained(explainer, asked)
         told = shown(explanation, explainer)
@@ -111,7 +111,7 @@ class Page:
         self.entries.append((entry, len(explanation.found)))
         return {**told, "entry": entry}
 
-    async def asked(self, request: Request, asked: Asked, work: Callable[[Explainer], Any]) -> Any:
+    async def asked(self, request: Request, asked: PageQuestion, work: Callable[[Explainer], Any]) -> Any:
         """What some work with the model of a question gives, in its turn."""
         return await self.line.do(lambda: work(self.models.explainer(asked.model, asked.base_rate)), request.is_disconnected)
 
@@ -153,14 +153,14 @@ async def model(page: Page, request: Request) -> Response:
 @guarded
 async def explain(page: Page, request: Request) -> Response:
     """An answer."""
-    asked = Asked.of(parse_object(await body(request, JSON), "the question"))
+    asked = PageQuestion.of(parse_object(await body(request, JSON), "the question"))
     return Json(await page.asked(request, asked, lambda explainer: page.answer(explainer, asked)))
 
 
 @guarded
 async def by_hand(page: Page, request: Request) -> Response:
     """A try by hand."""
-    asked = Asked.of(parse_object(await body(request, JSON), "the question"))
+    asked = PageQuestion.of(parse_object(await body(request, JSON), "the question"))
     return Json(await page.asked(request, asked, lambda explainer: moved_by_hand(explainer, asked)))
 
 
@@ -168,7 +168,7 @@ async def by_hand(page: Page, request: Request) -> Response:
 async def wish(page: Page, request: Request) -> Response:
     """What is understood of a wish; it limits nothing by itself."""
     data = parse_object(await body(request, JSON), "the wish")
-    said, asked = data.pop("wish", None), Asked.of(data)
+    said, asked = data.pop("wish", None), PageQuestion.of(data)
     return Json(await page.asked(request, asked, lambda explainer: understood(explainer, asked, said)))
 
 
@@ -212,7 +212,7 @@ async def keep(page: Page, request: Request) -> Response:
     kind, question = sent.get("as", ""), parse_object(sent.get("question", ""), "the question")
     if kind not in ("json", "html", "fhir", "print"):
         raise ConstraintError("an answer is kept as json, html, fhir or print")
-    asked = Asked.of(question)
+    asked = PageQuestion.of(question)
     explanation, bundle = await page.asked(request, asked, lambda explainer: (explained(explainer, asked), explainer.bundle))
     name = "".join(c if c.isascii() and c.isalnum() else "-" for c in bundle.name) or "answer"
     if kind in ("json", "fhir"):

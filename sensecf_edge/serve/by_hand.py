@@ -20,12 +20,12 @@ from ..space import reasons, rules
 from ..space.admissible import admissible, reach
 from ..space.constraints import EPSILON, Constraints
 from ..space.contradictions import record_remarks
-from .answers import Asked, change_row
+from .answers import PageQuestion, change_row
 from .form import cell_text, record_of
 from .texts import text
 
 
-def moved_by_hand(explainer: Explainer, asked: Asked) -> dict[str, Any]:
+def moved_by_hand(explainer: Explainer, asked: PageQuestion) -> dict[str, Any]:
     """What the model would say of the record with `moved` in place of some values. Raises FieldsError, ConstraintError."""
     schema, record = explainer.schema, record_of(explainer.schema, asked.values)
     if not isinstance(asked.moved, dict):

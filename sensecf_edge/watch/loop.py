@@ -36,7 +36,7 @@ FAULTS = 5
 
 
 @dataclass(frozen=True)
-class Asked:
+class WatchOptions:
     """What every watch is told. `every` are seconds between the starts of two explanations of the same id, `max_age` those after
     which what was measured is not answered any more."""
 
@@ -75,7 +75,7 @@ class Loop:
     process is the better answer.
     """
 
-    def __init__(self, asked: Asked, port: Port, say: Say) -> None:
+    def __init__(self, asked: WatchOptions, port: Port, say: Say) -> None:
         private_files.need_posix("watch")
         self.asked, self.port, self.say = asked, port, say
         self.waiting = MessageQueue(asked.queue, asked.policy)

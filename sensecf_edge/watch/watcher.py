@@ -13,12 +13,12 @@ from ..judge.imputation import ALREADY, Case
 from ..schema.record import Record
 from ..table.unusable import UnusableRecord, does_not_fit
 from . import age
-from .loop import FAULTS, Asked, Loop, UnusableMessage, held
+from .loop import FAULTS, Loop, UnusableMessage, WatchOptions, held
 from .ports import Message, Port, Say
 
 
 @dataclass(frozen=True)
-class Watch(Asked):
+class Watch(WatchOptions):
     """What to do with records. `id` is the key that names one, `time` the key that says when it was measured."""
 
     id: str | None = None

@@ -37,7 +37,7 @@ class Item:
 
 
 @dataclass
-class Part:
+class Clause:
     """Some items between two separators; `joined` is the separator in front. `why`: why nothing may be taken from it."""
 
     items: list[Item] = field(default_factory=list)
@@ -63,14 +63,14 @@ class Part:
         return self.has(cues.FEATURE) and all(item.kind in (cues.FEATURE, cues.FILL) for item in self.items)
 
 
-def parts(sentence: Sequence[Token], schema: Schema) -> list[Part]:
+def parts(sentence: Sequence[Token], schema: Schema) -> list[Clause]:
     """The parts of one sentence in order; lists of features are drawn to what is said of them."""
     asks = bool(sentence) and sentence[-1].word == "?"
     items = _ranges(_items([token for token in sentence if token.word != "?"], schema))
-    out = [Part()]
+    out = [Clause()]
     for item in items:
         if item.kind == "":
-            out.append(Part(joined=item.words[0]))
+            out.append(Clause(joined=item.words[0]))
         else:
             out[-1].items.append(item)
     found = _listed([part for part in out if part.items])
@@ -86,7 +86,7 @@ def _excepts(words: Sequence[str]) -> bool:
     return any(words[at - 1 : at] in (["all"], ["any"]) or cues.single("whole").intersection(words[:at]) for at in buts)
 
 
-def _doubts(found: Sequence[Part], whole: str) -> None:
+def _doubts(found: Sequence[Clause], whole: str) -> None:
     """Mark the parts from which nothing may be taken."""
     tainted = False
     for part in found:
@@ -165,14 +165,14 @@ def _ranges(items: Sequence[Item]) -> list[Item]:
     return out
 
 
-def _listed(found: Sequence[Part]) -> list[Part]:
+def _listed(found: Sequence[Clause]) -> list[Clause]:
     """Parts that are features alone go to the part in front of them, where that ends with a feature, else to the one behind."""
-    out: list[Part] = []
-    waiting: Part | None = None
+    out: list[Clause] = []
+    waiting: Clause | None = None
     for part in found:
         last = out[-1] if out else None
         if waiting is not None:
-            part = Part([*waiting.items, *part.items], waiting.joined)
+            part = Clause([*waiting.items, *part.items], waiting.joined)
             waiting = None
         ended = [item.kind for item in last.items if item.kind != cues.FILL][-1:] if last else []
         if part.features_alone and last is not None and ended == [cues.FEATURE] and part.joined in ("and", ","):
@@ -186,7 +186,7 @@ def _listed(found: Sequence[Part]) -> list[Part]:
     return out + ([waiting] if waiting is not None else [])
 
 
-def _more_or_less(part: Part) -> bool:
+def _more_or_less(part: Clause) -> bool:
     """ "No more" behind a number."""
     kinds = [item.kind for item in part.items if item.kind != cues.FILL]
     return kinds in ([cues.NOT, cues.MORE], [cues.NOT, cues.LESS])

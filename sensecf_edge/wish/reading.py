@@ -9,7 +9,7 @@ from ..errors import ConstraintError
 from ..schema.feature import Feature
 from ..schema.schema import Schema
 from . import cues
-from .parts import UNKNOWN, Item, Part, parts
+from .parts import UNKNOWN, Clause, Item, parts
 from .rules import BOUND, EASY, FREEZE, HARD, VERY_HARD, WEIGHTS, Rule, Understood, settled
 from .text import split
 from .units import in_unit
@@ -25,7 +25,7 @@ def understand(schema: Schema, wish: str) -> Understood:
     rules: list[Rule] = []
     left: list[tuple[str, str]] = []
     for sentence in split(wish):
-        before: tuple[Part, ...] = ()
+        before: tuple[Clause, ...] = ()
         found = parts(sentence, schema)
         for part, behind in zip(found, [*found[1:], None], strict=False):
             said = wish[part.items[0].start : max(item.end for item in part.items)]
@@ -42,7 +42,7 @@ def understand(schema: Schema, wish: str) -> Understood:
 class _Reading:
     """One part; `before` are those in front of it in its sentence, `behind` is the next one."""
 
-    def __init__(self, schema: Schema, part: Part, said: str, before: tuple[Part, ...], behind: Part | None) -> None:
+    def __init__(self, schema: Schema, part: Clause, said: str, before: tuple[Clause, ...], behind: Clause | None) -> None:
         self.schema, self.part, self.said, self.before, self.behind = schema, part, said, before, behind
         self.has, self.nots = part.has, len(part.of(cues.NOT))
 

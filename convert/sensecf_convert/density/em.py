@@ -57,7 +57,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Parameters:
     """Parameters in standard units; see `sensecf_edge.judge.mixture.Mixture`. `tables` are (choices of the feature, components)."""
 
     weights: Vector
@@ -76,7 +76,7 @@ class _Sums:
     log_density: float = 0.0
 
 
-def em(table: Table, components: int, seed: int, prior: Prior = Prior(), most: int = 100, gain: float = 3e-4) -> Parts:
+def em(table: Table, components: int, seed: int, prior: Prior = Prior(), most: int = 100, gain: float = 3e-4) -> Parameters:
     """The parts after passes until one gains less than `gain` a row, or `most`.
 
     Fewer components than asked for where one of them would stand for fewer than five rows: such a mean tells of single people.
@@ -96,7 +96,7 @@ def em(table: Table, components: int, seed: int, prior: Prior = Prior(), most: i
     return one
 
 
-def _whole(table: Table, prior: Prior, passes: int = 20) -> Parts:
+def _whole(table: Table, prior: Prior, passes: int = 20) -> Parameters:
     """One component for the whole table."""
     d = table.numbers.shape[1]
     rows = float(len(table))
@@ -104,7 +104,7 @@ def _whole(table: Table, prior: Prior, passes: int = 20) -> Parts:
     for j, size in enumerate(table.sizes):
         counts = np.bincount(table.choices[table.choices[:, j] >= 0, j], minlength=size)
         tables.append(((counts + 1 / size) / (counts.sum() + 1))[:, None])
-    parts = Parts(np.ones(1), np.zeros((1, d)), np.eye(d)[None], tuple(tables))
+    parts = Parameters(np.ones(1), np.zeros((1, d)), np.eye(d)[None], tuple(tables))
     for _ in range(passes if np.isnan(table.numbers).any() else 1):
         _, sums = _expect(table, parts)
         mean = sums.first / rows
@@ -113,7 +113,7 @@ def _whole(table: Table, prior: Prior, passes: int = 20) -> Parts:
     return parts
 
 
-def _start(table: Table, one: Parts, components: int, seed: int, prior: Prior) -> Parts:
+def _start(table: Table, one: Parameters, components: int, seed: int, prior: Prior) -> Parameters:
     """Parts around the clusters of the rows, unknown numbers at the mean for this once."""
     from sklearn.cluster import KMeans
 
@@ -127,7 +127,7 @@ def _start(table: Table, one: Parts, components: int, seed: int, prior: Prior) -
     return _maximise(table, belongs, sums, one, prior)
 
 
-def _expect(table: Table, parts: Parts) -> tuple[Vector, _Sums]:
+def _expect(table: Table, parts: Parameters) -> tuple[Vector, _Sums]:
     """To which component each row belongs, shape (rows, components), and the sums over what its numbers are or may be."""
     count, d = parts.means.shape
     belongs = np.empty((len(table), count))
@@ -156,7 +156,7 @@ def _expect(table: Table, parts: Parts) -> tuple[Vector, _Sums]:
     return belongs, sums
 
 
-def _choice_logs(table: Table, parts: Parts) -> Vector:
+def _choice_logs(table: Table, parts: Parameters) -> Vector:
     """Log-probability of each row's known choices by component, shape (rows, components)."""
     out = np.zeros((len(table), len(parts.weights)))
     for j, probabilities in enumerate(parts.tables):
@@ -172,7 +172,7 @@ def _add(sums: _Sums, share: Vector, full: Vector) -> None:
         sums.second[k] += weighed.T @ full[k]
 
 
-def _maximise(table: Table, belongs: Vector, sums: _Sums, one: Parts, prior: Prior) -> Parts:
+def _maximise(table: Table, belongs: Vector, sums: _Sums, one: Parameters, prior: Prior) -> Parameters:
     """The best parts for what belongs to them, held to the whole table."""
     rows = sums.rows
     means = (sums.first + prior.share_rows * one.means) / (rows + prior.share_rows)[:, None]
@@ -186,4 +186,4 @@ def _maximise(table: Table, belongs: Vector, sums: _Sums, one: Parts, prior: Pri
     for j, whole in enumerate(one.tables):
         flags = (table.choices[:, [j]] == np.arange(len(whole))).astype(float)
         tables.append((flags.T @ belongs + prior.choice_rows * whole) / (flags.sum(axis=1) @ belongs + prior.choice_rows))
-    return Parts((rows + 1) / (rows + 1).sum(), means, (covariances + covariances.transpose(0, 2, 1)) / 2, tuple(tables))
+    return Parameters((rows + 1) / (rows + 1).sum(), means, (covariances + covariances.transpose(0, 2, 1)) / 2, tuple(tables))

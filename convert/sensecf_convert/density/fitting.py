@@ -22,7 +22,7 @@ from sensecf_edge.schema.schema import Schema
 from ..table.cohort import Cohort, folds_by_person
 from ..work import Work
 from . import copies
-from .em import Parts, Table, em
+from .em import Parameters, Table, em
 
 COMPONENTS = (1, 2, 4, 8)
 ROWS_PER_COMPONENT = 15
@@ -162,7 +162,7 @@ def _places(schema: Schema, choices: list[str], X: Vector) -> tuple[Rows, list[l
     return out, lists
 
 
-def _json(parts: Parts, numbers: list[str], frame: Vector, choices: dict[str, list[str]]) -> dict[str, Any]:
+def _json(parts: Parameters, numbers: list[str], frame: Vector, choices: dict[str, list[str]]) -> dict[str, Any]:
     means = parts.means * frame[:, 1] + frame[:, 0]
     covariances = parts.covariances * frame[:, 1] * frame[:, 1, None]
     tables = {

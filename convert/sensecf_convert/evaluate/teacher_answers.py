@@ -64,7 +64,7 @@ class Contribution:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Chunk:
     """What one chunk of one teacher brought: factuals X and answers Y (nan rows for none) of the same shape."""
 
     X: Vector
@@ -93,9 +93,9 @@ def _workers(lesson: Lesson, jobs: int) -> Iterator[Any]:
         yield pool
 
 
-def _ask(pool: Any, teacher: int, seed: int, jobs: int, count: int) -> tuple[list[_Asked], int, int]:
+def _ask(pool: Any, teacher: int, seed: int, jobs: int, count: int) -> tuple[list[_Chunk], int, int]:
     """Chunks until `count` people are asked, that number, and how many people were made up for it."""
-    out: list[_Asked] = []
+    out: list[_Chunk] = []
     for wave in numbers(0, jobs):
         if wave >= MOST_CHUNKS:
             raise TableError(f"{wave * CHUNK:,} made-up people hold fewer than {count} in the class to leave; ask for fewer")
@@ -105,7 +105,7 @@ def _ask(pool: Any, teacher: int, seed: int, jobs: int, count: int) -> tuple[lis
     raise AssertionError("unreachable")
 
 
-def _chunk(teacher: int, seed: int, number: int) -> _Asked:
+def _chunk(teacher: int, seed: int, number: int) -> _Chunk:
     here = room[0]
     drawn = here.asked(teacher, CHUNK, np.random.default_rng((seed, number)))
     Y, began = np.full(drawn.X.shape, np.nan), time.process_time()
@@ -115,10 +115,10 @@ def _chunk(teacher: int, seed: int, number: int) -> _Asked:
         y = None if space is None else here.teachers[teacher].answer(space, str(person))
         if y is not None:
             Y[i], found[i] = y, True
-    return _Asked(drawn.X, Y, found, drawn.dropped, time.process_time() - began)
+    return _Chunk(drawn.X, Y, found, drawn.dropped, time.process_time() - began)
 
 
-def _figures(lesson: Lesson, parts: list[_Asked], count: int, made: int) -> Contribution:
+def _figures(lesson: Lesson, parts: list[_Chunk], count: int, made: int) -> Contribution:
     from .plausibility import Realism
 
     X, Y, found = (np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "Y", "found"))

@@ -21,7 +21,7 @@ from ..generator.practice import Speaker
 from ..teachers import classroom
 from ..teachers.lesson import Lesson
 from ..teachers.people import settle
-from .likelihood import Asked, log_likelihoods
+from .likelihood import AnsweredQuestion, log_likelihoods
 
 SIBLINGS, CHANGES = 511, 2
 BY_CHANCE = float(1 / np.log(2))
@@ -32,7 +32,7 @@ BY_CHANCE = float(1 / np.log(2))
 class Canary:
     """A random question with its random answer, the siblings' answers, shape (siblings, features), and how often it is planted."""
 
-    asked: Asked
+    asked: AnsweredQuestion
     siblings: Vector
     times: int
 
@@ -54,7 +54,7 @@ def draw(lesson: Lesson, checker: Checker, times: Sequence[int], each: int, rng:
                 Y[:, i] = rng.choice(space.values[i], SIBLINGS + 1)
             Y = np.unique(rules.complete(lesson.schema, x, Y), axis=0)
             Y = rng.permutation(Y)
-            out.append(Canary(Asked("", space, float(p), Y[0]), Y[1:], times[len(out) // each]))
+            out.append(Canary(AnsweredQuestion("", space, float(p), Y[0]), Y[1:], times[len(out) // each]))
     return out
 
 

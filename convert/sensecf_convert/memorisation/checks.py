@@ -38,7 +38,7 @@ from ..teachers.people import places
 from . import people
 from .formatting import COVERS
 from .inference import Figures, by_person, told_apart
-from .likelihood import Asked, log_likelihoods
+from .likelihood import AnsweredQuestion, log_likelihoods
 from .people import Subject
 from .repetition import Crowd, Spoken, repeated
 
@@ -116,7 +116,7 @@ def speaker_of(bundle: Bundle) -> Speaker:
 
 def of_generator(subject: Subject, inside: Cohort, outside: Cohort, most: int, rng: np.random.Generator) -> Figures:
     """`told_apart` by the likelihood of the teacher's answers to near copies of people; see `unexplained`."""
-    asked = list[list[Asked]]()
+    asked = list[list[AnsweredQuestion]]()
     for data in (inside, outside):
         rows = people.drawn(subject, data, most, rng)
         asked.append(people.answered(subject, people.questions(subject, rows, COPIES, rng)))
@@ -125,7 +125,7 @@ def of_generator(subject: Subject, inside: Cohort, outside: Cohort, most: int, r
     return told_apart(*(by_person([a.person for a in part], s) for part, s in zip(asked, (scores[:cut], scores[cut:]), strict=True)))
 
 
-def unexplained(asked: list[Asked], likelihoods: Vector) -> Vector:
+def unexplained(asked: list[AnsweredQuestion], likelihoods: Vector) -> Vector:
     """The log-likelihoods less what answers that change as much from the same probability have on average, shape (asked,).
 
     Least squares over all of them, whoever they belong to: longer answers are less likely, and who is nearer to the line has
@@ -144,7 +144,7 @@ def of_pairs(subject: Subject, pairs: Mapping[str, Vector], most: int, rng: np.r
     """`told_apart` between pairs that were learnt, at most `most`, and as many new ones, made and answered alike from the same people."""
     lesson, learnt = subject.lesson, {x.tobytes() for x in places(subject.lesson.schema, pairs["X"])}
     at = rng.permutation(len(pairs["X"]))[:most]
-    old, new = _asked(subject, pairs["X"][at], pairs["Y"][at]), list[Asked]()
+    old, new = _asked(subject, pairs["X"][at], pairs["Y"][at]), list[AnsweredQuestion]()
     chunks = classroom.teach(lesson, lesson.rows(), 0, 1, skip=FRESH)
     for taught in itertools.islice(chunks, len(at)):
         fresh = [(x, y) for x, y, _ in taught if places(lesson.schema, x[None])[0].tobytes() not in learnt]
@@ -156,9 +156,9 @@ def of_pairs(subject: Subject, pairs: Mapping[str, Vector], most: int, rng: np.r
     return told_apart(scores[: len(old)], scores[len(old) :], of_people=False)
 
 
-def _asked(subject: Subject, X: Vector, Y: Vector) -> list[Asked]:
-    spaces = [classroom.space_of(subject.lesson, x) for x in X]
-    return [Asked("", s, float(p), y) for s, p, y in zip(spaces, subject.judge.checker.p_target(X), Y, strict=True) if s is not None]
+def _asked(subject: Subject, X: Vector, Y: Vector) -> list[AnsweredQuestion]:
+    spaces, p = [classroom.space_of(subject.lesson, x) for x in X], subject.judge.checker.p_target(X)
+    return [AnsweredQuestion("", space, float(q), y) for space, q, y in zip(spaces, p, Y, strict=True) if space is not None]
 
 
 def of_what_is_said(subject: Subject, unseen: Cohort, most: int, rng: np.random.Generator) -> Figures:

@@ -20,7 +20,7 @@ Tokens = list[int]
 
 
 @dataclass(frozen=True)
-class Asked:
+class AnsweredQuestion:
     """One question with an answer: whose it is, the record's answer space, its probability `p` of the wanted class, the answer."""
 
     person: str
@@ -29,7 +29,7 @@ class Asked:
     y: Vector
 
 
-def log_likelihoods(speaker: Speaker, asked: Sequence[Asked]) -> Vector:
+def log_likelihoods(speaker: Speaker, asked: Sequence[AnsweredQuestion]) -> Vector:
     """Natural logarithm of the probability of each whole answer behind its prompt, shape (asked,).
 
     Over the whole vocabulary: what the grammar would have ruled out counts as well. The tokens are the model's own.

@@ -16,7 +16,7 @@ from ..table.cohort import Cohort
 from ..teachers import classroom
 from ..teachers.lesson import Lesson
 from ..teachers.people import NOISE, inside, settle
-from .likelihood import Asked
+from .likelihood import AnsweredQuestion
 
 ROWS = 3
 """Rows of a person at most."""
@@ -81,8 +81,8 @@ def asked_as(subject: Subject, X: Vector, persons: list[str]) -> list[Question]:
     return [(person, space, p) for person, space, p in spaces if space is not None]
 
 
-def answered(subject: Subject, asked: list[Question]) -> list[Asked]:
+def answered(subject: Subject, asked: list[Question]) -> list[AnsweredQuestion]:
     """The questions that the teacher has an answer to, with it."""
     teacher = classroom.ready(subject.lesson, subject.judge)
     out = [(person, space, p, teacher.answer(space)) for person, space, p in asked]
-    return [Asked(person, space, p, y) for person, space, p, y in out if y is not None]
+    return [AnsweredQuestion(person, space, p, y) for person, space, p, y in out if y is not None]

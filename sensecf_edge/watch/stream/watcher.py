@@ -25,7 +25,7 @@ from ...sensors.measures import BY_NAME
 from ...settings import STREAM, WATCH
 from ...table.unusable import UnusableRecord
 from .. import age
-from ..loop import FAULTS, Asked, Loop, UnusableMessage, held
+from ..loop import FAULTS, Loop, UnusableMessage, WatchOptions, held
 from ..ports import Done, Message, Port, Say
 from .arriving import arrived
 from .days import OpenDay, OpenDays, Person
@@ -33,7 +33,7 @@ from .store import Store
 
 
 @dataclass(frozen=True)
-class Stream(Asked):
+class Stream(WatchOptions):
     """What to do with readings. `store` is the file that keeps open days, `rules` (with a zone) are those of `days`, `units` by kind are
     of readings that state none, for `late` hours a date that has ended takes readings."""
 

@@ -103,7 +103,7 @@ def _grid(about: dict[str, Any]) -> Iterator[tuple[str, int, str, int]]:
 
 
 @dataclass(frozen=True)
-class Part:
+class MethodResult:
     """One method in one cell: what its files say. Arrays hold a row a classifier."""
 
     place: Path
@@ -126,11 +126,11 @@ class Part:
         return int(self.said["seed"]), str(self.said["scenario"]), int(self.said["reduction"])
 
 
-def _part(place: Path) -> Part:
+def _part(place: Path) -> MethodResult:
     try:
         said = json.loads(place.read_text(encoding="utf-8"))
         with place.with_suffix(".npz").open("rb") as file, np.load(file, allow_pickle=False) as held:
-            part = Part(place, said, *(held[k] for k in ("persons", "y", "left_y", "scores", "predicted", "held")))
+            part = MethodResult(place, said, *(held[k] for k in ("persons", "y", "left_y", "scores", "predicted", "held")))
         part.cell, part.method, said["why"], said["rows"], said["whole"], said["added"], said["distinct"], said["seconds"]
     except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         raise TableError(f"{place} is damaged; delete it and let the study run on") from error
@@ -141,9 +141,9 @@ def _part(place: Path) -> Part:
     return part
 
 
-def _cells(parts: list[Part], classifiers: list[str], folder: Path) -> tuple[Cell, ...]:
+def _cells(parts: list[MethodResult], classifiers: list[str], folder: Path) -> tuple[Cell, ...]:
     """The parts of each cell together, those that have the base all others are held against."""
-    held: dict[tuple[int, str, int], dict[str, Part]] = {}
+    held: dict[tuple[int, str, int], dict[str, MethodResult]] = {}
     for part in parts:
         if part.method in held.setdefault(part.cell, {}):
             seed, scenario, reduction = part.cell
@@ -153,7 +153,7 @@ def _cells(parts: list[Part], classifiers: list[str], folder: Path) -> tuple[Cel
     return tuple(_cell(key, each, classifiers) for key, each in sorted(held.items()) if BASE in each)
 
 
-def _cell(key: tuple[int, str, int], parts: dict[str, Part], classifiers: list[str]) -> Cell:
+def _cell(key: tuple[int, str, int], parts: dict[str, MethodResult], classifiers: list[str]) -> Cell:
     base = parts[BASE]
     rows, whole = ((int(base.said[k][0]), int(base.said[k][1])) for k in ("rows", "whole"))
     runs = [_run(part, at, kind) for part in parts.values() for at, kind in enumerate(classifiers)]
@@ -162,15 +162,15 @@ def _cell(key: tuple[int, str, int], parts: dict[str, Part], classifiers: list[s
                 variants.of(runs, base.left_y.astype(bool), whole))  # fmt: skip
 
 
-def _run(part: Part, at: int, classifier: str) -> Run:
+def _run(part: MethodResult, at: int, classifier: str) -> Run:
     said = part.said
     return Run(classifier, part.method, int(said["added"]), int(said["distinct"]), said["why"], float(said["seconds"]), part.scores[at],
                part.predicted[at].astype(bool), np.empty(0), part.held[at])  # fmt: skip
 
 
-def _check(parts: list[Part], folder: Path) -> None:
+def _check(parts: list[MethodResult], folder: Path) -> None:
     """One seed's parts all tested on the same untouched rows, one cell's on the same rows left: draws and lines are paired by them."""
-    tested, left = dict[int, Part](), dict[tuple[int, str, int], Part]()
+    tested, left = dict[int, MethodResult](), dict[tuple[int, str, int], MethodResult]()
     for part in parts:
         other = tested.setdefault(part.cell[0], part)
         if not (np.array_equal(part.y, other.y) and np.array_equal(part.persons, other.persons)):

@@ -84,14 +84,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainTest:
     """One seed's people: those who are trained on, and those nobody looks at before the end."""
 
     train: Cohort
     test: Cohort
 
     @classmethod
-    def of(cls, data: Cohort, plan: StudyPlan, seed: int) -> Parts:
+    def of(cls, data: Cohort, plan: StudyPlan, seed: int) -> TrainTest:
         """Split by person. Sizes and labels decide, and chance."""
         test, _ = split_people(data, plan.test_share, seed)
         return cls(data.take(~test), data.take(test))
@@ -114,7 +114,7 @@ def load(table: Path, schema: Schema, plan: StudyPlan) -> Material:
     data = cohort(read_table(table), relaxed_schema(schema), plan.target, plan.positive, plan.person)
     if plan.sample is not None and plan.sample < len(people := np.unique(data.persons)):
         data = data.take(np.isin(data.persons, np.random.default_rng(0).choice(people, plan.sample, replace=False)))
-    trains = {seed: Parts.of(data, plan, seed).train for seed in plan.seeds}
+    trains = {seed: TrainTest.of(data, plan, seed).train for seed in plan.seeds}
     for cell in plan.cells():
         train = trains[cell.seed]
         try:
@@ -167,7 +167,7 @@ def _place(out: Path, method: str, cell: Cell) -> Path:
 
 def _task(material: Material, plan: StudyPlan, out: Path, method: str, cell: Cell) -> float:
     """Make a method's rows, learn, judge, and write it whole. Returns its seconds."""
-    began, parts = time.monotonic(), Parts.of(material.data, plan, cell.seed)
+    began, parts = time.monotonic(), TrainTest.of(material.data, plan, cell.seed)
     left, kinds = given(parts.train, material, plan, cell, out / "work" / cell.name), plan.classifiers
     nobody = np.full((len(kinds), len(parts.test)), np.nan), np.zeros((len(kinds), len(parts.test)), dtype=bool)
     held, (scores, predicted) = np.full((len(kinds), len(left.data)), np.nan), nobody

@@ -17,7 +17,7 @@ MOST_WAYS = 16
 
 
 @dataclass
-class Part:
+class Movable:
     """A feature that may be moved by itself: its codes, the present one among them, ascending, and where that stands.
 
     `rows[j]` is the record with this feature alone at `codes[j]` and all that follows, shape (codes, features).
@@ -35,7 +35,7 @@ class Folded:
     one part, or may be moved by itself as well (the effect of a cause); feature -> the parts it follows."""
 
     trees: list[Any]
-    parts: dict[int, Part]
+    parts: dict[int, Movable]
     home: dict[int, int] = field(default_factory=dict)
     several: dict[int, list[int]] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ def _part(limits, i):
     codes = np.sort(np.append(limits.space.values[i], x[i]))
     rows = np.repeat(x[None], len(codes), axis=0)
     rows[:, i] = codes
-    return Part(i, codes, int(np.flatnonzero(codes == x[i])[0]), rules.complete(limits.schema, x, rows))
+    return Movable(i, codes, int(np.flatnonzero(codes == x[i])[0]), rules.complete(limits.schema, x, rows))
 
 
 def _within(limits, part, followers):
@@ -80,7 +80,7 @@ def _within(limits, part, followers):
         if rule in {f"{name} leaves its range" for name in followers}:
             bad |= mask
     codes = part.codes[~bad]
-    return Part(part.feature, codes, int(np.flatnonzero(codes == limits.x[part.feature])[0]), part.rows[~bad])
+    return Movable(part.feature, codes, int(np.flatnonzero(codes == limits.x[part.feature])[0]), part.rows[~bad])
 
 
 def _tree(nodes, tables, several, x):
@@ -122,7 +122,7 @@ def thinned(folded, schema):
             masks[i].append(mask)
     kept = {i: np.ones(len(part.codes), dtype=bool) if i in tied else _nearest_alike(part, np.array(masks[i]))
             for i, part in folded.parts.items()}  # fmt: skip
-    parts = {i: Part(i, part.codes[kept[i]], int(kept[i][: part.present].sum()), part.rows[kept[i]]) for i, part in folded.parts.items()}
+    parts = {i: Movable(i, part.codes[kept[i]], int(kept[i][: part.present].sum()), part.rows[kept[i]]) for i, part in folded.parts.items()}
     return Folded([_masked(tree, kept) for tree in folded.trees], parts, folded.home, folded.several)
 
 

@@ -13,7 +13,7 @@ REBUILD = "fetch the bundle again, or build it again with `sensecf-edge fit`"
 _NEEDED: Any = object()
 
 
-class Part:
+class JsonObject:
     """One JSON object of the manifest; every look says where it looked. Absent and null are the same where not needed."""
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
@@ -50,6 +50,6 @@ class Part:
         value = self.take(key, int, default)
         return None if value is None else int(value)
 
-    def part(self, key: str) -> Part:
+    def part(self, key: str) -> JsonObject:
         """An object inside this one."""
-        return Part(self.take(key, dict), f"{self.where}{key}.")
+        return JsonObject(self.take(key, dict), f"{self.where}{key}.")
