@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import string
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sensecf_convert.density import copies, fitting
 from sensecf_convert.density.em import Table, em
 from sensecf_convert.evaluate import density_study
@@ -97,6 +100,25 @@ def with_choices(data: Cohort, order: tuple[str, ...]) -> Cohort:
 def test_the_order_of_choices_moves_no_percentile(order: tuple[str, ...]) -> None:
     turned = with_choices(DATA, order)
     assert fitted(turned).percentile(turned.X) == pytest.approx(DENSITY.percentile(DATA.X), abs=1e-9)
+
+
+NAMES = st.lists(st.text(string.ascii_letters, min_size=1, max_size=3), min_size=3, max_size=3, unique=True)
+
+
+@given(names=NAMES, order=st.permutations(range(3)), times=st.sampled_from([1.0, 0.0555, 1000.0]))
+@settings(max_examples=12, deadline=None)
+def test_neither_names_nor_places_nor_units_of_columns_move_a_percentile(names: list[str], order: list[int], times: float) -> None:
+    """Renamed, the same people moved by up to 0.8: those whom a record is compared with were drawn in the order of names."""
+    data, now = SOME, SOME_PERCENTILES
+    wide = replace(SCHEMA["load"], low=-500 * times, high=500 * times, step=0.5 * times)
+    features = [replace(feature, name=name) for feature, name in zip((*SCHEMA.features[:2], wide), names, strict=True)]
+    X = (data.X * [1.0, 1.0, times])[:, order]
+    told = Cohort(Schema(tuple(features[i] for i in order)), X, data.y, data.persons, data.classes)
+    assert fitting.of_wanted(told, 0).percentile(X) == pytest.approx(now, abs=1e-3 if times == 1 else 0.1)
+
+
+SOME = cohort(60, unknown=0.1)
+SOME_PERCENTILES = fitting.of_wanted(SOME, 0).percentile(SOME.X)
 
 
 @pytest.mark.parametrize(("times", "more"), [(0.0555, -17.7), (1000.0, 0.0)])
@@ -240,7 +262,7 @@ def test_the_study_tells_the_same_people_otherwise_and_sees_what_moves() -> None
     for row, other in zip(DATA.X, order.X, strict=True):
         assert (np.isnan(row[1]) and np.isnan(other[1])) or KINDS[int(row[1])] == order.schema["pain"].choices[int(other[1])]
     found = density_study.moves(cohort(50), cohort(30, 0.1, seed=3).X, 1, 0)
-    assert set(found) == {"columns in another order", "choices in another order", "numbers in other units"}
+    assert set(found) == {"columns in another order", "columns by other names", "choices in another order", "numbers in other units"}
     assert all(points.max() < 0.1 for points in found.values())
-    assert told["columns in another order"].schema.names != SCHEMA.names and len(told) == 5
+    assert told["columns in another order"].schema.names != SCHEMA.names and len(told) == 6
     assert all(len(told[f"a {kind} twice"].schema) == 4 for kind in ("number", "choice"))

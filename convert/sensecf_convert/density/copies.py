@@ -1,7 +1,8 @@
 """Finds the columns of a table that say what another one says, so that a density counts them once.
 
 A number goes with another where a straight line between them is off by no more than a twentieth of its spread in any row (other
-units, rounded); a choice where each of its choices stands with one choice of the other and no other. The first by name is kept.
+units, rounded); a choice where each of its choices stands with one choice of the other and no other. Of numbers the first by what it
+holds is kept (`by_content`), of choices the first by name, for what they hold are names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.schema import Schema
 
 from ..table.cohort import Cohort
+from .column_order import by_content
 
 APART, ROUNDING = 0.05, 1e-9
 SHARED = 0.5
@@ -28,7 +30,7 @@ def found(data: Cohort) -> tuple[Copy, ...]:
     """The copies among the columns of a cohort, of all its rows."""
     schema, out = data.schema, list[Copy]()
     kept = list[int]()
-    for column in sorted(range(len(schema)), key=lambda i: schema.names[i]):
+    for column in sorted(by_content(data), key=lambda i: schema.names[i] if schema.features[i].kind == "choice" else ""):
         pairs = (_pair(schema, data.X, column, of) for of in kept if schema.features[of].kind == schema.features[column].kind)
         copy = next((copy for copy in pairs if copy), None)
         if copy is None:

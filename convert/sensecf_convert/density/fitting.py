@@ -22,6 +22,7 @@ from sensecf_edge.schema.schema import Schema
 from ..table.cohort import Cohort, folds_by_person
 from ..work import Work
 from . import copies
+from .column_order import by_content
 from .em import Parameters, Table, em
 
 COMPONENTS = (1, 2, 4, 8)
@@ -35,8 +36,8 @@ Rows = NDArray[np.intp]
 
 
 def fit(data: Cohort, seed: int) -> dict[str, Any]:
-    """density.json for the people of a cohort, as plain JSON. The same people in another order of choices, in other units or with a
-    column that stands there twice give the same densities."""
+    """density.json for the people of a cohort, as plain JSON. The same people in another order of choices, in other units, with
+    columns by other names or in another order, or with a column that stands there twice give the same densities."""
     from threadpoolctl import threadpool_limits
 
     copied = copies.found(data)
@@ -134,9 +135,10 @@ def _density(data: Cohort, mixture: dict[str, Any]) -> Density:
 
 
 def _mixture(data: Cohort, count: int, seed: int) -> dict[str, Any]:
-    """A mixture fitted to the rows, as JSON in the units of the table. Features and choices go by name."""
+    """A mixture fitted to the rows, as JSON in the units of the table. Features go by what they hold (`by_content`), choices by name."""
     schema = data.schema
-    numbers, choices = (sorted(f.name for f in schema.features if f.kind == kind) for kind in ("number", "choice"))
+    order = [schema.features[i] for i in by_content(data)]
+    numbers, choices = ([f.name for f in order if f.kind == kind] for kind in ("number", "choice"))
     X = data.X[_some(np.arange(len(data)), MOST_ROWS, seed)]
     frame = np.array([_frame(X[:, schema.index[n]], schema[n].step or 1.0) for n in numbers]).reshape(len(numbers), 2)
     places, names = _places(schema, choices, X)

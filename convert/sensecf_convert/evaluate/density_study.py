@@ -74,10 +74,13 @@ def plain(train: Cohort, X: Vector, count: int, seed: int) -> Vector:
 
 
 def told_otherwise(data: Cohort, seed: int, doubles: int) -> Iterator[tuple[str, Cohort]]:
-    """The same people told again and again: columns in an order of chance, every list of choices likewise, every number in another unit,
+    """The same people told again and again: columns in an order of chance, then each by
+    another one's name, every list of choices in an order of chance, every number in another unit,
     and up to `doubles` numbers and as many choices standing there twice, one at a time."""
     columns = np.random.default_rng((seed, 1)).permutation(len(data.schema))
     yield "columns in another order", _with(data, [data.schema.features[i] for i in columns], data.X[:, columns])
+    named = zip(data.schema.features, (data.schema.names[i] for i in columns), strict=True)
+    yield "columns by other names", _with(data, [replace(feature, name=name) for feature, name in named], data.X)
     rng, features = np.random.default_rng(seed), data.schema.features
     turned, X = list(features), data.X.copy()
     for i, feature in enumerate(features):
