@@ -38,7 +38,7 @@ from .propose.grammar import Grammar
 from .report.phrases import weak_text
 from .schema.record import Record
 from .schema.schema import Schema
-from .search.found import vector
+from .search.found import with_changes
 from .search.record_search import Aim, RecordSearch
 from .search.refine import refine
 from .settings import DEVICES, ENGINE, LOOP, SEARCH
@@ -228,7 +228,7 @@ class Explainer:
             return found, None
         from .search.openings import EasingCase, ease
 
-        before, known = case.asked.rows, [vector(case.record, answer) for answer in found]
+        before, known = case.asked.rows, [with_changes(self.schema, case.record.vector, answer.changes) for answer in found]
         asked = EasingCase(case.judge, case.record, constraints, self.prover, self.target.threshold, budget.seed, self.rivals, self.scale)
         easing, inside = ease(asked, known)
         if inside is not None and isinstance(way, RecordSearch):

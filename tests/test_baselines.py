@@ -28,6 +28,7 @@ from sensecf_edge.propose.engine import Proposal, Request, Unanswered
 from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.found import with_changes
 from sensecf_edge.space import rules
 from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
@@ -170,7 +171,7 @@ def test_search_is_what_the_loop_does_without_a_generator(heart: tuple[Explainer
         assert (y is None) == (not e.found)
         if y is not None:
             found += 1
-            np.testing.assert_array_equal(y, comparison.changed(explainer, x, e.found[0].changes))
+            np.testing.assert_array_equal(y, with_changes(explainer.schema, x, e.found[0].changes))
     assert found
 
 
@@ -235,7 +236,7 @@ def test_the_generator_says_the_loops_first_try_first_and_nothing_twice(heart: t
         assert len(said) == len({y.tobytes() for y in said}) and rules.admitted(space, np.array(said)).all()
         first = explainer.explain(space.record).first_try
         assert first is not None and first.p_target is not None
-        np.testing.assert_array_equal(said[0], comparison.changed(explainer, x, first.changes))
+        np.testing.assert_array_equal(said[0], with_changes(explainer.schema, x, first.changes))
 
 
 def test_a_picture_that_has_no_place_is_refused_before_anything_is_measured(command: Callable[..., Ran], toy: Path, tmp_path: Path) -> None:

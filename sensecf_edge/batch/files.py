@@ -13,7 +13,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,30 +25,21 @@ MARK = "user.sensecf-edge"
 Write = Callable[[BinaryIO], None]
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """What the person said about files. `-` as output is standard output, which cannot resume."""
-
-    output: str
-    rejects: str | None = None
-    resume: bool = False
-    force: bool = False
-
-
 class Files:
-    """Where one job writes. Raises TableError where that cannot be; nothing is written or removed before `publish`."""
+    """Where one job writes. Raises TableError where that cannot be; nothing is written or removed before `publish`.
 
-    def __init__(self, wishes: Wishes) -> None:
-        self.wishes = wishes
-        streams = wishes.output == STANDARD
-        if streams and wishes.resume:
+    `-` as output is standard output, which cannot resume."""
+
+    def __init__(self, output: str, rejects: str | None, resume: bool, force: bool) -> None:
+        self._force, streams = force, output == STANDARD
+        if streams and resume:
             raise TableError("standard output cannot resume; give a file with -o")
-        self.output = None if streams else Path(wishes.output).resolve()
+        self.output = None if streams else Path(output).resolve()
         self.journal = None if self.output is None else self.output.with_name(f"{self.output.name}.journal")
-        usual = None if streams else f"{wishes.output}.rejects.csv"
-        self.rejects_name = wishes.rejects or usual
+        usual = None if streams else f"{output}.rejects.csv"
+        self.rejects_name = rejects or usual
         self.rejects = Path(self.rejects_name).resolve() if self.rejects_name else None
-        self.stale = [Path(usual)] if usual and wishes.rejects else []
+        self.stale = [Path(usual)] if usual and rejects else []
         self.go_on = "nothing is kept, for standard output cannot resume" if streams else "run the same command with --resume to go on"
 
     @property
@@ -68,7 +58,7 @@ class Files:
         for path in filter(None, (self.output, self.rejects)):
             if path.exists() and not path.is_file():
                 raise TableError(f"{path} is {'a folder' if path.is_dir() else 'no plain file'}; give a file")
-        if self.begun or self.wishes.force:
+        if self.begun or self._force:
             return
         for path in filter(None, (self.output, self.rejects, *self.stale, *(_part(p) for p in (self.output, self.rejects) if p))):
             if os.path.lexists(path):

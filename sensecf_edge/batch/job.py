@@ -28,7 +28,7 @@ from ..table.opening import ENCODING, STANDARD
 from ..trial import opened
 from . import layouts
 from .answers import Chunk, JobSettings
-from .files import Files, Wishes
+from .files import Files
 from .progress import Meter, clock
 from .records import OtherColumns, Source, open_source
 from .rows import Rows
@@ -73,7 +73,7 @@ def run(job: Job, say: Say) -> Counter[str]:
     check_constraints(bundle.schema, job.constraints)
     plan = _plan(job, bundle)
     who = prepared(job.generator, say)
-    files = Files(Wishes(job.output, job.rejects, job.resume, job.force))
+    files = Files(job.output, job.rejects, job.resume, job.force)
     with open_source(job.source, bundle.schema, job.columns) as source:
         if job.resume and files.whole:
             _known_again(job, _identity(job, plan, who), source, files)

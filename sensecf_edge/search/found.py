@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..judge.objective import Judge, Scored, keys
 from ..judge.stability import agreement, stability
 from ..schema.feature import Vector
 from ..schema.record import Record, decode, encode
+from ..schema.schema import Schema
 from ..settings import NEAREST, SEARCH, STABILITY, TYPICAL
 from ..space import measure, rules
 from ..space.admissible import Admissible
@@ -164,9 +165,9 @@ def changes(record: Record, y: Vector) -> tuple[Change, ...]:
     return tuple(out)
 
 
-def vector(record: Record, answer: Counterfactual) -> Vector:
-    """The changed record, shape (features,)."""
-    y: Vector = record.vector.copy()
-    for change in answer.changes:
-        y[record.schema.index[change.feature]] = encode(record.schema[change.feature], change.after)
+def with_changes(schema: Schema, x: Vector, changes: Iterable[Change]) -> Vector:
+    """A record's vector with an answer's changes made, both of shape (features,)."""
+    y: Vector = x.copy()
+    for change in changes:
+        y[schema.index[change.feature]] = encode(schema[change.feature], change.after)
     return y

@@ -23,8 +23,8 @@ from sensecf_edge.explain import Explainer
 from sensecf_edge.schema.feature import Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.found import with_changes
 
-from ..evaluate.measure import rebuilt
 from ..evaluate.plausibility import MOST_ROWS, sampled
 from ..table.cohort import Cohort
 from ..table.gower import gower
@@ -112,7 +112,7 @@ class _Workspace:
         for x, answer in zip(X, explainer.explain_many([Record(self.bundle.schema, x) for x in X], None, budget), strict=True):
             if not answer.found and answer.status != "already":
                 self.refused["no answer within the budget"] += 1
-            made = [(rebuilt(self.bundle.schema, x, f), f.p_target, f.realism or 0.0) for f in answer.found]
+            made = [(with_changes(self.bundle.schema, x, f.changes), f.p_target, f.realism or 0.0) for f in answer.found]
             yield sorted(made, key=lambda a: -a[2])
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.answer.result import Change, Explanation
+from sensecf_edge.answer.result import Explanation
 from sensecf_edge.explain import Explainer
 from sensecf_edge.judge.objective import Judge
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.record import Record, encode
+from sensecf_edge.schema.record import Record
+from sensecf_edge.search.found import with_changes
 from sensecf_edge.settings import LOOP
 from sensecf_edge.space import measure
 from sensecf_edge.space.admissible import admissible
@@ -64,7 +65,7 @@ def first_tries_compared(
         for name in NAMES:
             made = answer(name, explainer.checker, explainer.schema, x, explainer.goal, realism=explainer.realism, seed=LOOP.seed)
             tried[name].add(*made)
-        found = changed(explainer, x, e.found[0].changes) if e and e.found else None
+        found = with_changes(explainer.schema, x, e.found[0].changes) if e and e.found else None
         tried[LOOP_NAME].add(found, next(spent))
         if report:
             report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records: baselines")
@@ -76,15 +77,7 @@ def first_tries_compared(
 def _first(explainer: Explainer, x: Vector, e: Explanation | None) -> Vector | None:
     """The greedy proposal, where it could be read and keeps the rules."""
     first = e.first_try if e else None
-    return changed(explainer, x, first.changes) if first and first.p_target is not None else None
-
-
-def changed(explainer: Explainer, x: Vector, changes: Sequence[Change]) -> Vector:
-    """The record with an answer's changes made, shape (features,)."""
-    y: Vector = x.copy()
-    for change in changes:
-        y[explainer.schema.index[change.feature]] = encode(explainer.schema[change.feature], change.after)
-    return y
+    return with_changes(explainer.schema, x, first.changes) if first and first.p_target is not None else None
 
 
 def _figures(explainer: Explainer, rows: Vector, tried: Mapping[str, _Tried], possible: NDArray[np.bool_], persons: Any) -> dict[str, Any]:

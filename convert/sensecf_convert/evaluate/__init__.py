@@ -7,5 +7,5 @@ measured here changes no model.
 from sensecf_edge.lazy import lazily
 
 __getattr__ = lazily(__name__, {
-    "Figures": "figures", "evaluate": "measure", "measure_bundle": "measure", "vector": "measure", "rebuilt": "measure",
+    "Figures": "figures", "evaluate": "measure", "measure_bundle": "measure", "vector": "measure",
 })

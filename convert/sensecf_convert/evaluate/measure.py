@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sensecf_edge.answer.result import Counterfactual, Explanation
+from sensecf_edge.answer.result import Explanation
 from sensecf_edge.bundle.bundle import Bundle
 from sensecf_edge.bundle.risk_scale import scale_of
 from sensecf_edge.errors import TableError
@@ -26,8 +26,9 @@ from sensecf_edge.generators.choice import Choice
 from sensecf_edge.generators.opening import prepared
 from sensecf_edge.proof.effort import Effort
 from sensecf_edge.schema.feature import Vector
-from sensecf_edge.schema.record import Record, encode
+from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
+from sensecf_edge.search.found import with_changes
 from sensecf_edge.space import measure
 from sensecf_edge.space.admissible import admissible
 from sensecf_edge.space.constraints import Constraints
@@ -170,16 +171,8 @@ def _figures(
 
 
 def vector(schema: Schema, x: Vector, explanation: Explanation) -> Vector:
-    """The first answer's record, shape (features,); see `rebuilt`."""
-    return rebuilt(schema, x, explanation.found[0])
-
-
-def rebuilt(schema: Schema, x: Vector, answer: Counterfactual) -> Vector:
-    """An answer's record, shape (features,), rebuilt from what the Explanation says, not from what the loop held."""
-    y: Vector = x.copy()
-    for change in answer.changes:
-        y[schema.index[change.feature]] = encode(schema[change.feature], change.after)
-    return y
+    """The first answer's record, shape (features,), rebuilt from what the Explanation says, not from what the loop held."""
+    return with_changes(schema, x, explanation.found[0].changes)
 
 
 def _broken(schema: Schema, x: Vector, y: Vector) -> bool:
