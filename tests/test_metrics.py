@@ -52,22 +52,22 @@ def test_a_new_metric_is_told_everywhere_without_another_word(monkeypatch: pytes
     for metric in METRICS:
         assert metric.key in scoring.COLUMNS and metric.key in figures.TITLES and metric.key in page.MAIN
         assert (metric.key in figures.SHOWN) == metric.shown and figures.cell(metric.key, 0.25) != "-"
-    new = replace(METRICS[2], key="largest", label="largest step", of=lambda c, X, Y: np.abs(Y - X).max(axis=1))
+    new = replace(METRICS[0], key="invented", label="an invented step", digits=4, of=lambda c, X, Y: np.abs(Y - X).max(axis=1))
     for module in (formatting, outcomes):
         monkeypatch.setattr(module, "METRICS", (*metrics.METRICS, new))
-    held = plain(largest=0.5).to_json()
-    assert held["largest"] == 0.5 and formatting.metric_rows(held, "people") == [("largest step", "0.5000")]
+    held = plain(invented=0.5).to_json()
+    assert held["invented"] == 0.5 and formatting.metric_rows(held, "people") == [("an invented step", "0.5000")]
     people = np.array([str(k) for k in range(12)])
-    told = outcomes.intervals({}, people, {"largest": np.linspace(0, 1, 12)}, people)
-    assert told["largest"]["value"] == 0.5
+    told = outcomes.intervals({}, people, {"invented": np.linspace(0, 1, 12)}, people)
+    assert told["invented"]["value"] == 0.5
     assert formatting.metric_rows({**held, "intervals": told}, "people")[0][1].startswith("0.5000 (95 % interval by people 0.3")
 
 
 def test_a_metric_that_nobody_has_defined_is_an_error_and_no_empty_cell() -> None:
     with pytest.raises(KeyError):
-        figures.cell("largest", 0.5)
+        figures.cell("invented", 0.5)
     with pytest.raises(KeyError):
-        outcomes.intervals({}, np.array(["a"]), {"largest": np.ones(1)}, np.array(["a"]))
+        outcomes.intervals({}, np.array(["a"]), {"invented": np.ones(1)}, np.array(["a"]))
 
 
 def test_the_help_of_evaluate_defines_every_metric() -> None:
