@@ -79,7 +79,7 @@ class Compared:
     out: Path
     ran: Ran
 
-    def asked(self, seed: int = 0) -> asked.Asked:
+    def asked(self, seed: int = 0) -> question.Questions:
         bundle = Bundle.open(self.bundle)
         return question.questions_of(bundle, *parts(bundle, self.table), ASKED, seed)
 
