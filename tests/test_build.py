@@ -546,8 +546,9 @@ def test_a_draft_leaves_out_what_cannot_be_a_feature_and_says_why(tmp_path: Path
 def test_a_drafted_lattice_covers_what_it_was_drafted_from(values: list[float]) -> None:
     from sensecf_convert.table.draft import _lattice
 
+    low, high, step = _lattice(np.array(values))
     try:
-        feature = Feature("a", **_lattice(np.array(values)))
+        feature = Feature("a", low=low, high=high, step=step)
     except SchemaError:
         return  # said aloud by draft: the spread of the middle is too small for the ends
     assert feature.low is not None and feature.high is not None

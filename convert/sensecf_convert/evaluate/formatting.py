@@ -71,7 +71,7 @@ def table_of(bundle: Bundle, figures: Figures, seconds: float, alternatives: int
         ("usable after the loop, where one exists", sure(held, "usable_of_possible", figures.possible_usable, unit)),
         ("answers that change what may not change, or leave range or steps", f"{figures.broken:,}"),
         *metric_rows(held, unit),
-        ("the fewest features that any answer must change, mean", fewest_text(figures.fewest)),
+        ("the fewest that any answer must change, mean", fewest_text(figures.fewest)),
         (f"alternatives: different sets of features, of {alternatives} answers", plain(figures.alternatives)),
         ("milliseconds per record, warm: p50 / p95", f"{plain(figures.p50_ms, 1)} / {plain(figures.p95_ms, 1)}"),
     ]
