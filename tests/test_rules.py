@@ -29,7 +29,7 @@ SCHEMA = Schema(
         Feature("light", low=0, high=100, step=1, optional=True, reference=(30, 80)),
         Feature("weight", low=40, high=160, step=0.5),
         Feature("height", low=140, high=210, step=1, mutable=False, optional=True),
-        Feature("bmi", low=10, high=60, step=0.1, reference=(15, 45)),
+        Feature("bmi", low=10, high=60, step=0.1, optional=True, reference=(15, 45)),
         Feature("diastolic", low=40, high=120, step=5),
         Feature("systolic", low=70, high=200, step=5),
         Feature("smokes", "choice", choices=("no", "yes")),
@@ -204,9 +204,10 @@ def test_an_unknown_follower_that_can_be_worked_out_keeps_its_range_and_stays_un
     assert list(rules.broken(far, completed(far, deep=40.0))) == ["light leaves its range"]
 
 
+@pytest.mark.parametrize("unknown", [("height",), ("height", "bmi")], ids=str)
 @pytest.mark.parametrize("changes", [{"weight": 60.0}, {"weight": 60.0, "bmi": 20.0}], ids=str)
-def test_nothing_moves_a_known_follower_that_cannot_be_worked_out(changes: dict[str, float]) -> None:
-    where = space(height=None)
+def test_nothing_moves_a_follower_that_cannot_be_worked_out(changes: dict[str, float], unknown: tuple[str, ...]) -> None:
+    where = space(**dict.fromkeys(unknown))
     assert list(rules.broken(where, completed(where, **changes))) == ["bmi cannot be worked out"]
     assert rules.admitted(where, completed(where, deep=25.0)).all()
 

@@ -142,7 +142,7 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
 
 def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[tuple[str, Mask]]:
     """A sum or a ratio completes a feature, and a value is unknown. What it completes is bound all the same where it can be
-    worked out; where it stands in the record and cannot be worked out, nothing that moves it may change."""
+    worked out; where it cannot, nothing that moves it may change: nobody would know how far it went, nor whether it was advised."""
     schema, x = space.record.schema, space.record.vector
     for relation in schema.following:
         at = [schema.index[name] for name in relation.features]
@@ -153,7 +153,7 @@ def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[
             present = float(expected(schema, relation, x[None])[0])
             away = ~_inside(space, own, present, expected(schema, relation, Y))
             yield f"{relation.completes} leaves its range", np.asarray(away & changed[:, at].any(axis=1))
-        elif own not in unknown:
+        else:
             yield f"{relation.completes} cannot be worked out", np.asarray(changed[:, [i for i in at if i != own]].any(axis=1))
 
 

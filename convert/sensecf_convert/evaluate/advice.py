@@ -112,7 +112,14 @@ def _past(schema: Schema, X: Vector, Y: Vector, moved: Any) -> Any:
             outside = [np.maximum(feature.advise[0] - Z[:, i], Z[:, i] - feature.advise[1]) for Z in (X, Y)]
             worse = outside[1] > (np.maximum(outside[0], 0.0) if feature.name in schema.moved else 0.0) + SAME
             bad.append(moved[:, i] & worse)
-    return _any(bad, len(X))
+    return _any([*bad, *(_unknowable(schema, relation, X, moved) for relation in schema.following)], len(X))
+
+
+def _unknowable(schema: Schema, relation: Relation, X: Vector, moved: Any) -> Any:
+    """Whoever moves what completes another feature that cannot be worked out: nobody knows whether it kept what is advised."""
+    own = schema.index[relation.completes or ""]
+    others = [i for name in relation.features if (i := schema.index[name]) != own]
+    return moved[:, others].any(axis=1) & np.isnan(X[:, others]).any(axis=1)
 
 
 def _stands(feature: Feature, column: Vector, among: tuple[Any, ...]) -> Any:
