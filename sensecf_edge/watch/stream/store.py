@@ -107,7 +107,7 @@ class Store:
             return
         with self._written():
             self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?)", self._waiting)
-            self._db.executemany("UPDATE series SET newest = MAX(newest, ?2) WHERE id = ?1", list(self._newest.items()))
+            self._db.executemany("UPDATE series SET newest = MAX(newest, ?) WHERE id = ?", [(day, one) for one, day in self._newest.items()])
         self._waiting.clear()
         self._newest.clear()
 

@@ -46,7 +46,8 @@ def _strip(part: Any) -> None:
 
 def _refuse(trees: dict[str, Any], kinds: list[str]) -> None:
     """Raises CheckError for what the converter would write wrongly or not at all."""
-    kind = trees["name"]
+    dropped = any(float(trees.get("dart_train_param", {}).get(name, 0)) for name in ("rate_drop", "one_drop"))
+    kind = "dart" if dropped else trees["name"]  # from XGBoost 3.4 on it is named gbtree
     if kind in ("gblinear", "dart"):
         instead = "use scikit-learn's LogisticRegression" if kind == "gblinear" else 'fit it with booster="gbtree"'
         raise CheckError(f"XGBoost's {kind} has no ONNX form here; {instead}")
