@@ -22,7 +22,8 @@ class Budget:
     """How much one request may cost: n answers, proposals a round, rounds, and where chance starts.
 
     `search` is how many rows the search over sets of features may ask the classifier about; 0 leaves it out. `ease`: where fewer
-    answers than asked for are found, look for what would have to give.
+    answers than asked for are found, look for what would have to give. `typical`: of the answers within all limits the one nearest to
+    people of the wanted class, rather than the one that changes least.
     """
 
     answers: int = LOOP.answers
@@ -31,6 +32,7 @@ class Budget:
     seed: int = LOOP.seed
     search: int = SEARCH.rows
     ease: bool = False
+    typical: bool = False
 
     def __post_init__(self) -> None:
         for name, what, least in (

@@ -136,16 +136,18 @@ class Explainer:
         search: int = SEARCH.rows,
         why: bool = False,
         ease: bool = True,
+        typical: bool = False,
     ) -> Explanation:
         """Up to n checked counterfactuals of one record, as different as possible; finding none is an answer.
 
         `why`: say as well what the prediction goes by, which takes some thousand rows of the classifier. `ease`: where fewer answers
-        are found than asked for, say what would have to give; at most a few seconds.
+        are found than asked for, say what would have to give; at most a few seconds. `typical`: the answer that is nearest to people of
+        the wanted class, rather than the one that changes least.
         Raises RecordError for a record that does not fit the schema, ConstraintError for a request that no record could
         meet or for a bound that this one cannot be brought into, EngineError or CheckError where a model fails. Same record,
         seed, bundle, threads and device: same answer.
         """
-        budget = Budget(n, proposals, rounds, seed, search, ease)
+        budget = Budget(n, proposals, rounds, seed, search, ease, typical)
         factual = record if isinstance(record, Record) else Record.from_mapping(self.schema, record)
         require_within_bounds(factual, constraints or Constraints())
         explanation = self.explain_many([factual], constraints, budget)[0]
@@ -219,7 +221,7 @@ class Explainer:
                 if search.rounds == 1 or (search.answers and not before):
                     search.widen(budget.answers, min(budget.search, SEARCH.rows))
         for search in searches:
-            search.close(budget.answers, budget.search)
+            search.close(budget.answers, budget.search, budget.typical, budget.seed)
 
     def _found(self, case: Case, way: RecordSearch | str | None, constraints: Constraints, budget: Budget) -> Told:
         """The answers that are shown, and, where they are fewer than asked for, what would have to give for more."""
@@ -279,6 +281,7 @@ class Explainer:
             search=budget.search, versions=self._versions(), margin=self._margin_asked, base_rate=self._base_rate_asked,
             threads=settings.threads or None, device=settings.device,
             generator=self.prompting.name, shots=self.prompting.shots, hints=self.prompting.hints,
+            typical=budget.typical,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -63,7 +63,8 @@ class CostSettings:
     """Prices in `measure.change_cost`: of a changed feature, of a change over a whole reference range, of the rarest record.
 
     `floor` is a percentile of realism: an answer that is rarer than this and rarer than the record itself costs `below`
-    more, which is more than any number of changes; it is shown only where nothing above the floor was found.
+    more, which is more than any number of changes; it is shown only where nothing above the floor was found. `near`: of an answer that is
+    as far from made-up people of the wanted class as they are from each other.
     """
 
     count: float = 1.0
@@ -71,6 +72,7 @@ class CostSettings:
     realism: float = 2.0
     floor: float = 5.0
     below: float = 10.0
+    near: float = 0.0
 
 
 class RefineSettings(NamedTuple):
@@ -103,6 +105,14 @@ class SearchSettings(NamedTuple):
     proof: float = 1e5
     proof_last: float = 2e8
     proof_row: float = 1e2
+
+
+class WalkSettings(NamedTuple):
+    """Walks towards made-up people: so many are `drawn`, at most `people` of them walked to, `rows` asked about on the way."""
+
+    drawn: int = 1_000
+    people: int = 32
+    rows: int = 2_048
 
 
 class EasingSettings(NamedTuple):
@@ -152,8 +162,10 @@ class WhySettings(NamedTuple):
 COST = CostSettings()
 NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
+NEAR = CostSettings(count=1.0, distance=0.0, realism=0.0, below=1_000.0, near=10.0)
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
+WALK = WalkSettings()
 EASING = EasingSettings()
 UNKNOWN = UnknownSettings()
 STABILITY = StabilitySettings()

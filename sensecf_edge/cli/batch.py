@@ -55,7 +55,7 @@ def batch(source: str | None, output: str, **options: Any) -> int:
         job = Job(
             source, output, model_or_usage_error(options["model"]), options["layout"], options["rejects"],
             columns=OtherColumns(options["id_column"], frozenset(options["drop"])),
-            budget=Budget(options["answers"], seed=options["seed"], ease=options["ease"]),
+            budget=Budget(options["answers"], seed=options["seed"], ease=options["ease"], typical=options["typical"]),
             constraints=constraints_of(options), generator=choice_of(options),
             tell=(options["tell_as"] or "letter") if options["tell"] else "",
             **{k: options[k] for k in ("base_rate", "workers", "chunk", "ray", "resume", "force")},

@@ -9,7 +9,7 @@ import click
 
 from ..settings import DEVICES, LOOP
 from . import terminal
-from .options import MODEL_HELP, QUANTIZED, choice_of, encoding, generators, model_or_usage_error
+from .options import MODEL_HELP, QUANTIZED, TYPICAL_HELP, choice_of, encoding, generators, model_or_usage_error
 
 if TYPE_CHECKING:
     from ..generators.choice import Choice
@@ -93,11 +93,12 @@ def fit(**options: Any) -> int:
 @click.option("--final", is_flag=True, help="Measure the final part (`fit --final-share`) instead of the test part.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Explain at most N records.")
 @generators
+@click.option("--typical", is_flag=True, help=TYPICAL_HELP)
 @click.option("--curve", is_flag=True, help="Also: who is answered for how few rows of the classifier, beside baselines.")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
-    table: Path, model: str | None, final: bool, limit: int | None, curve: bool, plot: Path | None, as_json: bool, **generator: Any
+    table: Path, model: str | None, final: bool, limit: int | None, typical: bool, curve: bool, plot: Path | None, as_json: bool, **generator: Any
 ) -> int:  # fmt: skip
     """Measure MODEL on people of TABLE it has not seen.
 
@@ -124,7 +125,7 @@ def evaluate(
     with terminal.extra("convert"):
         from sensecf_convert.evaluate.measure import evaluate as run
 
-        run(table, model_or_usage_error(model), limit, as_json, final, curve, plot, choice_of(generator))
+        run(table, model_or_usage_error(model), limit, as_json, final, curve, plot, choice_of(generator), typical)
     return 0
 
 

@@ -15,7 +15,7 @@ NAMES = (
     "ours", "ours-first-try", "ours-without-llm", "ours-without-llm-rows", "ours-without-llm-time", "additive", "chance",
     "search", "teacher",
     "ours-distance-exact", "ours-distance", "ours-distance-0.25", "ours-distance-1", "ours-nearest", "ours-realism-0", "ours-realism-5",
-    "ours-realism-12", "ours-typical",
+    "ours-realism-12", "ours-typical", "ours-typical-people",
     "dice-random", "dice-genetic", "dice-kdtree", "cfnow-greedy", "cfnow-random", "nice-sparsity", "nice-proximity", "nice-plausibility",
     "treecf", "treecf-exact", "oceanpy-fewest", "oceanpy-nearest",
     "dice-random-pinned", "dice-genetic-pinned", "dice-kdtree-pinned", "cfnow-greedy-pinned", "cfnow-random-pinned",

@@ -58,6 +58,7 @@ def cli() -> None:
 @click.option(
     "--exact", is_flag=True, help="Search on while the budget of a long search lasts, and say what is proven then. Takes seconds."
 )
+@click.option("--typical", is_flag=True, help=options.TYPICAL_HELP)
 @click.option("--ease/--no-ease", default=True, help="Where fewer answers are found than asked for, say what would have to give.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answer.")
 @options.generators
@@ -68,9 +69,9 @@ def cli() -> None:
 @outputs.letters
 @wishes.option
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
-            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, ease: bool, seed: int, threads: int, device: str,
-            as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int, hints: bool,
-            allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
+            base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, typical: bool, ease: bool, seed: int,
+            threads: int, device: str, as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int,
+            hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
             tell: bool, tell_as: str | None, teller: str | None, wish: str | None, yes: bool,
             **day: Any) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.
@@ -99,7 +100,7 @@ def explain(record: str | None, model: str | None, sample: str | None, answers: 
             values = days.record(explainer.schema, **day) if day["export"] else terminal.sample(explainer.bundle, str(sample))
         constraints = wishes.agreed(wish, yes, explainer.schema, values, constraints)
         whole = why or report is not None
-        explanation = explainer.explain(values, answers, constraints, seed, search=rows, why=whole, ease=ease)
+        explanation = explainer.explain(values, answers, constraints, seed, search=rows, why=whole, ease=ease, typical=typical)
         if letter and writer:
             explanation = letter.told(explanation, explainer.schema, writer)
         outputs.keep(explanation, explainer.bundle, report, log)

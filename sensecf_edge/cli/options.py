@@ -68,6 +68,9 @@ base_rate_option = click.option(
 """Risks are told at a base rate; the search, which works on scores, does not change with it."""
 
 
+TYPICAL_HELP = "The answer nearest to people of the wanted class within all limits, rather than the smallest change."
+
+
 def request(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say what is asked of each record."""
     for option in reversed([
@@ -79,6 +82,7 @@ def request(command: Callable[..., Any]) -> Callable[..., Any]:
         base_rate_option,
         click.option("--cost", multiple=True, metavar="F=W", help="How hard a change of a feature is; 1 is ordinary. Repeatable."),
         click.option("--max-changes", type=int, default=LOOP.max_changes, help="Most features to change."),
+        click.option("--typical", is_flag=True, help=TYPICAL_HELP),
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=LOOP.seed, help="Same seed, same answers."),
     ]):  # fmt: skip
         command = option(command)

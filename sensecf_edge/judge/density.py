@@ -178,6 +178,15 @@ class Density:
         drawn = copies.filled(self.copied, self.everybody.draw(count, np.random.default_rng(seed)))
         return self._on_lattices(drawn, np.ones(len(self.schema), dtype=bool))
 
+    def given(self, x: Vector, free: Known, count: int, seed: int) -> Vector:
+        """Made-up people of the wanted class who share with x what is known of it and not `free`, both of shape (features,): shape
+        (count, features), numbers on their lattices."""
+        seen = np.where(free, np.nan, x)
+        drawn = self.wanted.given(copies.alone(self.copied, seen[None])[0], count, np.random.default_rng(seed))
+        rows, fixed = copies.filled(self.copied, drawn), ~np.isnan(seen)
+        rows[:, fixed] = seen[fixed]
+        return self._on_lattices(rows, ~fixed)
+
     def _on_lattices(self, rows: Vector, drawn: Known) -> Vector:
         for column in (i for i, f in enumerate(self.schema.features) if f.kind == "number" and drawn[i]):
             places = self.schema.nearest(np.full(len(rows), column), rows[:, column])

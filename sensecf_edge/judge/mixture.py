@@ -117,11 +117,24 @@ class Mixture:
             rows[:, columns] = list(itertools.product(*(self.orders[j] for j in unknown)))
             weights = np.exp(self.log_density(rows) - self.log_density(x[None]))
             return rows, weights / weights.sum()
-        rows = np.repeat(x[None], max(1, count), axis=0)
-        component = picked(np.repeat(shares(self.log_parts(x[None])), len(rows), axis=0), rng)
-        for j, column in zip(unknown, columns, strict=True):
-            rows[:, column] = self._choose(j, component, rng)
+        rows = self._draw_choices(x, unknown, max(1, count), rng)
         return rows, np.full(len(rows), 1 / len(rows))
+
+    def _draw_choices(self, x: Vector, unknown: Sequence[int], count: int, rng: np.random.Generator) -> Vector:
+        """Copies of x with its unknown choices drawn given what is known, shape (count, features)."""
+        rows = np.repeat(x[None], count, axis=0)
+        component = picked(np.repeat(shares(self.log_parts(x[None])), count, axis=0), rng)
+        for j in unknown:
+            rows[:, self.choices[j]] = self._choose(j, component, rng)
+        return rows
+
+    def given(self, x: Vector, count: int, rng: np.random.Generator) -> Vector:
+        """`count` records drawn given what is known of x, which all of them share: shape (count, features); numbers are on no lattice."""
+        unknown = np.isnan(x)
+        rows = self._draw_choices(x, [j for j, column in enumerate(self.choices) if unknown[column]], count, rng)
+        if unknown[self.numbers].any():
+            self._draw_numbers(rows, rng)
+        return rows
 
     def _draw_numbers(self, rows: Vector, rng: np.random.Generator) -> None:
         """Draw the unknown numbers given all that is known, in place; the rows know the same numbers and all choices."""

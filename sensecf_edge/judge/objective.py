@@ -18,6 +18,7 @@ from ..space.admissible import Admissible
 from ..space.rules import Mask
 from .classifier import Checker
 from .density import Realism
+from .nearness import Nearness
 
 Rows = NDArray[np.intp]
 
@@ -32,13 +33,14 @@ TINY = 1e-12
 class Judge:
     """What candidates are judged by. `goal` is the probability of the wanted class to reach: threshold + margin.
 
-    `price` is what those that reach it are compared by.
+    `price` is what those that reach it are compared by; `nearness` says how near to people they are, where that has a price.
     """
 
     checker: Checker
     realism: Realism | None
     goal: float
     price: CostSettings = COST
+    nearness: Nearness | None = None
 
     def percentile(self, Y: Vector) -> Vector | None:
         """How ordinary candidates are, 0 to 100, shape (candidates,); None without a realism model."""
@@ -51,6 +53,8 @@ class Judge:
     def cost(self, space: Admissible, Y: Vector, least: Vector | None = None) -> Vector:
         """The whole cost of candidates, the realism floor included, shape (candidates,). The classifier is not asked."""
         least = self.least(space, Y) if least is None else least
+        if self.nearness is not None and len(Y):
+            least = least + self.price.near * self.nearness.ratio(Y)
         percentile = self.percentile(np.concatenate([space.record.vector[None], Y])) if len(Y) else None
         if percentile is None:
             return least

@@ -23,9 +23,12 @@ from . import exact
 from .exchange import exchange
 from .rank import Figures, rank, redundant, strengths
 from .refine import Known, refine
+from .walk import made_up, near_to, toward
 
 EPS = 1e-9
 BALANCED = RiskScale()
+WALK_STARTS = 3
+"""Answers from which a cheaper or more typical one is looked for."""
 
 
 @dataclass
@@ -90,6 +93,33 @@ class Found:
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
             moved_on = exchange(other, space, refine(other, space, top[None]))
             self.searched(Scored(moved_on.Y, moved_on.p, keys(judge.cost(space, moved_on.Y))))
+
+    def walk(self, judge: Judge, space: Admissible, known: Known, seed: int) -> None:
+        """Walk towards made-up people, for a record whose single moves lead nowhere; what is found on the way is made cheaper."""
+        people = made_up(judge, space, seed)
+        if people is not None:
+            met = toward(judge, space, people)
+            best = met.rows(np.argsort(met.key, kind="stable")[:WALK_STARTS].tolist())
+            self.searched(refine(judge, space, best.Y, best, known))
+
+    def search_typical(self, judge: Judge, space: Admissible, seed: int) -> None:
+        """Look for the most typical answer: on walks towards made-up people, and from the best of them and of what was found before. From
+        then on answers are compared by that."""
+        people = made_up(judge, space, seed)
+        typical = replace(judge, price=TYPICAL) if people is None else near_to(judge, space, people)
+        self.scored = replace(self.scored, key=self._keys(typical, space))
+        if people is not None:
+            self.searched(toward(typical, space, people))
+        passed = [int(i) for i in np.argsort(self.scored.key, kind="stable")[:WALK_STARTS] if self.scored.passed[i]]
+        if passed:
+            improved = refine(typical, space, self.scored.Y[passed], self.scored.rows(passed))
+            self.searched(exchange(typical, space, improved.rows([int(improved.key.argmin())])))
+
+    def _keys(self, judge: Judge, space: Admissible) -> Vector:
+        """The keys of what passed by another judge's prices, those of all else as they are."""
+        out, good = self.scored.key.copy(), self.scored.passed
+        out[good] = keys(judge.cost(space, self.scored.Y[good]))
+        return out
 
     def search_other_changes(self, judge: Judge, space: Admissible, answers: int) -> None:
         """While too few answers are worth showing, look for those that do without a change of the cheapest one, or with less of it."""

@@ -27,7 +27,8 @@ class Method:
     """One method. `environment` names an entry of `peers.PINS` or OWN; `goal` says whether it can be asked for a probability.
 
     `price` is what ours weighs answers by where that is not the default: a point of its trade-off curve. `search` is how many
-    rows its search over sets of features may ask about. `pinned`: only the immutables are asked for.
+    rows its search over sets of features may ask about. `pinned`: only the immutables are asked for. `typical`: ours is
+    asked for its most typical answer.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Method:
     price: CostSettings | None = None
     search: int = SEARCH.rows
     pinned: bool = False
+    typical: bool = False
 
     @property
     def trees(self) -> bool:
@@ -103,6 +105,8 @@ _ALL = (
     _curve("nearest", NEAREST),
     *(_curve(f"realism-{weight:g}", replace(COST, realism=weight)) for weight in (0, 5, 12)),
     _curve("typical", TYPICAL),
+    Method("ours-typical-people", OWN, "own", True, "`explain --typical`: the answer nearest to made-up people of the wanted class",
+           typical=True),
     *_PACKAGES,
     Method("treecf-exact", "treecf", "run_treecf.py", True, f"{TREES}; as treecf; proves its optimum within the time limit; rules over "
            "several features are left out of it, so its distance is a lower bound"),

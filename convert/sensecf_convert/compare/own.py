@@ -60,8 +60,8 @@ def prepare(question: asked.Question, method: str) -> tuple[Callable[[int], Answ
         "ours-without-llm-rows": lambda k: _spent(explainer, question, k, lambda: float(checker.rows), "rows"),
         "ours-without-llm-time": lambda k: _spent(explainer, question, k, time.perf_counter, "seconds"),
     }
-    rows = METHODS[method].search
-    return ways.get(method, lambda k: _explained(explainer, question.exact[k], seed, limits, search=rows)), lambda: checker.rows
+    budget = {"search": METHODS[method].search, "typical": METHODS[method].typical}
+    return ways.get(method, lambda k: _explained(explainer, question.exact[k], seed, limits, **budget)), lambda: checker.rows
 
 
 def _explained(explainer: Explainer, x: Vector, seed: int, limits: Constraints, **budget: Any) -> Answer:

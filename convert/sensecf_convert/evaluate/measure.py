@@ -55,13 +55,14 @@ ALTERNATIVES = 3
 def measure_bundle(
     bundle: Bundle, train: Cohort, test: Cohort, limit: int | None = None, report: Callable[[float, str], None] | None = None,
     prover: Prover | None = None, fewest: bool = False, curve: bool = False, generator: Choice | None = None,
-    effort: Effort | None = None,
+    effort: Effort | None = None, typical: bool = False,
 ) -> Figures:  # fmt: skip
     """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
 
     `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
     how few features an answer must change. `curve`: measure as well who is answered for how few rows of the classifier.
     `generator`: who proposes instead of the bundle's own. `effort`: what all proofs that an answer exists may take.
+    `typical`: the most typical answers are asked for.
     """
     with Explainer.load(bundle.folder, generator=generator or Choice()) as explainer:
         explainer.impute = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
@@ -72,7 +73,7 @@ def measure_bundle(
         answers, usage = [], Usage()
         for k, x in enumerate(rows):
             with usage.watching(explainer):
-                answers.append(_explain(explainer, x))
+                answers.append(_explain(explainer, x, typical))
             if report:
                 report((k + 1) / len(rows), f"{k + 1} of {len(rows)} records")
         several = [len(_kinds(explainer, x)) for x, e in zip(rows, answers, strict=True) if e is not None and e.found]
@@ -94,9 +95,9 @@ def measure_bundle(
     return dataclasses.replace(figures, auc=seen, alternatives=_mean(several), **more)
 
 
-def _explain(explainer: Explainer, x: Vector) -> Explanation | None:
+def _explain(explainer: Explainer, x: Vector, typical: bool = False) -> Explanation | None:
     """None where the record's own values leave nothing to change."""
-    explanation = explainer.explain(Record(explainer.schema, x), ease=False)
+    explanation = explainer.explain(Record(explainer.schema, x), ease=False, typical=typical)
     return None if explanation.reason else explanation
 
 
@@ -196,11 +197,12 @@ def _mean(values: Any) -> float | None:
 
 def evaluate(
     table: Path, model: str, limit: int | None, as_json: bool, final: bool = False, curve: bool = False, plot: Path | None = None,
-    generator: Choice | None = None,
+    generator: Choice | None = None, typical: bool = False,
 ) -> Figures:  # fmt: skip
     """Measure the test part, or the final part, print to stdout, return.
 
-    `curve`: measure as well who is answered for how few rows of the classifier; `plot`: write a PNG of that there.
+    `curve`: measure as well who is answered for how few rows of the classifier; `plot`: write a PNG of that there. `typical`: of the most
+    typical answers.
     """
     if plot and not plot.parent.is_dir():
         raise TableError(f"{plot.parent} is no folder; make it, or name another place for the picture")
@@ -210,7 +212,8 @@ def evaluate(
     began, generator = time.monotonic(), generator or Choice()
     prepared(generator, note)
     with bar("evaluate") as show:
-        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve or plot is not None, generator=generator)
+        more = {"curve": curve or plot is not None, "generator": generator, "typical": typical}
+        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, **more)
     figures = dataclasses.replace(figures, part="final" if final else "test")
     by_group = groups.measured(bundle, drawn.train, asked)
     if as_json:
