@@ -28,7 +28,7 @@ from .walk import made_up, near_to, toward
 EPS = 1e-9
 BALANCED = RiskScale()
 WALK_STARTS = 3
-"""Answers from which a cheaper or more typical one is looked for."""
+"""Answers from which a more typical one is looked for."""
 
 
 @dataclass
@@ -93,14 +93,6 @@ class Found:
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
             moved_on = exchange(other, space, refine(other, space, top[None]))
             self.searched(Scored(moved_on.Y, moved_on.p, keys(judge.cost(space, moved_on.Y))))
-
-    def walk(self, judge: Judge, space: Admissible, known: Known, seed: int) -> None:
-        """Walk towards made-up people, for a record whose single moves lead nowhere; what is found on the way is made cheaper."""
-        people = made_up(judge, space, seed)
-        if people is not None:
-            met = toward(judge, space, people)
-            best = met.rows(np.argsort(met.key, kind="stable")[:WALK_STARTS].tolist())
-            self.searched(refine(judge, space, best.Y, best, known))
 
     def search_typical(self, judge: Judge, space: Admissible, seed: int) -> None:
         """Look for the most typical answer: on walks towards made-up people, and from the best of them and of what was found before. From
