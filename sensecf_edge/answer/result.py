@@ -54,7 +54,8 @@ class Provenance:
     `costs` are the request's own, `search` is how many rows the search over sets of features might ask about. `threads`
     and `device` are what the models computed with: another number or kind may round otherwise. `margin` and `base_rate`
     are the request's own; None where it made no statement. `generator` says who proposed: "bundle" for the bundle's own, "none",
-    or another by name and hash; it was shown `shots` examples, and with `hints` what single changes alone give. `typical`: the most typical answer was asked for.
+    or another by name and hash; it was shown `shots` examples, and with `hints` what single changes alone give. `typical`: the most typical
+    answer was asked for.
     """
 
     model: str

@@ -86,7 +86,8 @@ def _asked(explanation: Explanation) -> dict[str, Any]:
     """Of whom it was asked, and under which limits; no value of the record."""
     made = explanation.provenance
     limits = {"answers": made.answers, "max_changes": made.max_changes, "freeze": list(made.freeze), "bounds": dict(made.bounds),
-              "costs": dict(made.costs), "base_rate": made.base_rate, "margin": made.margin, "seed": made.seed}  # fmt: skip
+              "costs": dict(made.costs), "base_rate": made.base_rate, "margin": made.margin, "seed": made.seed,
+              **({"typical": True} if made.typical else {})}  # fmt: skip
     return {"model": made.model, "bundle": made.bundle, "versions": dict(made.versions), "asked": limits}
 
 

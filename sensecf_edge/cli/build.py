@@ -98,7 +98,8 @@ def fit(**options: Any) -> int:
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Write that curve as a PNG picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
-    table: Path, model: str | None, final: bool, limit: int | None, typical: bool, curve: bool, plot: Path | None, as_json: bool, **generator: Any
+    table: Path, model: str | None, final: bool, limit: int | None, typical: bool, curve: bool, plot: Path | None, as_json: bool,
+    **generator: Any,
 ) -> int:  # fmt: skip
     """Measure MODEL on people of TABLE it has not seen.
 

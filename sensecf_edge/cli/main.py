@@ -70,8 +70,8 @@ def cli() -> None:
 @wishes.option
 def explain(record: str | None, model: str | None, sample: str | None, answers: int, freeze: tuple[str, ...], bound: tuple[str, ...],
             base_rate: float | None, cost: tuple[str, ...], max_changes: int, exact: bool, typical: bool, ease: bool, seed: int,
-            threads: int, device: str, as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str, shots: int,
-            hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
+            threads: int, device: str, as_json: bool, shape: str, bundle: str | None, within: str, moment: str | None, generator: str,
+            shots: int, hints: bool, allow_host: tuple[str, ...], why: bool, report: Path | None, audit: Path | None, audit_values: bool,
             tell: bool, tell_as: str | None, teller: str | None, wish: str | None, yes: bool,
             **day: Any) -> int:  # fmt: skip
     """Explain RECORD, a JSON file, or - for standard input.

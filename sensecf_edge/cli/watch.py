@@ -85,7 +85,8 @@ def _watcher(options: dict[str, Any]) -> Loop:
 
     limits = STREAM if options["readings"] else WATCH
     asked = {
-        "model": model_or_usage_error(options["model"]), "budget": Budget(options["answers"], seed=options["seed"], typical=options["typical"]),
+        "model": model_or_usage_error(options["model"]),
+        "budget": Budget(options["answers"], seed=options["seed"], typical=options["typical"]),
         "constraints": constraints_of(options), "every": limits.every if options["every"] is None else options["every"],
         "queue": options["queue"] or limits.queue, "policy": options["policy"] or ("drop-oldest" if options["mqtt"] else "block"),
         "health": options["health"], "base_rate": options["base_rate"], "max_age": options["max_age"],

@@ -109,7 +109,8 @@ class Found:
 
     def _keys(self, judge: Judge, space: Admissible) -> Vector:
         """The keys of what passed by another judge's prices, those of all else as they are."""
-        out, good = self.scored.key.copy(), self.scored.passed
+        out: Vector = self.scored.key.copy()
+        good = self.scored.passed
         out[good] = keys(judge.cost(space, self.scored.Y[good]))
         return out
 

@@ -1,8 +1,8 @@
 """Walks from a record towards made-up people: one feature after another takes the value that somebody typical has.
 
 An answer of the search stands just past the classifier's line, between the classes. A made-up person of the wanted class who shares with
-the record what may not change stands among the wanted ones, and the way there goes by values that people have. All walks go abreast, so that
-each step is one batch of the classifier; each takes next what gains most, and what reaches the goal on the way is an answer.
+the record what may not change stands among the wanted ones, and the way there goes by values that people have. All walks go abreast, so
+that each step is one batch of the classifier; each takes next what gains most, and what reaches the goal on the way is an answer.
 """
 
 from __future__ import annotations
