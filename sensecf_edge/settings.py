@@ -162,7 +162,7 @@ class WhySettings(NamedTuple):
 COST = CostSettings()
 NEAREST = CostSettings(count=0.25, distance=4.0, realism=0.0)
 TYPICAL = CostSettings(count=0.25, distance=0.5, realism=8.0)
-NEAR = CostSettings(count=1.0, distance=0.0, realism=0.0, below=1_000.0, near=10.0)
+NEAR = CostSettings(count=1.0, distance=0.0, realism=0.0, below=1_000.0, near=30.0)
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
 WALK = WalkSettings()

@@ -20,10 +20,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.compare import command, environments, fewest, figures, methods, plots, question, running, scoring, steps
 from sensecf_convert.evaluate import formatting
+from sensecf_convert.evaluate import typical as beside
 from sensecf_convert.table.cohort import cohort, read_table
 from sensecf_convert.table.split import parts
 
@@ -121,6 +123,16 @@ def test_the_names_of_the_command_line_are_the_methods() -> None:
 
 def test_a_method_brings_what_it_needs() -> None:
     assert [m.name for m in methods.chosen(("ours-without-llm-time",))] == ["ours", "ours-without-llm-time"]
+
+
+def test_the_most_typical_answers_are_held_beside_another_method_s(compared: Compared, tmp_path: Path) -> None:
+    line = [str(compared.table), "--model", str(compared.bundle), "--method", "teacher", "--beside"]
+    ran = CliRunner().invoke(beside.main, [*line, str(compared.out)], catch_exceptions=False)
+    assert ran.exit_code == 0, ran.output
+    said = {way: float(r) for way, r in re.findall(r"^(\w+) +changed \d\.\d+, kNN ratio (\d+\.\d+)", ran.output, re.M)}
+    assert set(said) == {"teacher", "plain", "typical"} and "typical less teacher" in ran.output
+    ran = CliRunner().invoke(beside.main, [*line, str(tmp_path)], catch_exceptions=False)
+    assert ran.exit_code == 1 and "holds no results" in ran.output
 
 
 def test_every_method_of_ours_answers_and_the_table_is_printed(compared: Compared) -> None:

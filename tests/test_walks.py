@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"^sensecf-edge fit .*--classifier svm": ("test_fit.py", "fit("),
     r"^sensecf-edge fit (?:diabetes|breast-cancer|pima)": ("test_fit.py", "fit("),  # minutes
     r"^sensecf-edge schema draft pima": ("test_build.py", 'command("schema", "draft"'),  # a public table
+    r"sensecf_convert\.evaluate\.typical ": ("test_compare.py", "beside.main"),
     r"sensecf_convert\.evaluate\.easing ": ("test_build.py", '"evaluate.easing"'),
     r"sensecf_convert\.table\.sources ": ("test_tables.py", "sources.main"),  # public tables
     r"sensecf_convert\.classifier ": ("test_classifiers.py", "classifier.__main__ import main"),
