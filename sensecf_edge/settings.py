@@ -108,7 +108,8 @@ class SearchSettings(NamedTuple):
 
 
 class WalkSettings(NamedTuple):
-    """Walks towards made-up people: so many are `drawn`, at most `people` of them walked to, `rows` asked about on the way."""
+    """Walks towards made-up people: so many are `drawn`, at most `people` of them walked to, `rows` asked about on the way; more of both
+    where all else has found nothing, and then only towards those whom the classifier puts in the wanted class."""
 
     drawn: int = 1_000
     people: int = 32
@@ -166,6 +167,7 @@ NEAR = CostSettings(count=1.0, distance=0.0, realism=0.0, below=1_000.0, near=30
 REFINE = RefineSettings()
 SEARCH = SearchSettings()
 WALK = WalkSettings()
+LAST_WALK = WalkSettings(people=64, rows=8_192)
 EASING = EasingSettings()
 UNKNOWN = UnknownSettings()
 STABILITY = StabilitySettings()

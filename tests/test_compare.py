@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from click.testing import CliRunner
+from conftest import PATIENCE, SCHEMA, Ran, toy_classifier, toy_manifest, write_toy
 from hypothesis import given
 from hypothesis import strategies as st
 from sensecf_convert.compare import command, environments, fewest, figures, methods, plots, question, running, scoring, steps

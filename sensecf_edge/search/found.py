@@ -16,19 +16,19 @@ from ..judge.stability import agreement, stability
 from ..schema.feature import Vector
 from ..schema.record import Record, decode, encode
 from ..schema.schema import Schema
-from ..settings import NEAREST, SEARCH, STABILITY, TYPICAL
+from ..settings import LAST_WALK, NEAREST, SEARCH, STABILITY, TYPICAL
 from ..space import measure, rules
 from ..space.admissible import Admissible
 from . import exact
 from .exchange import exchange
 from .rank import Figures, rank, redundant, strengths
 from .refine import Known, refine
-from .walk import made_up, near_to, toward
+from .walk import made_up, near_to, toward, wanted
 
 EPS = 1e-9
 BALANCED = RiskScale()
 WALK_STARTS = 3
-"""Answers from which a more typical one is looked for."""
+"""Answers from which a cheaper or more typical one is looked for."""
 
 
 @dataclass
@@ -93,6 +93,14 @@ class Found:
             top = nearer.Y[nearer.key.argmin()] if len(nearer.Y) else best
             moved_on = exchange(other, space, refine(other, space, top[None]))
             self.searched(Scored(moved_on.Y, moved_on.p, keys(judge.cost(space, moved_on.Y))))
+
+    def walk(self, judge: Judge, space: Admissible, known: Known, seed: int) -> None:
+        """Walk towards made-up people of the wanted class, for a record that single moves and sets of few features lead nowhere."""
+        people = made_up(judge, space, seed)
+        if people is not None:
+            met = toward(judge, space, wanted(judge, space, people), LAST_WALK)
+            best = met.rows(np.argsort(met.key, kind="stable")[:WALK_STARTS].tolist())
+            self.searched(refine(judge, space, best.Y, best, known))
 
     def search_typical(self, judge: Judge, space: Admissible, seed: int) -> None:
         """Look for the most typical answer: on walks towards made-up people, and from the best of them and of what was found before. From

@@ -153,12 +153,15 @@ class RecordSearch:
             self.found.searched(refine(self.judge, self.space, sought.answer[None], known=self.known))
 
     def close(self, answers: int, rows: int, typical: bool = False, seed: int = 0) -> None:
-        """What is done once the rounds are over: the wider search that was asked for, the last word of the prover where nothing was found
-        and all is known, answers that differ, and the most `typical` one, which nothing is proven of."""
+        """What is done once the rounds are over: the wider search that was asked for; where nothing was found and all is known, walks to
+        typical people and the last word of the prover; answers that differ, and the most `typical` one, which nothing is proven of."""
         if rows > SEARCH.rows and not self.hopeless:
             self.widen(answers, rows)
         if not self.answers and not self.hopeless and not np.isnan(self.space.record.vector).any():
-            self.settle(rows, last=True)
+            if rows:
+                self.found.walk(self.judge, self.space, self.known, seed)
+            if not self.answers:
+                self.settle(rows, last=True)
             if self.answers:
                 self.widen(answers, min(rows, SEARCH.rows))
         if rows and answers > 1:

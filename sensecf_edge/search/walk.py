@@ -14,7 +14,7 @@ import numpy as np
 from ..judge.nearness import Nearness
 from ..judge.objective import Judge, Rows, Scored, score
 from ..schema.feature import Vector
-from ..settings import NEAR, WALK
+from ..settings import NEAR, WALK, WalkSettings
 from ..space import measure, rules
 from ..space.admissible import Admissible
 from ..space.rules import Mask
@@ -41,11 +41,11 @@ def _free(space: Admissible) -> Mask:
     return free
 
 
-def toward(judge: Judge, space: Admissible, people: Vector) -> Scored:
-    """What reaches the goal on the way to people, shape (people, features), the nearest ones first; `WALK.rows` are asked at most."""
-    targets = _targets(space, people)
+def toward(judge: Judge, space: Admissible, people: Vector, most: WalkSettings = WALK) -> Scored:
+    """What reaches the goal on the way to people, shape (people, features), the nearest ones first; `most.rows` are asked at most."""
+    targets = _nearest(space, _brought(space, people), most)
     walkers = np.repeat(space.record.vector[None], len(targets), axis=0)
-    parts, left = [score(judge, space, walkers[:0])], WALK.rows
+    parts, left = [score(judge, space, walkers[:0])], most.rows
     for _ in range(space.max_changes):
         owner, column = np.nonzero(walkers != targets)
         steps = _moved(space, walkers, targets, owner, column)
@@ -60,8 +60,15 @@ def toward(judge: Judge, space: Admissible, people: Vector) -> Scored:
     return Scored.joined(parts)
 
 
-def _targets(space: Admissible, people: Vector) -> Vector:
-    """The nearest of the people, their values brought to those that the record may take: no more than there are rows to walk for."""
+def wanted(judge: Judge, space: Admissible, people: Vector) -> Vector:
+    """Those of the people whom the classifier puts in the wanted class once their values are ones that the record may take."""
+    moved = rules.complete(space.record.schema, space.record.vector, _brought(space, people))
+    out: Vector = people[judge.checker.p_target(moved) >= judge.goal]
+    return out
+
+
+def _brought(space: Admissible, people: Vector) -> Vector:
+    """The record with the values of people, as near as it may take them, shape (people, features)."""
     x, schema = space.record.vector, space.record.schema
     Y = np.repeat(x[None], len(people), axis=0)
     for i in space.features:
@@ -72,11 +79,17 @@ def _targets(space: Admissible, people: Vector) -> Vector:
             values = np.sort(values)
             at = np.clip(np.searchsorted(values, people[:, i]), 1, len(values) - 1)
             Y[:, i] = np.where(people[:, i] - values[at - 1] <= values[at] - people[:, i], values[at - 1], values[at])
-    most = max(1, min(WALK.people, WALK.rows // (len(space.features) * min(space.max_changes, len(space.features)))))
+    return Y
+
+
+def _nearest(space: Admissible, Y: Vector, most: WalkSettings) -> Vector:
+    """The targets nearest to the record, each once: no more than there are rows to walk for."""
+    x, schema = space.record.vector, space.record.schema
+    count = max(1, min(most.people, most.rows // (len(space.features) * min(space.max_changes, len(space.features)))))
     kept = {row.tobytes(): k for k, row in reversed(list(enumerate(Y)))}
     distinct = Y[sorted(kept.values())]
     far = (measure.relative_changes(schema, x, distinct) * space.weights).sum(axis=1)
-    return distinct[np.argsort(far, kind="stable")[:most]]
+    return distinct[np.argsort(far, kind="stable")[:count]]
 
 
 def _moved(space: Admissible, walkers: Vector, targets: Vector, owner: Rows, column: Rows) -> Vector:

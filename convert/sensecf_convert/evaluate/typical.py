@@ -1,4 +1,4 @@
-"""How typical ours is with as many changes as another method made: its plain and its most typical answer beside the other's, person by person.
+"""How typical ours is with as many changes as another method made: its plain and its most typical answer beside the other's.
 
     python -m sensecf_convert.evaluate.typical TABLE --model NAME --beside OUTDIR [--method nice-sparsity]
 
