@@ -61,7 +61,8 @@ def toward(judge: Judge, space: Admissible, people: Vector, most: WalkSettings =
 
 
 def wanted(judge: Judge, space: Admissible, people: Vector) -> Vector:
-    """Those of the people whom the classifier puts in the wanted class once their values are ones that the record may take."""
+    """Those of the people whom the classifier puts in the wanted class once their values are ones that the record may take; shape
+    (people, features)."""
     moved = rules.complete(space.record.schema, space.record.vector, _brought(space, people))
     out: Vector = people[judge.checker.p_target(moved) >= judge.goal]
     return out
