@@ -20,11 +20,14 @@ from sensecf_edge.budget import Budget
 from sensecf_edge.explain import Explainer
 from sensecf_edge.judge.density import Density
 from sensecf_edge.judge.nearness import ASKED, NEIGHBOURS, Nearness
+from sensecf_edge.judge.objective import Judge
+from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.search.found import vector
-from sensecf_edge.search.walk import made_up, near_to, toward
-from sensecf_edge.settings import NEAR, WALK
+from sensecf_edge.search.found import Found, vector
+from sensecf_edge.search.refine import Known, refine
+from sensecf_edge.search.walk import made_up, near_to, toward, wanted
+from sensecf_edge.settings import LAST_WALK, NEAR, WALK, CostSettings, WalkSettings
 from sensecf_edge.space import rules
 from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
@@ -50,9 +53,11 @@ class Crowd:
         return np.full(len(density), 50.0)
 
 
-@given(where=spaces(), chance=st.randoms(use_true_random=False))
+@given(where=spaces(), chance=st.randoms(use_true_random=False), most=st.sampled_from([WALK, LAST_WALK, WALK._replace(rows=7, people=2)]))
 @QUICK
-def test_what_a_walk_finds_keeps_all_rules_reaches_the_goal_and_costs_no_more_rows_than_allowed(where: Admissible, chance: Any) -> None:
+def test_what_a_walk_finds_keeps_all_rules_reaches_the_goal_and_costs_no_more_rows_than_allowed(
+    where: Admissible, chance: Any, most: WalkSettings
+) -> None:
     judge = judges(where, chance)
     asked = list[int]()
 
@@ -62,11 +67,31 @@ def test_what_a_walk_finds_keeps_all_rules_reaches_the_goal_and_costs_no_more_ro
             return judge.checker.p_target(Y)
 
     crowd = Crowd(where, chance.randrange(2**32))
-    found = toward(near_to(replace(judge, checker=Counting(), realism=crowd), where, crowd.people), where, crowd.people)
-    assert sum(asked) <= WALK.rows
+    found = toward(near_to(replace(judge, checker=Counting(), realism=crowd), where, crowd.people), where, crowd.people, most)
+    assert sum(asked) <= most.rows
     if len(found.Y):
         assert rules.admitted(where, found.Y).all() and found.passed.all()
         assert (judge.checker.p_target(found.Y) >= judge.goal).all()
+
+
+def test_it_meets_an_answer_that_single_changes_and_pairs_say_nothing_of() -> None:
+    schema = Schema(tuple(Feature(f"f{k}", low=0, high=9, step=1) for k in range(8)))
+    where, target = admissible(Record(schema, np.zeros(8)), Constraints(max_changes=4)), np.array([9.0, 9, 9, 9, 0, 0, 0, 0])
+
+    class AllFour:
+        def p_target(self, Y: np.ndarray) -> np.ndarray:
+            return np.where((Y[:, :4] >= 8).all(axis=1), 0.9, 0.1)
+
+    class Four(Crowd):
+        def given(self, x: np.ndarray, free: np.ndarray, count: int, seed: int) -> np.ndarray:
+            return np.stack([target, *np.random.default_rng(seed).integers(0, 8, (count - 1, 8))])
+
+    judge, found = Judge(AllFour(), Four(where, 0), 0.55, CostSettings(realism=0, below=0)), Found(where.record)  # type: ignore[arg-type]
+    people = made_up(judge, where, 0)
+    assert people is not None and len(wanted(judge, where, people)) == 1
+    assert not refine(judge, where, where.record.vector[None]).passed.any()
+    found.walk(judge, where, Known(), 0)
+    assert found.cheapest is not None and found.cheapest.tolist() == [8, 8, 8, 8, 0, 0, 0, 0]
 
 
 PEOPLE = DENSITY.people(300, 4)
