@@ -24,7 +24,7 @@ from sensecf_edge.judge.objective import Judge
 from sensecf_edge.schema.feature import Feature
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.search.found import Found, vector
+from sensecf_edge.search.found import Found, with_changes
 from sensecf_edge.search.refine import Known, refine
 from sensecf_edge.search.walk import made_up, near_to, toward, wanted
 from sensecf_edge.settings import LAST_WALK, NEAR, WALK, CostSettings, WalkSettings
@@ -178,7 +178,7 @@ def test_it_is_never_further_from_people_than_the_plain_answer_at_as_many_change
         assert bool(one.found) == bool(other.found)
         if not one.found:
             continue
-        Y = np.array([vector(record, one.found[0]), vector(record, other.found[0])])
+        Y = np.array([with_changes(calm.schema, record.vector, e.found[0].changes) for e in (one, other)])
         space = admissible(record, limits)
         ratio = nearness(calm, space).ratio(Y)
         few = one.found[0].n_changed - other.found[0].n_changed

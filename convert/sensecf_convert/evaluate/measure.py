@@ -212,8 +212,8 @@ def evaluate(
     began, generator = time.monotonic(), generator or Choice()
     prepared(generator, note)
     with bar("evaluate") as show:
-        more = {"curve": curve or plot is not None, "generator": generator, "typical": typical}
-        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, **more)
+        curve = curve or plot is not None
+        figures = measure_bundle(bundle, drawn.train, asked, limit, show, fewest=True, curve=curve, generator=generator, typical=typical)
     figures = dataclasses.replace(figures, part="final" if final else "test")
     by_group = groups.measured(bundle, drawn.train, asked)
     if as_json:
