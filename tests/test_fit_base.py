@@ -90,7 +90,7 @@ def test_a_gguf_as_the_base_is_referred_to_by_its_hash_and_the_bundle_holds_the_
     answer = json.loads(command("explain", "-", "--model", out, "--json", stdin=record).out)
     assert answer["first_try"] is not None
     ran = CliRunner().invoke(made_up.main, [str(table), "--model", str(out), "--count", "3"], catch_exceptions=False)
-    ways = ["the bundle's own", "without its adapter", "additive", "chance"]
+    ways = ["the bundle's own", "without its adapter", "as a general model", "additive", "chance"]
     assert ran.exit_code == 0 and all(map(str.startswith, ran.output.splitlines(), ways)), ran.output
     held = bundle.generator_path.read_bytes()
     bundle.generator_path.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))

@@ -62,15 +62,14 @@ class Speaker:
                 part = people[at : at + CHUNK]
                 asked = [Request(self.prompt(s, p), Grammar(s), n, seed, LOOP.temperature) for s, p in part]
                 for (space, _), said in zip(part, engine.propose(asked), strict=True):
-                    yield space, [] if isinstance(said, Unanswered) else _read(space, said)
+                    yield space, [] if isinstance(said, Unanswered) else read(space, said)
 
 
-def _read(space: Admissible, said: Sequence[Proposal]) -> list[Vector]:
+def read(space: Admissible, said: Sequence[Proposal]) -> list[Vector]:
+    """The proposals that can be read, completed, shape (features,) each."""
     rows = [reply.read(space.record, answer.text) for answer in said if answer.complete]
-    read = [row for row in rows if not isinstance(row, str)]
-    if not read:
-        return []
-    return list(rules.complete(space.record.schema, space.record.vector, np.array(read)))
+    whole = [row for row in rows if not isinstance(row, str)]
+    return list(rules.complete(space.record.schema, space.record.vector, np.array(whole))) if whole else []
 
 
 def people(lesson: Lesson, judge: Judge, train: Cohort, count: int, stream: int, seed: int) -> list[tuple[Admissible, float]]:

@@ -107,7 +107,8 @@ class Store:
             return
         with self._written():
             self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?)", self._waiting)
-            self._db.executemany("UPDATE series SET newest = MAX(newest, ?) WHERE id = ?", [(day, one) for one, day in self._newest.items()])
+            newest = [(end, series) for series, end in self._newest.items()]
+            self._db.executemany("UPDATE series SET newest = MAX(newest, ?) WHERE id = ?", newest)
         self._waiting.clear()
         self._newest.clear()
 
