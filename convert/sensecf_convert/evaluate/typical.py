@@ -43,7 +43,7 @@ def beside(bundle: Bundle, drawn: Parts, others: pd.DataFrame, final: bool = Fal
             if not all(e.found for e in made.values()):
                 continue
             about = {"person": people.persons[other.row]}
-            rows.append({**about, "way": other.method, "changed": other.n_changed, "knn": other.knn_ratio, "lof": float(other.lof_inlier)})
+            rows.append({**about, "way": other.method, "changed": other.n_changed, "knn": other.knn_ratio, "lof": float(other.lof_inliers)})
             for name, e in made.items():
                 y = vector(bundle.schema, x, e)[None]
                 rows.append({**about, "way": name, "changed": int(measure.sparsity(x, y)[0]), "knn": float(real.knn_ratio(y)[0]),
