@@ -2,7 +2,8 @@
 
     python -m sensecf_convert.evaluate.easing TABLE --model NAME [--limit N] [--final] [--max-changes K]
 
-Over unseen people of the unwanted class as they came, what is unknown of them left unknown.
+Over unseen people of the unwanted class as they came, what is unknown of them left unknown: an answer has to hold over all that it may
+be, as users are told. `evaluate` takes unknown values as the classifier fills them in; how many would be answered so stands beside.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from ..baselines import methods
 from ..presentation.options import model_option
 from ..proof.prover import Fewest, Prover, summed
 from ..table.split import Parts, kept_back, parts_of
+from .plausibility import sampled
 
 ANSWERED, OPEN = "answered within all limits", "it depends on what is unknown"
 ASKED, SCHEMA, TOGETHER = "a limit of the request", "one limit of the schema", "several limits of the schema together"
@@ -43,7 +45,8 @@ ORDER = (ANSWERED, OPEN, ASKED, SCHEMA, TOGETHER, FIXED, EVERY, NOTHING)
 @dataclass
 class Told:
     """What people were told: how many what, the seconds of processor time with an answer and without, of how many of those answered the
-    guess was valid untouched, and of those of whom all is known how many features changed and how few are enough."""
+    guess was valid untouched, and of those of whom all is known how many features changed and how few are enough; and how many would be
+    answered if unknown values were what the classifier fills in."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     answered: list[float] = field(default_factory=list)
@@ -51,6 +54,7 @@ class Told:
     guessed: int = 0
     changed: list[int] = field(default_factory=list)
     fewest: list[Fewest] = field(default_factory=list)
+    filled_in: int = 0
 
 
 def counted(explainer: Explainer, prover: Prover, rows: Vector, limits: Constraints) -> Told:
@@ -61,6 +65,7 @@ def counted(explainer: Explainer, prover: Prover, rows: Vector, limits: Constrai
         made = explainer.explain(record, constraints=limits)
         seconds, kind = time.process_time() - began, _kind(made)
         told.kinds[kind] += 1
+        told.filled_in += _answered_filled_in(explainer, record, limits) if np.isnan(x).any() else kind == ANSWERED
         if kind == ANSWERED:
             told.answered.append(seconds)
             guess, _ = methods.answer("additive", explainer.checker, explainer.schema, record, explainer.goal, constraints=limits)
@@ -71,6 +76,15 @@ def counted(explainer: Explainer, prover: Prover, rows: Vector, limits: Constrai
         elif kind != OPEN:
             told.eased.append(seconds)
     return told
+
+
+def _answered_filled_in(explainer: Explainer, record: Record, limits: Constraints) -> bool:
+    """Whether there is an answer if what is unknown were what the classifier fills in."""
+    impute, explainer.impute = explainer.impute, None
+    try:
+        return bool(explainer.explain(record, constraints=limits, ease=False).found)
+    finally:
+        explainer.impute = impute
 
 
 def _kind(made: Explanation) -> str:
@@ -87,6 +101,7 @@ def _kind(made: Explanation) -> str:
 def text(told: Told) -> str:
     """A line each."""
     lines = [f"{told.kinds.total():>6,}  asked", *(f"{told.kinds[name]:>6,}  {name}" for name in ORDER if told.kinds[name])]
+    lines.append(f"{told.filled_in:>6,}  would be answered with unknown values as the classifier fills them in")
     if told.answered:
         lines.append(f"first try by a guess valid for {told.guessed} of {len(told.answered)} answered")
     if told.fewest:
@@ -108,7 +123,7 @@ def _prover(bundle: Bundle, explainer: Explainer, drawn: Parts) -> Prover:
 @click.command()
 @click.argument("file", metavar="TABLE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @model_option
-@click.option("--limit", default=200, show_default=True, help="Ask about so many records at most, the first ones.")
+@click.option("--limit", default=200, show_default=True, help="Ask about so many records at most, drawn.")
 @click.option("--final", is_flag=True, help="The final part instead of the test part.")
 @click.option("--max-changes", default=LOOP.max_changes, show_default=True, help="Features that an answer may change.")
 def main(file: Path, model: str, limit: int, final: bool, max_changes: int) -> None:
@@ -118,7 +133,8 @@ def main(file: Path, model: str, limit: int, final: bool, max_changes: int) -> N
         drawn = parts_of(bundle, file)
         people = kept_back(bundle, drawn) if final else drawn.test
         with Explainer.load(bundle.folder) as explainer:
-            rows = people.X[explainer.checker.p_target(people.X) < explainer.target.threshold][:limit]
+            rows = people.X[explainer.checker.p_target(people.X) < explainer.target.threshold]
+            rows = sampled(rows, limit)
             click.echo(text(counted(explainer, _prover(bundle, explainer, drawn), rows, Constraints(max_changes=max_changes))))
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
