@@ -117,6 +117,15 @@ def test_neither_names_nor_places_nor_units_of_columns_move_a_percentile(names: 
     assert fitting.of_wanted(told, 0).percentile(X) == pytest.approx(now, abs=1e-3 if times == 1 else 0.1)
 
 
+@given(order=st.permutations(range(60)), per=st.integers(1, 4))
+@settings(max_examples=8, deadline=None)
+def test_neither_the_order_of_rows_nor_the_names_of_persons_change_a_density(order: list[int], per: int) -> None:
+    """Shuffled, the same people moved by up to 27 points."""
+    grouped = replace(SOME, persons=np.array([f"p{k // per}" for k in range(len(SOME))]))
+    shuffled = replace(grouped.take(np.array(order)), persons=np.array([f"q{97 - k // per}" for k in order]))
+    assert fitting.of_wanted(shuffled, 0).to_json() == fitting.of_wanted(grouped, 0).to_json()
+
+
 SOME = cohort(60, unknown=0.1)
 SOME_PERCENTILES = fitting.of_wanted(SOME, 0).percentile(SOME.X)
 

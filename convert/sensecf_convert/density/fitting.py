@@ -22,7 +22,7 @@ from sensecf_edge.schema.schema import Schema
 from ..table.cohort import Cohort, folds_by_person
 from ..work import Work
 from . import copies
-from .column_order import by_content
+from .column_order import by_content, rows_by_content
 from .em import Parameters, Table, em
 
 COMPONENTS = (1, 2, 4, 8)
@@ -36,13 +36,13 @@ Rows = NDArray[np.intp]
 
 
 def fit(data: Cohort, seed: int) -> dict[str, Any]:
-    """density.json for the people of a cohort, as plain JSON. The same people in another order of choices, in other units, with
-    columns by other names or in another order, or with a column that stands there twice give the same densities."""
+    """density.json for the people of a cohort, as plain JSON. The same people in another order of rows or choices, in other
+    units, with columns by other names or in another order, or with a column that stands there twice give the same densities."""
     from threadpoolctl import threadpool_limits
 
     copied = copies.found(data)
     told = {"copies": judge_copies.told(copied, data.schema)} if copied else {}
-    data = copies.without(data, copied)
+    data = rows_by_content(copies.without(data, copied))
     with threadpool_limits(1):  # threads gain nothing on so little, and sums in another order are not the same seed's
         mixture, scores = _of(data.take(data.y), seed)
         return {"format": 1, "wanted": mixture, "everybody": _mixture(data, _best(data, seed), seed), "scores": scores, **told}
@@ -51,7 +51,7 @@ def fit(data: Cohort, seed: int) -> dict[str, Any]:
 def of_wanted(data: Cohort, seed: int) -> Density:
     """The density of the wanted class alone: it says what is typical, and nothing of what is unknown."""
     copied = copies.found(data)
-    once = copies.without(data, copied)
+    once = rows_by_content(copies.without(data, copied))
     mixture, scores = _of(once.take(once.y), seed)
     told = {"copies": judge_copies.told(copied, data.schema)}
     return Density.from_json({"format": 1, "wanted": mixture, "everybody": mixture, "scores": scores, **told}, data.schema)
@@ -67,7 +67,7 @@ def population(data: Cohort, density: Density, seed: int) -> dict[str, Any]:
     by folds of people, each under a mixture of as many components that was fitted without them."""
     from threadpoolctl import threadpool_limits
 
-    data = copies.without(data, density.copied)
+    data = rows_by_content(copies.without(data, density.copied))
     with threadpool_limits(1):
         scores = np.quantile(_held_out_scores(data, len(density.everybody.weights), seed), LEVELS)
     return {"format": 1, "scores": [round(float(s), 6) for s in scores]}
