@@ -271,7 +271,12 @@ def test_the_study_tells_the_same_people_otherwise_and_sees_what_moves() -> None
     for row, other in zip(DATA.X, order.X, strict=True):
         assert (np.isnan(row[1]) and np.isnan(other[1])) or KINDS[int(row[1])] == order.schema["pain"].choices[int(other[1])]
     found = density_study.moves(cohort(50), cohort(30, 0.1, seed=3).X, 1, 0)
-    assert set(found) == {"columns in another order", "columns by other names", "choices in another order", "numbers in other units"}
+    ways = {"columns in another order", "columns by other names", "choices in another order", "numbers in other units"}
+    assert set(found) == {"rows in another order", *ways}
     assert all(points.max() < 0.1 for points in found.values())
+    luck = density_study.luck(cohort(50), cohort(30, 0.1, seed=3).X, 1)
+    assert {how: len(points) for how, points in luck.items()} == {
+        "another seed of the fit": 90, "a fifth of the training people left out": 90,
+    } and max(points.max() for points in luck.values()) > 0.1  # fmt: skip
     assert told["columns in another order"].schema.names != SCHEMA.names and len(told) == 6
     assert all(len(told[f"a {kind} twice"].schema) == 4 for kind in ("number", "choice"))

@@ -1,5 +1,5 @@
 """`python -m sensecf_convert.evaluate.density_study TABLE --model NAME`: how well a bundle's kind of density foretells people it was not
-fitted on; and how far its percentiles move when the same table is told otherwise.
+fitted on; and how far its percentiles move when the same table is told otherwise, with another seed, and with fewer people.
 
 Beside it the plain kind: a mixture of Gaussians over the codes, choices taken for numbers, unknown values filled in with medians. Its
 density is divided by its sum over all combinations of choices, so that both are densities of the same thing.
@@ -115,9 +115,20 @@ def moves(train: Cohort, people: Vector, seed: int, doubles: int) -> dict[str, V
     both = Cohort(train.schema, np.concatenate([train.X, people]), np.append(train.y, np.zeros(len(people), dtype=bool)),
                   np.append(train.persons, [""] * len(people)), train.classes)  # fmt: skip
     now, out = _percentiles(both, len(train), seed), dict[str, list[Vector]]()
-    for how, other in told_otherwise(both, seed, doubles):
+    shuffled = np.append(np.random.default_rng(seed).permutation(len(train)), np.arange(len(train), len(both)))
+    for how, other in itertools.chain([("rows in another order", both.take(shuffled))], told_otherwise(both, seed, doubles)):
         out.setdefault(how, []).append(np.abs(_percentiles(other, len(train), seed) - now))
     return {how: np.concatenate(parts) for how, parts in out.items()}
+
+
+def luck(train: Cohort, people: Vector, seed: int) -> dict[str, Vector]:
+    """By how much percentiles of `people` move, in points, with three other seeds of the fit, and with a fifth of the training people left
+    out, three times: shape (fits x people,)."""
+    now = fitting.of_wanted(train, seed).percentile(people)
+    others = [fitting.of_wanted(train, seed + k) for k in range(1, 4)]
+    fewer = [fitting.of_wanted(train.take(rows), seed) for rows, _ in fitting.folds_of(train, seed)[:3]]
+    fits = {"another seed of the fit": others, "a fifth of the training people left out": fewer}
+    return {how: np.concatenate([np.abs(density.percentile(people) - now) for density in made]) for how, made in fits.items() if made}
 
 
 def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
@@ -132,7 +143,8 @@ def _percentiles(data: Cohort, trained: int, seed: int) -> Vector:
               help="Training rows that densities are fitted to again, drawn; more than there are: all.")  # fmt: skip
 def main(table: Path, model: str, doubles: int, rows: int) -> None:
     """Held-out log-density of the wanted class's training people of TABLE, which MODEL was fitted on; and by how many points the
-    percentiles of its test people move where lists are ordered otherwise, units are others, a column stands there twice."""
+    percentiles of its test people move where lists or rows are ordered otherwise, units are others, a column stands there twice,
+    and by the luck of the fit."""
     try:
         found = parts_of(Bundle.open(model), table)
     except SenseCFError as error:
@@ -147,7 +159,7 @@ def main(table: Path, model: str, doubles: int, rows: int) -> None:
     people = found.test.X[sampled(np.arange(len(found.test)), MOST_PEOPLE)]
     fitted = train.take(sampled(np.arange(len(train)), rows))
     click.echo(f"the density fitted again to {len(fitted):,} of {len(train):,} training rows")
-    for how, points in moves(fitted, people, 0, doubles).items():
+    for how, points in {**moves(fitted, people, 0, doubles), **luck(fitted, people, 0)}.items():
         told = f"mean {points.mean():.3f}, most {points.max():.3f}"
         click.echo(f"{how}, points of percentile over {len(people):,} test rows: {told}")
 
