@@ -83,6 +83,13 @@ def test_every_command_and_every_option_exists(page: str, line: str) -> None:
     parse(command, rest, context)
 
 
+def test_every_test_that_a_page_points_at_is_there() -> None:
+    tests = {path.name: path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py")}
+    for page, text in PAGES.items():
+        for file, name in re.findall(r"(test_\w+\.py)::(test_\w+)", text):
+            assert f"def {name}(" in tests.get(file, ""), f"{page}: {file}::{name}"
+
+
 @pytest.mark.parametrize("page, line", NAMED)
 def test_a_command_that_a_sentence_names_exists_and_so_do_its_options(page: str, line: str) -> None:
     """What a sentence leaves out, a table or an option's value, is not asked for."""
