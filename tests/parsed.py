@@ -29,14 +29,38 @@ MODULES = {name: tree for name, tree in PARSED.items() if name.split(".")[0] in 
 PACKAGES = [name for name in MODULES if FILES[name].name == "__init__.py"]
 PROGRAMS = "sensecf_convert.compare.programs."
 """Run by the Python of another package's environment: no part of this package."""
-DYNAMIC = ("import_module", "__import__")
+DYNAMIC = {"import_module", "__import__"}
+RUNS_CODE = {"exec", "eval", "run_module", "run_path", "exec_module", "load_module", "resolve_name", "EntryPoint", "entry_points"}
+RUNNERS = {"builtins", "code", "pkgutil", "pydoc", "runpy", "zipimport"}
+"""Of Python's own, what imports by a name or runs a text, whatever is asked of it (`pydoc.locate`)."""
 
 
 def called(node: ast.AST) -> str | None:
-    """The module that a call of `import_module` or `__import__` names in so many words."""
-    if not (isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] in DYNAMIC):
+    """The module that a call of `import_module` or `__import__` names in so many words and whole, as its only argument."""
+    if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] not in DYNAMIC or len([*node.args, *node.keywords]) != 1:
         return None
-    return node.args[0].value if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str) else None
+    told = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+    return told if isinstance(told, str) and not told.startswith(".") else None
+
+
+def hidden(tree: ast.Module) -> set[str]:
+    """Names by which a module imports what no test can read, or runs code. (`model.eval()` is torch's, not Python's.)"""
+    names, doors, plain = set[str](), set[str](), set[int]()
+    for node in ast.walk(tree):  # from above, so a call before its function
+        if isinstance(node, ast.Call) and called(node) is not None:
+            plain.add(id(node.func))
+        if isinstance(node, ast.Attribute):
+            names |= {node.attr} - {"eval"} if id(node) not in plain else set()
+            plain |= {id(node.value)} if ast.unparse(node.value) == "importlib" else set()  # handed on whole, it may be asked for anything
+        elif isinstance(node, ast.Name) and id(node) not in plain:
+            names.add(node.id)
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.name for alias in node.names if alias.asname}
+            doors |= {node.module or ""} if not node.level else set()
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names if alias.asname}
+            doors |= {alias.name for alias in node.names}
+    return names & (DYNAMIC | RUNS_CODE | {"importlib", "__builtins__"}) | doors & RUNNERS
 
 
 def found_in(name: str, tree: ast.AST) -> Iterator[str]:
@@ -59,7 +83,7 @@ def found_in(name: str, tree: ast.AST) -> Iterator[str]:
                     holder = public_names(base).get(alias.name) if base in PACKAGES else None
                     yield f"{base}.{holder}" if holder else base
         elif (module := called(node)) is not None:
-            yield from whole(resolve_name(module, package))
+            yield from whole(module)
 
 
 def whole(module: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import PATIENCE
-from parsed import DYNAMIC, MODULES, PACKAGES, PLACES, PROGRAMS, ROOT, at_start, called, floor, imported, ours, public_names
+from parsed import DYNAMIC, MODULES, PACKAGES, PARSED, PLACES, PROGRAMS, ROOT, at_start, floor, hidden, imported, ours, public_names
 
 HEAVY = ("llama_cpp", "onnxruntime", "torch", "sklearn", "pandas", "transformers", "onnx", "gguf", "numpy", "rich",
          "pyarrow", "ray", "paho", "starlette", "uvicorn", "jinja2", "httpx", "sqlite3", "multiprocessing", "sensecf_convert")  # fmt: skip
@@ -133,20 +133,54 @@ def test_whatever_is_not_pythons_own_has_a_door_and_is_asked_for_in_pyproject() 
     assert set(COMES_WITH.values()) <= set(DOORS)
 
 
-RUNS_CODE = {"exec", "eval", "run_module", "run_path", "exec_module", "load_module"}
-
-
 def test_imports_are_written_where_a_test_can_read_them() -> None:
-    """A name in so many words, and nothing that runs other code by its name. (`model.eval()` is torch's, not Python's.)"""
+    """A name in so many words, and nothing that runs other code by its name."""
     for module in INSIDE:
-        nodes = list(ast.walk(MODULES[module]))
-        plain = {id(node.func) for node in nodes if isinstance(node, ast.Call) and called(node) is not None}
-        renamed = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname}
-        names = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in plain}
-        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute) and id(node) not in plain}
-        assert not (names | attributes - {"eval"} | renamed) & RUNS_CODE, module
-        hidden = (names | attributes | renamed) & set(DYNAMIC)
-        assert bool(hidden) == (module in NAMED_WHEN_IT_RUNS), f"{module} imports what no test can read"
+        found = hidden(MODULES[module])
+        assert found <= DYNAMIC and bool(found) == (module in NAMED_WHEN_IT_RUNS), f"{module} imports what no test can read: {found}"
+
+
+HIDDEN = (
+    "import_module('.llama', 'sensecf_edge')", "import_module('.llama', __package__)", "import_module(name='torch')", "import_module(name)",
+    "__import__('llama', globals(), locals(), [], 2)", "__import__('tor' + 'ch')", "from importlib import import_module as load",
+    "f = import_module", "import importlib\ngetattr(importlib, 'import_' + 'module')('torch')", "import importlib as i\ni.util",
+    "__builtins__['__import__']('torch')", "import pkgutil\npkgutil.resolve_name('torch')", "from pkgutil import resolve_name",
+    "import pydoc\npydoc.locate('torch')", "EntryPoint('a', 'torch:nn', 'b').load()", "from importlib.metadata import entry_points as e",
+    "importlib.metadata.entry_points()", "eval('1')",
+)  # fmt: skip
+PLAIN = ("import_module('torch')", "importlib.import_module('torch')", "importlib.util.find_spec('torch')", "__import__('torch')",
+         "from . import code", "model.eval()")  # fmt: skip
+
+
+@pytest.mark.parametrize("code", HIDDEN)
+def test_an_import_that_no_test_can_read_is_seen(code: str) -> None:
+    assert hidden(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", PLAIN)
+def test_an_import_in_so_many_words_is_no_hidden_one(code: str) -> None:
+    assert not hidden(ast.parse(code))
+
+
+SHARED = {f"{PROGRAMS}asked", f"{PROGRAMS}limits"}
+"""What `compare` itself says of a question and its limits, in words that an environment's Python can read, too."""
+
+
+def test_programs_of_other_environments_are_run_and_never_imported() -> None:
+    """No test reads what they import, so it would come into this package past every door."""
+    outside = [name for name in PARSED if not name.startswith(PROGRAMS)]
+    reached = {(floor(name), found) for name in outside for found in ours(name) if found.startswith(PROGRAMS)}
+    assert reached == {("sensecf_convert.compare", found) for found in SHARED}
+    known = {*sys.stdlib_module_names, *PLACES, "numpy", "onnxruntime", "limits"}
+    assert {found.split(".")[0] for name in SHARED for found in imported(name)} <= known
+
+
+def test_every_reader_of_sensors_is_asked_and_told_of() -> None:
+    from sensecf_edge.sensors.sources import READERS, names
+
+    prefix = "sensecf_edge.sensors.readers."
+    assert sorted(READERS) == sorted(name.removeprefix(prefix) for name in MODULES if name.startswith(prefix))
+    assert set(names()) <= set(re.findall(r"^\| `([\w-]+)` \|", (ROOT / "docs" / "sensors.md").read_text(encoding="utf-8"), flags=re.M))
 
 
 def test_every_package_has_a_place_in_the_order() -> None:
@@ -187,8 +221,10 @@ def test_a_package_says_what_goes_in_and_out_and_imports_nothing(package: str) -
 
 
 def test_public_names_of_packages_are_loaded_when_they_are_asked_for() -> None:
-    watch = "import sys; from importlib import import_module; packages = {0!r}; [import_module(p) for p in packages]; " + \
-        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sensecf_edge', 'sensecf_convert') and m not in packages))"
+    watch = (
+        "import sys; from importlib import import_module; packages = {0!r}; [import_module(p) for p in packages]; "
+        + "print(sorted(m for m in sys.modules if m.split('.')[0] in ('sensecf_edge', 'sensecf_convert') and m not in packages))"
+    )
     ran = subprocess.run([sys.executable, "-c", watch.format(PACKAGES)], capture_output=True, text=True, timeout=PATIENCE)
     assert ran.stdout == "['sensecf_edge.lazy']\n", ran.stderr
     built = find_spec("torch") is not None
