@@ -14,7 +14,7 @@ POSITIVE_heart = --target disease --positive disease
 POSITIVE_metabolic = --target Diabetes --positive Yes --people 1000 --seeds 1
 TEACHERS_stress = --teacher search --teacher neighbours --teacher pairs
 ALLOW_stress = --allow few-people
-EASED_metabolic = --limit 150
+EASED_metabolic = --limit 150 --drawn
 PLANTED_heart = 5000
 PLANTED_stress = 2000
 PLANTED_metabolic = 1000
@@ -41,7 +41,7 @@ $(FIGURES)/test-%.txt: $(TABLES)/%.csv             # bundles.md: beside baseline
 	$(call kept,$(RUN) evaluate $< --model $* --curve)
 $(FIGURES)/price-%.txt: $(TABLES)/%.csv            # advice.md
 	$(call kept,$(MODULE).evaluate.price $< --model $* --limit 300)
-$(FIGURES)/easing-%.txt: $(TABLES)/%.csv           # explanations.md: what would have to give
+$(FIGURES)/easing-%.txt: $(TABLES)/%.csv           # bundles.md: what users get; explanations.md
 	$(call kept,$(MODULE).evaluate.easing $< --model $* --final $(EASED_$*))
 $(FIGURES)/memorisation-%.txt: $(TABLES)/%.csv     # memorisation.md
 	$(call kept,$(MODULE).memorisation $< --model $*)

@@ -695,7 +695,7 @@ def test_a_bundle_measured_again_has_its_fit_s_figures_and_the_relations_that_ar
 PROGRAMS = {
     "memorisation.__main__": (("--people", 40), "people"), "memorisation.parrots": (("--times", 1), "one training person, always"),
     "evaluate.density_study": (("--doubles", 0, "--rows", 60), "nats a row"), "evaluate.price": (("--limit", 5), "|"),
-    "evaluate.easing": (("--limit", 2), ""), "evaluate.made_up": (("--count", 4), "additive"),
+    "evaluate.easing": (("--limit", 2, "--drawn"), "fills them in"), "evaluate.made_up": (("--count", 4), "additive"),
 }  # fmt: skip
 
 

@@ -64,7 +64,8 @@ The bundle holds no training row: trained weights, aggregates, and the sample re
 {_figures(figures)}
 
 First-try validity is the greedy proposal, untouched, with p >= {threshold:.3g}; usable means p >= {goal_of(threshold):.3g} after the
-loop, in range, on the lattice, nothing immutable changed. Definitions: `sensecf-edge evaluate --help`.
+loop, in range, on the lattice, nothing immutable changed. Unknown values count as the classifier fills them in; with `explain` an
+answer must hold over all that they may be, so fewer get one where values are missing. Definitions: `sensecf-edge evaluate --help`.
 {_advice(schema, figures)}{_more(manifest)}
 {_intended(manifest)}## Not for
 

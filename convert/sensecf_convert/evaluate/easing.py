@@ -1,6 +1,6 @@
 """Who gets an answer, how few changes it takes, and what the others are told: what would have to give, or that nothing helps.
 
-    python -m sensecf_convert.evaluate.easing TABLE --model NAME [--limit N] [--final] [--max-changes K]
+    python -m sensecf_convert.evaluate.easing TABLE --model NAME [--limit N] [--drawn] [--final] [--max-changes K]
 
 Over unseen people of the unwanted class as they came, what is unknown of them left unknown: an answer has to hold over all that it may
 be, as users are told. `evaluate` takes unknown values as the classifier fills them in; how many would be answered so stands beside.
@@ -123,19 +123,20 @@ def _prover(bundle: Bundle, explainer: Explainer, drawn: Parts) -> Prover:
 @click.command()
 @click.argument("file", metavar="TABLE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @model_option
-@click.option("--limit", default=200, show_default=True, help="Ask about so many records at most, drawn.")
+@click.option("--limit", default=200, show_default=True, help="Ask about so many records at most, the first ones.")
+@click.option("--drawn", is_flag=True, help="Draw them, the same ones each time, instead of the first.")
 @click.option("--final", is_flag=True, help="The final part instead of the test part.")
 @click.option("--max-changes", default=LOOP.max_changes, show_default=True, help="Features that an answer may change.")
-def main(file: Path, model: str, limit: int, final: bool, max_changes: int) -> None:
+def main(file: Path, model: str, limit: int, drawn: bool, final: bool, max_changes: int) -> None:
     """What people of TABLE are told for whom no answer keeps all limits."""
     try:
         bundle = opened(model)
-        drawn = parts_of(bundle, file)
-        people = kept_back(bundle, drawn) if final else drawn.test
+        parts = parts_of(bundle, file)
+        people = kept_back(bundle, parts) if final else parts.test
         with Explainer.load(bundle.folder) as explainer:
             rows = people.X[explainer.checker.p_target(people.X) < explainer.target.threshold]
-            rows = sampled(rows, limit)
-            click.echo(text(counted(explainer, _prover(bundle, explainer, drawn), rows, Constraints(max_changes=max_changes))))
+            rows = sampled(rows, limit) if drawn else rows[:limit]
+            click.echo(text(counted(explainer, _prover(bundle, explainer, parts), rows, Constraints(max_changes=max_changes))))
     except SenseCFError as error:
         raise click.ClickException(str(error)) from error
 
