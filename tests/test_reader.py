@@ -24,7 +24,7 @@ from sensecf_edge.schema import cells
 from sensecf_edge.schema.cells import Unreadable
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
-from sensecf_edge.table.labelled import known
+from sensecf_edge.table.labelled import class_key, known
 from sensecf_edge.table.opening import ENCODING
 from sensecf_edge.table.outliers import far
 from sensecf_edge.table.read import Cells, read
@@ -307,6 +307,19 @@ def test_ordered_categories_keep_their_order(tmp_path: Path) -> None:
     frame = pd.DataFrame({"y": ["a", "b"] * 20, "x": range(40), "health": pd.Categorical(["good", "poor"] * 20, order, ordered=True)})
     frame.to_parquet(tmp_path / "t.PARQUET")
     assert Schema.from_json(draft(tmp_path / "t.PARQUET", "y"))["health"].choices == tuple(order)
+
+
+def test_another_spelling_of_yes_and_no_is_told_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drafted(*texts: str) -> tuple[str, ...]:
+        path = table(tmp_path / "t.csv", lambda i, line: cell("sex", lambda _: texts[i % len(texts)])(line))
+        return Schema.from_json(draft(path, "outcome", "id"))["sex"].choices
+
+    four = ("TRUE", "true", "FALSE", "false")
+    assert drafted(*four) == ("false", "true") and drafted("Ja", "ja", "nein") == ("Ja", "ja", "nein")
+    for text, truth in (("ja", True), ("nein", False)):
+        monkeypatch.setitem(cells.FLAGS, text, truth)
+    assert drafted(*four) == ("false", "true") and drafted("TRUE", "FALSE") == ("FALSE", "TRUE")
+    assert drafted("Ja", "ja", "nein") == ("nein", "ja") and class_key("Ja") == class_key("TRUE") != class_key("nein")
 
 
 def test_true_and_false_are_the_choice_of_that_name_in_every_spelling(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from ..judge.classifier import Checker
 from ..judge.imputation import Imputed
 from ..schema.feature import Vector
-from ..schema.relation import Relation
+from ..schema.relation import INEQUALITY, Relation
 from ..space import measure, rules
 from ..space.admissible import Admissible, moved_by
 from ..space.constraints import EPSILON
@@ -68,7 +68,7 @@ class Search:
         self.fill = np.where(np.isnan(x), fill, np.nan) if not over and self._fills(fill) else np.full(len(x), np.nan)
         followers = self.space.record.schema.followers
         self.following = [self._following(name, relations, x) for name, relations in followers]
-        self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.kind == "le"]
+        self.ordered = [self._ordered(relation) for relation in self.space.record.schema.relations if relation.holds == INEQUALITY]
         self.whole = np.array([[0, len(o) - 1] for o in self.options])
         moving = over.moving if over else np.empty((0, len(x)))
         self.inside = [[self._following(name, relations, row, ENDS) for name, relations in followers] for row in moving]

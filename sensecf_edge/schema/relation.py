@@ -72,13 +72,20 @@ class Relation:
             yield f"{self.kind} completes its {('first', 'second', 'third')[kind.completes]} feature, {self.features[kind.completes]!r}"
 
     def most(self, second: Vector) -> Vector:
-        """What `le` allows the first feature to be at most, beside values of the second one; same shape."""
+        """What `le` allows the first feature to be at most, beside values of the second one; same shape. Of others NotImplementedError."""
+        if self.kind != "le":
+            raise NotImplementedError(f"what {self.kind} allows at most")
         return (self.slope or 1.0) * second + self.intercept
 
     @property
     def exact(self) -> bool:
         """Whether it says exactly what one of its features is where the others are known."""
         return KINDS[self.kind].exact
+
+    @property
+    def holds(self) -> str:
+        """How it holds: EQUALITY, INEQUALITY, VALUES or CHANGE."""
+        return KINDS[self.kind].holds
 
     @property
     def fitted(self) -> bool:
@@ -105,6 +112,8 @@ class Kind(NamedTuple):
     """What sets one kind of relation apart; what it leaves for a feature is `space.rules`.
 
     sentence   it in words, for messages
+    holds      EQUALITY and INEQUALITY have a distance, to both sides and to one; VALUES has none; CHANGE says how one person changes
+               and not who can exist
     size       how many features it is between, None for two or more
     completes  the place of the feature that it may complete, ANY for each of them, None for none
     exact      it says exactly what one of its features is where the others are known
@@ -112,6 +121,7 @@ class Kind(NamedTuple):
     """
 
     sentence: Callable[[Relation], str]
+    holds: str
     size: int | None = 2
     completes: int | None = None
     exact: bool = False
@@ -119,6 +129,7 @@ class Kind(NamedTuple):
 
 
 ANY = -1
+EQUALITY, INEQUALITY, VALUES, CHANGE = "equality", "inequality", "values", "change"
 
 
 def _sum(r: Relation) -> str:
@@ -152,11 +163,11 @@ def _causes(r: Relation) -> str:
 
 
 KINDS = {
-    "sum": Kind(_sum, size=None, completes=ANY, exact=True),
-    "ratio": Kind(_ratio, size=3, completes=0, exact=True),
-    "le": Kind(_le),
-    "implies": Kind(_implies),
-    "band": Kind(_band, completes=0, fitted=True),
-    "causes": Kind(_causes, completes=1, fitted=True),
+    "sum": Kind(_sum, EQUALITY, size=None, completes=ANY, exact=True),
+    "ratio": Kind(_ratio, EQUALITY, size=3, completes=0, exact=True),
+    "le": Kind(_le, INEQUALITY),
+    "implies": Kind(_implies, VALUES),
+    "band": Kind(_band, EQUALITY, completes=0, fitted=True),
+    "causes": Kind(_causes, CHANGE, completes=1, fitted=True),
 }
 """docs/architecture.md says what else another one needs. Who computes with a kind that it does not know raises NotImplementedError."""

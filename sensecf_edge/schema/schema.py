@@ -241,16 +241,32 @@ def _relation_fault(known: Mapping[str, Feature], names: Sequence[str], relation
     unknown = [name for name in relation.features if name not in names]
     yield from (f"no feature is called {name!r}" for name in unknown)
     features = [known.get(name) for name in relation.features]
-    if relation.kind != "implies":
-        if any(f is not None and f.kind == "choice" for f in features):
-            yield f"{relation.kind} is between numbers"
-        elif relation.kind == "ratio" and (below := features[2]) is not None and not (below.low or 0) > 0:
-            yield f"{below.name} divides, so its low must be above 0"
-        return
+    if relation.kind not in NEEDS:
+        raise NotImplementedError(f"what a schema must hold for {relation.kind}")
+    yield from NEEDS[relation.kind](relation, features)
+
+
+def _numbers(relation: Relation, features: Sequence[Feature | None]) -> Iterator[str]:
+    if any(f is not None and f.kind == "choice" for f in features):
+        yield f"{relation.kind} is between numbers"
+
+
+def _divisible(relation: Relation, features: Sequence[Feature | None]) -> Iterator[str]:
+    faults = list(_numbers(relation, features))
+    yield from faults
+    if not faults and (below := features[2]) is not None and not (below.low or 0) > 0:
+        yield f"{below.name} divides, so its low must be above 0"
+
+
+def _possible(relation: Relation, features: Sequence[Feature | None]) -> Iterator[str]:
     for feature, values in zip(features, (relation.if_values, relation.then_values), strict=True):
         never = [] if feature is None else [v for v in values if v not in feature.texts]
         if feature is not None and never:
             yield f"{feature.name} is never {', '.join(never)}"
+
+
+NEEDS = {"sum": _numbers, "ratio": _divisible, "le": _numbers, "implies": _possible, "band": _numbers, "causes": _numbers}
+"""What a schema must hold for each kind of relation; NotImplementedError for one that is not here."""
 
 
 def _as_floats(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..schema.feature import number_text
 from ..schema.record import Record
-from ..schema.relation import Relation
+from ..schema.relation import CHANGE, INEQUALITY, Relation
 from . import rules
 from .constraints import EPSILON
 
@@ -57,9 +57,9 @@ def unlike_anybody(percentile: float | None, likeness: float | None = None) -> s
 def _broken(record: Record, relation: Relation) -> Iterator[str]:
     schema, x = record.schema, record.vector
     at = [schema.index[name] for name in relation.features]
-    if relation.kind == "causes" or np.isnan(x[at]).any():
+    if relation.holds == CHANGE or np.isnan(x[at]).any():
         return
-    if relation.kind == "le":
+    if relation.holds == INEQUALITY:
         steps = [schema.features[i].step or 0.0 for i in at]
         most = float(relation.most(x[at[1]]))
         if x[at[0]] > most + (0.0 if steps[0] == steps[1] else max(steps) / 2) + EPSILON:

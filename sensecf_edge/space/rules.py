@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..schema.feature import Vector
-from ..schema.relation import Relation
+from ..schema.relation import CHANGE, EQUALITY, INEQUALITY, Relation
 from ..schema.schema import Schema
 from . import measure
 from .admissible import Admissible, outside_bounds, reach
@@ -213,7 +213,9 @@ def left(schema: Schema, relation: Relation, name: str, Y: Vector) -> Vector:
 
 
 def deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
-    """How far each candidate is from what a sum, a ratio or a band says, shape (candidates,)."""
+    """How far each candidate is from what a sum, a ratio or a band says, shape (candidates,). NotImplementedError for no equality."""
+    if relation.holds != EQUALITY:
+        raise NotImplementedError(f"how far a record is from what {relation.kind} says")
     name = relation.completes or relation.features[0]
     off: Vector = np.abs(Y[:, schema.index[name]] - expected(schema, relation, Y))
     return np.where(np.isnan(off), np.inf, off)
@@ -221,13 +223,13 @@ def deviation(schema: Schema, relation: Relation, Y: Vector) -> Vector:
 
 def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: Mask) -> Mask:
     at = [schema.index[n] for n in relation.features]
-    if relation.kind == "causes" or any(math.isnan(x[i]) for i in at):
+    if relation.holds == CHANGE or any(math.isnan(x[i]) for i in at):
         return np.zeros(len(Y), dtype=bool)
     breaks: Mask = np.logical_or.reduce([changed[:, i] for i in at])  # only what moves one of them can break it
     if not breaks.any():
         return breaks
     first, second = at[:2]
-    if relation.kind == "le":
+    if relation.holds == INEQUALITY:
         most = relation.most(Y[:, second])
         breaks &= Y[:, first] > most + max(0.0, x[first] - relation.most(x[second])) + EPSILON
     elif relation.kind == "implies":

@@ -162,7 +162,7 @@ def only_first(column: Column, odd: Callable[[Cell], bool]) -> bool:
 def class_key(given: Cell) -> str:
     """What makes two cells the same class: true and TRUE are, 0 and 0.0 are, 1 and 01 are not."""
     text = as_text(given)
-    return text.lower() if text.lower() in FLAGS else text
+    return str(FLAGS[text.lower()]).lower() if text.lower() in FLAGS else text
 
 
 def classes(column: Column) -> dict[str, str]:

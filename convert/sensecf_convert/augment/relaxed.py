@@ -14,6 +14,7 @@ from typing import Any
 
 from sensecf_edge.errors import TableError
 from sensecf_edge.schema.feature import Feature
+from sensecf_edge.schema.relation import CHANGE, KINDS
 from sensecf_edge.schema.schema import Schema
 
 from ..table import fit_relations
@@ -27,7 +28,7 @@ def relaxed_schema(schema: Schema) -> Schema:
         "moves", "cost",
     )  # fmt: skip
     free: dict[str, Any] = {key: Feature.__dataclass_fields__[key].default for key in limits}
-    relations = tuple(r for r in schema.relations if r.kind != "causes")
+    relations = tuple(r for r in schema.relations if r.holds != CHANGE)
     return replace(schema, features=tuple(replace(f, **free) for f in schema.features), relations=relations)
 
 
@@ -35,7 +36,7 @@ def read(file: Path) -> tuple[Schema, list[dict[str, Any]]]:
     """A schema file, and those of its relations that state no slope: see `fit_relations.read_schema`. Effects, which are
     dropped, are none of them."""
     schema, left = fit_relations.read_schema(file)
-    return schema, [relation for relation in left if relation["kind"] != "causes"]
+    return schema, [relation for relation in left if KINDS[relation["kind"]].holds != CHANGE]
 
 
 def towards_class(data: Cohort, made: str) -> Cohort:

@@ -208,4 +208,6 @@ def _linear(schema: Schema) -> list[dict[str, Any]]:
             out.append({"coefficients": [[i, 1.0] for i in at], "op": "==", "rhs": relation.total, "tolerance": relation.tolerance})
         elif relation.kind == "le":
             out.append({"coefficients": [[at[0], 1.0], [at[1], -(relation.slope or 1.0)]], "op": "<=", "rhs": relation.intercept})
+        elif relation.kind not in ("ratio", "implies", "band", "causes"):  # which they cannot be told
+            raise NotImplementedError(f"whether {relation.kind} is linear")
     return out

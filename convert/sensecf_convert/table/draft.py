@@ -218,8 +218,9 @@ def _choice(name: str, choices: list[str], optional: bool) -> Feature | str:
 def _ordered(column: Column, cells: list[Cell]) -> list[str]:
     """Texts as whoever encodes them orders them: as the file says where it has ordered categories, else by the alphabet."""
     texts = {as_text(c): None for c in cells}
-    if {t.lower() for t in texts} == set(FLAGS):
-        return sorted(texts, key=str.lower) if len(texts) == len(FLAGS) else sorted(FLAGS)
+    if {FLAGS.get(t.lower()) for t in texts} == {False, True}:
+        spelt = {FLAGS[t.lower()]: t if len(texts) == 2 else t.lower() for t in sorted(texts)}
+        return [spelt[False], spelt[True]]
     return [*column.order] if set(texts) <= set(column.order) else sorted(texts)
 
 
