@@ -16,7 +16,7 @@ from parsed import FILES, PARSED, PLACES, ROOT, found_in
 from test_lightness import BUILD, RUNTIME
 
 LONGEST_MODULE, LONGEST_FUNCTION, LONGEST_ELSEWHERE = 300, 40, 60
-TESTS = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "tests").glob("*.py"))}
+TESTS = {str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "tests").rglob("*.py"))}
 PICTURES = re.findall(r"^```text\n(.*?)^```", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"), flags=re.M | re.S)
 SHAPE = re.compile(r"\b[Ss]hapes?\b|\(\w+,(?: [^()]*)?\)|^(?:As|See) ")
 """`shape (n, features)`, the tuple alone (`a mask (rows,)`), or what is said elsewhere: `As `Checker`.`"""
