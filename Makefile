@@ -93,16 +93,16 @@ models: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) fit $(TABLES)/stress.csv --target stress --wanted calm --person person -o models/stress --allow few-people \
 	    --test-share 0.23 --final-share 0.23 \
 	    --schema convert/schemas/stress.schema.json --about convert/about/stress.json --work $(TABLES)/stress \
-	    --pairs 20000 --passes 5 --seed 1
+	    --pairs 20000 --passes 5 --seed 1 --improve --limit 0
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart \
-	    --pairs 60000 --passes 7
+	    --pairs 60000 --passes 7 --improve --limit 0
 	$(RUN) fit $(TABLES)/heart.csv --target disease --wanted healthy -o models/heart-smollm2 --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/heart.schema.json --about convert/about/heart.json --work $(TABLES)/heart-smollm2 \
-	    --base smollm2 --rank 8 --rate 1e-3 --pairs 4000 --passes 1
+	    --base smollm2 --rank 8 --rate 1e-3 --pairs 4000 --passes 1 --limit 0
 	$(RUN) fit $(TABLES)/metabolic.csv --target Diabetes --wanted No -o models/metabolic --test-share 0.2 --final-share 0.2 \
 	    --schema convert/schemas/metabolic.schema.json --about convert/about/metabolic.json --work $(TABLES)/metabolic \
-	    --pairs 40000 --passes 4 --seed 1
+	    --pairs 40000 --passes 4 --seed 1 --improve --limit 0
 
 evaluate: $(TABLES)/stress.csv $(TABLES)/heart.csv $(TABLES)/metabolic.csv
 	$(RUN) evaluate $(TABLES)/stress.csv --model stress --final --curve

@@ -32,6 +32,7 @@ from sensecf_convert.classifier.kinds import KINDS
 from sensecf_convert.density import fitting
 from sensecf_convert.evaluate import figures as evaluate
 from sensecf_convert.evaluate import teaching
+from sensecf_convert.evaluate.measure import spread
 from sensecf_convert.export.quantize import fallbacks, quantize
 from sensecf_convert.fit import Fit, fit
 from sensecf_convert.generator import learners as tuning
@@ -144,7 +145,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         spy(fitting, "fit", patch)
         spy(classroom, "teach", patch, at=1)
         spy(practice, "practise", patch, at=2)
-        spy(practice, "first_try", patch, at=2)
+        spy(practice, "people", patch, at=2)
         plain = onnx.parity
         patch.setattr(onnx, "parity", lambda m, g, s, X: (parity_rows.append(len(X)), plain(m, g, s, X))[1])
         with pytest.MonkeyPatch.context() as interrupt:
@@ -188,9 +189,9 @@ def test_an_interrupted_fit_goes_on_behind_its_last_finished_step(built: Built) 
         "classifier.recipes.choose",
         "density.fitting.fit",
         "teachers.classroom.teach",
+        "generator.practice.people",
         "generator.practice.practise",
-        "generator.practice.first_try",
-        "generator.practice.first_try",
+        "generator.practice.people",
     ]
     learners += ["teachers.classroom.teach"]  # new pairs, for the memorisation check
     assert names == [f"sensecf_convert.{name}" for name in learners]
@@ -632,6 +633,33 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(tmp_path: Path, m
     again.run(tokens, labels, lambda *_: None)
     for (name, a), b in zip(whole.model.named_parameters(), again.model.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4, msg=lambda m, name=name: f"{name}: {m}")
+
+
+def test_the_halves_of_a_step_add_up_to_the_step_of_the_whole(tmp_path: Path) -> None:
+    vocabulary, chance = SchemaVocabulary(NUMBERS, "well"), np.random.default_rng(0)
+    X = np.column_stack([chance.integers(0, 40, 7), chance.integers(0, 2, 7), chance.integers(0, 10, 7) / 10]).astype(float)
+    Y = X + np.array([50, 0, 0])
+    Y[:2, 2] = 0.9 - X[:2, 2]  # answers of several lengths
+    tokens, labels = training.encode(vocabulary, X, Y, np.full(len(X), 0.3))
+    whole = training.new_model(vocabulary, training.Shape(32, 32, 1, 1), 0)
+    loss = whole(input_ids=tokens, labels=labels).loss
+    loss.backward()
+    trainer = training.Trainer(training.new_model(vocabulary, training.Shape(32, 32, 1, 1), 0), training.Tuning(rate=0.0), tmp_path / "n.pt")
+    torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
+    assert trainer._one(tokens, labels) == pytest.approx(loss.item(), rel=1e-5)
+    for a, b in zip(whole.parameters(), trainer.model.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-6)
+    assert trainer._one(tokens[:1], labels[:1]) > 0, "a step of one row has one half"
+
+
+def test_a_short_training_takes_more_and_smaller_steps() -> None:
+    assert [training.batch_of(6.0, 6_000), training.batch_of(7.0, 60_000)] == [training.FEW, training.BATCH]
+
+
+@given(count=st.integers(0, 500), limit=st.one_of(st.none(), st.integers(1, 600)))
+def test_records_that_are_measured_are_spread_over_all(count: int, limit: int | None) -> None:
+    rows = spread(np.arange(count), limit)
+    assert len(set(rows.tolist())) == len(rows) == min(count, limit or count) and (np.diff(rows) <= -(-count // max(1, len(rows)))).all()
 
 
 def test_every_pass_of_training_sees_every_pair_once() -> None:

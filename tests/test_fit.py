@@ -318,6 +318,27 @@ def test_a_table_of_choices_only_becomes_a_bundle(tmp_path: Path, quick: Any) ->
     assert "NaN" not in (tmp_path / "tiny" / "manifest.json").read_text() and "nan" not in (tmp_path / "tiny" / "CARD.md").read_text()
 
 
+def test_a_generator_that_is_good_enough_does_not_practise_unless_it_is_asked_to(
+    files: tuple[Path, Path], tmp_path: Path, quick: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learners, "ENOUGH", 0.0)
+    run(files, tmp_path / "left")
+    assert not (tmp_path / "left-work" / "practice.npz").exists()
+    gain = json.loads((tmp_path / "left" / "manifest.json").read_text())["generator"]["improvement"]
+    assert set(gain) == {"before"} and "it did not practise" in (tmp_path / "left" / "CARD.md").read_text()
+    run(files, tmp_path / "asked", improve=True)
+    gain = json.loads((tmp_path / "asked" / "manifest.json").read_text())["generator"]["improvement"]
+    assert set(gain) == {"before", "after", "asked", "own", "taught"}
+
+
+def test_a_card_says_of_how_many_records_its_figures_are(files: tuple[Path, Path], tmp_path: Path, quick: Any) -> None:
+    figures = run(files, tmp_path / "tiny", generator="none", limit=5)
+    card = (tmp_path / "tiny" / "CARD.md").read_text()
+    assert figures.asked == 5 < figures.predicted and f"5 of {figures.predicted}, evenly" in card and "evaluate --limit 5" in card
+    again = run(files, tmp_path / "tiny", generator="none", limit=0)
+    assert again.asked == again.predicted == figures.predicted, "the work folder serves any number of them"
+
+
 def test_few_people_of_one_class_each_are_folded_or_refused_in_words() -> None:
     table = people(160).sort_values("y", ignore_index=True)
     for count, fine in ((8, True), (4, True), (2, False)):

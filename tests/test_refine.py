@@ -125,6 +125,10 @@ def test_a_move_changes_one_feature_and_those_that_follow_and_never_stands_still
         assert len(said) == 1 or (not said and schema.moved - schema.completed)  # advice that says where the feature goes anyway
         np.testing.assert_allclose(rules.complete(schema, x, b[None])[0], other, atol=1e-9)
     assert len(moves(where, y)) == sum(len(where.values[i]) for i in where.features)
+    some = np.array(sorted(chance.sample(range(len(where.targets[1])), len(where.targets[1]) // 2)), dtype=np.intp)
+    rest = np.setdiff1d(np.arange(len(where.targets[1])), some)
+    parts = [row.tobytes() for at in (some, rest) for row in moves(where, y, at)]
+    assert sorted(parts) == sorted(row.tobytes() for row in moves(where, y))
 
 
 SLEEP = Schema(

@@ -68,6 +68,16 @@ def completed(where: Admissible, **changes: float) -> Vector:
     return rules.complete(SCHEMA, where.record.vector, candidate(where, **changes))
 
 
+@given(where=spaces(), chance=st.randoms(use_true_random=False))
+@QUICK
+def test_what_follows_is_the_same_asked_together_or_alone(where: Admissible, chance: Any) -> None:
+    """Also where proposals say of what follows something else than would follow."""
+    schema, x = where.record.schema, where.record.vector
+    Y = np.array([[chance.choice([*f.lattice, x[i]]) for i, f in enumerate(schema.features)] for _ in range(6)])
+    Y = np.concatenate([Y, rules.complete(schema, x, Y)])
+    np.testing.assert_allclose(rules._followed(schema, x, Y)[1], rules.complete(schema, x, Y), atol=1e-8)
+
+
 def test_a_change_that_keeps_every_rule_is_admitted() -> None:
     where = space()
     for changes in ({"deep": 25.0}, {"deep": 25.0, "rem": 15.0}, {"weight": 75.0}, {"diastolic": 120.0}, {"smokes": 1.0, "packs": 2.0}):

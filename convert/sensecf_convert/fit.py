@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .generator.base.checkpoint import Base
 
 
-ADDED = ("study", "rivals", "generator")
+ADDED = ("study", "rivals", "generator", "limit")
 """Parts of a plan that add to a bundle and change nothing else of it."""
 
 OF_A_BASE = ("batch", "rate", "rank", "prompt", "hints")
@@ -72,7 +72,7 @@ AS_GOOD = 0.02
 """AUC over folds of people that another classifier may lack and still be called as good."""
 
 PROOFS = 5e8
-"""Units of work that proofs may take in a fit without a generator, which is to be a matter of minutes: about one."""
+"""Units of work that proofs may take in a fit that measures no more than some records: about a minute."""
 
 STUDIED = 300
 """Training records, at most, that each quantization is measured on: a choice must not rest on the test people."""
@@ -121,8 +121,8 @@ class Fit:
         folder = self.work / "bundle"
         manifest = pack(folder, self.plan, self.about, inside)
         with step("evaluate") as say, bar("evaluate") as show:
-            limit, (name, people) = MOST_OF_A_BASE if self.base or self.plan.general else None, self.parts.last
-            effort = None if generator else Effort(PROOFS)
+            limit, (name, people) = MOST_OF_A_BASE if self.base or self.plan.general else self.plan.limit or None, self.parts.last
+            effort = Effort(PROOFS) if self.plan.limit else None
             figures = replace(measure_bundle(Bundle.open(folder), self.train, people, limit, show, effort=effort), part=name)
             say(figures.line())
         figures.memorisation.update(self._memorised(Bundle.open(folder), pairs))
@@ -205,10 +205,12 @@ class Fit:
             made = learner.learn(pairs, sensecf_convert_plan.FIRST, plan.passes)
             size = made.file.stat().st_size / 1e6
             say("{parameters:,} parameters, loss {loss:.3f}, {mb:.1f} MB".format(mb=size, **made.facts))
-        if plan.improve:
+        if plan.improve is not False:
             with step("improvement") as say:
                 made = learners.after_practice(learner, pairs, made, lesson, self.train)
-                say("first try on new invented people {before:.1%} before, {after:.1%} after".format(**made.facts["improvement"]))
+                gain = made.facts["improvement"]
+                after = f"{gain['after']:.1%} after" if "after" in gain else "which is left as it is"
+                say(f"first try on new invented people {gain['before']:.1%} before practice, {after}")
         if cut_short := cut(made.facts):
             note(f"{cut_short}; --passes {plan.passes * made.facts['steps'] / made.facts['steps_planned']:.3g} trains as long anywhere")
         return made

@@ -15,11 +15,14 @@ SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
 parameters. Rows of 256 suit every K-quant."""
 
 SMALL_TABLE = 1_000
-EFFORT = {"small": {"pairs": 20_000, "passes": 4.0}, "large": {"pairs": 40_000, "passes": 6.0}}
+EFFORT = {"small": {"pairs": 6_000, "passes": 6.0}, "large": {"pairs": 8_000, "passes": 6.0}}
 """What is done by default for tables of fewer than SMALL_TABLE rows, and for others."""
 
 FIRST, BETTER = "tuned", "improved"
 """Names of the generator in the work folder, before and behind practice."""
+
+MEASURED = 200
+"""Records that the figures of a card are of, at most: each takes a third of a second, and `evaluate` measures all."""
 
 MOST_UNSEEN = 0.9
 """Share of people, at most, that training leaves out."""
@@ -44,7 +47,8 @@ class FitPlan:
     this machine's speed, so a fit that it cuts is not the same elsewhere; there is none by default. `batch`, `rate` and `rank` are
     those of a given base's tuning; 0 leaves them to it. `prompt` is the style it is spoken to in, `hints` whether it is told what
     single changes would give (None: a base that is tuned is, a general model is not). `generator`: OWN, NONE for a bundle without a
-    language model, or a general model."""
+    language model, or a general model. `improve`: None practises where first tries ask for it. `limit`: records that the card's figures
+    are of, at most; 0 for all."""
 
     name: str
     target: str
@@ -70,6 +74,7 @@ class FitPlan:
     generator: str = OWN
     allow: tuple[str, ...] = ()
     turned: bool = False
+    limit: int = MEASURED
     threshold: float | None = None
     miss_cost: float | None = None
     batch: int = 0
@@ -109,10 +114,10 @@ class FitPlan:
         return self.threshold if self.miss_cost is None else 1 / (1 + self.miss_cost)
 
     def sized(self, rows: int) -> FitPlan:
-        """The plan with pairs, passes and whether to practise filled in where they were left open: a given base does not, for each of
-        its answers takes seconds."""
+        """The plan with pairs and passes filled in where they were left open. A given base does not practise then, for each of its answers
+        takes seconds."""
         effort = EFFORT["small" if rows < SMALL_TABLE else "large"]
-        improve = self.base is None and self.general is None if self.improve is None else self.improve
+        improve = self.improve if self.base is None and self.general is None else bool(self.improve)
         hints = self.base is not None if self.hints is None else self.hints
         pairs, passes = self.pairs or int(effort["pairs"]), self.passes or effort["passes"]
         return replace(self, pairs=pairs, passes=passes, improve=improve, hints=hints)

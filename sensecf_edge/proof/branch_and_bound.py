@@ -78,7 +78,9 @@ class Search:
         self.answer: Vector | None = None
 
     def _fills(self, fill: Vector) -> bool:
-        """Whether the classifier answers alike with the unknown values filled, on 64 random answers."""
+        """Whether the classifier answers alike with the unknown values filled, on 64 random answers; not asked where all is known."""
+        if not np.isnan(self.space.record.vector).any():
+            return True
         rng = np.random.default_rng(0)
         Y = np.stack([o[rng.integers(len(o), size=64)] for o in self.options], axis=1)
         filled = np.where(np.isnan(Y), fill, Y)

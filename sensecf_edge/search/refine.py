@@ -36,15 +36,16 @@ class Known:
     left: int = REFINE.rows
 
 
-def moves(space: Admissible, y: Vector) -> Vector:
-    """Every candidate one move away from y, shape (moves, features).
+def moves(space: Admissible, y: Vector, places: Places | None = None) -> Vector:
+    """Every candidate one move away from y, shape (moves, features); `places`: only those of these places of `Admissible.targets`.
 
     A move sets one feature to another admissible value or back. Features that follow others are completed. A move may
     exceed the number of changes; `rules` refuses it.
     """
-    columns, values = space.targets
-    rows = _without_followers(space, y[None])
-    return _moved(space, rows, *np.nonzero(rows[:, columns] != values))
+    (columns, values), rows = space.targets, _without_followers(space, y[None])
+    places = np.arange(len(values)) if places is None else places
+    places = places[rows[0, columns[places]] != values[places]]
+    return _moved(space, rows, np.zeros(len(places), dtype=np.intp), places)
 
 
 def _without_followers(space: Admissible, rows: Vector) -> Vector:

@@ -53,11 +53,21 @@ def proposed(schema: Schema, x: Vector, y: Vector) -> list[int]:
 
 def following(schema: Schema, x: Vector, Y: Vector) -> Mask:
     """Which features stand where the others put them and nobody proposed, shape (candidates, features)."""
-    out: Mask = np.zeros(Y.shape, dtype=bool)
+    return _followed(schema, x, Y)[0]
+
+
+def _followed(schema: Schema, x: Vector, Y: Vector) -> tuple[Mask, Vector]:
+    """`following` and `complete` of the same candidates. Where nothing was put elsewhere so far, both read the same values."""
+    follows: Mask = np.zeros(Y.shape, dtype=bool)
+    out, as_given = np.array(Y, dtype=np.float64), True
     for name, relations in schema.followers:
         i = schema.index[name]
-        out[:, i] = True if name in schema.completed else np.abs(Y[:, i] - _follows(schema, relations, i, x, Y)) <= EPSILON
-    return out
+        put = _follows(schema, relations, i, x, Y)
+        follows[:, i] = True if name in schema.completed else np.abs(Y[:, i] - put) <= EPSILON
+        put = put if as_given else _follows(schema, relations, i, x, out)
+        out[:, i] = put if name in schema.completed else np.where(Y[:, i] == x[i], put, Y[:, i])
+        as_given = as_given and np.array_equal(out[:, i], Y[:, i], equal_nan=True)
+    return follows, out
 
 
 def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector, Y: Vector) -> Vector:
@@ -65,7 +75,9 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
     first = relations[0]
     if first.kind == "causes":
         causes = [schema.index[r.features[0]] for r in relations]
-        return _moved(x[i], np.nan_to_num(Y[:, causes] - x[causes]) @ np.array([r.slope for r in relations]))
+        steps = Y[:, causes] - x[causes]
+        steps[np.isnan(steps)] = 0.0  # an unknown cause moves nothing
+        return _moved(x[i], steps @ np.array([r.slope for r in relations]))
     if any(math.isnan(x[schema.index[n]]) for n in first.features):
         return np.full(len(Y), x[i])
     line, present = expected(schema, first, Y), expected(schema, first, x[None, :])
@@ -77,7 +89,9 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
 
 def _moved(present: float, shift: Vector) -> Vector:
     """Rounded where it moves, untouched to the last digit where it does not."""
-    return np.asarray(np.where(np.abs(shift) > EPSILON, np.round(present + shift, 9), present))
+    out, away = np.full(len(shift), present), np.flatnonzero(np.abs(shift) > EPSILON)
+    out[away] = np.round(present + shift[away], 9)
+    return out
 
 
 def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
@@ -116,7 +130,7 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
     yield "nothing changes", count == 0
     proposed: Mask = changed
     if schema.moved:
-        follows, completed = following(schema, x, Y), complete(schema, x, Y)
+        follows, completed = _followed(schema, x, Y)
         proposed = changed & ~(follows & (completed != x))  # what nothing moves has not followed, however little it changed
         for name in schema.moved:
             i = schema.index[name]
@@ -137,7 +151,12 @@ def _verdicts(space: Admissible, Y: Vector) -> Iterator[tuple[str, Mask]]:
         low, high = space.constraints.bounds[schema.names[i]]
         yield f"{schema.names[i]} stays outside its bound", (Y[:, i] < low - EPSILON) | (Y[:, i] > high + EPSILON)
     for relation in schema.relations:
-        yield f"breaks {relation.sentence()}", _breaks(schema, relation, x, Y, changed)
+        yield _broken_relation(relation), _breaks(schema, relation, x, Y, changed)
+
+
+@lru_cache(maxsize=1024)
+def _broken_relation(relation: Relation) -> str:
+    return f"breaks {relation.sentence()}"
 
 
 def _unknown_followers(space: Admissible, Y: Vector, changed: Mask) -> Iterator[tuple[str, Mask]]:
@@ -226,17 +245,17 @@ def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: M
     if relation.holds == CHANGE or any(math.isnan(x[i]) for i in at):
         return np.zeros(len(Y), dtype=bool)
     breaks: Mask = np.logical_or.reduce([changed[:, i] for i in at])  # only what moves one of them can break it
-    if not breaks.any():
+    rows = np.flatnonzero(breaks)
+    if not rows.size:
         return breaks
-    first, second = at[:2]
+    (first, second), moved = at[:2], Y[rows]
     if relation.holds == INEQUALITY:
-        most = relation.most(Y[:, second])
-        breaks &= Y[:, first] > most + max(0.0, x[first] - relation.most(x[second])) + EPSILON
+        breaks[rows] = moved[:, first] > relation.most(moved[:, second]) + max(0.0, x[first] - relation.most(x[second])) + EPSILON
     elif relation.kind == "implies":
-        breaks &= violates_implication(schema, relation, Y)
+        breaks[rows] = violates_implication(schema, relation, moved)
     else:
         own = deviation(schema, relation, x[None, :])[0]
-        breaks &= deviation(schema, relation, Y) > max(relation.tolerance, own) + 1e-6
+        breaks[rows] = deviation(schema, relation, moved) > max(relation.tolerance, own) + 1e-6
     return breaks
 
 

@@ -137,6 +137,7 @@ def _whose(manifest: Mapping[str, Any]) -> str:
     figures = manifest["metrics"]
     people = "" if figures.get("people") is None else f"{figures['people']:,} people, "
     command = "evaluate --final" if figures.get("part") == "final" else "evaluate"
+    command += "" if _all_asked(figures) else f" --limit {figures['asked']}"
     return f"Of {people}{figures['rows']:,} rows; `sensecf-edge {command}` gives them again."
 
 
@@ -219,7 +220,10 @@ def _generator(facts: Mapping[str, Any]) -> str:
         said += " Beside a record it is told what the best change of each feature alone would give: one batch of the classifier."
     if told := cut(facts):
         said += f" **The {told}.**"
-    if gain := facts.get("improvement"):
+    gain = facts.get("improvement", {})
+    if "after" not in gain and gain:
+        said += f"\n\nFirst tries on invented people whom it had not met are valid for {gain['before']:.1%}; it did not practise."
+    elif gain:
         kept = "kept" if gain["after"] >= gain["before"] else "not kept"
         said += (
             f"\n\nA round of self-improvement on {gain['asked']:,} new invented people ({gain['own']:,} of its own answers accepted, "
@@ -269,10 +273,14 @@ STUDY = (
 )
 
 
+def _all_asked(figures: Mapping[str, Any]) -> bool:
+    return bool(figures["asked"] >= figures.get("predicted", 0))
+
+
 def _figures(f: Mapping[str, Any]) -> str:
     unit = "rows" if f.get("people") is None else "people"
     rows = [
-        ("records asked for (predicted unwanted)", f["asked"]),
+        ("records asked for (predicted unwanted)", f["asked"] if _all_asked(f) else f"{f['asked']:,} of {f['predicted']:,}, evenly"),
         ("of these, may change nothing at all", f.get("locked", 0)),
         (
             "of these, an answer with p >= threshold / + margin exists",

@@ -17,7 +17,7 @@ from ..presentation.numbers import percent
 class Figures:
     """One bundle's figures. Shares are 0..1; a share over no records is None.
 
-    asked              test records predicted in the unwanted class
+    asked              test records that were asked for, of the `predicted` in the unwanted class: all, or evenly drawn ones
     possible_valid     of those, records that some answer of the default request (at most four changes) moves to p >= threshold
     possible_usable    the same for p >= threshold + margin
     unproven           records with no answer whose lattice is too large to be searched whole; counted as possible
@@ -64,6 +64,7 @@ class Figures:
     locked: int = 0
     calibration: dict[str, Any] = field(default_factory=dict)
     part: str = "test"
+    predicted: int = 0
     rivals: dict[str, Any] = field(default_factory=dict)
     curve: dict[str, Any] = field(default_factory=dict)
     advice: dict[str, Any] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def measure_bundle(
     prover: Prover | None = None, fewest: bool = False, curve: bool = False, generator: Choice | None = None,
     effort: Effort | None = None, typical: bool = False,
 ) -> Figures:  # fmt: skip
-    """Figures over the test people (at most `limit` records, the first ones). `train` is only the yardstick of realism.
+    """Figures over the test people (at most `limit` records, spread evenly over the table). `train` is only the yardstick of realism.
 
     `prover` may come from another measurement of the same classifier: it remembers what it has proved. `fewest`: prove as well
     how few features an answer must change. `curve`: measure as well who is answered for how few rows of the classifier.
@@ -67,7 +67,8 @@ def measure_bundle(
     with Explainer.load(bundle.folder, generator=generator or Choice()) as explainer:
         explainer.impute = None  # unknown values as the classifier fills them in: so do the proofs that an answer exists
         p = explainer.checker.p_target(test.X)
-        unwanted = np.flatnonzero(p < explainer.target.threshold)[:limit]
+        predicted = np.flatnonzero(p < explainer.target.threshold)
+        unwanted = spread(predicted, limit)
         rows, persons = test.X[unwanted], test.persons[unwanted]
         _explain(explainer, rows[0]) if len(rows) else None
         answers, usage = [], Usage()
@@ -92,7 +93,12 @@ def measure_bundle(
     figures.intervals["auc"] = auc
     seen = float("nan") if auc["value"] is None else auc["value"]
     more = {"fewest": least, "calibration": calibration.rounded(told), "rivals": told_beside, "curve": spent}
-    return dataclasses.replace(figures, auc=seen, alternatives=_mean(several), **more)
+    return dataclasses.replace(figures, auc=seen, predicted=len(predicted), alternatives=_mean(several), **more)
+
+
+def spread(rows: NDArray[np.intp], limit: int | None) -> NDArray[np.intp]:
+    """At most so many of the rows, shape (rows,), evenly from the first to the last: tables are often sorted by something."""
+    return rows if limit is None or len(rows) <= limit else rows[np.arange(limit) * len(rows) // limit]
 
 
 def _explain(explainer: Explainer, x: Vector, typical: bool = False) -> Explanation | None:

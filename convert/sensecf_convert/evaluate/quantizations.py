@@ -140,7 +140,7 @@ def source_of(bundle: Bundle, work: Path = Path("fit-work")) -> Path:
     """The unquantized generator that a fit with the default work folder has left: behind practice where that was kept, else
     before it. Raises ExportError where it is not there."""
     gain = json.loads((bundle.folder / MANIFEST).read_text(encoding="utf-8"))["generator"].get("improvement")
-    stage = BETTER if gain and gain["after"] >= gain["before"] else FIRST
+    stage = BETTER if gain and gain.get("after", -1.0) >= gain["before"] else FIRST
     paths = [work / bundle.name / f"{stage}-{ending}.gguf" for ending in ("f32", "plain")]
     if found := next((path for path in paths if path.is_file()), None):
         return found

@@ -44,7 +44,7 @@ def study_teachers(
             checker = lesson.judge().checker
             pairs["p"] = checker.p_target(pairs["X"])
             made = learners.FromScratch(own, short, vocabulary).learn(pairs, sensecf_convert_plan.FIRST, PASSES)
-            first_try = practice.first_try(made.speaker(plan.wanted, checker), lesson, train, learners.HELD_OUT, plan.seed)
+            first_try = practice.HeldOut.of(lesson, train, learners.HELD_OUT, plan.seed).first_try(made.speaker(plan.wanted, checker))
             own.note("row.json", _row(name, lesson, pairs, first_try))
         rows.append(own.facts("row.json"))
     return rows

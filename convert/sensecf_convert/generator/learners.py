@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 PRACTICE_SHARE, PRACTICE_PASSES, PRACTICE_RATE = 0.5, 3.0, 8e-4
 HELD_OUT = 1000
+ENOUGH = 0.98
+"""First tries on invented people, from which on practice is left out unless it was asked for: it has hardly anything to gain."""
 Pairs = Mapping[str, Vector]
 """X and Y, shape (pairs, features), and p, shape (pairs,): the factuals' probability of the wanted class."""
 
@@ -97,7 +99,8 @@ class FromScratch(Learner):
 
         width, layers = SIZES[self.plan.size]
         model = training.new_model(self.vocabulary, training.Shape(width, 3 * width, layers, width // 32), self.plan.seed)
-        tuning = training.Tuning(passes, self.plan.minutes or math.inf, seed=self.plan.seed)
+        batch = training.batch_of(passes, len(pairs["X"]))
+        tuning = training.Tuning(passes, self.plan.minutes or math.inf, batch, seed=self.plan.seed)
         if begin := self.work / f"{FIRST}.pt" if name == BETTER else self.start:
             training.load_weights(model, begin)
             tuning = replace(tuning, rate=PRACTICE_RATE)
@@ -176,18 +179,22 @@ class FromBase(Learner):
 
 
 def after_practice(learner: Learner, pairs: Pairs, first: Made, lesson: Lesson, train: Cohort) -> Made:
-    """`first` after a round of self-improvement, or `first` itself where that is better on people neither practised on."""
+    """`first` after a round of self-improvement, or `first` itself where that is better on people neither practised on, or good enough
+    not to practise at all."""
     work, plan = learner.work, learner.plan
     if not (work / "gain.json").exists():
-        practice, gain = _practised(work, plan, first, lesson, train)
-        old = np.random.default_rng(plan.seed).permutation(len(pairs["X"]))[: len(practice["X"])]
-        mixed = {k: np.concatenate([practice[k], pairs[k][old]]) for k in ("X", "Y", "p")}
-        better, checker = learner.learn(mixed, BETTER, PRACTICE_PASSES), lesson.judge().checker
-        for when, made in (("before", first), ("after", better)):
-            gain[when] = improve.first_try(made.speaker(plan.wanted, checker), lesson, train, HELD_OUT, plan.seed)
+        held_out = improve.HeldOut.of(lesson, train, HELD_OUT, plan.seed)
+        checker = lesson.judge().checker
+        gain = {"before": held_out.first_try(first.speaker(plan.wanted, checker))}
+        if plan.improve or gain["before"] < ENOUGH:
+            practice, counts = _practised(work, plan, first, lesson, train)
+            old = np.random.default_rng(plan.seed).permutation(len(pairs["X"]))[: len(practice["X"])]
+            mixed = {k: np.concatenate([practice[k], pairs[k][old]]) for k in ("X", "Y", "p")}
+            better = learner.learn(mixed, BETTER, PRACTICE_PASSES)
+            gain = {**counts, **gain, "after": held_out.first_try(better.speaker(plan.wanted, checker))}
         work.note("gain.json", gain)
     gain = work.facts("gain.json")
-    if gain["after"] < gain["before"]:
+    if gain.get("after", -1.0) < gain["before"]:
         return replace(first, facts={**first.facts, "improvement": gain})
     better = learner.learn({}, BETTER, PRACTICE_PASSES)  # finished: only read
     both = {k: first.facts[k] + better.facts[k] for k in ("minutes", "steps", "steps_planned")}

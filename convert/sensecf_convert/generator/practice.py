@@ -127,14 +127,24 @@ def _ordinary(judge: Judge, space: Admissible, Y: Vector) -> NDArray[np.bool_]:
     return np.asarray(judge.realism.percentile(Y) >= floor)
 
 
-def first_try(speaker: Speaker, lesson: Lesson, train: Cohort, count: int, seed: int) -> float:
-    """Share of invented people, none of them practised on, whose greedy proposal is valid as it came.
+@dataclass(frozen=True)
+class HeldOut:
+    """Invented people, none of them practised on, for whom the teacher knows an answer. Test people are not looked at."""
 
-    Asked of people for whom the teacher knows an answer. It decides which weights are kept; test people are not looked at.
-    """
-    judge = lesson.judge()
-    teacher = classroom.ready(lesson, judge)
-    able = [(s, p) for s, p in people(lesson, judge, train, count, HELD_OUT, seed) if teacher.answer(s) is not None]
-    judge = replace(judge, goal=lesson.threshold)
-    valid = [bool(said and score(judge, space, said[0][None]).passed[0]) for space, said in speaker.answers(able, 1, seed)]
-    return float(np.mean(valid)) if valid else 0.0
+    judge: Judge
+    able: list[tuple[Admissible, float]]
+    seed: int
+
+    @classmethod
+    def of(cls, lesson: Lesson, train: Cohort, count: int, seed: int) -> HeldOut:
+        """Those of `count` people who can be moved."""
+        judge = lesson.judge()
+        teacher = classroom.ready(lesson, judge)
+        able = [(s, p) for s, p in people(lesson, judge, train, count, HELD_OUT, seed) if teacher.answer(s) is not None]
+        return cls(replace(judge, goal=lesson.threshold), able, seed)
+
+    def first_try(self, speaker: Speaker) -> float:
+        """Share of them whose greedy proposal is valid as it came. It decides which weights are kept."""
+        said = speaker.answers(self.able, 1, self.seed)
+        valid = [bool(rows and score(self.judge, space, rows[0][None]).passed[0]) for space, rows in said]
+        return float(np.mean(valid)) if valid else 0.0

@@ -55,8 +55,9 @@ __all__ = [
     "of_what_is_said",
 ]
 
-MOST_PEOPLE, MOST_OF_A_LARGE_ONE = 1_000, 20
-"""People asked about on either side, at most; and where a given base was tuned, whose generator is a thousand times slower."""
+MOST_PEOPLE, MOST_OF_A_FIT, MOST_OF_A_LARGE_ONE = 1_000, 300, 20
+"""People asked about on either side, at most; in a fit that measures no more than some records; and where a given base was tuned, whose
+generator is a thousand times slower."""
 COPIES = 8
 """Near copies of each person that are asked about: their mean says more than one."""
 LISTENED, PROPOSALS = 400, 8
@@ -95,7 +96,9 @@ def _rounded(found: Any) -> Any:
 
 def most_of(plan: FitPlan) -> int:
     """How many people a fit asks about on either side."""
-    return MOST_PEOPLE if plan.base is None else MOST_OF_A_LARGE_ONE
+    if plan.base is not None:
+        return MOST_OF_A_LARGE_ONE
+    return MOST_OF_A_FIT if plan.limit else MOST_PEOPLE
 
 
 def lesson_of(bundle: Bundle, train: Cohort) -> Lesson:

@@ -1,4 +1,4 @@
-"""Sparse search with margin: all single changes, then the most promising sets of two, and so on.
+"""Sparse search with margin: all single changes, then the most promising sets of two, made of the best changes of each feature, and so on.
 
 At the first depth that reaches the goal the cheapest answer is taken and refined. The goal is stricter than the runtime's, so
 that what a generator gets slightly wrong is still valid.
@@ -12,6 +12,7 @@ import numpy as np
 
 from sensecf_edge.judge.objective import Judge, score
 from sensecf_edge.schema.feature import Vector
+from sensecf_edge.search.coarse import Places
 from sensecf_edge.search.refine import moves, refine
 from sensecf_edge.space import measure
 from sensecf_edge.space.admissible import Admissible
@@ -20,7 +21,9 @@ from .lesson import NOBODY, Lesson
 from .people import Drawn, People
 from .sparsify import realistic
 
-BEAM = 8
+BEAM, EACH = 4, 6
+"""Sets that are made larger at each depth, and changes of each feature that they are made larger by: those that alone raise the
+probability most. All changes of eight sets take twice as long, for answers that cost 0.1 % less."""
 
 
 @dataclass
@@ -49,15 +52,16 @@ def search(judge: Judge, space: Admissible, goals: tuple[float, ...]) -> Vector 
     Where no depth reaches it, the likeliest candidate seen is refined towards the highest goal that it does reach;
     None where it reaches none. A beam search: exhaustive over single changes, not beyond.
     """
-    states, start, top = space.record.vector[None, :], space.record.vector, 0.0
+    states, start, top, places = space.record.vector[None, :], space.record.vector, 0.0, None
     judge, before = replace(judge, goal=goals[0]), float(judge.checker.p_target(states)[0])
     for depth in range(1, space.max_changes + 1):
-        tried = score(judge, space, np.concatenate([moves(space, y) for y in states]))
+        tried = score(judge, space, np.concatenate([moves(space, y, places) for y in states]))
         if tried.passed.any():
             start, top = tried.Y[tried.key.argmin()], goals[0]
             break
         if tried.p.max() > top:
             start, top = tried.Y[tried.p.argmax()], float(tried.p.max())
+        places = _best_of_each(space, tried.p) if places is None else places
         states = _beam(space, tried.Y, tried.p)
         # Gains shrink with depth: one that would have to grow to reach the lowest goal is not worth the search.
         if not len(states) or top + (space.max_changes - depth) * max(0.0, top - before) < goals[-1]:
@@ -68,6 +72,15 @@ def search(judge: Judge, space: Admissible, goals: tuple[float, ...]) -> Vector 
         return None
     out: Vector = refine(replace(judge, goal=reached[0]), space, start[None, :]).Y[0]
     return out
+
+
+def _best_of_each(space: Admissible, p: Vector) -> Places:
+    """The places in `Admissible.targets` of the changes of each feature that lead to the highest p, shape (places,), where p, shape
+    (changes,), is that of every single change."""
+    columns, values = space.targets
+    singles = np.flatnonzero(space.record.vector[columns] != values)
+    best = singles[np.argsort(-p, kind="stable")]
+    return np.concatenate([best[columns[best] == i][:EACH] for i in space.features])
 
 
 def _beam(space: Admissible, Y: Vector, p: Vector) -> Vector:

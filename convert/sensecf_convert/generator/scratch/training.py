@@ -1,10 +1,16 @@
-"""A small Llama trained from nothing on the teacher's pairs: answers only, one pass after the other, resumable."""
+"""A small Llama trained from nothing on the teacher's pairs: answers only, one pass after the other, resumable.
+
+Each step is done in two halves, side by side where two cores are free: the halves are always the same, so the weights do not go by
+the number of cores.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +28,10 @@ from .vocabulary import SchemaVocabulary
 
 IGNORE = -100
 CHECKPOINT_SECONDS = 60.0
+LONG = 100_000
+"""Pairs, each as often as it is passed over, from which on a training takes BATCH of them a step and not FEW: a short one learns more
+from more steps. 20,000 of `heart` in steps of 256 make first tries valid for 92.4 % of 529 made-up people, in steps of 64 for 96.6 %."""
+BATCH, FEW = 256, 64
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,16 @@ class Tuning:
 
     passes: float = 6.0
     minutes: float = math.inf
-    batch: int = 256
+    batch: int = BATCH
     rate: float = 2e-3
     decay: float = 0.05
     seed: int = 0
     threads: int = 1
+
+
+def batch_of(passes: float, pairs: int) -> int:
+    """How many pairs a step of such a training takes."""
+    return BATCH if passes * pairs >= LONG else FEW
 
 
 def new_model(vocabulary: SchemaVocabulary, shape: Shape, seed: int) -> LlamaForCausalLM:
@@ -94,7 +109,8 @@ class Trainer:
 
     def __init__(self, model: LlamaForCausalLM, tuning: Tuning, checkpoint: Path) -> None:
         torch.set_num_threads(tuning.threads)
-        self.model, self.tuning, self.checkpoint = model, tuning, checkpoint
+        self.model, self.twin, self.tuning, self.checkpoint = model, _twin(model), tuning, checkpoint
+        self._halves = ThreadPoolExecutor(2)
         plain = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed" in n]
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embed" not in n]
         groups = [{"params": matrices, "weight_decay": tuning.decay}, {"params": plain, "weight_decay": 0.0}]
@@ -126,16 +142,18 @@ class Trainer:
         return self.loss
 
     def _one(self, tokens: torch.Tensor, labels: torch.Tensor) -> float:
-        """One step. Only positions that predict an answer go through the output layer: the prompt is most of the row."""
-        hidden = self.model.model(input_ids=tokens).last_hidden_state[:, :-1]
-        keep = labels[:, 1:] != IGNORE
-        logits = self.model.lm_head(hidden[keep])
-        loss = functional.cross_entropy(logits, labels[:, 1:][keep])
+        """One step over both halves of the rows."""
+        answers = int((labels[:, 1:] != IGNORE).sum())
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        self.twin.zero_grad(set_to_none=True)
+        losses = self._halves.map(_backward, (self.model, self.twin), tokens.chunk(2), labels.chunk(2), (answers, answers))
+        loss = sum(losses)
+        for own, other in zip(self.model.parameters(), self.twin.parameters(), strict=True):
+            if own.grad is not None and other.grad is not None:
+                own.grad += other.grad
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return float(loss.detach())
+        return loss
 
     def _save(self) -> None:
         state: dict[str, Any] = {
@@ -151,6 +169,24 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.decided, self.spent, self.loss = (state[k] for k in ("step", "decided", "spent", "loss"))
+
+
+def _twin(model: LlamaForCausalLM) -> LlamaForCausalLM:
+    """The same weights in the same memory, with gradients of its own."""
+    twin = copy.deepcopy(model)
+    for own, other in zip(model.parameters(), twin.parameters(), strict=True):
+        other.data = own.data
+    return twin
+
+
+def _backward(model: LlamaForCausalLM, tokens: torch.Tensor, labels: torch.Tensor, answers: int) -> float:
+    """Adds the gradients of these rows' part of the mean loss over so many answer tokens; returns that part. Only positions that predict
+    an answer go through the output layer: the prompt is most of the row."""
+    hidden = model.model(input_ids=tokens).last_hidden_state[:, :-1]
+    keep = labels[:, 1:] != IGNORE
+    loss = functional.cross_entropy(model.lm_head(hidden[keep]), labels[:, 1:][keep], reduction="sum") / answers
+    loss.backward()
+    return float(loss.detach())
 
 
 def _schedule(done: float) -> float:
