@@ -66,7 +66,7 @@ def _followed(schema: Schema, x: Vector, Y: Vector) -> tuple[Mask, Vector]:
         follows[:, i] = True if name in schema.completed else np.abs(Y[:, i] - put) <= EPSILON
         put = put if as_given else _follows(schema, relations, i, x, out)
         out[:, i] = put if name in schema.completed else np.where(Y[:, i] == x[i], put, Y[:, i])
-        as_given = as_given and np.array_equal(out[:, i], Y[:, i], equal_nan=True)
+        as_given = as_given and bool((out[:, i] == Y[:, i]).all())
     return follows, out
 
 
@@ -89,9 +89,7 @@ def _follows(schema: Schema, relations: tuple[Relation, ...], i: int, x: Vector,
 
 def _moved(present: float, shift: Vector) -> Vector:
     """Rounded where it moves, untouched to the last digit where it does not."""
-    out, away = np.full(len(shift), present), np.flatnonzero(np.abs(shift) > EPSILON)
-    out[away] = np.round(present + shift[away], 9)
-    return out
+    return np.asarray(np.where(np.abs(shift) > EPSILON, (present + shift).round(9), present))
 
 
 def broken(space: Admissible, Y: Vector) -> dict[str, Mask]:
@@ -245,7 +243,7 @@ def _breaks(schema: Schema, relation: Relation, x: Vector, Y: Vector, changed: M
     if relation.holds == CHANGE or any(math.isnan(x[i]) for i in at):
         return np.zeros(len(Y), dtype=bool)
     breaks: Mask = np.logical_or.reduce([changed[:, i] for i in at])  # only what moves one of them can break it
-    rows = np.flatnonzero(breaks)
+    rows = breaks.nonzero()[0]
     if not rows.size:
         return breaks
     (first, second), moved = at[:2], Y[rows]
