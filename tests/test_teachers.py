@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sensecf_convert.evaluate import teacher_answers
 from sensecf_convert.table.cohort import Cohort
-from sensecf_convert.teachers import classroom
+from sensecf_convert.teachers import classroom, search
 from sensecf_convert.teachers import lesson as teachers_lesson
 from sensecf_convert.teachers import people as teachers_people
 from sensecf_convert.teachers.classroom import CHUNK, TEACHERS, Classroom, space_of
@@ -31,7 +31,8 @@ from sensecf_edge.schema.feature import Feature, Vector
 from sensecf_edge.schema.record import Record
 from sensecf_edge.schema.schema import Schema
 from sensecf_edge.space import measure, rules
-from sensecf_edge.space.admissible import Admissible
+from sensecf_edge.space.admissible import Admissible, admissible
+from sensecf_edge.space.constraints import Constraints
 
 TOY = Schema.from_json(SCHEMA)
 GOALS = (0.62, 0.58, 0.55)
@@ -105,6 +106,16 @@ def test_a_pair_stays_within_one_person() -> None:
         like = np.array([_nearest(space, i, days[:, i]) == y[i] for i in changed])
         assert like.all(axis=0).any(), "no single good day of this person holds these values"
     assert found > 20
+
+
+def test_a_search_ends_where_no_change_is_left_to_add() -> None:
+    """One feature with one value to go to: there is no set of two."""
+    record = Record(TOY, np.array([44.0, 3000.0, 18.0, 0.0]))
+    space = admissible(record, Constraints(freeze=frozenset({"steps", "deep_sleep"})))
+    assert [len(space.values[i]) for i in space.features] == [1]
+    room = Classroom(lesson(data=train()))
+    y = search.search(room.judge, space, (0.999, 0.01))
+    assert y is not None and measure.sparsity(record.vector, y[None])[0] <= 1
 
 
 @given(where=spaces(), chance=st.randoms(use_true_random=False), data=st.data())

@@ -56,6 +56,8 @@ def search(judge: Judge, space: Admissible, goals: tuple[float, ...]) -> Vector 
     judge, before = replace(judge, goal=goals[0]), float(judge.checker.p_target(states)[0])
     for depth in range(1, space.max_changes + 1):
         tried = score(judge, space, np.concatenate([moves(space, y, places) for y in states]))
+        if not len(tried.Y):
+            break
         if tried.passed.any():
             start, top = tried.Y[tried.key.argmin()], goals[0]
             break
