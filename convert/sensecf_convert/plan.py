@@ -15,7 +15,7 @@ SIZES = {"tiny": (32, 1), "small": (128, 4), "large": (256, 5)}
 parameters. Rows of 256 suit every K-quant."""
 
 SMALL_TABLE = 1_000
-EFFORT = {"small": {"pairs": 6_000, "passes": 6.0}, "large": {"pairs": 8_000, "passes": 6.0}}
+EFFORT = {"small": {"pairs": 8_000, "passes": 8.0}, "large": {"pairs": 8_000, "passes": 6.0}}
 """What is done by default for tables of fewer than SMALL_TABLE rows, and for others."""
 
 FIRST, BETTER = "tuned", "improved"
