@@ -34,7 +34,7 @@ class Models:
     def of(cls, models: Sequence[str], only: bool = False, threads: int = 0, device: str = "auto") -> Models:
         """Those that are named, and behind them the shipped ones unless it is to be `only` these. Raises BundleError.
 
-        A shipped model that is damaged is left out.
+        A shipped model that is damaged is left out, and so is one over weights that are fetched, unless it is named.
         """
         shipped = {folder.resolve(): name for name, folder in Bundle.available()}
         out = dict[str, Offered]()
@@ -47,9 +47,11 @@ class Models:
         for folder, name in shipped.items():
             if not (only and models) and name not in out:
                 try:
-                    out[name] = Offered(name, name, read_manifest(folder)[0])
+                    manifest, _ = read_manifest(folder)
                 except SenseCFError:
                     continue
+                if manifest.generator.weights is None:
+                    out[name] = Offered(name, name, manifest)
         if not out:
             raise BundleError("there is no model to offer; give one: --model PATH")
         return cls(out, threads, device)
