@@ -71,7 +71,7 @@ from sensecf_edge.space.admissible import Admissible, admissible
 from sensecf_edge.space.constraints import Constraints
 
 Command = Callable[..., Ran]
-SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny", "test_share": 0.2, "final_share": 0.15}
+SIZES = {"pairs": 300, "passes": 30.0, "size": "tiny", "test_share": 0.2, "final_share": 0.15, "improve": True, "limit": 0}
 HORIZON = "a year"
 IMMUTABLE = ("age", "sex")
 ABOUT = {"title": "Diabetes progression", "source": "scikit-learn", "licence": "BSD", "samples": 3}

@@ -403,8 +403,10 @@ def test_figures_without_a_value_are_no_numbers_in_json() -> None:
 
 def test_plans_that_leave_effort_open_take_it_from_the_size_of_the_table() -> None:
     small, large = (FitPlan("a", "b", "c").sized(rows) for rows in (200, 20_000))
-    assert (small.pairs, small.passes, large.pairs, large.passes, large.minutes) == (20_000, 4.0, 40_000, 6.0, None)
+    assert (small.pairs, small.passes, large.pairs, large.passes, large.minutes) == (8_000, 8.0, 8_000, 6.0, None)
     assert FitPlan("a", "b", "c", pairs=7, passes=2).sized(200).pairs == 7 and plan.THRESHOLD == 0.5 and tables.MIN_ROWS_PER_CLASS == 20
+    asked, based = FitPlan("a", "b", "c", improve=True), FitPlan("a", "b", "c", base="d")
+    assert (small.improve, asked.sized(200).improve, based.sized(200).improve) == (None, True, False)
 
 
 def test_a_bundle_without_a_language_model_answers_by_search_and_says_so(
