@@ -15,6 +15,7 @@ from ..judge.objective import LEAST_GAIN, Judge, Scored, keys
 from ..schema.feature import Vector
 from ..space import rules
 from ..space.admissible import Admissible
+from .refine import without_followers
 
 Picks = NDArray[np.intp]
 ROWS = 128
@@ -48,7 +49,7 @@ def exchange(judge: Judge, space: Admissible, start: Scored) -> Scored:
 def _step(judge: Judge, space: Admissible, best: Scored) -> Scored | None:
     """The cheapest answer one exchange away; None where none is cheaper."""
     schema, x = space.record.schema, space.record.vector
-    y = rules.without_followers(schema, x, best.Y)[0] if schema.moved - schema.completed else best.Y[0]
+    y = without_followers(space, best.Y)[0]
     moves, surplus = _singles(judge, space, y)
     pairs = _pairs(moves, surplus)
     Y = np.repeat(y[None], len(pairs[0]), axis=0)

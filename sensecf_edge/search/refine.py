@@ -42,13 +42,14 @@ def moves(space: Admissible, y: Vector, places: Places | None = None) -> Vector:
     A move sets one feature to another admissible value or back. Features that follow others are completed. A move may
     exceed the number of changes; `rules` refuses it.
     """
-    (columns, values), rows = space.targets, _without_followers(space, y[None])
+    (columns, values), rows = space.targets, without_followers(space, y[None])
     places = np.arange(len(values)) if places is None else places
     places = places[rows[0, columns[places]] != values[places]]
     return _moved(space, rows, np.zeros(len(places), dtype=np.intp), places)
 
 
-def _without_followers(space: Admissible, rows: Vector) -> Vector:
+def without_followers(space: Admissible, rows: Vector) -> Vector:
+    """Rows, shape (rows, features), as they were proposed, for moves that complete them again: what is always computed is left as it is."""
     schema = space.record.schema
     return rules.without_followers(schema, space.record.vector, rows) if schema.moved - schema.completed else rows
 
@@ -86,7 +87,7 @@ def _steps(judge: Judge, coarse: Coarse, rows: Vector, beat: Vector, known: Know
     On fine lattices a coarse part is tried first, then what lies around the best of it.
     """
     space, places, stride = coarse.space, coarse.places, coarse.stride
-    rows, tries = _without_followers(space, rows), _Tries(judge, space, known, beat)
+    rows, tries = without_followers(space, rows), _Tries(judge, space, known, beat)
     size = max(1, CELLS // max(1, len(places)))
     for start in range(0, len(rows), size):
         part = slice(start, start + size)

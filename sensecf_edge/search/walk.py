@@ -18,6 +18,7 @@ from ..settings import NEAR, WALK, WalkSettings
 from ..space import measure, rules
 from ..space.admissible import Admissible
 from ..space.rules import Mask
+from .refine import without_followers
 
 
 def made_up(judge: Judge, space: Admissible, seed: int) -> Vector | None:
@@ -56,7 +57,7 @@ def toward(judge: Judge, space: Admissible, people: Vector, most: WalkSettings =
         tried = score(judge, space, steps[fits])
         parts.append(tried.rows(np.flatnonzero(tried.passed).tolist()))
         best = _best(owner[fits], tried.p)
-        walkers, targets = _without_followers(space, tried.Y[best]), targets[owner[fits][best]]
+        walkers, targets = without_followers(space, tried.Y[best]), targets[owner[fits][best]]
     return Scored.joined(parts)
 
 
@@ -98,11 +99,6 @@ def _moved(space: Admissible, walkers: Vector, targets: Vector, owner: Rows, col
     out = walkers[owner]
     out[np.arange(len(out)), column] = targets[owner, column]
     return rules.complete(space.record.schema, space.record.vector, out)
-
-
-def _without_followers(space: Admissible, Y: Vector) -> Vector:
-    schema = space.record.schema
-    return rules.without_followers(schema, space.record.vector, Y) if schema.moved - schema.completed else Y
 
 
 def _best(owner: Rows, p: Vector) -> Rows:

@@ -14,7 +14,10 @@ from ..table.cohort import Cohort
 def by_content(data: Cohort) -> list[int]:
     """The columns in an order in which their names, their units, their places and those of the rows have no say, but what they hold: the
     finest first, then how often which rank, then how they go with the rest. Names decide between columns that are alike in all."""
-    ranks = _ranks(data)
+    return _by_ranks(data, _ranks(data))
+
+
+def _by_ranks(data: Cohort, ranks: NDArray[np.int64]) -> list[int]:
     whole = ranks.sum(axis=1)
 
     def key(column: int) -> tuple[int, bytes, int, str]:
@@ -27,8 +30,8 @@ def by_content(data: Cohort) -> list[int]:
 def rows_by_content(data: Cohort) -> Cohort:
     """The rows sorted by what they hold and persons numbered as they come, so that neither the order of rows nor a person's name has a
     say. Rows that are alike in all but the person stay as they came."""
-    ranks = _ranks(data)[:, by_content(data)]
-    ordered = data.take(np.lexsort([data.y, *ranks.T]))
+    ranks = _ranks(data)
+    ordered = data.take(np.lexsort([data.y, *ranks[:, _by_ranks(data, ranks)].T]))
     _, first, at = np.unique(ordered.persons, return_index=True, return_inverse=True)
     return replace(ordered, persons=np.char.mod("%012d", np.argsort(np.argsort(first))[at]))
 
